@@ -1,0 +1,51 @@
+# Two commands do everything on a bare machine: `make run` and `make test`.
+PYTHON ?= python3
+PORT ?= 3000
+BIN := .venv/bin
+DEMO := mnist_mlp --optimizer rmsprop adam_ttur rmsprop_adam
+PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
+
+.PHONY: run demo test check format lint types imports clean
+
+## run: install, train the demo configurations, open the Dagster UI on 127.0.0.1:$(PORT)
+run: demo
+	@$(BIN)/ganforge ui --port $(PORT)
+
+## demo: install and train the demo configurations, without the UI
+demo: .venv/installed
+	@echo "== training the demo: ganforge materialize $(DEMO)"
+	@$(BIN)/ganforge materialize $(DEMO)
+	@$(BIN)/ganforge reports mnist_mlp
+
+## test: install and run the whole fast test suite
+test: .venv/tested
+	$(BIN)/python -m pytest
+
+## check: format, lint, types, import contracts and tests
+check: format lint types imports test
+
+format: .venv/tested
+	$(BIN)/ruff format --check .
+
+lint: .venv/tested
+	$(BIN)/ruff check .
+
+types: .venv/tested
+	$(BIN)/mypy
+
+imports: .venv/tested
+	$(BIN)/lint-imports
+
+## clean: remove the environment and caches; data/ stays
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info
+
+.venv/installed: pyproject.toml constraints.txt
+	@echo "== installing into .venv (torch is several GB: some minutes the first time)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(PIP) -q -e '.[offline]'
+	@touch $@
+
+.venv/tested: .venv/installed
+	@$(PIP) -q -e '.[offline,dev]'
+	@touch $@

@@ -1,0 +1,13 @@
+"""The Dagster code location: what exists and when to make it, over the functions of `pipeline`.
+
+One module a stage, named as the stage; `definitions.py` puts them together in the order of the flow; `orchestration`
+holds what they share. An asset reads its keys and settings, calls one function of `pipeline` and returns the result
+with its evidence. Nothing here imports torch when it loads: each asset imports its stage inside its function.
+"""
+
+import warnings
+
+import dagster as dg
+
+# `backfill_policy` is beta and says so for every asset; a sweep in one run needs it (docs/decisions/0004).
+warnings.filterwarnings("ignore", message="Parameter `backfill_policy`", category=dg.BetaWarning)

@@ -1,0 +1,83 @@
+"""The `ganforge` command: what `pipeline.cli` offers, and the commands that go through the Dagster assets."""
+
+import argparse
+import os
+import sys
+
+from pipeline.cli import reports
+
+NOTHING_TO_TRACE = (ValueError, FileNotFoundError, RuntimeError)  # their messages say what to do
+
+
+def main() -> int:
+    """Run one command; a mistake is one sentence on standard error and exit code 1."""
+    arguments = build_parser().parse_args()
+    try:
+        code: int = arguments.run(arguments)
+    except NOTHING_TO_TRACE as error:
+        if os.environ.get("GANFORGE_TRACE"):
+            raise
+        print(f"ganforge: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Every command with its arguments."""
+    parser = argparse.ArgumentParser(prog="ganforge", description="Train GANs as Dagster assets and compare them.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_materialize(commands)
+    _add_ui(commands)
+    reports.add_parser(commands)
+    return parser
+
+
+def _add_materialize(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    parser = commands.add_parser(
+        "materialize",
+        help="make a recipe's whole chain, from raw files to comparison",
+        description="Make a recipe's whole chain through its Dagster assets; what is there unchanged is kept.",
+        epilog="example: ganforge materialize mnist_mlp --optimizer rmsprop adam_ttur --steps 2000 --members 2",
+    )
+    parser.add_argument("recipe", help="a recipe of pipeline/recipes.toml, such as mnist_mlp")
+    parser.add_argument(
+        "--optimizer", nargs="+", action="extend", metavar="KEY", help="configurations; default: all of them"
+    )
+    parser.add_argument("--steps", metavar="N", help="training steps, or 'full' for the source's own budget")
+    parser.add_argument("--members", type=int, metavar="M", help="replicates that differ by seed alone")
+    parser.add_argument("--samples", type=int, metavar="N", help="generated images a member")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="training seed (default 0)")
+    parser.add_argument("--force", action="store_true", help="make everything anew, even what has not changed")
+    parser.set_defaults(run=_materialize)
+
+
+def _materialize(arguments: argparse.Namespace) -> int:
+    from assets.run import materialize_chain
+
+    return materialize_chain(
+        arguments.recipe,
+        optimizers=arguments.optimizer,
+        steps=arguments.steps,
+        members=arguments.members,
+        samples=arguments.samples,
+        seed=arguments.seed,
+        force=arguments.force,
+    )
+
+
+def _add_ui(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    parser = commands.add_parser("ui", help="start the Dagster UI and daemon on this machine")
+    parser.add_argument("--port", type=int, default=3000)
+    parser.set_defaults(run=_ui)
+
+
+def _ui(arguments: argparse.Namespace) -> int:
+    from assets.orchestration.ui import serve
+
+    return serve(arguments.port)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

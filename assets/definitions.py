@@ -1,0 +1,36 @@
+"""Definitions: the whole asset graph, in the order of the flow. The entry of `workspace.yaml`."""
+
+import dagster as dg
+
+from assets.comparison import build_comparison
+from assets.metrics import build_metrics
+from assets.orchestration.partitions import RECIPES
+from assets.raw import build_raw
+from assets.reports import build_reports
+from assets.samples import build_samples
+from assets.tensors import build_tensors
+from assets.training import build_training
+from pipeline.networks import architecture_names
+from pipeline.raw.catalogue import DATASETS
+from pipeline.settings import Recipe, find
+
+
+def _of_dataset(key: str) -> list[dg.AssetsDefinition]:
+    dataset = find(DATASETS, key, "data set")
+    return [build_raw(dataset), build_tensors(dataset), *build_metrics(dataset)]
+
+
+def _of_recipe(recipe: Recipe) -> list[dg.AssetsDefinition]:
+    find(dict.fromkeys(architecture_names()), recipe.network, f"recipes.toml: [{recipe.key}]: network")
+    stages = (build_training, build_samples, build_reports, build_comparison)
+    return [build(recipe) for build in stages]
+
+
+defs = dg.Definitions(
+    assets=[
+        *(asset for key in DATASETS for asset in _of_dataset(key)),
+        *(asset for recipe in RECIPES.values() for asset in _of_recipe(recipe)),
+    ],
+    # One process a run: a step would otherwise start Python and torch anew, seconds each.
+    executor=dg.in_process_executor,
+)

@@ -1,0 +1,24 @@
+"""Partitions: one a configuration of `pipeline/optimizers.toml` and of the user's own file, in their order.
+
+They are read when the definitions load: a new entry is a new partition after a reload of the code location.
+"""
+
+import dagster as dg
+
+from pipeline.settings import OptimizerConfiguration, Recipe, load_optimizers, load_recipes
+
+OPTIMIZERS: dict[str, OptimizerConfiguration] = load_optimizers()
+RECIPES: dict[str, Recipe] = load_recipes()
+PARTITIONS = dg.StaticPartitionsDefinition(list(OPTIMIZERS))
+
+
+def contiguous_ranges(keys: list[str]) -> list[list[str]]:
+    """Keys in partition order, split where other partitions lie between them: a run takes one contiguous range."""
+    order = list(OPTIMIZERS)
+    ranges: list[list[str]] = []
+    for key in sorted(set(keys), key=order.index):
+        if ranges and order.index(ranges[-1][-1]) == order.index(key) - 1:
+            ranges[-1].append(key)
+        else:
+            ranges.append([key])
+    return ranges

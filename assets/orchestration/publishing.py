@@ -1,0 +1,83 @@
+"""Publishing: how an asset's result reaches Dagster, for one partition or for several made in one run.
+
+A `MaterializeResult` carries one data version for all partitions of a run, so a run of several partitions also logs a
+materialization for each, with its own metadata and data version (docs/decisions/0004).
+"""
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.data_version import DATA_VERSION_IS_USER_PROVIDED_TAG, DATA_VERSION_TAG
+
+log = logging.getLogger(__name__)
+
+OWN_LOGGERS = ("pipeline", "assets")
+
+
+@dataclass(frozen=True)
+class Made:
+    """What one asset has become, for one partition where it is partitioned."""
+
+    data_version: str
+    metadata: Mapping[str, Any]
+    cached: bool
+
+
+def publish(asset_key: dg.AssetKey, made: Made, checks: list[dg.AssetCheckResult] | None = None) -> dg.MaterializeResult:
+    """The result of an asset without partitions."""
+    _tell(asset_key, "", made)
+    return dg.MaterializeResult(
+        asset_key=asset_key,
+        metadata={**made.metadata, "cached": made.cached},
+        data_version=dg.DataVersion(made.data_version),
+        check_results=checks or [],
+    )
+
+
+def publish_partitions(
+    context: dg.AssetExecutionContext, asset_key: dg.AssetKey, made: Mapping[str, Made]
+) -> Iterator[dg.MaterializeResult]:
+    """The result of a partitioned asset, for every partition of the run."""
+    if len(made) == 1:
+        yield publish(asset_key, next(iter(made.values())))
+        return
+    yield dg.MaterializeResult(asset_key=asset_key)
+    for partition, one in made.items():
+        _tell(asset_key, partition, one)
+        tags = {DATA_VERSION_TAG: one.data_version, DATA_VERSION_IS_USER_PROVIDED_TAG: "true"}
+        metadata = {**one.metadata, "cached": one.cached}
+        event = dg.AssetMaterialization(asset_key=asset_key, partition=partition, metadata=metadata, tags=tags)
+        context.log_event(event)
+
+
+def _tell(asset_key: dg.AssetKey, partition: str, made: Made) -> None:
+    state = "unchanged" if made.cached else "made"
+    log.info("%s: %s", " ".join(filter(None, (asset_key.to_user_string(), partition))), state)
+
+
+@contextmanager
+def logged(context: dg.AssetExecutionContext) -> Iterator[None]:
+    """While an asset runs, what `pipeline` and `assets` log also reaches the run's log in Dagster."""
+    handler = _ToDagster(context)
+    loggers = [logging.getLogger(name) for name in OWN_LOGGERS]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+
+
+class _ToDagster(logging.Handler):
+    def __init__(self, context: dg.AssetExecutionContext) -> None:
+        super().__init__(logging.INFO)
+        self.context = context
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.context.log.log(record.levelno, record.getMessage())

@@ -1,0 +1,36 @@
+"""Run config: what a run may override. Everything else is decided by the tables in `pipeline`."""
+
+import dagster as dg
+from pydantic import Field
+
+from pipeline.settings import Recipe
+
+
+class MakeConfig(dg.Config):
+    """For assets without settings of their own."""
+
+    force: bool = Field(False, description="make it anew, even if it is there unchanged")
+
+
+class TrainingConfig(dg.Config):
+    """For training; what is left out comes from the recipe."""
+
+    steps: int | None = Field(None, description="how long to train; default: the recipe's budget")
+    full_budget: bool = Field(False, description="train as long as the recipe's source did")
+    members: int | None = Field(None, description="replicates that differ by seed alone; default: the recipe's")
+    seed: int = Field(0, description="of weights, latents and shuffling")
+    force: bool = Field(False, description="train anew, even if nothing changed")
+
+    def step_budget(self, recipe: Recipe) -> int:
+        """The number of steps this configuration asks for."""
+        if self.full_budget:
+            return recipe.full_steps
+        return recipe.steps if self.steps is None else self.steps
+
+
+class SamplesConfig(dg.Config):
+    """For samples."""
+
+    images: int | None = Field(None, description="images a member; default: the recipe's")
+    seed: int = Field(0, description="of the latents; the same for all configurations, so that they are paired")
+    force: bool = Field(False, description="draw anew, even if nothing changed")

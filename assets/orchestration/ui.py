@@ -1,0 +1,97 @@
+"""UI: the Dagster webserver and daemon as two processes on the loopback interface, until Ctrl-C.
+
+The daemon runs what the UI queues: backfills, schedules, sensors. Their output goes to files beside the instance.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import FrameType
+
+from assets.orchestration.home import ensure_dagster_home
+from pipeline.storage.paths import PROJECT
+
+HOST = "127.0.0.1"
+START_TIMEOUT_SECONDS = 120.0
+STOP_TIMEOUT_SECONDS = 10.0
+
+
+def serve(port: int) -> int:
+    """Start both, print the address once it answers, wait, and stop both. Exit code 0 after Ctrl-C."""
+    url = f"http://{HOST}:{port}"
+    if _is_taken(port):
+        raise RuntimeError(
+            f"port {port} on {HOST} is in use: if it is this project's UI, open {url}; "
+            f"else choose another port with: make run PORT={port + 1}"
+        )
+    home = ensure_dagster_home()
+    workspace = ["-w", str(PROJECT / "workspace.yaml")]
+    webserver = _start(home / "webserver.log", "dagster_webserver", "-h", HOST, "-p", str(port), *workspace)
+    daemon = _start(home / "daemon.log", "dagster._daemon", "run", *workspace)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        _wait_for(url, webserver, home / "webserver.log")
+        print(f"Dagster UI: {url}  (assets: {url}/asset-groups)  Ctrl-C stops it.", flush=True)
+        return _watch({"webserver": webserver, "daemon": daemon}, home)
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        _stop(webserver)
+        _stop(daemon)
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex((HOST, port)) == 0
+
+
+def _start(log_path: Path, module: str, *arguments: str) -> subprocess.Popen[bytes]:
+    """A module as a process group of its own: Ctrl-C reaches this process alone, which then stops the group."""
+    with log_path.open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *arguments], cwd=PROJECT, stdout=log, stderr=log, start_new_session=True
+        )
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _wait_for(url: str, webserver: subprocess.Popen[bytes], log_path: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
+    while time.monotonic() < deadline:
+        if webserver.poll() is not None:
+            raise RuntimeError(f"the Dagster webserver stopped with exit code {webserver.returncode}; see {log_path}")
+        try:
+            with urllib.request.urlopen(f"{url}/server_info", timeout=2.0):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    raise RuntimeError(f"the Dagster webserver did not answer within {START_TIMEOUT_SECONDS:g} seconds; see {log_path}")
+
+
+def _watch(processes: dict[str, subprocess.Popen[bytes]], home: Path) -> int:
+    while True:
+        for name, process in processes.items():
+            if process.poll() is not None:
+                raise RuntimeError(f"the Dagster {name} stopped with code {process.returncode}; see {home}/{name}.log")
+        time.sleep(1.0)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Ask the group to stop, then make it."""
+    for wanted in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, wanted)
+            process.wait(STOP_TIMEOUT_SECONDS)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue

@@ -1,0 +1,62 @@
+"""`<recipe>/report`: every score of a partition, member by member, appended to the store."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from assets.orchestration.partitions import PARTITIONS
+from assets.orchestration.publishing import Made, logged, publish_partitions
+from assets.orchestration.run_config import MakeConfig
+from pipeline.reports import CODE_VERSION
+from pipeline.reports.store import Report
+from pipeline.settings import Recipe
+from pipeline.storage.paths import Paths
+
+
+def build_reports(recipe: Recipe) -> dg.AssetsDefinition:
+    """The asset of one recipe."""
+
+    @dg.asset(
+        key=[recipe.key, "report"],
+        deps=[[recipe.key, "samples"], [recipe.dataset, "classifier"], [recipe.dataset, "reference"]],
+        group_name="reports",
+        description="Inception Score and Fréchet distance of every member, between real images and noise.",
+        code_version=CODE_VERSION,
+        kinds={"parquet"},
+        partitions_def=PARTITIONS,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def report(context: dg.AssetExecutionContext, config: MakeConfig) -> Iterator[dg.MaterializeResult]:
+        from pipeline.reports.score import Judge, score_partition
+
+        paths = Paths.default()
+        with logged(context):
+            judge = Judge.load(recipe.dataset, paths)
+            made = {}
+            for key in context.partition_keys:
+                scored = score_partition(recipe.key, key, judge, paths, run_id=context.run_id, force=config.force)
+                made[key] = Made(scored.report.fingerprint, _metadata(scored.report), scored.cached)
+            yield from publish_partitions(context, context.asset_key, made)
+
+    return report
+
+
+def _metadata(report: Report) -> dict[str, object]:
+    from pipeline.comparison.ranking import estimate
+
+    rows, numbers = [], {}
+    for metric in report.metrics():
+        found, (floor, ceiling) = estimate(report.scores(metric)), report.anchors(metric)
+        record = {"score": metric, "mean ± 95 %": str(found), "real images": floor, "noise": ceiling}
+        rows.append(dg.TableRecord({**record, "better": report.better(metric)}))
+        numbers[metric] = found.mean
+    return {
+        "scores": dg.MetadataValue.table(rows),
+        **numbers,
+        "members": len(report.scores("fid")),
+        "n_generated": report.fact("n_generated"),
+        "n_real": report.fact("n_real"),
+        "extractor": f"{report.fact('extractor')} {report.fact('extractor_sha256')[:12]}",
+        "data": report.fact("source"),
+        "path": dg.MetadataValue.path(report.path),
+    }

@@ -1,0 +1,58 @@
+"""`<recipe>/samples`: images from the trained generators, a partition an optimizer configuration."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from assets.orchestration.partitions import PARTITIONS
+from assets.orchestration.publishing import Made, logged, publish_partitions
+from assets.orchestration.run_config import SamplesConfig
+from pipeline.samples import CODE_VERSION
+from pipeline.settings import Recipe
+from pipeline.storage.artefact import Artefact
+from pipeline.storage.images import read_images
+from pipeline.storage.paths import Paths
+from pipeline.storage.pictures import inline_strip, markdown_file
+
+
+def build_samples(recipe: Recipe) -> dg.AssetsDefinition:
+    """The asset of one recipe."""
+
+    @dg.asset(
+        key=[recipe.key, "samples"],
+        deps=[[recipe.key, "generator"]],
+        group_name="samples",
+        description="Images of every member from seeded latents, the same latents for all configurations.",
+        code_version=CODE_VERSION,
+        kinds={"arrow"},
+        partitions_def=PARTITIONS,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def samples(context: dg.AssetExecutionContext, config: SamplesConfig) -> Iterator[dg.MaterializeResult]:
+        from pipeline.samples.generate import generate
+        from pipeline.training.trained import require_training
+
+        count, paths = config.images or recipe.samples, Paths.default()
+        with logged(context):
+            made = {}
+            for key in context.partition_keys:
+                training = require_training(paths, recipe.key, key)
+                artefact = generate(training, count, paths, seed=config.seed, force=config.force)
+                made[key] = Made(artefact.fingerprint, _metadata(artefact), artefact.cached)
+            yield from publish_partitions(context, context.asset_key, made)
+
+    return samples
+
+
+def _metadata(artefact: Artefact) -> dict[str, object]:
+    images = read_images(artefact.path("samples.arrow"))
+    return {
+        "preview": dg.MetadataValue.md(inline_strip(images.pixels)),
+        "grid": dg.MetadataValue.md(markdown_file(artefact.path("grid.png"), "samples, a few rows a member")),
+        "images": len(images),
+        "images_a_member": artefact.details["images_a_member"],
+        "members": len(artefact.details["members"]),
+        "diverged_members": len(artefact.details["diverged_members"]),
+        "seed": artefact.details["seed"],
+        "path": dg.MetadataValue.path(artefact.folder),
+    }

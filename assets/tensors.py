@@ -1,0 +1,55 @@
+"""`<data set>/tensors`: memory-mapped pixels and labels, with the checks that say they are sound."""
+
+import dagster as dg
+
+from assets.orchestration.publishing import Made, logged, publish
+from assets.orchestration.run_config import MakeConfig
+from pipeline.raw.dataset import Dataset
+from pipeline.storage.artefact import Artefact
+from pipeline.storage.paths import Paths
+from pipeline.storage.pictures import inline_strip
+from pipeline.tensors import CHECKS, CODE_VERSION
+
+
+def build_tensors(dataset: Dataset) -> dg.AssetsDefinition:
+    """The asset of one data set."""
+    key = dg.AssetKey([dataset.key, "tensors"])
+
+    @dg.asset(
+        key=key,
+        deps=[[dataset.key, "raw"]],
+        group_name="tensors",
+        description=f"{dataset.description}: uint8 pixels and labels in Arrow files; networks see them in [-1, 1].",
+        code_version=CODE_VERSION,
+        kinds={"arrow"},
+        check_specs=[dg.AssetCheckSpec(name, asset=key, description=text) for name, text in CHECKS.items()],
+    )
+    def tensors(context: dg.AssetExecutionContext, config: MakeConfig) -> dg.MaterializeResult:
+        from pipeline.tensors.build import build
+        from pipeline.tensors.check import check
+
+        with logged(context):
+            artefact = build(dataset, Paths.default(), force=config.force)
+            results = [
+                dg.AssetCheckResult(check_name=each.name, passed=each.passed, metadata=each.evidence)
+                for each in check(artefact)
+            ]
+            return publish(key, Made(artefact.fingerprint, _metadata(artefact), artefact.cached), results)
+
+    return tensors
+
+
+def _metadata(artefact: Artefact) -> dict[str, object]:
+    from pipeline.tensors.load import load_split
+
+    details = artefact.details
+    return {
+        "preview": dg.MetadataValue.md(inline_strip(load_split(artefact, "train").pixels[::11])),
+        "train_images": details["images"]["train"],
+        "test_images": details["images"]["test"],
+        "image_shape": dg.MetadataValue.json(details["image_shape"]),
+        "value_range": dg.MetadataValue.json(details["value_range"]),
+        "size_bytes": artefact.size_bytes,
+        "note": details["source"]["note"] or "the whole published data set",
+        "path": dg.MetadataValue.path(artefact.folder),
+    }

@@ -1,0 +1,1 @@
+"""Command line: thin commands over the stages. Those that need Dagster are added by `assets.cli`."""

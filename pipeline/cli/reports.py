@@ -1,0 +1,78 @@
+"""`ganforge reports`: the newest scores of every recipe and configuration as a table."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from pipeline.comparison.ranking import Ranking, compare
+from pipeline.reports.store import latest_of_all
+from pipeline.settings import find, load_optimizers, load_recipes
+from pipeline.storage.paths import Paths
+
+COLUMNS = ("optimizer", "FID", "Inception Score", "missing classes", "members", "steps", "images", "made (UTC)")
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to an argument parser's subcommands."""
+    parser = commands.add_parser("reports", help="print the newest scores of every recipe and configuration")
+    parser.add_argument("recipe", nargs="?", help="one recipe only")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print one table a recipe."""
+    paths, recipes = Paths.default(), load_recipes()
+    if arguments.recipe:
+        find(recipes, arguments.recipe, "recipe")
+    chosen = [arguments.recipe] if arguments.recipe else list(recipes)
+    optimizers = list(load_optimizers())
+    rankings = [compare(recipe, optimizers, paths) for recipe in chosen if latest_of_all(paths.reports(), recipe)]
+    if not rankings:
+        print(f"No reports under {paths.reports()} yet. Make some with: ganforge materialize {chosen[0]}")
+        return 0
+    print("\n\n".join(render(ranking) for ranking in rankings))
+    return 0
+
+
+def render(ranking: Ranking) -> str:
+    """A ranking as text: what it was measured with, a row a configuration, anchors, and what is not in it."""
+    rows = [list(COLUMNS), *(_row(standing) for standing in ranking.standings)]
+    first = ranking.standings[0].report
+    fid_floor, fid_ceiling = first.anchors("fid")
+    score_floor, score_ceiling = first.anchors("inception_score")
+    rows.append(["real images", f"{fid_floor:.4g}", f"{score_floor:.4g}", "", "", "", "", ""])
+    rows.append(["noise", f"{fid_ceiling:.4g}", f"{score_ceiling:.4g}", "", "", "", "", ""])
+    accuracy, sha256 = first.fact("extractor_accuracy"), first.fact("extractor_sha256")
+    lines = [
+        f"{ranking.recipe}: mean ± 95 % interval over members, best FID first",
+        f"data: {first.fact('source')}; {first.fact('n_real'):,} real test images; "
+        f"extractor: {first.fact('extractor')} {sha256[:12]} ({100 * accuracy:.1f} % accurate)",
+        "",
+        *_aligned(rows),
+    ]
+    if ranking.missing:
+        lines.append(f"no report yet: {', '.join(ranking.missing)}")
+    lines += [f"not comparable: {optimizer} ({how})" for optimizer, how in ranking.left_out.items()]
+    return "\n".join(lines)
+
+
+def _row(standing: Any) -> list[str]:
+    report, scores = standing.report, standing.scores
+    diverged = report.fact("diverged_members")
+    members = str(report.fact("members")) + (f" ({diverged} diverged)" if diverged else "")
+    return [
+        standing.optimizer,
+        str(scores["fid"]),
+        str(scores["inception_score"]),
+        f"{scores['missing_classes'].mean:.2g}",
+        members,
+        f"{report.fact('steps'):,}",
+        f"{report.fact('n_generated'):,}",
+        f"{report.fact('created_at'):%Y-%m-%d %H:%M}",
+    ]
+
+
+def _aligned(rows: list[list[str]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -1,0 +1,6 @@
+"""Comparison: the configurations of a recipe beside each other, ranked by their newest reports.
+
+In: the report store. Out: `data/comparison/<recipe>/ranking.parquet`, one row a configuration, best first.
+"""
+
+CODE_VERSION = "1"

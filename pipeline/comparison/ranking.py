@@ -1,0 +1,148 @@
+"""Ranking: every configuration's scores as mean and 95 % interval over members, best Fréchet distance first.
+
+In: the newest reports of a recipe. Out: `Ranking`, and as an artefact `ranking.parquet`. Only scores of one protocol
+meet: `rank` refuses anything else, and `compare` names the reports it leaves out and the partitions that have none.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import scipy.stats
+
+from pipeline.comparison import CODE_VERSION
+from pipeline.reports.store import Report, latest_of_all
+from pipeline.storage.artefact import Artefact, fingerprint, make_artefact
+from pipeline.storage.paths import Paths
+
+CONFIDENCE = 0.95
+RANKED_BY = "fid"
+
+
+class UnlikeProtocolsError(ValueError):
+    """Scores that were measured differently and cannot be compared."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A score over members: mean and half-width of the 95 % interval (Student's t), NaN for a single member."""
+
+    mean: float
+    half_width: float
+
+    def __str__(self) -> str:
+        if math.isnan(self.half_width):
+            return f"{self.mean:.4g}"
+        return f"{self.mean:.4g} ± {self.half_width:.2g}"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One configuration in the ranking."""
+
+    rank: int  # from 1
+    report: Report
+    scores: dict[str, Estimate]
+
+    @property
+    def optimizer(self) -> str:
+        """The configuration's key."""
+        return str(self.report.fact("optimizer"))
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The configurations that can be compared, best first, and those that cannot."""
+
+    recipe: str
+    standings: list[Standing]
+    missing: list[str]  # configurations without a report
+    left_out: dict[str, str]  # configurations whose report was measured differently: how
+
+
+def estimate(values: Sequence[float]) -> Estimate:
+    """Mean and half-width of the 95 % interval of one score over members."""
+    count = len(values)
+    if count < 2:
+        return Estimate(float(values[0]), math.nan)
+    quantile = scipy.stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)
+    return Estimate(float(np.mean(values)), float(quantile * np.std(values, ddof=1) / math.sqrt(count)))
+
+
+def rank(reports: Sequence[Report]) -> list[Standing]:
+    """Reports of one protocol, by mean Fréchet distance; unlike protocols are an error."""
+    for report in reports[1:]:
+        difference = protocol_difference(reports[0], report)
+        if difference:
+            names = f"{reports[0].fact('optimizer')} and {report.fact('optimizer')}"
+            raise UnlikeProtocolsError(f"scores of {names} cannot be compared: {difference}; score both the same way")
+    scored = [(report, {metric: estimate(report.scores(metric)) for metric in report.metrics()}) for report in reports]
+    scored.sort(key=lambda entry: (entry[1][RANKED_BY].mean, entry[0].fact("optimizer")))
+    return [Standing(place, report, scores) for place, (report, scores) in enumerate(scored, start=1)]
+
+
+def compare(recipe: str, optimizers: Sequence[str], paths: Paths) -> Ranking:
+    """The newest reports of a recipe's configurations. The newest of all decides the protocol they are compared in."""
+    reports = [report for report in latest_of_all(paths.reports(), recipe) if report.fact("optimizer") in optimizers]
+    if not reports:
+        return Ranking(recipe, [], list(optimizers), {})
+    newest = max(reports, key=lambda report: report.fact("created_at"))
+    unlike = {report.fact("optimizer"): protocol_difference(newest, report) for report in reports}
+    reported = set(unlike)
+    return Ranking(
+        recipe,
+        standings=rank([report for report in reports if not unlike[report.fact("optimizer")]]),
+        missing=[optimizer for optimizer in optimizers if optimizer not in reported],
+        left_out={optimizer: difference for optimizer, difference in unlike.items() if difference},
+    )
+
+
+def protocol_difference(first: Report, second: Report) -> str:
+    """What differs between two reports' protocols, such as `n_generated 10000 and 500`; empty where nothing does."""
+    protocols = [json.loads(report.fact("protocol")) for report in (first, second)]
+    names = sorted({*protocols[0], *protocols[1]})
+    pairs = [(name, protocols[0].get(name), protocols[1].get(name)) for name in names]
+    return ", ".join(f"{name} {_short(one)} and {_short(other)}" for name, one, other in pairs if one != other)
+
+
+def _short(value: Any) -> str:
+    return str(value)[:12]
+
+
+def make_comparison(recipe: str, optimizers: Sequence[str], paths: Paths, *, force: bool = False) -> tuple[Artefact, Ranking]:
+    """The comparison artefact of a recipe, and the ranking in it."""
+    ranking = compare(recipe, optimizers, paths)
+    reports = {standing.optimizer: standing.report.fact("report_id") for standing in ranking.standings}
+    decided_by = {"reports": reports, "missing": ranking.missing, "left_out": ranking.left_out}
+
+    def fill(folder: Path) -> dict[str, Any]:
+        pq.write_table(as_table(ranking), folder / "ranking.parquet")
+        best = ranking.standings[0].optimizer if ranking.standings else None
+        return {"recipe": recipe, "best": best, **decided_by}
+
+    wanted = fingerprint("comparison", CODE_VERSION, recipe=recipe, **decided_by)
+    return make_artefact(paths.comparison(recipe), wanted, fill, force=force), ranking
+
+
+def as_table(ranking: Ranking) -> pa.Table:
+    """One row a configuration: rank, facts, and of each score the mean, the half-width, floor and ceiling."""
+    return pa.Table.from_pylist([_row(standing) for standing in ranking.standings])
+
+
+def _row(standing: Standing) -> dict[str, Any]:
+    facts = ("optimizer", "steps", "seed", "members", "diverged_members", "n_generated", "n_real")
+    facts += ("extractor", "extractor_sha256", "source", "created_at", "report_id")
+    row = {"rank": standing.rank, **{name: standing.report.fact(name) for name in facts}}
+    for metric, found in standing.scores.items():
+        floor, ceiling = standing.report.anchors(metric)
+        row |= {f"{metric}_mean": found.mean, f"{metric}_half_width": found.half_width}
+        row |= {f"{metric}_floor": floor, f"{metric}_ceiling": ceiling}
+    return row

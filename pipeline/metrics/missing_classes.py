@@ -1,0 +1,32 @@
+"""Missing classes: how many of the data set's classes a set of images does not show. 0 is best.
+
+A class is shown when the classifier gives it to at least a tenth of the share it would have if all were equally
+frequent: with ten classes and 10,000 images, at least 100. Counting modes with a classifier: Che et al. 2016, arXiv 1612.02136.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.metrics.features import Features, Matrix, Metric
+
+LEAST_SHARE_OF_EQUAL = 0.1
+
+
+def class_counts(logits: Matrix) -> npt.NDArray[np.int64]:
+    """Logits (N, C) → how many images are given each class (C,)."""
+    return np.bincount(np.argmax(logits, axis=1), minlength=logits.shape[1])
+
+
+def missing_classes(logits: Matrix) -> int:
+    """Logits (N, C) → how many classes have fewer images than a tenth of an equal share."""
+    images, classes = logits.shape
+    return int((class_counts(logits) < LEAST_SHARE_OF_EQUAL * images / classes).sum())
+
+
+def _compute(judged: Features, real: Features) -> dict[str, float]:  # noqa: ARG001, the count needs no real images
+    return {"missing_classes": float(missing_classes(judged.logits))}
+
+
+METRIC = Metric({"missing_classes": "lower"}, _compute)

@@ -1,0 +1,169 @@
+"""Sources: where the files of a data set come from, as an ordered list that is tried from the top.
+
+A source either fills a folder with verified files and says what it gave, or raises `SourceUnavailable`, and the next
+one is tried. A directory the user named never falls through: what is wrong with it is an error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import logging
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pipeline.raw.download import DownloadError, download
+from pipeline.raw.idx import DamagedFileError, decompressed
+
+log = logging.getLogger(__name__)
+
+
+class SourceUnavailable(Exception):
+    """This source cannot give the data here and now; the message says why."""
+
+
+@dataclass(frozen=True)
+class Provided:
+    """What a source gave."""
+
+    source: str  # "directory" | "mirror" | "package"
+    origin: str  # the directory, URL or package with version
+    layout: str  # how the files are read: "idx" | "mnist_5k_csv"
+    content_sha256: dict[str, str]  # of each file's decompressed content, by file name
+    official: bool  # whether the content is the published one, whole
+    note: str = ""  # what a reader of a score must know, such as "5,000-image subset"
+
+
+class Source(Protocol):
+    """One place to get a data set from."""
+
+    def provide(self, folder: Path) -> Provided | None:
+        """Fill `folder`. None where the source is not configured; `SourceUnavailable` where it cannot be reached."""
+        ...
+
+
+@dataclass(frozen=True)
+class NamedDirectory:
+    """A directory the user names in an environment variable, with the official file names, gzipped or not."""
+
+    variable: str
+    content_sha256: Mapping[str, str]  # published checksums, by the official name of the gzipped file
+
+    def is_named(self) -> bool:
+        """Whether the user names a directory."""
+        return bool(os.environ.get(self.variable))
+
+    def provide(self, folder: Path) -> Provided | None:
+        """Copy the four files; unofficial content is taken and named as such, a missing file is an error."""
+        if not self.is_named():
+            return None
+        directory = Path(os.environ[self.variable]).expanduser()
+        found = {name: _copy_any(directory, name, folder, self.variable) for name in self.content_sha256}
+        official = found == dict(self.content_sha256)
+        note = "" if official else f"unofficial files from {directory.resolve()}"
+        return Provided("directory", str(directory.resolve()), "idx", found, official, note)
+
+
+@dataclass(frozen=True)
+class SystemDirectory:
+    """A directory where an operating system's package puts the official files."""
+
+    package: str
+    directory: Path
+    content_sha256: Mapping[str, str]
+
+    def provide(self, folder: Path) -> Provided | None:
+        """Copy and verify the files, where the package is installed."""
+        if not self.directory.is_dir():
+            raise SourceUnavailable(f"package {self.package} is not installed (no {self.directory})")
+        found = {}
+        for name, expected in self.content_sha256.items():
+            shutil.copyfile(self.directory / name, folder / name)
+            found[name] = _verify(folder / name, expected)
+        return Provided("package", f"{self.package} ({self.directory})", "idx", found, official=True)
+
+
+@dataclass(frozen=True)
+class Mirrors:
+    """The official mirrors, as torchvision lists them."""
+
+    addresses: Callable[[], list[str]]  # asked only when needed: torchvision takes seconds to import
+    content_sha256: Mapping[str, str]
+
+    def provide(self, folder: Path) -> Provided | None:
+        """Download from the first mirror that answers and gives the published content."""
+        reasons = []
+        for address in self.addresses():
+            try:
+                return self._from_mirror(address, folder)
+            except (DownloadError, DamagedFileError) as error:
+                log.info("no mirror there: %s", error)
+                reasons.append(str(error))
+        raise SourceUnavailable("; ".join(reasons))
+
+    def _from_mirror(self, address: str, folder: Path) -> Provided:
+        found = {}
+        for name, expected in self.content_sha256.items():
+            path = folder / name
+            if not path.exists():
+                download(address + name, path)
+            try:
+                found[name] = _verify(path, expected)
+            except DamagedFileError:
+                path.unlink()
+                raise
+        return Provided("mirror", address, "idx", found, official=True)
+
+
+@dataclass(frozen=True)
+class PackagedFile:
+    """A subset that an installed Python package ships as one file. The package is found, not imported."""
+
+    package: str
+    file: str
+    layout: str
+    content_sha256: str
+    note: str
+
+    def provide(self, folder: Path) -> Provided | None:
+        """Copy and verify the file, where the package is installed."""
+        spec = importlib.util.find_spec(self.package)
+        if spec is None or not spec.submodule_search_locations:
+            raise SourceUnavailable(f"package {self.package} is not installed (pip install {self.package})")
+        shipped = Path(spec.submodule_search_locations[0]) / self.file
+        if not shipped.is_file():
+            raise SourceUnavailable(f"package {self.package} does not ship {self.file}")
+        path = folder / shipped.name
+        shutil.copyfile(shipped, path)
+        found = {shipped.name: _verify(path, self.content_sha256)}
+        return Provided("package", self.package, self.layout, found, official=False, note=self.note)
+
+
+def _copy_any(directory: Path, name: str, folder: Path, variable: str) -> str:
+    """Copy a file found as `name` or without `.gz` under its own name; the sha256 of its content."""
+    for candidate in (directory / name, directory / name.removesuffix(".gz")):
+        if candidate.is_file():
+            shutil.copyfile(candidate, folder / candidate.name)
+            return _content_sha256(folder / candidate.name)
+    raise FileNotFoundError(
+        f"{variable}={directory}: found neither {name} nor {name.removesuffix('.gz')}; "
+        f"expected a directory with the four official files, or unset {variable} to use the other sources"
+    )
+
+
+def _verify(path: Path, expected: str) -> str:
+    found = _content_sha256(path)
+    if found != expected:
+        raise DamagedFileError(
+            f"{path.name}: decompressed content has sha256 {found[:12]}…, expected {expected[:12]}…; "
+            "the source serves other or damaged data"
+        )
+    return found
+
+
+def _content_sha256(path: Path) -> str:
+    return hashlib.sha256(decompressed(path)).hexdigest()

@@ -1,0 +1,8 @@
+"""Reports: the scores of every partition, kept for good.
+
+In: the samples of a partition, and the data set's classifier and reference features.
+Out: one Parquet file a materialization under `data/reports/recipe=…/optimizer=…/`, one row a member and score, never
+overwritten. `score.py` computes the rows, `store.py` keeps and reads them.
+"""
+
+CODE_VERSION = "1"

@@ -1,0 +1,156 @@
+"""Score: from a partition's samples to its report: every metric, member by member, beside floor and ceiling.
+
+In: the samples artefact, the data set's classifier and reference. Out: one stored report. Features are computed once a
+member, every score from them.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.metrics.catalogue import BETTER, score
+from pipeline.metrics.classifier import Classifier, extract, load_classifier, require_classifier
+from pipeline.metrics.reference import Reference, load_reference, require_reference
+from pipeline.reports import CODE_VERSION, store
+from pipeline.settings import TrainingSettings
+from pipeline.storage.artefact import Artefact, fingerprint, require_artefact
+from pipeline.storage.images import ImageFile, read_images
+from pipeline.storage.paths import PROJECT, Paths
+from pipeline.training.trained import read_settings, require_training
+
+log = logging.getLogger(__name__)
+
+
+class StaleReferenceError(RuntimeError):
+    """Reference features that were computed with another classifier than the one there is now."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A partition's report, and whether it was there already."""
+
+    report: store.Report
+    cached: bool
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What every partition of a data set is judged with, loaded once."""
+
+    classifier: Artefact
+    reference_artefact: Artefact
+    network: Classifier
+    reference: Reference
+
+    @classmethod
+    def load(cls, dataset: str, paths: Paths) -> Judge:
+        """The data set's classifier and reference features, which must belong together."""
+        classifier, reference = require_classifier(paths, dataset), require_reference(paths, dataset)
+        if reference.details["extractor_sha256"] != classifier.details["weights_sha256"]:
+            raise StaleReferenceError(
+                f"{reference.folder}: features of classifier {reference.details['extractor_sha256'][:12]}, "
+                f"but {classifier.folder} holds {classifier.details['weights_sha256'][:12]}; "
+                f"materialize {dataset}/reference again"
+            )
+        return cls(classifier, reference, load_classifier(classifier), load_reference(reference))
+
+    def protocol(self, n_generated: int) -> dict[str, Any]:
+        """Everything that must agree before two scores may be compared."""
+        return {
+            "extractor": "classifier",
+            "extractor_sha256": self.classifier.details["weights_sha256"],
+            "n_generated": n_generated,
+            "n_real": len(self.reference.test),
+            "real_split": "test",
+            "real_images": self.reference_artefact.fingerprint,
+            "value_range": "uint8, rounded half up",
+            "resize": "none",
+            "weights": "raw",
+            "metrics_version": CODE_VERSION,
+        }
+
+
+def score_partition(
+    recipe: str, optimizer: str, judge: Judge, paths: Paths, *, run_id: str = "", force: bool = False
+) -> Scored:
+    """The partition's report, computed and stored unless the newest one was made from the same samples and judge."""
+    samples = require_artefact(paths.samples(recipe, optimizer), "samples", f"{recipe}/samples, partition {optimizer},")
+    protocol = judge.protocol(samples.details["images_a_member"])
+    wanted = fingerprint("reports", CODE_VERSION, samples=samples.fingerprint, protocol=protocol)
+    newest = store.latest(paths.reports(), recipe, optimizer)
+    if newest is not None and newest.fingerprint == wanted and not force:
+        return Scored(newest, cached=True)
+    training = require_training(paths, recipe, optimizer)
+    scores = _score_members(samples, judge)
+    floor, ceiling = judge.reference.anchors(protocol["n_generated"])
+    shared = _shared_columns(read_settings(training), training, judge, protocol) | {
+        "fingerprint": wanted,
+        "run_id": run_id,
+    }
+    rows = [
+        {
+            **shared,
+            "member": member,
+            "metric": metric,
+            "value": value,
+            "floor": floor[metric],
+            "ceiling": ceiling[metric],
+            "better": BETTER[metric],
+        }
+        for member, of_member in scores.items()
+        for metric, value in of_member.items()
+    ]
+    return Scored(store.append(paths.reports(), rows), cached=False)
+
+
+def _score_members(samples: Artefact, judge: Judge) -> dict[int, dict[str, float]]:
+    images = read_images(samples.path("samples.arrow"))
+    scores = {}
+    for member in samples.details["members"]:
+        scores[member] = score(extract(judge.network, _of_member(images, member)), judge.reference.test)
+        name = f"{samples.details['recipe']} {samples.details['optimizer']}"
+        log.info("%s member %d: %s", name, member, ", ".join(f"{key} {value:.4g}" for key, value in scores[member].items()))
+    return scores
+
+
+def _of_member(images: ImageFile, member: int) -> Any:
+    return images.pixels[images.columns["member"] == member]
+
+
+def _shared_columns(
+    settings: TrainingSettings, training: Artefact, judge: Judge, protocol: dict[str, Any]
+) -> dict[str, Any]:
+    source = training.details["source"]
+    return {
+        "recipe": settings.recipe,
+        "optimizer": settings.optimizer,
+        "n_generated": protocol["n_generated"],
+        "n_real": protocol["n_real"],
+        "extractor": protocol["extractor"],
+        "extractor_sha256": protocol["extractor_sha256"],
+        "extractor_accuracy": judge.classifier.details["test_accuracy"],
+        "protocol": json.dumps(protocol, sort_keys=True),
+        "training_fingerprint": training.fingerprint,
+        "steps": settings.steps,
+        "seed": settings.seed,
+        "members": settings.members,
+        "diverged_members": len(training.details["diverged_members"]),
+        "settings": json.dumps(settings.to_json(), sort_keys=True),
+        "source": source["note"] or f"official, from {source['origin']}",
+        "device": training.details["device"],
+        "training_seconds": training.details["seconds"],
+        "git_commit": git_commit(),
+    }
+
+
+def git_commit() -> str:
+    """The commit of this code, with "+" where files differ from it, or "unknown" outside a checkout."""
+    try:
+        command = ["git", "-C", str(PROJECT), "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"

@@ -1,0 +1,102 @@
+"""Generate: N images a member from seeded latents, quantised, with a grid to look at.
+
+In: a training artefact. Out: the samples artefact. Members that diverged draw nothing and are named in the details.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from pipeline.networks import architecture
+from pipeline.networks.latents import latents_by_seed
+from pipeline.networks.layers import Stacked
+from pipeline.pixels import to_pixels
+from pipeline.samples import CODE_VERSION
+from pipeline.storage.artefact import Artefact, fingerprint, make_artefact
+from pipeline.storage.images import Pixels, write_images
+from pipeline.storage.paths import Paths
+from pipeline.storage.pictures import write_grid
+from pipeline.training.trained import load_generator, read_settings
+
+log = logging.getLogger(__name__)
+
+BLOCK = 250  # images are always computed in whole blocks: rounding then depends on the seed alone, not on the count
+GRID_COLUMNS = 16
+GRID_IMAGES_A_MEMBER = 48
+GRID_SCALE = 2
+SEEDS_A_SAMPLING_SEED = 2**32  # image i of sampling seed s has the latent seed s * 2^32 + i
+
+
+class DivergedError(RuntimeError):
+    """Every member of a partition has weights that are not finite."""
+
+
+def generate(training: Artefact, count: int, paths: Paths, *, seed: int = 0, force: bool = False) -> Artefact:
+    """The samples artefact of a partition: `count` images a member, drawn unless they are there already."""
+    if count < 1:
+        raise ValueError(f"samples: found {count}, expected at least 1 image a member")
+    wanted = fingerprint("samples", CODE_VERSION, training=training.fingerprint, count=count, seed=seed)
+    settings = read_settings(training)
+
+    def fill(folder: Path) -> dict[str, Any]:
+        members = _sound_members(training)
+        seeds = latent_seeds(seed, count)
+        pixels = _draw(training, members, seeds)  # (M, N, C, H, W)
+        columns = {"member": np.repeat(members, count), "latent_seed": np.tile(seeds, len(members))}
+        metadata = {"recipe": settings.recipe, "optimizer": settings.optimizer, "seed": str(seed)}
+        write_images(folder / "samples.arrow", pixels.reshape(-1, *pixels.shape[2:]), columns, metadata)
+        shown = pixels[:, :GRID_IMAGES_A_MEMBER].reshape(-1, *pixels.shape[2:])
+        write_grid(folder / "grid.png", shown, GRID_COLUMNS, GRID_SCALE)
+        return {
+            "recipe": settings.recipe,
+            "optimizer": settings.optimizer,
+            "images_a_member": count,
+            "members": [int(member) for member in members],
+            "diverged_members": training.details["diverged_members"],
+            "seed": seed,
+        }
+
+    return make_artefact(paths.samples(settings.recipe, settings.optimizer), wanted, fill, force=force)
+
+
+def latent_seeds(seed: int, count: int) -> npt.NDArray[np.int64]:
+    """The latent seeds (N,) of the first `count` images of a sampling seed."""
+    return np.arange(count, dtype=np.int64) + seed * SEEDS_A_SAMPLING_SEED
+
+
+def _sound_members(training: Artefact) -> npt.NDArray[np.int64]:
+    diverged = training.details["diverged_members"]
+    sound = [member for member in range(training.details["members"]) if member not in diverged]
+    name = f"{training.details['recipe']} {training.details['optimizer']}"
+    if not sound:
+        raise DivergedError(f"{name}: all {len(diverged)} members diverged, so nothing can be drawn; lower its rates")
+    if diverged:
+        log.warning("%s: members %s diverged and draw no samples", name, diverged)
+    return np.array(sound, dtype=np.int64)
+
+
+@torch.no_grad()
+def _draw(training: Artefact, members: npt.NDArray[np.int64], seeds: npt.NDArray[np.int64]) -> Pixels:
+    """Every member's image of every seed → (M, N, C, H, W) uint8."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    generator: Stacked = load_generator(training, device)
+    network = architecture(training.details["network"])
+    by_seed = latents_by_seed(network.LATENT_DISTRIBUTION, network.LATENT_SIZE, _padded(seeds))
+    padded = torch.from_numpy(by_seed).to(device)
+    blocks = []
+    for start in range(0, len(seeds), BLOCK):
+        latents = padded[start : start + BLOCK].expand(training.details["members"], -1, -1)
+        blocks.append(to_pixels(generator(latents)[torch.from_numpy(members).to(device)]).cpu().numpy())
+    pixels: Pixels = np.concatenate(blocks, axis=1)[:, : len(seeds)]
+    return pixels
+
+
+def _padded(seeds: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    missing = -len(seeds) % BLOCK
+    return np.concatenate([seeds, np.zeros(missing, np.int64)])

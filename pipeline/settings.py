@@ -1,0 +1,312 @@
+"""Settings: the tables of recipes and optimizer configurations as frozen values, checked once where they enter.
+
+In: `recipes.toml`, `optimizers.toml` beside this file, and the user's own optimizer file named by `GANFORGE_OPTIMIZERS`.
+Out: `Recipe`, `OptimizerConfiguration`, and `TrainingSettings`, the fully resolved settings of one partition that are
+saved beside its weights. Every mistake is one sentence: file, key, what was found, what was expected.
+Nothing here imports torch: Dagster reads these tables when its definitions load.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+PACKAGE = Path(__file__).parent
+KEY_PATTERN = re.compile(r"[a-z0-9_]+")
+LARGEST_SEED = 2**31 - 1
+
+Value = TypeVar("Value")
+
+
+class SettingsError(ValueError):
+    """A table entry that cannot be used; the message names file, key, what was found and what was expected."""
+
+
+@dataclass(frozen=True)
+class OptimizerSettings:
+    """One network's optimizer. Defaults are Keras 2's; `numerics` chooses where Adam adds epsilon (`optimizers.py`)."""
+
+    kind: str  # "sgd" | "rmsprop" | "adam"
+    learning_rate: float
+    momentum: float = 0.0  # sgd
+    rho: float = 0.9  # rmsprop: decay of the mean square
+    beta1: float = 0.9  # adam: decay of the first moment
+    beta2: float = 0.999  # adam: decay of the second moment
+    epsilon: float = 1e-7  # rmsprop, adam
+    decay: float = 0.0  # the rate at update t (from 0) is learning_rate / (1 + decay * t)
+    clip_value: float | None = None  # gradients are clipped element-wise to [-clip_value, clip_value]
+    numerics: str = "keras"  # "keras" | "torch"
+
+
+@dataclass(frozen=True)
+class OptimizerConfiguration:
+    """A partition: an optimizer for each network, and the recipe settings it overrides."""
+
+    key: str
+    description: str
+    source: str
+    generator: OptimizerSettings
+    discriminator: OptimizerSettings
+    dropout: float | None = None
+    batch_size: int | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A data set, the networks trained on it and how: one chain of assets."""
+
+    key: str
+    description: str
+    source: str
+    dataset: str
+    network: str
+    batch_size: int
+    real_label: float  # the discriminator's label for real images: 1 less the one-sided smoothing
+    steps: int  # the default budget, minutes on two CPU cores
+    full_steps: int  # the source's own budget
+    members: int  # replicates that differ by seed alone
+    samples: int  # generated images per member
+    history_interval_steps: int
+    snapshot_interval_steps: int
+    evaluation_images: int
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Everything that decides what a partition's weights become, besides the data. Saved as `settings.json`."""
+
+    recipe: str
+    optimizer: str
+    network: str
+    batch_size: int
+    real_label: float
+    dropout: float | None
+    generator: OptimizerSettings
+    discriminator: OptimizerSettings
+    steps: int
+    members: int
+    seed: int
+    history_interval_steps: int
+    snapshot_interval_steps: int
+    evaluation_images: int
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values, the form that is fingerprinted and saved."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> TrainingSettings:
+        """The inverse of `to_json`."""
+        networks = {name: OptimizerSettings(**values[name]) for name in ("generator", "discriminator")}
+        return cls(**{**values, **networks})
+
+
+def resolve(
+    recipe: Recipe,
+    configuration: OptimizerConfiguration,
+    *,
+    steps: int | None = None,
+    members: int | None = None,
+    seed: int = 0,
+) -> TrainingSettings:
+    """The settings of one partition: the recipe, overridden by the configuration, overridden by the run's arguments."""
+    for name, value, smallest in (("steps", steps, 1), ("members", members, 1)):
+        if value is not None and value < smallest:
+            raise SettingsError(f"{name}: found {value}, expected an integer of at least {smallest}")
+    if not 0 <= seed <= LARGEST_SEED:
+        raise SettingsError(f"seed: found {seed}, expected an integer from 0 to {LARGEST_SEED}")
+    return TrainingSettings(
+        recipe=recipe.key,
+        optimizer=configuration.key,
+        network=recipe.network,
+        batch_size=configuration.batch_size or recipe.batch_size,
+        real_label=recipe.real_label,
+        dropout=configuration.dropout,
+        generator=configuration.generator,
+        discriminator=configuration.discriminator,
+        steps=recipe.steps if steps is None else steps,
+        members=recipe.members if members is None else members,
+        seed=seed,
+        history_interval_steps=recipe.history_interval_steps,
+        snapshot_interval_steps=recipe.snapshot_interval_steps,
+        evaluation_images=recipe.evaluation_images,
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Tables
+
+
+def load_recipes(path: Path = PACKAGE / "recipes.toml") -> dict[str, Recipe]:
+    """The recipes of a file by key, in the file's order."""
+    return {key: _recipe(path, key, entry) for key, entry in _read_table(path).items()}
+
+
+def load_optimizers(paths: tuple[Path, ...] | None = None) -> dict[str, OptimizerConfiguration]:
+    """The optimizer configurations by key, in order: the built-in table, then the user's `GANFORGE_OPTIMIZERS` file."""
+    found: dict[str, OptimizerConfiguration] = {}
+    home: dict[str, Path] = {}
+    for path in paths if paths is not None else optimizer_files():
+        for key, entry in _read_table(path).items():
+            if key in found:
+                raise SettingsError(f"{path}: [{key}] is already defined in {home[key]}; expected a key of its own")
+            found[key], home[key] = _configuration(path, key, entry), path
+    return found
+
+
+def optimizer_files() -> tuple[Path, ...]:
+    """The built-in table and, where `GANFORGE_OPTIMIZERS` names one, the user's own file."""
+    own = os.environ.get("GANFORGE_OPTIMIZERS")
+    return (PACKAGE / "optimizers.toml", Path(own)) if own else (PACKAGE / "optimizers.toml",)
+
+
+def find(table: Mapping[str, Value], key: str, what: str) -> Value:
+    """`table[key]`, or one sentence that names the keys there are."""
+    if key not in table:
+        raise SettingsError(f"{what} {key!r} does not exist; expected one of: {', '.join(table)}")
+    return table[key]
+
+
+def _read_table(path: Path) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read ({error.strerror}); expected a TOML file") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: {error}; expected TOML with each [key] once") from error
+    for key, entry in table.items():
+        if not KEY_PATTERN.fullmatch(key):
+            raise SettingsError(f"{path}: key {key!r} is ill-formed; expected small letters, digits and '_' only")
+        if not isinstance(entry, dict):
+            raise SettingsError(f"{path}: {key} = {entry!r} stands alone; expected a table [{key}]")
+    return table
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Entries
+
+
+def _recipe(path: Path, key: str, entry: dict[str, Any]) -> Recipe:
+    where = f"{path}: [{key}]"
+    _expect_fields(where, entry, {field.name for field in fields(Recipe)} - {"key"})
+    texts = {name: _text(where, entry, name) for name in ("description", "source", "dataset", "network")}
+    counts = ("batch_size", "steps", "full_steps", "members", "samples")
+    counts += ("history_interval_steps", "snapshot_interval_steps", "evaluation_images")
+    whole = {name: _whole(where, entry, name) for name in counts}
+    real_label = _number(where, entry, "real_label", above=0.5, at_most=1.0)
+    return Recipe(key=key, real_label=real_label, **texts, **whole)
+
+
+def _configuration(path: Path, key: str, entry: dict[str, Any]) -> OptimizerConfiguration:
+    where = f"{path}: [{key}]"
+    expected = {field.name for field in fields(OptimizerConfiguration)} - {"key"} | {"both"}
+    _expect_fields(where, entry, expected)
+    if ("both" in entry) == bool({"generator", "discriminator"} & set(entry)):
+        raise SettingsError(f"{where}: expected either both = {{…}}, or generator = {{…}} and discriminator = {{…}}")
+    networks = {
+        name: _optimizer(where, name, entry.get("both", entry.get(name))) for name in ("generator", "discriminator")
+    }
+    return OptimizerConfiguration(
+        key=key,
+        description=_text(where, entry, "description") if "description" in entry else "",
+        source=_text(where, entry, "source") if "source" in entry else str(path),
+        dropout=_number(where, entry, "dropout", at_least=0.0, below=1.0) if "dropout" in entry else None,
+        batch_size=_whole(where, entry, "batch_size") if "batch_size" in entry else None,
+        **networks,
+    )
+
+
+SHARED_FIELDS = {"kind", "learning_rate", "decay", "clip_value", "numerics"}
+FIELDS_OF_KIND = {
+    "sgd": SHARED_FIELDS | {"momentum"},
+    "rmsprop": SHARED_FIELDS | {"rho", "epsilon"},
+    "adam": SHARED_FIELDS | {"beta1", "beta2", "epsilon"},
+}
+DEFAULT_EPSILON = {"keras": 1e-7, "torch": 1e-8}
+
+
+def _optimizer(where: str, network: str, entry: Any) -> OptimizerSettings:
+    where = f"{where} {network}"
+    if not isinstance(entry, dict):
+        raise SettingsError(f"{where}: found {entry!r}, expected {{ kind = …, learning_rate = … }}")
+    kind = _choice(where, entry, "kind", tuple(FIELDS_OF_KIND))
+    _expect_fields(where, entry, FIELDS_OF_KIND[kind], required={"learning_rate"}, of=f" of kind {kind!r}")
+    numerics = _choice(where, entry, "numerics", tuple(DEFAULT_EPSILON)) if "numerics" in entry else "keras"
+    settings = OptimizerSettings(
+        kind=kind,
+        learning_rate=_number(where, entry, "learning_rate", above=0.0),
+        epsilon=DEFAULT_EPSILON[numerics],
+        numerics=numerics,
+    )
+    for name in ("momentum", "rho", "beta1", "beta2"):
+        if name in entry:
+            settings = replace(settings, **{name: _number(where, entry, name, at_least=0.0, below=1.0)})
+    for name in ("epsilon", "clip_value"):
+        if name in entry:
+            settings = replace(settings, **{name: _number(where, entry, name, above=0.0)})
+    if "decay" in entry:
+        settings = replace(settings, decay=_number(where, entry, "decay", at_least=0.0))
+    return settings
+
+
+def _expect_fields(
+    where: str, entry: dict[str, Any], expected: set[str], required: set[str] | None = None, of: str = ""
+) -> None:
+    for name in entry:
+        if name not in expected:
+            raise SettingsError(f"{where}: unknown field {name!r}{of}; expected one of: {', '.join(sorted(expected))}")
+    for name in sorted(required or ()):
+        if name not in entry:
+            raise SettingsError(f"{where}: field {name!r} is missing")
+
+
+def _choice(where: str, entry: dict[str, Any], name: str, choices: tuple[str, ...]) -> str:
+    value = entry.get(name)
+    if value not in choices:
+        raise SettingsError(f"{where}: {name} is {value!r}, expected one of: {', '.join(choices)}")
+    return str(value)
+
+
+def _text(where: str, entry: dict[str, Any], name: str) -> str:
+    value = entry.get(name)
+    if not isinstance(value, str) or not value.strip():
+        raise SettingsError(f"{where}: {name} is {value!r}, expected a text")
+    return value
+
+
+def _whole(where: str, entry: dict[str, Any], name: str) -> int:
+    value = entry.get(name)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise SettingsError(f"{where}: {name} is {value!r}, expected a whole number of at least 1")
+    return value
+
+
+def _number(
+    where: str,
+    entry: dict[str, Any],
+    name: str,
+    *,
+    above: float | None = None,
+    at_least: float | None = None,
+    below: float | None = None,
+    at_most: float | None = None,
+) -> float:
+    value = entry.get(name)
+    bounds = {"above": above, "at least": at_least, "below": below, "at most": at_most}
+    expected = " and ".join(f"{word} {bound:g}" for word, bound in bounds.items() if bound is not None)
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if (
+        not usable
+        or (above is not None and not value > above)
+        or (at_least is not None and not value >= at_least)
+        or (below is not None and not value < below)
+        or (at_most is not None and not value <= at_most)
+    ):
+        raise SettingsError(f"{where}: {name} is {value!r}, expected a number {expected}")
+    return float(value)  # type: ignore[arg-type]

@@ -1,0 +1,166 @@
+"""Artefacts: folders that appear whole or not at all, and know by a fingerprint what they were made from.
+
+A manifest (`manifest.json`) lists each file with size and sha256, the fingerprint of everything that decided the
+content, and facts about it. Files are written into a temporary folder beside the artefact, flushed, moved in by
+rename, and the manifest comes last: a folder without a manifest is not an artefact, and no reader sees half of one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """What the manifest says of one file."""
+
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A finished folder."""
+
+    folder: Path
+    fingerprint: str  # sha256 of everything that decides the content: the artefact's data version
+    files: dict[str, FileRecord]  # by path relative to `folder`
+    details: dict[str, Any]  # facts about the content, plain JSON values
+    created_at: str  # ISO 8601, UTC
+    cached: bool = field(default=False, compare=False)  # found intact, so nothing was computed for it this time
+
+    @property
+    def size_bytes(self) -> int:
+        """All files together."""
+        return sum(record.size_bytes for record in self.files.values())
+
+    def path(self, name: str) -> Path:
+        """The path of one of the artefact's files."""
+        return self.folder / name
+
+
+def fingerprint(stage: str, code_version: str, **decided_by: Any) -> str:
+    """sha256 over the stage, its code version and everything else that decides the content (plain JSON values)."""
+    text = json.dumps({"stage": stage, "code_version": code_version, **decided_by}, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_artefact(folder: Path) -> Artefact | None:
+    """The artefact in a folder, or None where there is no whole one. Files are not checked; see `is_intact`."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        files = {name: FileRecord(**record) for name, record in manifest["files"].items()}
+        return Artefact(folder, manifest["fingerprint"], files, manifest["details"], manifest["created_at"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def require_artefact(folder: Path, what: str, make: str) -> Artefact:
+    """The artefact in a folder, or one sentence that says what is missing and how to make it."""
+    artefact = read_artefact(folder)
+    if artefact is None:
+        raise FileNotFoundError(f"{folder}: no {what} there; materialize {make} first")
+    return artefact
+
+
+def is_intact(artefact: Artefact) -> bool:
+    """Whether every file is there with the size and sha256 the manifest names."""
+    return all(
+        artefact.path(name).is_file()
+        and artefact.path(name).stat().st_size == record.size_bytes
+        and sha256_of_file(artefact.path(name)) == record.sha256
+        for name, record in artefact.files.items()
+    )
+
+
+def find_intact(folder: Path, wanted_fingerprint: str) -> Artefact | None:
+    """The artefact in a folder if it carries the wanted fingerprint and its files are unharmed; marked `cached`."""
+    artefact = read_artefact(folder)
+    if artefact is None or artefact.fingerprint != wanted_fingerprint or not is_intact(artefact):
+        return None
+    return Artefact(**{**vars(artefact), "cached": True})
+
+
+Fill = Callable[[Path], Mapping[str, Any]]  # writes files into a folder, returns the details for the manifest
+
+
+def make_artefact(folder: Path, wanted_fingerprint: str, fill: Fill, *, force: bool = False) -> Artefact:
+    """The intact artefact with this fingerprint where there is one (and not `force`), else a new one made by `fill`."""
+    found = None if force else find_intact(folder, wanted_fingerprint)
+    if found is not None:
+        return found
+    with staging_folder(folder) as staged:
+        details = dict(fill(staged))
+        return publish(staged, folder, wanted_fingerprint, details)
+
+
+@contextmanager
+def staging_folder(folder: Path) -> Iterator[Path]:
+    """A temporary folder beside `folder`, on the same file system, removed afterwards whatever happens."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    staged = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
+    try:
+        yield staged
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+
+
+def publish(staged: Path, folder: Path, new_fingerprint: str, details: dict[str, Any]) -> Artefact:
+    """Move the staged files to `folder`, manifest last; what an earlier artefact left there goes."""
+    names = sorted(str(path.relative_to(staged)) for path in staged.rglob("*") if path.is_file())
+    files = {name: _record(staged / name) for name in names}
+    artefact = Artefact(folder, new_fingerprint, files, details, datetime.now(UTC).isoformat(timespec="seconds"))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MANIFEST).unlink(missing_ok=True)
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (staged / name).replace(folder / name)
+    for path in folder.rglob("*"):
+        if path.is_file() and str(path.relative_to(folder)) not in files:
+            path.unlink()
+    write_json(folder / MANIFEST, _manifest(artefact))
+    return artefact
+
+
+def _manifest(artefact: Artefact) -> dict[str, Any]:
+    return {
+        "fingerprint": artefact.fingerprint,
+        "created_at": artefact.created_at,
+        "details": artefact.details,
+        "files": {name: asdict(record) for name, record in artefact.files.items()},
+    }
+
+
+def _record(path: Path) -> FileRecord:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    return FileRecord(path.stat().st_size, sha256_of_file(path))
+
+
+def sha256_of_file(path: Path) -> str:
+    """Hex sha256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON so that it appears whole: temporary name in the same folder, flush, rename."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump(value, file, indent=2, allow_nan=False)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

@@ -1,0 +1,77 @@
+"""Pictures: PNG grids of uint8 images, and the tiny strip that Dagster shows inline.
+
+Own tiling instead of torchvision's: previews are made where torch is not loaded.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from pipeline.storage.images import Pixels
+
+GAP_PIXELS = 2
+GAP_GREY = 96
+INLINE_BYTES = 720  # base64 adds a third, and Dagster shows markdown inline only below 1,000 characters
+
+
+def tile(pixels: Pixels, columns: int) -> Pixels:
+    """(N, C, H, W) → one image (C, H', W'), `columns` images a row, a grey gap between them; missing tiles grey."""
+    count, channels, height, width = pixels.shape
+    rows = -(-count // columns)
+    step_y, step_x = height + GAP_PIXELS, width + GAP_PIXELS
+    grid = np.full((channels, rows * step_y - GAP_PIXELS, columns * step_x - GAP_PIXELS), GAP_GREY, np.uint8)
+    for index, image in enumerate(pixels):
+        top, left = (index // columns) * step_y, (index % columns) * step_x
+        grid[:, top : top + height, left : left + width] = image
+    return grid
+
+
+def encode_png(image: Pixels, scale: int = 1) -> bytes:
+    """One image (C, H, W) as PNG, each pixel `scale` pixels wide and high."""
+    picture = _picture(image)
+    if scale != 1:
+        picture = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
+    return _bytes(picture)
+
+
+def write_grid(path: Path, pixels: Pixels, columns: int, scale: int = 1) -> None:
+    """Write images (N, C, H, W) as one PNG grid."""
+    path.write_bytes(encode_png(tile(pixels, columns), scale))
+
+
+def inline_strip(pixels: Pixels) -> str:
+    """As many of the images as fit under `INLINE_BYTES`, side by side, in 16 colours, as a markdown image."""
+    small = np.stack([np.asarray(_picture(image).resize((20, 20), Image.Resampling.BOX)) for image in pixels[:16]])
+    for count in range(len(small), 0, -1):
+        row = Image.fromarray(np.concatenate(list(small[:count]), axis=1))
+        encoded = _bytes(row.quantize(16))
+        if len(encoded) <= INLINE_BYTES:
+            return markdown_image(encoded, f"the first {count} images")
+    raise ValueError("not one image fits the inline preview; expected images that compress below 720 bytes")
+
+
+def markdown_image(png: bytes, alternative_text: str) -> str:
+    """A PNG as a markdown image that carries its own data."""
+    return f"![{alternative_text}](data:image/png;base64,{base64.b64encode(png).decode()})"
+
+
+def _picture(image: Pixels) -> Image.Image:
+    return Image.fromarray(image[0] if image.shape[0] == 1 else np.moveaxis(image, 0, -1))
+
+
+def _bytes(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def markdown_file(path: Path, alternative_text: str) -> str:
+    """A PNG file as a markdown image in 16 colours at half its size: small enough for Dagster's event log."""
+    with Image.open(path) as picture:
+        small = picture.resize((picture.width // 2, picture.height // 2), Image.Resampling.BOX)
+    return markdown_image(_bytes(small.quantize(16)), alternative_text)

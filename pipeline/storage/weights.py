@@ -1,0 +1,22 @@
+"""Weights: networks as safetensors files, no pickle. Member-stacked networks keep the member dimension first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+
+def save_weights(path: Path, state: Mapping[str, Tensor]) -> None:
+    """Write a network's parameters and buffers, each under its own name."""
+    save_file({name: value.detach().cpu().contiguous() for name, value in state.items()}, path)
+
+
+def load_weights(path: Path, network: nn.Module) -> None:
+    """Read a network's parameters and buffers; names and shapes must agree exactly."""
+    try:
+        network.load_state_dict(load_file(path), strict=True)
+    except (RuntimeError, OSError, ValueError) as error:
+        raise ValueError(f"{path}: not the weights of this network ({error}); train it again") from error

@@ -1,0 +1,98 @@
+"""Streams: where every random number of training comes from, by address instead of by history.
+
+A number's address is (seed, member, purpose, block): the same whatever is trained beside it, whatever the
+configuration, and wherever training starts again. Members with the same seed and index therefore see the same initial
+weights, latents and order of images under every configuration: comparisons between configurations are paired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline.networks import Architecture
+from pipeline.networks.latents import draw_latents
+
+LATENT_BLOCK_STEPS = 64  # latents are drawn for so many steps at a time: few calls, little memory
+
+
+class Purpose(IntEnum):
+    """What random numbers are for; each purpose has streams of its own."""
+
+    GENERATOR_WEIGHTS = 0
+    DISCRIMINATOR_WEIGHTS = 1
+    LATENTS = 2
+    SHUFFLE = 3
+    EVALUATION = 4
+    SNAPSHOT = 5
+
+
+@dataclass(frozen=True)
+class MemberAddress:
+    """A member's part of every address."""
+
+    seed: int
+    member: int
+
+    def stream(self, purpose: Purpose, block: int = 0, device: torch.device | None = None) -> torch.Generator:
+        """The random stream of one purpose and block."""
+        state = np.random.SeedSequence((self.seed, self.member, purpose, block)).generate_state(1, np.uint64)
+        return torch.Generator(device or torch.device("cpu")).manual_seed(int(state[0] >> np.uint64(1)))
+
+
+class LatentStream:
+    """The latents of every training step: step → (M, B, Z)."""
+
+    def __init__(
+        self, members: Sequence[MemberAddress], network: Architecture, batch_size: int, device: torch.device
+    ) -> None:
+        self.members, self.network, self.batch_size, self.device = members, network, batch_size, device
+        self.block_index = -1
+        self.block = torch.empty(0)  # (M, LATENT_BLOCK_STEPS, B, Z)
+
+    def at(self, step: int) -> Tensor:
+        """The latents of a step (from 0)."""
+        index, offset = divmod(step, LATENT_BLOCK_STEPS)
+        if index != self.block_index:
+            self.block_index = index
+            self.block = torch.stack([self._draw(member, index) for member in self.members])
+        return self.block[:, offset]
+
+    def _draw(self, member: MemberAddress, index: int) -> Tensor:
+        stream = member.stream(Purpose.LATENTS, index, self.device)
+        shape = (LATENT_BLOCK_STEPS, self.batch_size, self.network.LATENT_SIZE)
+        return draw_latents(self.network.LATENT_DISTRIBUTION, shape, stream)
+
+
+class ShuffleStream:
+    """The images of every training step: step → indices (M, B). Each epoch is a fresh shuffle of all images.
+
+    An epoch is the whole number of batches that fit; the few images left over differ from epoch to epoch.
+    """
+
+    def __init__(
+        self, members: Sequence[MemberAddress], image_count: int, batch_size: int, device: torch.device
+    ) -> None:
+        if image_count < batch_size:
+            raise ValueError(f"found {image_count} training images, expected at least one batch of {batch_size}")
+        self.members, self.image_count, self.batch_size, self.device = members, image_count, batch_size, device
+        self.steps_per_epoch = image_count // batch_size
+        self.epoch = -1
+        self.order = torch.empty(0, dtype=torch.int64)  # (M, image_count)
+
+    def at(self, step: int) -> Tensor:
+        """The image indices of a step (from 0)."""
+        epoch, offset = divmod(step, self.steps_per_epoch)
+        if epoch != self.epoch:
+            self.epoch = epoch
+            orders = [self._shuffle(member, epoch) for member in self.members]
+            self.order = torch.stack(orders).to(self.device)
+        return self.order[:, offset * self.batch_size : (offset + 1) * self.batch_size]
+
+    def _shuffle(self, member: MemberAddress, epoch: int) -> Tensor:
+        return torch.randperm(self.image_count, generator=member.stream(Purpose.SHUFFLE, epoch))

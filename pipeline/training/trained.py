@@ -1,0 +1,36 @@
+"""Trained: the networks of a finished partition, read back.
+
+In: a training artefact. Out: its settings, and its generator or discriminator with the members it was trained with.
+"""
+
+from __future__ import annotations
+
+import json
+
+import torch
+
+from pipeline.networks import architecture
+from pipeline.networks.layers import Stacked
+from pipeline.settings import TrainingSettings
+from pipeline.storage.artefact import Artefact, require_artefact
+from pipeline.storage.paths import Paths
+from pipeline.storage.weights import load_weights
+
+
+def require_training(paths: Paths, recipe: str, optimizer: str) -> Artefact:
+    """The training artefact of a partition, or a sentence saying how to make it."""
+    folder = paths.training(recipe, optimizer)
+    return require_artefact(folder, "trained networks", f"{recipe}/generator, partition {optimizer},")
+
+
+def read_settings(training: Artefact) -> TrainingSettings:
+    """The resolved settings the partition was trained with."""
+    return TrainingSettings.from_json(json.loads(training.path("settings.json").read_text(encoding="utf-8")))
+
+
+def load_generator(training: Artefact, device: torch.device) -> Stacked:
+    """The partition's generators, all members stacked, on a device."""
+    settings = read_settings(training)
+    generator = architecture(settings.network).Generator(settings.members)
+    load_weights(training.path("generator.safetensors"), generator)
+    return generator.to(device).eval()

@@ -1,0 +1,67 @@
+"""Fixtures: a small data set in the official layout that any machine can make, and the real one where it is."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.raw.idx import encode_idx
+from pipeline.storage.paths import PROJECT, Paths
+
+REAL_MNIST = PROJECT.parent / "shared" / "data" / "mnist"
+
+
+@pytest.fixture(autouse=True)
+def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test reads or writes the project's data, or goes to the network through a variable of the caller's."""
+    monkeypatch.setenv("GANFORGE_DATA", str(tmp_path / "data"))
+    for name in ("DAGSTER_HOME", "GANFORGE_MNIST", "GANFORGE_FASHION_MNIST", "GANFORGE_OPTIMIZERS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def paths() -> Paths:
+    """The test's own data folder."""
+    return Paths.default()
+
+
+@pytest.fixture(scope="session")
+def small_mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """300 + 120 striped "digits" of ten classes in the official four files: separable, and made in a moment."""
+    folder = tmp_path_factory.mktemp("small_mnist")
+    for prefix, count, seed in (("train", 300, 1), ("t10k", 120, 2)):
+        images, labels = striped_digits(count, seed)
+        (folder / f"{prefix}-images-idx3-ubyte.gz").write_bytes(gzip.compress(encode_idx(images)))
+        (folder / f"{prefix}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(encode_idx(labels)))
+    return folder
+
+
+def striped_digits(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """(N, 28, 28) uint8 with a bright band at a height that tells the class, and labels (N,) uint8."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(count, dtype=np.uint8) % 10
+    images = random.integers(0, 60, (count, 28, 28), np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        top = 2 + int(label) * 2 + int(random.integers(0, 2))
+        image[top : top + 4, 4:24] = random.integers(180, 256)
+    return images, labels
+
+
+@pytest.fixture
+def named_small_mnist(small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The small data set, named the way a user names a directory."""
+    monkeypatch.setenv("GANFORGE_MNIST", str(small_mnist))
+    return small_mnist
+
+
+@pytest.fixture
+def real_mnist(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The 60,000 + 10,000 real images, or a skip with the reason."""
+    if not REAL_MNIST.is_dir():
+        pytest.skip(f"needs the real MNIST files in {REAL_MNIST}")
+    monkeypatch.setenv("GANFORGE_MNIST", str(REAL_MNIST))
+    yield REAL_MNIST
