@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 
 from pipeline.raw.idx import encode_idx
 from pipeline.storage.paths import PROJECT, Paths
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch is not imported yet: small networks run best on one thread
 
 REAL_MNIST = PROJECT.parent / "shared" / "data" / "mnist"
 
@@ -43,7 +46,7 @@ def small_mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def striped_digits(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """(N, 28, 28) uint8 with a bright band at a height that tells the class, and labels (N,) uint8."""
     random = np.random.default_rng(seed)
-    labels = np.arange(count, dtype=np.uint8) % 10
+    labels = (np.arange(count) % 10).astype(np.uint8)
     images = random.integers(0, 60, (count, 28, 28), np.uint8)
     for image, label in zip(images, labels, strict=True):
         top = 2 + int(label) * 2 + int(random.integers(0, 2))

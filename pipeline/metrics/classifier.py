@@ -40,11 +40,9 @@ class ClassifierSettings:
     """How the classifier is trained; a budget in images, so that small and large data sets take the same time."""
 
     images_seen: int = 120_000
-    most_epochs: int = 30  # a small data set is not seen more often than this
+    most_epochs: int = 15  # a small data set is not seen more often than this
     batch_size: int = 100
     learning_rate: float = 2e-3  # Adam, falling to 0 along half a cosine
-    shift_pixels: int = 2  # images are moved by up to so many pixels while training
-    dropout: float = 0.3
     features: int = 128
     seed: int = 0
 
@@ -59,14 +57,13 @@ class Classifier(nn.Module):
         self.second = nn.Conv2d(16, 32, 5, padding=2)
         self.hidden = nn.Linear(32 * (height // 4) * (width // 4), settings.features)
         self.output = nn.Linear(settings.features, classes)
-        self.dropout = settings.dropout
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Images (N, C, H, W) in [-1, 1] → features (N, 128) at least 0, logits (N, classes)."""
         pooled = F.max_pool2d(F.relu(self.first(images)), 2)
         pooled = F.max_pool2d(F.relu(self.second(pooled)), 2)
         features = F.relu(self.hidden(pooled.flatten(1)))
-        return features, self.output(F.dropout(features, self.dropout, self.training))
+        return features, self.output(features)
 
 
 def train_classifier(dataset: str, paths: Paths, *, force: bool = False) -> Artefact:
@@ -114,7 +111,6 @@ def load_classifier(artefact: Artefact) -> Classifier:
 @torch.no_grad()
 def extract(network: Classifier, pixels: Pixels) -> Features:
     """Images (N, C, H, W) uint8 → their features and logits, float32."""
-    network.eval()
     features, logits = [], []
     for start in range(0, len(pixels), EXTRACT_BATCH):
         images = to_network(torch.tensor(pixels[start : start + EXTRACT_BATCH]).to(_device()))
@@ -147,7 +143,7 @@ def _fit(dataset: str, train: ImageFile, classes: int, settings: ClassifierSetti
         log.info("%s classifier: training %s steps of %d images", dataset, f"{steps:,}", settings.batch_size)
         told = time.monotonic()
         for step, chosen in enumerate(_batches(len(train), steps, settings), start=1):
-            loss = _update(network, optimizer, pixels[chosen], labels[chosen], settings)
+            loss = _update(network, optimizer, pixels[chosen], labels[chosen])
             schedule.step()
             if time.monotonic() - told > PROGRESS_SECONDS:
                 told = time.monotonic()
@@ -162,14 +158,8 @@ def _batches(image_count: int, steps: int, settings: ClassifierSettings) -> list
     return list(order.split(settings.batch_size)[:steps])
 
 
-def _update(
-    network: Classifier, optimizer: torch.optim.Optimizer, pixels: Tensor, labels: Tensor, settings: ClassifierSettings
-) -> Tensor:
-    network.train()
-    shift = settings.shift_pixels
-    down, right = (int(value) for value in torch.randint(-shift, shift + 1, (2,)))
-    images = to_network(torch.roll(pixels, (down, right), (2, 3)))
-    loss = F.cross_entropy(network(images)[1], labels)
+def _update(network: Classifier, optimizer: torch.optim.Optimizer, pixels: Tensor, labels: Tensor) -> Tensor:
+    loss = F.cross_entropy(network(to_network(pixels))[1], labels)
     optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()

@@ -57,5 +57,7 @@ class Dense(nn.Module):
                 weight.copy_(torch.rand(inputs, outputs, generator=stream).mul_(2 * limit).sub_(limit))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """(M, B, I) → (M, B, O)."""
+        """(M, B, I) → (M, B, O), each member's numbers bit-identical to its own alone (measured, MKL)."""
+        if self.weight.shape[2] == 1:  # here a matrix product would round differently for one member and for many
+            return (inputs * self.weight.transpose(1, 2)).sum(dim=2, keepdim=True) + self.bias
         return torch.baddbmm(self.bias, inputs, self.weight)

@@ -40,6 +40,7 @@ def download(url: str, destination: Path) -> None:
         with response, part.open("ab" if have_bytes else "wb") as file:
             _copy(response, file, url, have_bytes)
     except urllib.error.HTTPError as error:
+        error.close()
         if error.code == RANGE_NOT_SATISFIABLE and have_bytes:
             part.unlink()  # longer than the file: not ours to continue
             return download(url, destination)
@@ -54,10 +55,14 @@ def _open(url: str, from_byte: int) -> Any:
     """Open a URL at a byte, in a thread that is left behind if it does not connect in time."""
     request = urllib.request.Request(url, headers={"Range": f"bytes={from_byte}-"} if from_byte else {})
     outcome: list[Any] = []
+    given_up = threading.Event()
 
     def connect() -> None:
         try:
-            outcome.append(urllib.request.urlopen(request, timeout=READ_TIMEOUT_SECONDS))
+            response = urllib.request.urlopen(request, timeout=READ_TIMEOUT_SECONDS)
+            outcome.append(response)
+            if given_up.is_set():
+                response.close()
         except (OSError, http.client.HTTPException) as error:
             outcome.append(error)
 
@@ -65,6 +70,7 @@ def _open(url: str, from_byte: int) -> Any:
     thread.start()
     thread.join(CONNECT_TIMEOUT_SECONDS)
     if not outcome:
+        given_up.set()
         raise TimeoutError(f"no answer within {CONNECT_TIMEOUT_SECONDS:g} seconds")
     if isinstance(outcome[0], Exception):
         raise outcome[0]

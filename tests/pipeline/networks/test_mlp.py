@@ -1,0 +1,80 @@
+import math
+
+import pytest
+import torch
+
+from pipeline.networks import architecture, architecture_names
+from pipeline.networks.layers import Dense, Stacked
+from pipeline.networks.mlp import Discriminator, Generator
+from pipeline.settings import SettingsError
+
+
+def streams(count: int) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(seed) for seed in range(count)]
+
+
+def parameters_a_member(network: Stacked) -> int:
+    return sum(parameter[0].numel() for parameter in network.parameters())
+
+
+def test_the_parameter_counts_are_the_notebooks() -> None:
+    assert parameters_a_member(Generator(3)) == 114_064
+    assert parameters_a_member(Discriminator(3)) == 100_609
+
+
+def test_every_architecture_offers_what_a_recipe_needs() -> None:
+    assert "mlp" in architecture_names()
+    for name in architecture_names():
+        network = architecture(name)
+        generator, discriminator = network.Generator(2), network.Discriminator(2)
+        images = generator(torch.zeros(2, 3, network.LATENT_SIZE))
+        assert images.shape == (2, 3, *network.IMAGE_SHAPE)
+        assert discriminator(images).shape == (2, 3)
+
+
+def test_an_unknown_network_names_those_there_are() -> None:
+    with pytest.raises(SettingsError, match="network 'layers' does not exist; expected one of: mlp"):
+        architecture("layers")
+
+
+def test_images_lie_between_minus_one_and_one() -> None:
+    generator = Generator(1)
+    generator.initialise(streams(1))
+    images = generator(torch.randn(1, 64, 100) * 100)
+    assert images.abs().max() <= 1.0
+
+
+def test_a_stack_of_dense_layers_equals_each_layer_alone() -> None:
+    dense = Dense(2, 5, 3)
+    dense.draw(streams(2))
+    inputs = torch.randn(2, 7, 5)
+    alone = [torch.nn.functional.linear(inputs[m], dense.weight[m].T, dense.bias[m, 0]) for m in range(2)]
+    assert torch.allclose(dense(inputs), torch.stack(alone), atol=1e-6)
+
+
+def test_initial_weights_are_glorot_uniform_and_biases_zero() -> None:
+    dense = Dense(1, 784, 128)
+    dense.draw(streams(1))
+    limit = math.sqrt(6 / (784 + 128))  # Glorot & Bengio 2010, equation 16
+    assert dense.weight.abs().max().item() <= limit
+    assert abs(dense.weight.std().item() / (limit / math.sqrt(3)) - 1) < 0.01
+    assert not dense.bias.any()
+
+
+def test_a_members_initial_weights_do_not_depend_on_the_others() -> None:
+    stacked, alone = Generator(3), Generator(1)
+    stacked.initialise(streams(3))
+    alone.initialise([torch.Generator().manual_seed(2)])
+    for name, value in alone.state_dict().items():
+        assert torch.equal(stacked.state_dict()[name][2], value[0])
+
+
+def test_flattened_parameters_stay_the_networks_own() -> None:
+    generator = Generator(2)
+    generator.initialise(streams(2))
+    before = {name: value.clone() for name, value in generator.state_dict().items()}
+    flat = generator.flatten()
+    assert flat.shape == (2, 114_064)
+    assert all(torch.equal(before[name], value) for name, value in generator.state_dict().items())
+    flat[1].zero_()
+    assert all(not value[1].any() and (value[0] == before[name][0]).all() for name, value in generator.state_dict().items())

@@ -1,0 +1,90 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pipeline.pixels import to_pixels
+from pipeline.raw.acquire import acquire
+from pipeline.raw.catalogue import DATASETS
+from pipeline.samples.generate import DivergedError, generate, latent_seeds
+from pipeline.settings import load_optimizers, load_recipes, resolve
+from pipeline.storage.artefact import Artefact, publish, staging_folder
+from pipeline.storage.images import read_images
+from pipeline.storage.paths import Paths
+from pipeline.tensors.build import build
+from pipeline.training.train import train
+from pipeline.training.trained import load_generator
+
+
+@pytest.fixture
+def training(named_small_mnist: Path, paths: Paths) -> Artefact:
+    acquire(DATASETS["mnist"], paths)
+    settings = resolve(load_recipes()["mnist_mlp"], load_optimizers()["adam"], steps=3, members=2)
+    return train([settings], build(DATASETS["mnist"], paths), paths)["adam"]
+
+
+def test_every_member_draws_the_same_seeds_as_uint8(training: Artefact, paths: Paths) -> None:
+    images = read_images(generate(training, 7, paths).path("samples.arrow"))
+    assert images.pixels.shape == (14, 1, 28, 28)
+    assert images.pixels.dtype == np.uint8
+    assert images.columns["member"].tolist() == [0] * 7 + [1] * 7
+    assert images.columns["latent_seed"].tolist() == list(range(7)) * 2
+
+
+def test_an_image_depends_on_its_seed_alone_and_not_on_how_many_are_drawn(training: Artefact, paths: Paths) -> None:
+    few = read_images(generate(training, 3, paths).path("samples.arrow")).pixels.copy()
+    many = read_images(generate(training, 600, paths).path("samples.arrow")).pixels
+    assert np.array_equal(few[:3], many[:3])
+    assert np.array_equal(few[3:], many[600:603])
+
+
+def test_images_are_the_generators_own_rounded_to_nearest(training: Artefact, paths: Paths) -> None:
+    from pipeline.networks.latents import latents_by_seed
+
+    pixels = read_images(generate(training, 4, paths).path("samples.arrow")).pixels
+    latents = torch.from_numpy(latents_by_seed("normal", 100, latent_seeds(0, 4)))
+    with torch.no_grad():
+        drawn = load_generator(training, torch.device("cpu"))(latents.expand(2, -1, -1))
+    difference = np.abs(to_pixels(drawn).numpy().reshape(8, 1, 28, 28).astype(int) - pixels.astype(int))
+    assert difference.max() <= 1  # another block size may round a value half-way between two levels the other way
+    assert (difference == 0).mean() > 0.999
+
+
+def test_another_seed_draws_other_images_and_the_same_one_is_kept(training: Artefact, paths: Paths) -> None:
+    first = generate(training, 3, paths)
+    assert generate(training, 3, paths).cached
+    other = generate(training, 3, paths, seed=1)
+    assert other.fingerprint != first.fingerprint
+    assert not set(latent_seeds(0, 100)) & set(latent_seeds(1, 100))
+
+
+def test_the_grid_is_a_picture(training: Artefact, paths: Paths) -> None:
+    with Image.open(generate(training, 20, paths).path("grid.png")) as picture:
+        assert picture.size == (2 * (16 * 28 + 15 * 2), 2 * (3 * 28 + 2 * 2))
+
+
+def with_diverged(training: Artefact, members: list[int]) -> Artefact:
+    with staging_folder(training.folder) as staged:
+        for name in training.files:
+            (staged / name).parent.mkdir(exist_ok=True)
+            (staged / name).write_bytes(training.path(name).read_bytes())
+        return publish(staged, training.folder, f"diverged{members}", {**training.details, "diverged_members": members})
+
+
+def test_a_diverged_member_draws_nothing_and_is_named(training: Artefact, paths: Paths) -> None:
+    artefact = generate(with_diverged(training, [0]), 5, paths)
+    assert artefact.details["members"] == [1]
+    assert artefact.details["diverged_members"] == [0]
+    assert set(read_images(artefact.path("samples.arrow")).columns["member"]) == {1}
+
+
+def test_when_all_members_diverged_there_is_nothing_to_draw(training: Artefact, paths: Paths) -> None:
+    with pytest.raises(DivergedError, match="mnist_mlp adam: all 2 members diverged"):
+        generate(with_diverged(training, [0, 1]), 5, paths)
+
+
+def test_no_images_is_not_a_sample_set(training: Artefact, paths: Paths) -> None:
+    with pytest.raises(ValueError, match="samples: found 0, expected at least 1"):
+        generate(training, 0, paths)

@@ -1,0 +1,57 @@
+"""One member of the engine beside a training loop written the way a PyTorch tutorial writes it."""
+
+import pytest
+import torch
+from torch import nn
+
+from pipeline.networks import architecture
+from pipeline.pixels import to_network
+from pipeline.settings import load_optimizers, load_recipes, resolve
+from pipeline.training.engine import Ensemble, Member
+
+STEPS = 30
+
+
+
+PLAIN = {
+    "sgd": [lambda weights: torch.optim.SGD(weights, 0.01, momentum=0.5)] * 2,
+    "rmsprop": [lambda weights: torch.optim.RMSprop(weights, 2e-4, alpha=0.9, eps=1e-7)] * 2,
+}
+
+
+def copy_into(plain: nn.Sequential, hidden: nn.Module, output: nn.Module) -> None:
+    for target, source in ((plain[0], hidden), (plain[2], output)):
+        target.weight.data = source.weight.detach()[0].T.clone()
+        target.bias.data = source.bias.detach()[0, 0].clone()
+
+
+@pytest.mark.parametrize("optimizer", PLAIN)
+def test_thirty_steps_equal_those_of_a_plain_loop(optimizer: str) -> None:
+    pixels = torch.randint(0, 256, (256, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    settings = resolve(load_recipes()["mnist_mlp"], load_optimizers()[optimizer], members=1)
+    stack = Ensemble([Member(settings, 0)], architecture("mlp"), pixels, torch.device("cpu"))
+    generator = nn.Sequential(nn.Linear(100, 128), nn.LeakyReLU(0.01), nn.Linear(128, 784), nn.Tanh())
+    discriminator = nn.Sequential(nn.Linear(784, 128), nn.LeakyReLU(0.01), nn.Linear(128, 1), nn.Sigmoid())
+    copy_into(generator, stack.generator.hidden, stack.generator.output)
+    copy_into(discriminator, stack.discriminator.hidden, stack.discriminator.output)
+    for_generator, for_discriminator = (
+        make(network.parameters())
+        for make, network in zip(PLAIN[optimizer], (generator, discriminator), strict=True)
+    )
+    loss = nn.BCELoss()
+    real_labels, fake_labels = torch.ones(64, 1), torch.zeros(64, 1)
+    for step in range(STEPS):
+        real = to_network(pixels[stack.shuffle.at(step)[0]]).flatten(1)
+        latents = stack.latents.at(step)[0]
+        for images, labels in ((real, 0.9 * real_labels), (generator(latents).detach(), fake_labels)):
+            for_discriminator.zero_grad()
+            loss(discriminator(images), labels).backward()
+            for_discriminator.step()
+        for_generator.zero_grad()
+        loss(discriminator(generator(latents)), real_labels).backward()
+        for_generator.step()
+        stack.step(step)
+    for plain, ours in ((generator, stack.generator), (discriminator, stack.discriminator)):
+        for linear, dense in ((plain[0], ours.hidden), (plain[2], ours.output)):
+            difference = (linear.weight.T - dense.weight[0]).norm() / linear.weight.norm()
+            assert difference.item() < 1e-5
