@@ -34,7 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_materialize(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+def _add_materialize(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "materialize",
         help="make a recipe's whole chain, from raw files to comparison",
@@ -67,7 +67,7 @@ def _materialize(arguments: argparse.Namespace) -> int:
     )
 
 
-def _add_ui(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+def _add_ui(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("ui", help="start the Dagster UI and daemon on this machine")
     parser.add_argument("--port", type=int, default=3000)
     parser.set_defaults(run=_ui)

@@ -1,4 +1,4 @@
-"""`<data set>/classifier` and `<data set>/reference`: what the scores of every recipe on the data set are taken with."""
+"""`<data set>/classifier` and `<data set>/reference`: what every score on a data set is taken with."""
 
 import dagster as dg
 

@@ -34,7 +34,7 @@ def build_reports(recipe: Recipe) -> dg.AssetsDefinition:
             judge = Judge.load(recipe.dataset, paths)
             made = {}
             for key in context.partition_keys:
-                scored = score_partition(recipe.key, key, judge, paths, run_id=context.run_id, force=config.force)
+                scored = score_partition(recipe.key, key, judge, paths, run_id=context.run.run_id, force=config.force)
                 made[key] = Made(scored.report.fingerprint, _metadata(scored.report), scored.cached)
             yield from publish_partitions(context, context.asset_key, made)
 
@@ -44,11 +44,12 @@ def build_reports(recipe: Recipe) -> dg.AssetsDefinition:
 def _metadata(report: Report) -> dict[str, object]:
     from pipeline.comparison.ranking import estimate
 
-    rows, numbers = [], {}
+    rows: list[dg.TableRecord] = []
+    numbers: dict[str, float] = {}
     for metric in report.metrics():
         found, (floor, ceiling) = estimate(report.scores(metric)), report.anchors(metric)
-        record = {"score": metric, "mean ± 95 %": str(found), "real images": floor, "noise": ceiling}
-        rows.append(dg.TableRecord({**record, "better": report.better(metric)}))
+        anchors: dict[str, str | float] = {"real images": floor, "noise": ceiling, "better": report.better(metric)}
+        rows.append(dg.TableRecord({"score": metric, "mean ± 95 %": str(found), **anchors}))
         numbers[metric] = found.mean
     return {
         "scores": dg.MetadataValue.table(rows),

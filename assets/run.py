@@ -3,6 +3,8 @@
 import logging
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
@@ -37,8 +39,7 @@ def materialize_chain(
         find(OPTIMIZERS, key, "optimizer configuration")
     config = _run_config(recipe, steps, members, samples, seed, force)
     ensure_dagster_home()
-    _print_progress()
-    with dg.DagsterInstance.get() as instance:
+    with dg.DagsterInstance.get() as instance, _printed_progress():
         selections: list[tuple[list[dg.AssetKey], list[str]]] = [
             (_keys(recipe.dataset, SHARED), []),
             *((_keys(recipe.key, PARTITIONED), keys) for keys in contiguous_ranges(keys)),
@@ -62,7 +63,7 @@ def _run_config(
         raise ValueError(f"--samples: found {samples}, expected at least 1 image a member")
     resolve(recipe, next(iter(OPTIMIZERS.values())), steps=budget, members=members, seed=seed)
     training = {"steps": budget, "members": members, "seed": seed, "force": force}
-    ops = {
+    ops: dict[str, dict[str, Any]] = {
         **{f"{recipe.dataset}__{name}": {"force": force} for name in SHARED},
         f"{recipe.key}__training": training,
         f"{recipe.key}__samples": {"images": samples, "force": force},
@@ -99,11 +100,14 @@ def _print_failure(event: dg.DagsterEvent) -> None:
     error = event.step_failure_data.error
     while error is not None and error.cause is not None:
         error = error.cause
-    print(f"ganforge: {event.step_key} failed: {error.message.strip() if error else 'no reason given'}", file=sys.stderr)
+    print(
+        f"ganforge: {event.step_key} failed: {error.message.strip() if error else 'no reason given'}", file=sys.stderr
+    )
 
 
-def _print_progress() -> None:
-    """What the stages log goes to standard output, a line each with the time since the start."""
+@contextmanager
+def _printed_progress() -> Iterator[None]:
+    """Meanwhile, what the stages log goes to standard output, a line each with the time since the start."""
     started = time.monotonic()
     handler = logging.StreamHandler(sys.stdout)
 
@@ -117,3 +121,8 @@ def _print_progress() -> None:
     for name in OWN_LOGGERS:
         logging.getLogger(name).addHandler(handler)
         logging.getLogger(name).setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        for name in OWN_LOGGERS:
+            logging.getLogger(name).removeHandler(handler)

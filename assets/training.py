@@ -48,8 +48,11 @@ def build_training(recipe: Recipe) -> dg.AssetsDefinition:
         from pipeline.tensors.load import require_tensors
         from pipeline.training.train import train
 
-        overrides = {"steps": config.step_budget(recipe), "members": config.members, "seed": config.seed}
-        partitions = [resolve(recipe, OPTIMIZERS[key], **overrides) for key in context.partition_keys]
+        steps = config.step_budget(recipe)
+        partitions = [
+            resolve(recipe, OPTIMIZERS[key], steps=steps, members=config.members, seed=config.seed)
+            for key in context.partition_keys
+        ]
         paths = Paths.default()
         with logged(context):
             trained = train(partitions, require_tensors(paths, recipe.dataset), paths, force=config.force)

@@ -1,6 +1,6 @@
 """Settings: the tables of recipes and optimizer configurations as frozen values, checked once where they enter.
 
-In: `recipes.toml`, `optimizers.toml` beside this file, and the user's own optimizer file named by `GANFORGE_OPTIMIZERS`.
+In: `recipes.toml`, `optimizers.toml` beside this file, and the user's own file named by `GANFORGE_OPTIMIZERS`.
 Out: `Recipe`, `OptimizerConfiguration`, and `TrainingSettings`, the fully resolved settings of one partition that are
 saved beside its weights. Every mistake is one sentence: file, key, what was found, what was expected.
 Nothing here imports torch: Dagster reads these tables when its definitions load.
@@ -9,11 +9,12 @@ Nothing here imports torch: Dagster reads these tables when its definitions load
 from __future__ import annotations
 
 import math
+import operator
 import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -195,12 +196,22 @@ def _read_table(path: Path) -> dict[str, Any]:
 def _recipe(path: Path, key: str, entry: dict[str, Any]) -> Recipe:
     where = f"{path}: [{key}]"
     _expect_fields(where, entry, {field.name for field in fields(Recipe)} - {"key"})
-    texts = {name: _text(where, entry, name) for name in ("description", "source", "dataset", "network")}
-    counts = ("batch_size", "steps", "full_steps", "members", "samples")
-    counts += ("history_interval_steps", "snapshot_interval_steps", "evaluation_images")
-    whole = {name: _whole(where, entry, name) for name in counts}
-    real_label = _number(where, entry, "real_label", above=0.5, at_most=1.0)
-    return Recipe(key=key, real_label=real_label, **texts, **whole)
+    return Recipe(
+        key=key,
+        description=_text(where, entry, "description"),
+        source=_text(where, entry, "source"),
+        dataset=_text(where, entry, "dataset"),
+        network=_text(where, entry, "network"),
+        batch_size=_whole(where, entry, "batch_size"),
+        real_label=_number(where, entry, "real_label", above=0.5, at_most=1.0),
+        steps=_whole(where, entry, "steps"),
+        full_steps=_whole(where, entry, "full_steps"),
+        members=_whole(where, entry, "members"),
+        samples=_whole(where, entry, "samples"),
+        history_interval_steps=_whole(where, entry, "history_interval_steps"),
+        snapshot_interval_steps=_whole(where, entry, "snapshot_interval_steps"),
+        evaluation_images=_whole(where, entry, "evaluation_images"),
+    )
 
 
 def _configuration(path: Path, key: str, entry: dict[str, Any]) -> OptimizerConfiguration:
@@ -238,21 +249,24 @@ def _optimizer(where: str, network: str, entry: Any) -> OptimizerSettings:
     kind = _choice(where, entry, "kind", tuple(FIELDS_OF_KIND))
     _expect_fields(where, entry, FIELDS_OF_KIND[kind], required={"learning_rate"}, of=f" of kind {kind!r}")
     numerics = _choice(where, entry, "numerics", tuple(DEFAULT_EPSILON)) if "numerics" in entry else "keras"
-    settings = OptimizerSettings(
+
+    def number(name: str, default: float, *, above: float | None = None, below: float | None = None) -> float:
+        if name not in entry:
+            return default
+        return _number(where, entry, name, above=above, at_least=None if above is not None else 0.0, below=below)
+
+    return OptimizerSettings(
         kind=kind,
         learning_rate=_number(where, entry, "learning_rate", above=0.0),
-        epsilon=DEFAULT_EPSILON[numerics],
+        momentum=number("momentum", OptimizerSettings.momentum, below=1.0),
+        rho=number("rho", OptimizerSettings.rho, below=1.0),
+        beta1=number("beta1", OptimizerSettings.beta1, below=1.0),
+        beta2=number("beta2", OptimizerSettings.beta2, below=1.0),
+        epsilon=number("epsilon", DEFAULT_EPSILON[numerics], above=0.0),
+        decay=number("decay", OptimizerSettings.decay),
+        clip_value=number("clip_value", 0.0, above=0.0) or None,
         numerics=numerics,
     )
-    for name in ("momentum", "rho", "beta1", "beta2"):
-        if name in entry:
-            settings = replace(settings, **{name: _number(where, entry, name, at_least=0.0, below=1.0)})
-    for name in ("epsilon", "clip_value"):
-        if name in entry:
-            settings = replace(settings, **{name: _number(where, entry, name, above=0.0)})
-    if "decay" in entry:
-        settings = replace(settings, decay=_number(where, entry, "decay", at_least=0.0))
-    return settings
 
 
 def _expect_fields(
@@ -287,6 +301,9 @@ def _whole(where: str, entry: dict[str, Any], name: str) -> int:
     return value
 
 
+WITHIN = {"above": operator.gt, "at least": operator.ge, "below": operator.lt, "at most": operator.le}
+
+
 def _number(
     where: str,
     entry: dict[str, Any],
@@ -297,16 +314,11 @@ def _number(
     below: float | None = None,
     at_most: float | None = None,
 ) -> float:
-    value = entry.get(name)
+    value: Any = entry.get(name)
     bounds = {"above": above, "at least": at_least, "below": below, "at most": at_most}
-    expected = " and ".join(f"{word} {bound:g}" for word, bound in bounds.items() if bound is not None)
+    stated = {word: bound for word, bound in bounds.items() if bound is not None}
     usable = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if (
-        not usable
-        or (above is not None and not value > above)
-        or (at_least is not None and not value >= at_least)
-        or (below is not None and not value < below)
-        or (at_most is not None and not value <= at_most)
-    ):
+    if not usable or not all(WITHIN[word](value, bound) for word, bound in stated.items()):
+        expected = " and ".join(f"{word} {bound:g}" for word, bound in stated.items())
         raise SettingsError(f"{where}: {name} is {value!r}, expected a number {expected}")
-    return float(value)  # type: ignore[arg-type]
+    return float(value)

@@ -27,9 +27,11 @@ class Made:
     cached: bool
 
 
-def publish(asset_key: dg.AssetKey, made: Made, checks: list[dg.AssetCheckResult] | None = None) -> dg.MaterializeResult:
-    """The result of an asset without partitions."""
-    _tell(asset_key, "", made)
+def publish(
+    asset_key: dg.AssetKey, made: Made, checks: list[dg.AssetCheckResult] | None = None
+) -> dg.MaterializeResult:
+    """The result of an asset without partitions, or of one partition alone."""
+    _tell(asset_key, made)
     return dg.MaterializeResult(
         asset_key=asset_key,
         metadata={**made.metadata, "cached": made.cached},
@@ -47,16 +49,16 @@ def publish_partitions(
         return
     yield dg.MaterializeResult(asset_key=asset_key)
     for partition, one in made.items():
-        _tell(asset_key, partition, one)
+        _tell(asset_key, one, partition)
         tags = {DATA_VERSION_TAG: one.data_version, DATA_VERSION_IS_USER_PROVIDED_TAG: "true"}
         metadata = {**one.metadata, "cached": one.cached}
         event = dg.AssetMaterialization(asset_key=asset_key, partition=partition, metadata=metadata, tags=tags)
         context.log_event(event)
 
 
-def _tell(asset_key: dg.AssetKey, partition: str, made: Made) -> None:
-    state = "unchanged" if made.cached else "made"
-    log.info("%s: %s", " ".join(filter(None, (asset_key.to_user_string(), partition))), state)
+def _tell(asset_key: dg.AssetKey, made: Made, partition: str = "") -> None:
+    name = f"{asset_key.to_user_string()} {partition}".rstrip()
+    log.info("%s: %s", name, "unchanged" if made.cached else "made")
 
 
 @contextmanager

@@ -25,6 +25,10 @@ from pipeline.storage.paths import Paths
 
 CONFIDENCE = 0.95
 RANKED_BY = "fid"
+FACTS = (
+    *("optimizer", "steps", "seed", "members", "diverged_members", "n_generated", "n_real"),
+    *("extractor", "extractor_sha256", "source", "created_at", "report_id"),
+)
 
 
 class UnlikeProtocolsError(ValueError):
@@ -117,7 +121,9 @@ def _short(value: Any) -> str:
     return str(value)[:12]
 
 
-def make_comparison(recipe: str, optimizers: Sequence[str], paths: Paths, *, force: bool = False) -> tuple[Artefact, Ranking]:
+def make_comparison(
+    recipe: str, optimizers: Sequence[str], paths: Paths, *, force: bool = False
+) -> tuple[Artefact, Ranking]:
     """The comparison artefact of a recipe, and the ranking in it."""
     ranking = compare(recipe, optimizers, paths)
     reports = {standing.optimizer: standing.report.fact("report_id") for standing in ranking.standings}
@@ -138,9 +144,7 @@ def as_table(ranking: Ranking) -> pa.Table:
 
 
 def _row(standing: Standing) -> dict[str, Any]:
-    facts = ("optimizer", "steps", "seed", "members", "diverged_members", "n_generated", "n_real")
-    facts += ("extractor", "extractor_sha256", "source", "created_at", "report_id")
-    row = {"rank": standing.rank, **{name: standing.report.fact(name) for name in facts}}
+    row = {"rank": standing.rank, **{name: standing.report.fact(name) for name in FACTS}}
     for metric, found in standing.scores.items():
         floor, ceiling = standing.report.anchors(metric)
         row |= {f"{metric}_mean": found.mean, f"{metric}_half_width": found.half_width}

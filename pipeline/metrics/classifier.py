@@ -155,7 +155,7 @@ def _batches(image_count: int, steps: int, settings: ClassifierSettings) -> list
     stream = torch.Generator().manual_seed(settings.seed)
     epochs = -(-steps * settings.batch_size // image_count)
     order = torch.cat([torch.randperm(image_count, generator=stream) for _ in range(epochs)])
-    return list(order.split(settings.batch_size)[:steps])
+    return list(torch.split(order, settings.batch_size)[:steps])
 
 
 def _update(network: Classifier, optimizer: torch.optim.Optimizer, pixels: Tensor, labels: Tensor) -> Tensor:

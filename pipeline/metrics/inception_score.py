@@ -8,6 +8,8 @@ score is biased downwards when a split has few images, so compare like with like
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import scipy.special
 
@@ -32,7 +34,7 @@ def split_inception_score(logits: Matrix, splits: int = SPLITS) -> tuple[float, 
         raise ValueError(f"found {len(logits)} images, expected at least one for each of {splits} splits")
     shuffled = np.asarray(logits)[np.random.default_rng(SHUFFLE_SEED).permutation(len(logits))]
     bounds = [index * len(logits) // splits for index in range(splits + 1)]
-    scores = [inception_score(shuffled[start:stop]) for start, stop in zip(bounds, bounds[1:], strict=False)]
+    scores = [inception_score(shuffled[start:stop]) for start, stop in itertools.pairwise(bounds)]
     return float(np.mean(scores)), float(np.std(scores))
 
 

@@ -1,7 +1,8 @@
 """Missing classes: how many of the data set's classes a set of images does not show. 0 is best.
 
 A class is shown when the classifier gives it to at least a tenth of the share it would have if all were equally
-frequent: with ten classes and 10,000 images, at least 100. Counting modes with a classifier: Che et al. 2016, arXiv 1612.02136.
+frequent: with ten classes and 10,000 images, at least 100.
+Source of counting modes with a classifier: Che et al. 2016, arXiv 1612.02136.
 """
 
 from __future__ import annotations

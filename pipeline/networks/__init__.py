@@ -1,9 +1,9 @@
 """Networks: member-stacked layers (`layers.py`) and one file an architecture, generator and discriminator together.
 
 An architecture is a module of this package, named in a recipe by its file name. It defines LATENT_SIZE,
-LATENT_DISTRIBUTION, IMAGE_SHAPE (C, H, W), HAS_DROPOUT, and the classes `Generator` and `Discriminator`, whose only argument is the
-number of members. Every tensor carries the members first: latents (M, B, Z) → images (M, B, C, H, W) in [-1, 1] →
-logits (M, B).
+LATENT_DISTRIBUTION, IMAGE_SHAPE (C, H, W), HAS_DROPOUT, and the classes `Generator` and `Discriminator`, whose only
+argument is the number of members. Every tensor carries the members first: latents (M, B, Z) → images (M, B, C, H, W)
+in [-1, 1] → logits (M, B).
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class Generator(Stacked):
     def forward(self, latents: Tensor) -> Tensor:
         """Latents (M, B, 100) → images (M, B, 1, 28, 28) in [-1, 1]."""
         hidden = F.leaky_relu(self.hidden(latents), SLOPE)
-        return torch.tanh(self.output(hidden)).unflatten(2, IMAGE_SHAPE)
+        return torch.tanh(self.output(hidden)).view(*latents.shape[:2], *IMAGE_SHAPE)
 
 
 class Discriminator(Stacked):

@@ -13,7 +13,7 @@ from typing import Any
 from pipeline.raw import CODE_VERSION
 from pipeline.raw.dataset import Dataset
 from pipeline.raw.read import read_splits
-from pipeline.raw.sources import NamedDirectory, Provided, SourceUnavailable
+from pipeline.raw.sources import NamedDirectory, Provided, SourceUnavailableError
 from pipeline.storage.artefact import Artefact, find_intact, fingerprint, is_intact, publish, read_artefact
 from pipeline.storage.paths import Paths
 
@@ -71,7 +71,7 @@ def _provide(dataset: Dataset, working: Path) -> tuple[Provided, Path]:
         filled.mkdir(parents=True, exist_ok=True)
         try:
             provided = source.provide(filled)
-        except SourceUnavailable as unavailable:
+        except SourceUnavailableError as unavailable:
             reasons.append(str(unavailable))
             continue
         if provided is not None:
@@ -96,7 +96,5 @@ def _details(dataset: Dataset, provided: Provided, folder: Path) -> dict[str, An
         "licence": dataset.licence,
         "content_sha256": provided.content_sha256,
         "images": {name: len(split) for name, split in splits.items()},
-        "class_histogram": {
-            name: split.class_histogram(len(dataset.class_names)) for name, split in splits.items()
-        },
+        "class_histogram": {name: split.class_histogram(len(dataset.class_names)) for name, split in splits.items()},
     }

@@ -34,7 +34,7 @@ def decompressed(path: Path) -> bytes:
 
 
 def parse_idx(content: bytes, dimensions: int, name: str) -> npt.NDArray[np.uint8]:
-    """IDX bytes → a read-only array with that many dimensions. Magic number, type, dimensions and length are checked."""
+    """IDX bytes → a read-only array. Magic number, type, number of dimensions and length are checked."""
     header_bytes = 4 + 4 * dimensions
     expected_magic = bytes((0, 0, UINT8_TYPE_CODE, dimensions))
     if content[:4] != expected_magic:
@@ -43,7 +43,9 @@ def parse_idx(content: bytes, dimensions: int, name: str) -> npt.NDArray[np.uint
             f"(IDX, uint8, {dimensions} dimensions); the file is not IDX or was damaged"
         )
     if len(content) < header_bytes:
-        raise DamagedFileError(f"{name}: found {len(content)} bytes, expected a header of {header_bytes}; it is cut off")
+        raise DamagedFileError(
+            f"{name}: found {len(content)} bytes, expected a header of {header_bytes}; it is cut off"
+        )
     shape = struct.unpack(f">{dimensions}I", content[4:header_bytes])
     expected_bytes = header_bytes + math.prod(shape)
     if len(content) != expected_bytes:

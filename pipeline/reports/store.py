@@ -99,11 +99,11 @@ def append(root: Path, rows: list[dict[str, Any]]) -> Report:
     if not rows:
         raise ValueError("a report needs at least one row; found none")
     now = datetime.now(UTC)
-    identity = {"report_id": uuid.uuid4().hex, "created_at": now}
-    table = pa.Table.from_pylist([{**row, **identity} for row in rows], schema=SCHEMA)
+    report_id = uuid.uuid4().hex
+    table = pa.Table.from_pylist([{**row, "report_id": report_id, "created_at": now} for row in rows], schema=SCHEMA)
     folder = root / f"recipe={rows[0]['recipe']}" / f"optimizer={rows[0]['optimizer']}"
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{now:%Y%m%dT%H%M%S%f}-{identity['report_id'][:8]}.parquet"
+    path = folder / f"{now:%Y%m%dT%H%M%S%f}-{report_id[:8]}.parquet"
     temporary = path.with_name(f".{path.name}.partial")
     with temporary.open("wb") as file:
         pq.write_table(table.drop_columns(list(IN_PATH)), file)

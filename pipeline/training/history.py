@@ -76,14 +76,18 @@ class Evaluation:
     def __init__(self, ensemble: Ensemble, held_out: Tensor, image_count: int) -> None:
         """`held_out` (N, C, H, W) uint8 are images that are not trained on."""
         if len(held_out) < image_count:
-            raise ValueError(f"found {len(held_out)} held-out images, expected at least evaluation_images={image_count}")
+            raise ValueError(
+                f"found {len(held_out)} held-out images, expected at least evaluation_images={image_count}"
+            )
         self.ensemble, self.held_out, self.image_count = ensemble, held_out.to(ensemble.device), image_count
 
     @torch.no_grad()
     def at(self, step: int) -> tuple[list[float], list[float]]:
         """The discriminator's and the generator's loss of each member; other images and latents at every step."""
         streams = [member.address.stream(Purpose.EVALUATION, step) for member in self.ensemble.members]
-        chosen = torch.stack([torch.randperm(len(self.held_out), generator=each)[: self.image_count] for each in streams])
+        chosen = torch.stack(
+            [torch.randperm(len(self.held_out), generator=each)[: self.image_count] for each in streams]
+        )
         network, shape = self.ensemble.network, (self.image_count, self.ensemble.network.LATENT_SIZE)
         latents = torch.stack([draw_latents(network.LATENT_DISTRIBUTION, shape, each) for each in streams])
         real = to_network(self.held_out[chosen.to(self.ensemble.device)])
@@ -118,9 +122,7 @@ def interval_rows(
     ]
 
 
-SCHEMA = pa.schema(
-    [(field.name, pa.int64() if field.type == "int" else pa.float64()) for field in fields(HistoryRow)]
-)
+SCHEMA = pa.schema([(field.name, pa.int64() if field.type == "int" else pa.float64()) for field in fields(HistoryRow)])
 
 
 def write_history(path: Path, rows: list[HistoryRow]) -> None:

@@ -62,7 +62,9 @@ def _stackable(partitions: Sequence[TrainingSettings]) -> Iterator[list[Training
 
     groups = [list(group) for _, group in itertools.groupby(sorted(partitions, key=shape), key=shape)]
     if len(groups) > 1:
-        sizes = "; ".join(f"batch {group[0].batch_size}: {', '.join(each.optimizer for each in group)}" for group in groups)
+        sizes = "; ".join(
+            f"batch {group[0].batch_size}: {', '.join(each.optimizer for each in group)}" for group in groups
+        )
         log.info("training in %d groups, one after another, because their batch sizes differ (%s)", len(groups), sizes)
     order = [settings.optimizer for settings in partitions]
     for group in groups:
@@ -98,7 +100,9 @@ class _Sweep:
         self.steps, self.recipe = first.steps, first.recipe
         self.members = [Member(settings, index) for settings in self.partitions for index in range(settings.members)]
         stops = list(itertools.accumulate(settings.members for settings in self.partitions))
-        self.rows = [slice(stop - settings.members, stop) for settings, stop in zip(self.partitions, stops, strict=True)]
+        self.rows = [
+            slice(stop - settings.members, stop) for settings, stop in zip(self.partitions, stops, strict=True)
+        ]
         self.device = choose_device()
         train_split, test_split = load_split(self.tensors, "train"), load_split(self.tensors, "test")
         self.network = architecture(first.network)
@@ -214,7 +218,9 @@ class _Progress:
         sweep = self.sweep
         images_per_second = step * sweep.partitions[0].batch_size * len(sweep.members) / max(seconds, 1e-9)
         minutes, rest = divmod(round(seconds / step * (sweep.steps - step)), 60)
-        losses = [self._losses(settings.optimizer, rows) for settings, rows in zip(sweep.partitions, sweep.rows, strict=True)]
+        losses = [
+            self._losses(settings.optimizer, rows) for settings, rows in zip(sweep.partitions, sweep.rows, strict=True)
+        ]
         parts = [f"{sweep.recipe} {step:,}/{sweep.steps:,}", *losses]
         return " | ".join([*parts, f"{images_per_second:,.0f} images/s", f"{minutes}:{rest:02d} left"])
 

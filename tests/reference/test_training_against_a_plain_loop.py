@@ -12,7 +12,6 @@ from pipeline.training.engine import Ensemble, Member
 STEPS = 30
 
 
-
 PLAIN = {
     "sgd": [lambda weights: torch.optim.SGD(weights, 0.01, momentum=0.5)] * 2,
     "rmsprop": [lambda weights: torch.optim.RMSprop(weights, 2e-4, alpha=0.9, eps=1e-7)] * 2,
@@ -35,8 +34,7 @@ def test_thirty_steps_equal_those_of_a_plain_loop(optimizer: str) -> None:
     copy_into(generator, stack.generator.hidden, stack.generator.output)
     copy_into(discriminator, stack.discriminator.hidden, stack.discriminator.output)
     for_generator, for_discriminator = (
-        make(network.parameters())
-        for make, network in zip(PLAIN[optimizer], (generator, discriminator), strict=True)
+        make(network.parameters()) for make, network in zip(PLAIN[optimizer], (generator, discriminator), strict=True)
     )
     loss = nn.BCELoss()
     real_labels, fake_labels = torch.ones(64, 1), torch.zeros(64, 1)

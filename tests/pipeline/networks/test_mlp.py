@@ -77,4 +77,6 @@ def test_flattened_parameters_stay_the_networks_own() -> None:
     assert flat.shape == (2, 114_064)
     assert all(torch.equal(before[name], value) for name, value in generator.state_dict().items())
     flat[1].zero_()
-    assert all(not value[1].any() and (value[0] == before[name][0]).all() for name, value in generator.state_dict().items())
+    assert all(
+        not value[1].any() and (value[0] == before[name][0]).all() for name, value in generator.state_dict().items()
+    )

@@ -77,7 +77,7 @@ def test_a_named_directory_without_the_files_is_an_error_and_not_a_fallback(
     tmp_path: Path, paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GANFORGE_MNIST", str(tmp_path))
-    with pytest.raises(FileNotFoundError, match="GANFORGE_MNIST=.*found neither train-images-idx3-ubyte.gz nor"):
+    with pytest.raises(FileNotFoundError, match=r"GANFORGE_MNIST=.*found neither train-images-idx3-ubyte.gz nor"):
         acquire(MNIST, paths)
     assert not paths.raw("mnist").exists()
 
@@ -164,7 +164,11 @@ def test_damaged_raw_files_are_fetched_again(mirror: Mirror, small_files: dict[s
 
 
 def test_somebodys_own_data_is_not_kept_once_nobody_names_it(
-    named_small_mnist: Path, mirror: Mirror, small_files: dict[str, bytes], paths: Paths, monkeypatch: pytest.MonkeyPatch
+    named_small_mnist: Path,
+    mirror: Mirror,
+    small_files: dict[str, bytes],
+    paths: Paths,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     acquire(MNIST, paths)
     monkeypatch.delenv("GANFORGE_MNIST")

@@ -12,7 +12,15 @@ from pipeline.reports import store
 def rows(optimizer: str = "adam", values: tuple[float, ...] = (2.0, 1.0), **facts: Any) -> list[dict[str, Any]]:
     shared = {"recipe": "mnist_mlp", "optimizer": optimizer, "fingerprint": "f", "protocol": "{}", **facts}
     return [
-        {**shared, "member": member, "metric": metric, "value": value + at, "floor": 0.5, "ceiling": 9.0, "better": "lower"}
+        {
+            **shared,
+            "member": member,
+            "metric": metric,
+            "value": value + at,
+            "floor": 0.5,
+            "ceiling": 9.0,
+            "better": "lower",
+        }
         for at, metric in enumerate(("fid", "inception_score"))
         for member, value in enumerate(values)
     ]

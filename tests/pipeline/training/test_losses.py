@@ -29,8 +29,10 @@ def test_an_undecided_discriminator_costs_log_two_everywhere() -> None:
 
 
 def test_a_smoothed_real_label_is_best_met_at_its_own_probability() -> None:
-    at = {logit: losses.discriminator_loss_on_real(torch.tensor([[logit]]), torch.tensor([[0.9]])).item()
-          for logit in (1.0, math.log(9), 5.0)}
+    at = {
+        logit: losses.discriminator_loss_on_real(torch.tensor([[logit]]), torch.tensor([[0.9]])).item()
+        for logit in (1.0, math.log(9), 5.0)
+    }
     assert min(at, key=at.__getitem__) == math.log(9)  # σ(log 9) = 0.9
 
 

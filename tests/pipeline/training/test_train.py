@@ -90,8 +90,9 @@ def test_unlike_batch_sizes_train_in_groups_and_the_log_says_so(
     small = settings(replace(load_optimizers()["sgd"], batch_size=16))
     trained = train([settings("adam"), small], tensors, paths)
     assert trained["sgd"].details["trained_together"] == 2
-    assert "training in 2 groups, one after another, because their batch sizes differ (batch 16: sgd; batch 64: adam)" in (
-        caplog.text
+    assert (
+        "training in 2 groups, one after another, because their batch sizes differ (batch 16: sgd; batch 64: adam)"
+        in (caplog.text)
     )
 
 
@@ -109,7 +110,9 @@ def test_progress_names_step_losses_speed_and_time_left(
 
 def diverging(seed: int = 0) -> TrainingSettings:
     rate = OptimizerSettings("sgd", 1e30)
-    return settings(replace(load_optimizers()["sgd"], key="wild", generator=rate, discriminator=rate), steps=6, seed=seed)
+    return settings(
+        replace(load_optimizers()["sgd"], key="wild", generator=rate, discriminator=rate), steps=6, seed=seed
+    )
 
 
 def test_a_diverged_partition_is_named_and_the_one_beside_it_is_sound(

@@ -1,0 +1,201 @@
+"""The whole chain through the Dagster assets, on a small data set and a tiny budget."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pyarrow.parquet as pq
+import pytest
+
+from assets import cli
+from assets.definitions import defs
+from assets.orchestration.home import ensure_dagster_home
+from assets.run import RANGE_END_TAG, RANGE_START_TAG
+from pipeline.reports import store
+from pipeline.storage.artefact import read_artefact
+from pipeline.storage.images import read_images
+from pipeline.storage.paths import Paths
+
+BUDGET = ["--steps", "3", "--members", "2", "--samples", "60"]
+DAGSTER_SHOWS_INLINE_BELOW = 1000  # characters of markdown
+
+
+@pytest.fixture(autouse=True)
+def small_world(named_small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.metrics.reference.ANCHOR_IMAGES", 100)
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr("sys.argv", ["ganforge", *arguments])
+    return cli.main()
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    ensure_dagster_home()
+    with dg.DagsterInstance.get() as found:
+        yield found
+
+
+def test_one_command_makes_the_chain_and_the_second_time_nothing(
+    monkeypatch: pytest.MonkeyPatch, paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = ["materialize", "mnist_mlp", "--optimizer", "sgd", "sgd_adam", "--optimizer", "rmsprop", *BUDGET]
+    assert run(monkeypatch, *chosen) == 0
+    first = capsys.readouterr().out
+    assert "training sgd, sgd_adam: 4 members as one model, 3 steps" in first
+    assert "mnist_mlp/comparison: made" in first
+    for optimizer in ("sgd", "sgd_adam", "rmsprop"):
+        samples = read_artefact(paths.samples("mnist_mlp", optimizer))
+        assert samples is not None
+        assert len(read_images(samples.path("samples.arrow"))) == 120
+        report = store.latest(paths.reports(), "mnist_mlp", optimizer)
+        assert report is not None
+        assert (len(report.scores("fid")), report.fact("n_generated"), report.fact("n_real")) == (2, 60, 120)
+        assert all(value > 0 for value in report.scores("fid"))
+    ranking = pq.read_table(paths.comparison("mnist_mlp") / "ranking.parquet")
+    assert set(ranking["optimizer"].to_pylist()) == {"sgd", "sgd_adam", "rmsprop"}
+
+    assert run(monkeypatch, *chosen) == 0
+    second = capsys.readouterr().out
+    assert ": made" not in second
+    assert second.count(": unchanged") == first.count(": made")
+    assert " as one model" not in second
+    assert store.read_all(paths.reports()).num_rows == 3 * 2 * 5
+
+    assert run(monkeypatch, "reports") == 0
+    printed = capsys.readouterr().out
+    assert "no report yet: adam, adam_ttur" in printed
+    assert "unofficial files from" in printed
+    assert all(name in printed for name in ("sgd_adam", "rmsprop", "real images", "noise", "FID"))
+
+
+def test_another_budget_recomputes_the_partition_and_names_what_cannot_be_compared(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "sgd", "sgd_adam", *BUDGET) == 0
+    assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "sgd", *BUDGET, "--samples", "50") == 0
+    assert "sgd: unchanged, not trained again" in capsys.readouterr().out
+    assert run(monkeypatch, "reports", "mnist_mlp") == 0
+    assert "not comparable: sgd_adam (n_generated 50 and 60)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["materialize", "mnist"], "recipe 'mnist' does not exist; expected one of: mnist_mlp"),
+        (["materialize", "mnist_mlp", "--optimizer", "adamm"], "optimizer configuration 'adamm' does not exist"),
+        (["materialize", "mnist_mlp", "--steps", "many"], "--steps: found 'many', expected a whole number or 'full'"),
+        (["materialize", "mnist_mlp", "--steps", "0"], "steps: found 0, expected an integer of at least 1"),
+        (["materialize", "mnist_mlp", "--samples", "0"], "--samples: found 0"),
+        (["reports", "celeba"], "recipe 'celeba' does not exist"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_code_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str
+) -> None:
+    assert run(monkeypatch, *arguments) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("ganforge: ")
+    assert expected in said
+    assert said.count("\n") == 1
+
+
+def test_a_failing_asset_is_named_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GANFORGE_MNIST", str(tmp_path))
+    assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "sgd", *BUDGET) == 1
+    assert "ganforge: mnist__raw failed: " in (said := capsys.readouterr().err)
+    assert "found neither train-images-idx3-ubyte.gz" in said
+
+
+def test_reports_before_anything_was_made_say_how_to_make_some(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "reports") == 0
+    assert "Make some with: ganforge materialize mnist_mlp" in capsys.readouterr().out
+
+
+def latest_materialization(instance: dg.DagsterInstance, *path: str, partition: str | None = None) -> dg.EventLogEntry:
+    partitions = None if partition is None else [partition]
+    records = instance.fetch_materializations(
+        dg.AssetRecordsFilter(dg.AssetKey(path), asset_partitions=partitions), limit=1
+    )
+    return records.records[0].event_log_entry
+
+
+def test_a_run_of_several_partitions_gives_each_its_own_metadata_and_data_version(
+    monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance, paths: Paths
+) -> None:
+    assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "sgd", "sgd_adam", *BUDGET) == 0
+    versions = set()
+    for optimizer in ("sgd", "sgd_adam"):
+        artefact = read_artefact(paths.training("mnist_mlp", optimizer))
+        assert artefact is not None
+        for output in ("generator", "discriminator", "history", "snapshots"):
+            entry = latest_materialization(instance, "mnist_mlp", output, partition=optimizer)
+            assert entry.asset_materialization is not None
+            assert entry.asset_materialization.tags["dagster/data_version"] == artefact.fingerprint
+        versions.add(artefact.fingerprint)
+        samples = latest_materialization(instance, "mnist_mlp", "samples", partition=optimizer).asset_materialization
+        assert samples is not None
+        assert str(samples.metadata["path"].value).endswith(f"samples/mnist_mlp/{optimizer}")
+        assert len(str(samples.metadata["preview"].value)) < DAGSTER_SHOWS_INLINE_BELOW
+        report = latest_materialization(instance, "mnist_mlp", "report", partition=optimizer).asset_materialization
+        assert report is not None
+        assert isinstance(report.metadata["fid"].value, float)
+    assert len(versions) == 2
+
+
+def test_all_assets_report_what_a_person_looks_for(
+    monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance
+) -> None:
+    assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "adam", *BUDGET) == 0
+    expected = {
+        ("mnist", "raw"): {"source", "origin", "images", "size_bytes", "content_sha256", "class_histogram", "preview"},
+        ("mnist", "tensors"): {"train_images", "value_range", "preview", "path"},
+        ("mnist", "classifier"): {"test_accuracy", "weights_sha256"},
+        ("mnist", "reference"): {"anchors", "fid_floor", "fid_ceiling"},
+        ("mnist_mlp", "generator"): {"steps", "members", "device", "sha256", "path", "cached"},
+        ("mnist_mlp", "history"): {"discriminator_loss_real", "discriminator_loss_generated", "generator_loss", "path"},
+        ("mnist_mlp", "snapshots"): {"last_snapshot", "path"},
+        ("mnist_mlp", "samples"): {"preview", "grid", "images", "path"},
+        ("mnist_mlp", "report"): {"scores", "fid", "inception_score", "missing_classes", "n_generated", "extractor"},
+        ("mnist_mlp", "comparison"): {"ranking", "missing", "left_out"},
+    }
+    for path, names in expected.items():
+        materialization = latest_materialization(instance, *path).asset_materialization
+        assert materialization is not None
+        assert names <= set(materialization.metadata), path
+
+
+def test_checks_of_the_tensors_are_evaluated(monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance) -> None:
+    result = execute(instance, ["mnist/raw", "mnist/tensors"])
+    evaluations = {event.check_name: event.passed for event in result.get_asset_check_evaluations()}
+    assert evaluations == {"counts_agree": True, "values_in_range": True, "values_finite": True}
+
+
+def test_progress_reaches_dagsters_log(instance: dg.DagsterInstance) -> None:
+    execute(instance, ["mnist/raw", "mnist/tensors"])
+    config = {"ops": {"mnist_mlp__training": {"config": {"steps": 2, "members": 1}}}}
+    result = execute(instance, ["mnist_mlp/generator"], partitions=("sgd", "sgd_adam"), config=config)
+    messages = [entry.user_message for entry in instance.all_logs(result.run_id)]
+    assert any("2/2 | sgd D " in message and "images/s" in message for message in messages)
+
+
+def execute(
+    instance: dg.DagsterInstance,
+    keys: list[str],
+    partitions: tuple[str, str] | None = None,
+    config: dict[str, object] | None = None,
+) -> dg.ExecuteInProcessResult:
+    """What the UI sends: assets, run config and the tags of a partition range."""
+    selection = [dg.AssetKey(key.split("/")) for key in keys]
+    training = defs.resolve_assets_def(selection[0]).keys if partitions else selection
+    tags = {RANGE_START_TAG: partitions[0], RANGE_END_TAG: partitions[1]} if partitions else {}
+    job = defs.resolve_implicit_global_asset_job_def()
+    return job.execute_in_process(
+        instance=instance, asset_selection=list(training), run_config=json.loads(json.dumps(config or {})), tags=tags
+    )
