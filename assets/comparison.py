@@ -1,5 +1,7 @@
 """`<recipe>/comparison`: the configurations of a recipe ranked by their newest reports; those without are named."""
 
+from typing import TYPE_CHECKING
+
 import dagster as dg
 
 from assets.orchestration.partitions import OPTIMIZERS
@@ -9,6 +11,11 @@ from pipeline.comparison import CODE_VERSION
 from pipeline.settings import Recipe
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.paths import Paths
+
+if TYPE_CHECKING:
+    from pipeline.comparison.ranking import Ranking, Standing
+
+SHOWN = ("fid", "inception_score", "missing_classes")
 
 
 def build_comparison(recipe: Recipe) -> dg.AssetsDefinition:
@@ -23,31 +30,28 @@ def build_comparison(recipe: Recipe) -> dg.AssetsDefinition:
         kinds={"parquet"},
     )
     def comparison(context: dg.AssetExecutionContext, config: MakeConfig) -> dg.MaterializeResult:
-        from pipeline.comparison.ranking import Ranking, make_comparison
-
-        def metadata(artefact: Artefact, ranking: Ranking) -> dict[str, object]:
-            rows = [
-                dg.TableRecord(
-                    {
-                        "rank": standing.rank,
-                        "optimizer": standing.optimizer,
-                        **{name: str(found) for name, found in standing.scores.items()},
-                        "members": standing.report.fact("members"),
-                        "steps": standing.report.fact("steps"),
-                    }
-                )
-                for standing in ranking.standings
-            ]
-            return {
-                "ranking": dg.MetadataValue.table(rows) if rows else "no report yet",
-                "missing": ", ".join(ranking.missing) or "none",
-                "left_out": dg.MetadataValue.json(ranking.left_out),
-                "path": dg.MetadataValue.path(artefact.folder),
-            }
+        from pipeline.comparison.ranking import make_comparison
 
         with logged(context):
             artefact, ranking = make_comparison(recipe.key, list(OPTIMIZERS), Paths.default(), force=config.force)
-            made = Made(artefact.fingerprint, metadata(artefact, ranking), artefact.cached)
+            made = Made(artefact.fingerprint, _metadata(artefact, ranking), artefact.cached)
             return publish(context.asset_key, made)
 
     return comparison
+
+
+def _metadata(artefact: Artefact, ranking: "Ranking") -> dict[str, object]:
+    rows = [_row(standing) for standing in ranking.standings]
+    return {
+        "ranking": dg.MetadataValue.table(rows) if rows else "no report yet",
+        "best": ranking.standings[0].optimizer if rows else "none",
+        "missing": ", ".join(ranking.missing) or "none",
+        "left_out": dg.MetadataValue.json(ranking.left_out),
+        "path": dg.MetadataValue.path(artefact.folder),
+    }
+
+
+def _row(standing: "Standing") -> dg.TableRecord:
+    facts = {name: standing.report.fact(name) for name in ("members", "steps", "n_generated")}
+    scores = {name: str(standing.scores[name]) for name in SHOWN}
+    return dg.TableRecord({"rank": standing.rank, "optimizer": standing.optimizer, **scores, **facts})

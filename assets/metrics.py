@@ -63,7 +63,7 @@ def _classifier(artefact: Artefact) -> dict[str, object]:
 def _reference(artefact: Artefact) -> dict[str, object]:
     details = artefact.details
     rows = [
-        dg.TableRecord({"score": name, "real images": floor, "noise": details["ceiling"][name]})
+        dg.TableRecord({"score": name, "real images": f"{floor:.4g}", "noise": f"{details['ceiling'][name]:.4g}"})
         for name, floor in details["floor"].items()
     ]
     return {

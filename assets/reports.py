@@ -48,7 +48,11 @@ def _metadata(report: Report) -> dict[str, object]:
     numbers: dict[str, float] = {}
     for metric in report.metrics():
         found, (floor, ceiling) = estimate(report.scores(metric)), report.anchors(metric)
-        anchors: dict[str, str | float] = {"real images": floor, "noise": ceiling, "better": report.better(metric)}
+        anchors: dict[str, str] = {
+            "real images": f"{floor:.4g}",
+            "noise": f"{ceiling:.4g}",
+            "better": report.better(metric),
+        }
         rows.append(dg.TableRecord({"score": metric, "mean ± 95 %": str(found), **anchors}))
         numbers[metric] = found.mean
     return {

@@ -34,7 +34,7 @@ def build_tensors(dataset: Dataset) -> dg.AssetsDefinition:
                 dg.AssetCheckResult(check_name=each.name, passed=each.passed, metadata=each.evidence)
                 for each in check(artefact)
             ]
-            return publish(key, Made(artefact.fingerprint, _metadata(artefact), artefact.cached), results)
+            return publish(key, Made(artefact.fingerprint, _metadata(artefact), artefact.cached), checks=results)
 
     return tensors
 

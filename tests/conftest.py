@@ -34,23 +34,23 @@ def paths() -> Paths:
 
 @pytest.fixture(scope="session")
 def small_mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """300 + 120 striped "digits" of ten classes in the official four files: separable, and made in a moment."""
+    """300 + 120 "digits", bars of ten classes in the official four files: separable, and made in a moment."""
     folder = tmp_path_factory.mktemp("small_mnist")
     for prefix, count, seed in (("train", 300, 1), ("t10k", 120, 2)):
-        images, labels = striped_digits(count, seed)
+        images, labels = barred_digits(count, seed)
         (folder / f"{prefix}-images-idx3-ubyte.gz").write_bytes(gzip.compress(encode_idx(images)))
         (folder / f"{prefix}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(encode_idx(labels)))
     return folder
 
 
-def striped_digits(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """(N, 28, 28) uint8 with a bright band at a height that tells the class, and labels (N,) uint8."""
+def barred_digits(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """(N, 28, 28) uint8 with a bright bar at a place that tells the class, and labels (N,) uint8."""
     random = np.random.default_rng(seed)
     labels = (np.arange(count) % 10).astype(np.uint8)
     images = random.integers(0, 60, (count, 28, 28), np.uint8)
     for image, label in zip(images, labels, strict=True):
-        top = 2 + int(label) * 2 + int(random.integers(0, 2))
-        image[top : top + 4, 4:24] = random.integers(180, 256)
+        top, left = 1 + 5 * (int(label) % 5) + int(random.integers(0, 2)), 2 + 14 * (int(label) // 5)
+        image[top : top + 4, left : left + 10] = random.integers(180, 256)
     return images, labels
 
 

@@ -28,10 +28,10 @@ class Made:
 
 
 def publish(
-    asset_key: dg.AssetKey, made: Made, checks: list[dg.AssetCheckResult] | None = None
+    asset_key: dg.AssetKey, made: Made, *, checks: list[dg.AssetCheckResult] | None = None, partition: str = ""
 ) -> dg.MaterializeResult:
-    """The result of an asset without partitions, or of one partition alone."""
-    _tell(asset_key, made)
+    """The result of an asset without partitions, or of the only partition of a run."""
+    _tell(asset_key, made, partition)
     return dg.MaterializeResult(
         asset_key=asset_key,
         metadata={**made.metadata, "cached": made.cached},
@@ -45,7 +45,8 @@ def publish_partitions(
 ) -> Iterator[dg.MaterializeResult]:
     """The result of a partitioned asset, for every partition of the run."""
     if len(made) == 1:
-        yield publish(asset_key, next(iter(made.values())))
+        for partition, one in made.items():
+            yield publish(asset_key, one, partition=partition)
         return
     yield dg.MaterializeResult(asset_key=asset_key)
     for partition, one in made.items():
@@ -56,7 +57,7 @@ def publish_partitions(
         context.log_event(event)
 
 
-def _tell(asset_key: dg.AssetKey, made: Made, partition: str = "") -> None:
+def _tell(asset_key: dg.AssetKey, made: Made, partition: str) -> None:
     name = f"{asset_key.to_user_string()} {partition}".rstrip()
     log.info("%s: %s", name, "unchanged" if made.cached else "made")
 

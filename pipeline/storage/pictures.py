@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -16,7 +17,9 @@ from pipeline.storage.images import Pixels
 
 GAP_PIXELS = 2
 GAP_GREY = 96
-INLINE_BYTES = 720  # base64 adds a third, and Dagster shows markdown inline only below 1,000 characters
+STRIP_IMAGES = 10
+STRIP_SIZE = 14
+INLINE_BYTES = 690  # base64 adds a third, and Dagster shows markdown inline only below 1,000 characters
 
 
 def tile(pixels: Pixels, columns: int) -> Pixels:
@@ -45,14 +48,21 @@ def write_grid(path: Path, pixels: Pixels, columns: int, scale: int = 1) -> None
 
 
 def inline_strip(pixels: Pixels) -> str:
-    """As many of the images as fit under `INLINE_BYTES`, side by side, in 16 colours, as a markdown image."""
-    small = np.stack([np.asarray(_picture(image).resize((20, 20), Image.Resampling.BOX)) for image in pixels[:16]])
+    """The first images side by side as a markdown image that Dagster shows inline: as many as fit, ten at most.
+
+    They are halved and drawn in four colours, each point two pixels wide: noise would cost too many bytes otherwise.
+    """
+    small = np.stack([_strip_image(image) for image in pixels[:STRIP_IMAGES]])
     for count in range(len(small), 0, -1):
-        row = Image.fromarray(np.concatenate(list(small[:count]), axis=1))
-        encoded = _bytes(row.quantize(16))
+        row = Image.fromarray(np.concatenate(list(small[:count]), axis=1)).quantize(4)
+        encoded = _bytes(row.resize((2 * row.width, 2 * row.height), Image.Resampling.NEAREST))
         if len(encoded) <= INLINE_BYTES:
             return markdown_image(encoded, f"the first {count} images")
-    raise ValueError("not one image fits the inline preview; expected images that compress below 720 bytes")
+    raise ValueError(f"not one image fits the inline preview; expected one that compresses below {INLINE_BYTES} bytes")
+
+
+def _strip_image(image: Pixels) -> Any:
+    return np.asarray(_picture(image).resize((STRIP_SIZE, STRIP_SIZE), Image.Resampling.BOX))
 
 
 def markdown_image(png: bytes, alternative_text: str) -> str:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pipeline.metrics.catalogue import score
-from pipeline.metrics.classifier import extract, load_classifier, train_classifier
+from pipeline.metrics.classifier import ClassifierSettings, extract, load_classifier, train_classifier
 from pipeline.metrics.reference import load_reference, make_reference
 from pipeline.raw.acquire import acquire
 from pipeline.raw.catalogue import DATASETS
@@ -14,12 +14,14 @@ from pipeline.storage.paths import Paths
 from pipeline.tensors.build import build
 from pipeline.tensors.load import load_split, require_tensors
 
+LONGER = ClassifierSettings(most_epochs=40)  # 300 images need more than the usual few epochs
+
 
 @pytest.fixture
 def classifier(named_small_mnist: Path, paths: Paths) -> Artefact:
     acquire(DATASETS["mnist"], paths)
     build(DATASETS["mnist"], paths)
-    return train_classifier("mnist", paths)
+    return train_classifier("mnist", paths, settings=LONGER)
 
 
 def test_it_learns_classes_that_can_be_told_apart(classifier: Artefact) -> None:
@@ -29,8 +31,8 @@ def test_it_learns_classes_that_can_be_told_apart(classifier: Artefact) -> None:
 
 def test_its_hash_is_that_of_its_weights_and_training_repeats(classifier: Artefact, paths: Paths) -> None:
     assert classifier.details["weights_sha256"] == sha256_of_file(classifier.path("classifier.safetensors"))
-    assert train_classifier("mnist", paths).cached
-    again = train_classifier("mnist", paths, force=True)
+    assert train_classifier("mnist", paths, settings=LONGER).cached
+    again = train_classifier("mnist", paths, settings=LONGER, force=True)
     assert again.details["weights_sha256"] == classifier.details["weights_sha256"]
 
 
@@ -38,7 +40,7 @@ def test_training_leaves_the_callers_random_numbers_alone(classifier: Artefact, 
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    train_classifier("mnist", paths, force=True)
+    train_classifier("mnist", paths, settings=LONGER, force=True)
     assert torch.equal(torch.rand(1), expected)
 
 

@@ -33,8 +33,16 @@ def test_the_strip_shows_the_images() -> None:
     pixels = np.zeros((4, 1, 28, 28), np.uint8)
     pixels[1] = 255
     strip = decode(inline_strip(pixels)).convert("L")
-    assert strip.size == (80, 20)
-    assert (strip.getpixel((10, 10)), strip.getpixel((30, 10))) == (0, 255)
+    assert strip.size == (4 * 28, 28)
+    assert (strip.getpixel((10, 10)), strip.getpixel((40, 10))) == (0, 255)
+
+
+def test_the_strip_of_noisy_digits_shows_several() -> None:
+    random = np.random.default_rng(0)
+    digits = np.zeros((16, 1, 28, 28), np.uint8)
+    digits[:, :, 6:22, 10:18] = 255
+    noisy = np.where(random.random(digits.shape) < 0.1, 255 - digits, digits)
+    assert decode(inline_strip(noisy)).width >= 8 * 28
 
 
 def test_a_grid_file_is_a_png_of_its_scale(tmp_path: Path) -> None:
