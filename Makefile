@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PORT ?= 3000
 BIN := .venv/bin
-DEMO := mnist_mlp --optimizer rmsprop adam_ttur rmsprop_adam
+DEMO := mnist_mlp --optimizer rmsprop rmsprop_adam rmsprop_adam_tweaked
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
 .PHONY: run demo test check format lint types imports clean
