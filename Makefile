@@ -1,4 +1,6 @@
 # Two commands do everything on a bare machine: `make run` and `make test`.
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
 PORT ?= 3000
 BIN := .venv/bin
@@ -42,10 +44,10 @@ clean:
 
 .venv/installed: pyproject.toml constraints.txt
 	@echo "== installing into .venv (torch is several GB: some minutes the first time)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(PIP) -q -e '.[offline]'
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	@$(PIP) -e '.[offline]' | sed -u '/^Requirement already/d'
 	@touch $@
 
 .venv/tested: .venv/installed
-	@$(PIP) -q -e '.[offline,dev]'
+	@$(PIP) -e '.[offline,dev]' | sed -u '/^Requirement already/d'
 	@touch $@

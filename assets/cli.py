@@ -5,13 +5,15 @@ import os
 import sys
 
 from pipeline.cli import reports
+from pipeline.storage.paths import make_variables_absolute
 
-NOTHING_TO_TRACE = (ValueError, FileNotFoundError, RuntimeError)  # their messages say what to do
+NOTHING_TO_TRACE = (OSError, ValueError)  # their messages say what to do; GANFORGE_TRACE=1 shows where they come from
 
 
 def main() -> int:
     """Run one command; a mistake is one sentence on standard error and exit code 1."""
     arguments = build_parser().parse_args()
+    make_variables_absolute()
     try:
         code: int = arguments.run(arguments)
     except NOTHING_TO_TRACE as error:

@@ -44,7 +44,7 @@ def _metadata(artefact: Artefact, ranking: "Ranking") -> dict[str, object]:
     rows = [_row(standing) for standing in ranking.standings]
     return {
         "ranking": dg.MetadataValue.table(rows) if rows else "no report yet",
-        "best": ranking.standings[0].optimizer if rows else "none",
+        "best": artefact.details["best"] or "none",
         "missing": ", ".join(ranking.missing) or "none",
         "left_out": dg.MetadataValue.json(ranking.left_out),
         "path": dg.MetadataValue.path(artefact.folder),

@@ -12,15 +12,16 @@ from assets.tensors import build_tensors
 from assets.training import build_training
 from pipeline.networks import architecture_names
 from pipeline.raw.catalogue import DATASETS
+from pipeline.raw.dataset import Dataset
 from pipeline.settings import Recipe, find
 
 
-def _of_dataset(key: str) -> list[dg.AssetsDefinition]:
-    dataset = find(DATASETS, key, "data set")
+def _of_dataset(dataset: Dataset) -> list[dg.AssetsDefinition]:
     return [build_raw(dataset), build_tensors(dataset), *build_metrics(dataset)]
 
 
 def _of_recipe(recipe: Recipe) -> list[dg.AssetsDefinition]:
+    find(DATASETS, recipe.dataset, f"recipes.toml: [{recipe.key}]: data set")
     find(dict.fromkeys(architecture_names()), recipe.network, f"recipes.toml: [{recipe.key}]: network")
     stages = (build_training, build_samples, build_reports, build_comparison)
     return [build(recipe) for build in stages]
@@ -28,7 +29,7 @@ def _of_recipe(recipe: Recipe) -> list[dg.AssetsDefinition]:
 
 defs = dg.Definitions(
     assets=[
-        *(asset for key in DATASETS for asset in _of_dataset(key)),
+        *(asset for dataset in DATASETS.values() for asset in _of_dataset(dataset)),
         *(asset for recipe in RECIPES.values() for asset in _of_recipe(recipe)),
     ],
     # One process a run: a step would otherwise start Python and torch anew, seconds each.

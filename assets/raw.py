@@ -7,7 +7,7 @@ from assets.orchestration.run_config import MakeConfig
 from pipeline.raw import CODE_VERSION
 from pipeline.raw.acquire import acquire
 from pipeline.raw.dataset import Dataset
-from pipeline.raw.read import read_splits
+from pipeline.raw.read import one_of_each_class, read_splits
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.paths import Paths
 from pipeline.storage.pictures import inline_strip
@@ -41,7 +41,7 @@ def _metadata(dataset: Dataset, artefact: Artefact) -> dict[str, object]:
         )
     ]
     return {
-        "preview": dg.MetadataValue.md(inline_strip(splits["test"].pixels[::11])),
+        "preview": dg.MetadataValue.md(inline_strip(one_of_each_class(splits["test"].pixels, splits["test"].labels))),
         "images": sum(details["images"].values()),
         "train_images": details["images"]["train"],
         "test_images": details["images"]["test"],

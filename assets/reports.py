@@ -1,11 +1,12 @@
 """`<recipe>/report`: every score of a partition, member by member, appended to the store."""
 
+import math
 from collections.abc import Iterator
 
 import dagster as dg
 
 from assets.orchestration.partitions import PARTITIONS
-from assets.orchestration.publishing import Made, logged, publish_partitions
+from assets.orchestration.publishing import Made, logged, publish_each
 from assets.orchestration.run_config import MakeConfig
 from pipeline.reports import CODE_VERSION
 from pipeline.reports.store import Report
@@ -32,11 +33,13 @@ def build_reports(recipe: Recipe) -> dg.AssetsDefinition:
         paths = Paths.default()
         with logged(context):
             judge = Judge.load(recipe.dataset, paths)
-            made = {}
-            for key in context.partition_keys:
-                scored = score_partition(recipe.key, key, judge, paths, run_id=context.run.run_id, force=config.force)
-                made[key] = Made(scored.report.fingerprint, _metadata(scored.report), scored.cached)
-            yield from publish_partitions(context, context.asset_key, made)
+
+            def make(optimizer: str) -> Made:
+                run_id = context.run.run_id
+                scored = score_partition(recipe.key, optimizer, judge, paths, run_id=run_id, force=config.force)
+                return Made(scored.report.fingerprint, _metadata(scored.report), scored.cached)
+
+            yield from publish_each(context, context.asset_key, make)
 
     return report
 
@@ -54,11 +57,13 @@ def _metadata(report: Report) -> dict[str, object]:
             "better": report.better(metric),
         }
         rows.append(dg.TableRecord({"score": metric, "mean ± 95 %": str(found), **anchors}))
-        numbers[metric] = found.mean
+        if not math.isnan(found.mean):
+            numbers[metric] = found.mean
     return {
         "scores": dg.MetadataValue.table(rows),
         **numbers,
-        "members": len(report.scores("fid")),
+        "members": report.fact("members"),
+        "diverged_members": report.fact("diverged_members"),
         "n_generated": report.fact("n_generated"),
         "n_real": report.fact("n_real"),
         "extractor": f"{report.fact('extractor')} {report.fact('extractor_sha256')[:12]}",

@@ -14,7 +14,7 @@ from assets.orchestration.home import ensure_dagster_home
 from assets.orchestration.partitions import OPTIMIZERS, RECIPES, contiguous_ranges
 from assets.orchestration.publishing import OWN_LOGGERS
 from assets.training import OUTPUTS
-from pipeline.settings import Recipe, find, resolve
+from pipeline.settings import LEAST_SAMPLES, Recipe, find, resolve
 
 PARTITIONED = (*OUTPUTS, "samples", "report")
 SHARED = ("raw", "tensors", "classifier", "reference")
@@ -40,12 +40,11 @@ def materialize_chain(
     config = _run_config(recipe, steps, members, samples, seed, force)
     ensure_dagster_home()
     with dg.DagsterInstance.get() as instance, _printed_progress():
-        selections: list[tuple[list[dg.AssetKey], list[str]]] = [
-            (_keys(recipe.dataset, SHARED), []),
-            *((_keys(recipe.key, PARTITIONED), keys) for keys in contiguous_ranges(keys)),
-            (_keys(recipe.key, ("comparison",)), []),
-        ]
-        return 0 if all(_run(selection, keys, config, instance) for selection, keys in selections) else 1
+        if not _run(_keys(recipe.dataset, SHARED), [], config, instance):
+            return 1
+        outcomes = [_run(_keys(recipe.key, PARTITIONED), some, config, instance) for some in contiguous_ranges(keys)]
+        outcomes.append(_run(_keys(recipe.key, ("comparison",)), [], config, instance))
+        return 0 if all(outcomes) else 1
 
 
 def _keys(prefix: str, names: tuple[str, ...]) -> list[dg.AssetKey]:
@@ -59,8 +58,8 @@ def _run_config(
     if steps not in (None, "full") and not str(steps).isdecimal():
         raise ValueError(f"--steps: found {steps!r}, expected a whole number or 'full'")
     budget = recipe.full_steps if steps == "full" else None if steps is None else int(steps)
-    if samples is not None and samples < 1:
-        raise ValueError(f"--samples: found {samples}, expected at least 1 image a member")
+    if samples is not None and samples < LEAST_SAMPLES:
+        raise ValueError(f"--samples: found {samples}, expected at least {LEAST_SAMPLES} images a member")
     resolve(recipe, next(iter(OPTIMIZERS.values())), steps=budget, members=members, seed=seed)
     training = {"steps": budget, "members": members, "seed": seed, "force": force}
     ops: dict[str, dict[str, Any]] = {

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from assets.orchestration.partitions import PARTITIONS
-from assets.orchestration.publishing import Made, logged, publish_partitions
+from assets.orchestration.publishing import Made, logged, publish_each
 from assets.orchestration.run_config import SamplesConfig
 from pipeline.samples import CODE_VERSION
 from pipeline.settings import Recipe
@@ -32,23 +32,31 @@ def build_samples(recipe: Recipe) -> dg.AssetsDefinition:
         from pipeline.samples.generate import generate
         from pipeline.training.trained import require_training
 
-        count, paths = config.images or recipe.samples, Paths.default()
+        count, paths = recipe.samples if config.images is None else config.images, Paths.default()
+
+        def make(optimizer: str) -> Made:
+            training = require_training(paths, recipe.key, optimizer)
+            artefact = generate(training, count, paths, seed=config.seed, force=config.force)
+            return Made(artefact.fingerprint, _metadata(artefact), artefact.cached)
+
         with logged(context):
-            made = {}
-            for key in context.partition_keys:
-                training = require_training(paths, recipe.key, key)
-                artefact = generate(training, count, paths, seed=config.seed, force=config.force)
-                made[key] = Made(artefact.fingerprint, _metadata(artefact), artefact.cached)
-            yield from publish_partitions(context, context.asset_key, made)
+            yield from publish_each(context, context.asset_key, make)
 
     return samples
 
 
 def _metadata(artefact: Artefact) -> dict[str, object]:
     images = read_images(artefact.path("samples.arrow"))
+    pictures = (
+        {
+            "preview": dg.MetadataValue.md(inline_strip(images.pixels)),
+            "grid": dg.MetadataValue.md(markdown_file(artefact.path("grid.png"), "samples, a few rows a member")),
+        }
+        if len(images)
+        else {}
+    )
     return {
-        "preview": dg.MetadataValue.md(inline_strip(images.pixels)),
-        "grid": dg.MetadataValue.md(markdown_file(artefact.path("grid.png"), "samples, a few rows a member")),
+        **pictures,
         "images": len(images),
         "images_a_member": artefact.details["images_a_member"],
         "members": len(artefact.details["members"]),

@@ -5,6 +5,7 @@ import dagster as dg
 from assets.orchestration.publishing import Made, logged, publish
 from assets.orchestration.run_config import MakeConfig
 from pipeline.raw.dataset import Dataset
+from pipeline.raw.read import one_of_each_class
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.paths import Paths
 from pipeline.storage.pictures import inline_strip
@@ -22,7 +23,9 @@ def build_tensors(dataset: Dataset) -> dg.AssetsDefinition:
         description=f"{dataset.description}: uint8 pixels and labels in Arrow files; networks see them in [-1, 1].",
         code_version=CODE_VERSION,
         kinds={"arrow"},
-        check_specs=[dg.AssetCheckSpec(name, asset=key, description=text) for name, text in CHECKS.items()],
+        check_specs=[
+            dg.AssetCheckSpec(name, asset=key, description=text, blocking=True) for name, text in CHECKS.items()
+        ],
     )
     def tensors(context: dg.AssetExecutionContext, config: MakeConfig) -> dg.MaterializeResult:
         from pipeline.tensors.build import build
@@ -42,9 +45,9 @@ def build_tensors(dataset: Dataset) -> dg.AssetsDefinition:
 def _metadata(artefact: Artefact) -> dict[str, object]:
     from pipeline.tensors.load import load_split
 
-    details = artefact.details
+    details, train = artefact.details, load_split(artefact, "train")
     return {
-        "preview": dg.MetadataValue.md(inline_strip(load_split(artefact, "train").pixels[::11])),
+        "preview": dg.MetadataValue.md(inline_strip(one_of_each_class(train.pixels, train.columns["label"]))),
         "train_images": details["images"]["train"],
         "test_images": details["images"]["test"],
         "image_shape": dg.MetadataValue.json(details["image_shape"]),

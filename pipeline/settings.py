@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 PACKAGE = Path(__file__).parent
 KEY_PATTERN = re.compile(r"[a-z0-9_]+")
 LARGEST_SEED = 2**31 - 1
+LEAST_SAMPLES = 10  # the Inception Score's ten splits need an image each
 
 Value = TypeVar("Value")
 
@@ -207,7 +208,7 @@ def _recipe(path: Path, key: str, entry: dict[str, Any]) -> Recipe:
         steps=_whole(where, entry, "steps"),
         full_steps=_whole(where, entry, "full_steps"),
         members=_whole(where, entry, "members"),
-        samples=_whole(where, entry, "samples"),
+        samples=_whole(where, entry, "samples", at_least=LEAST_SAMPLES),
         history_interval_steps=_whole(where, entry, "history_interval_steps"),
         snapshot_interval_steps=_whole(where, entry, "snapshot_interval_steps"),
         evaluation_images=_whole(where, entry, "evaluation_images"),
@@ -294,10 +295,10 @@ def _text(where: str, entry: dict[str, Any], name: str) -> str:
     return value
 
 
-def _whole(where: str, entry: dict[str, Any], name: str) -> int:
+def _whole(where: str, entry: dict[str, Any], name: str, at_least: int = 1) -> int:
     value = entry.get(name)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise SettingsError(f"{where}: {name} is {value!r}, expected a whole number of at least 1")
+    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
+        raise SettingsError(f"{where}: {name} is {value!r}, expected a whole number of at least {at_least}")
     return value
 
 

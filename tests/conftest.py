@@ -22,7 +22,8 @@ REAL_MNIST = PROJECT.parent / "shared" / "data" / "mnist"
 def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test reads or writes the project's data, or goes to the network through a variable of the caller's."""
     monkeypatch.setenv("GANFORGE_DATA", str(tmp_path / "data"))
-    for name in ("DAGSTER_HOME", "GANFORGE_MNIST", "GANFORGE_FASHION_MNIST", "GANFORGE_OPTIMIZERS"):
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "data" / "dagster"))
+    for name in ("GANFORGE_MNIST", "GANFORGE_FASHION_MNIST", "GANFORGE_OPTIMIZERS"):
         monkeypatch.delenv(name, raising=False)
 
 

@@ -5,7 +5,7 @@ materialization for each, with its own metadata and data version (docs/decisions
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -55,6 +55,24 @@ def publish_partitions(
         metadata = {**one.metadata, "cached": one.cached}
         event = dg.AssetMaterialization(asset_key=asset_key, partition=partition, metadata=metadata, tags=tags)
         context.log_event(event)
+
+
+def publish_each(
+    context: dg.AssetExecutionContext, asset_key: dg.AssetKey, make: Callable[[str], Made]
+) -> Iterator[dg.MaterializeResult]:
+    """Make and publish each partition of the run by itself: one that fails is named after the others are published."""
+    made: dict[str, Made] = {}
+    failed: dict[str, Exception] = {}
+    for partition in context.partition_keys:
+        try:
+            made[partition] = make(partition)
+        except (OSError, ValueError) as error:
+            log.error("%s %s: %s", asset_key.to_user_string(), partition, error)
+            failed[partition] = error
+    if made:
+        yield from publish_partitions(context, asset_key, made)
+    if failed:
+        raise dg.Failure("; ".join(f"{partition}: {error}" for partition, error in failed.items()), allow_retries=False)
 
 
 def _tell(asset_key: dg.AssetKey, made: Made, partition: str) -> None:

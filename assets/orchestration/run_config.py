@@ -3,7 +3,7 @@
 import dagster as dg
 from pydantic import Field
 
-from pipeline.settings import Recipe
+from pipeline.settings import LARGEST_SEED, LEAST_SAMPLES, Recipe
 
 
 class MakeConfig(dg.Config):
@@ -15,10 +15,10 @@ class MakeConfig(dg.Config):
 class TrainingConfig(dg.Config):
     """For training; what is left out comes from the recipe."""
 
-    steps: int | None = Field(None, description="how long to train; default: the recipe's budget")
+    steps: int | None = Field(None, ge=1, description="how long to train; default: the recipe's budget")
     full_budget: bool = Field(False, description="train as long as the recipe's source did")
-    members: int | None = Field(None, description="replicates that differ by seed alone; default: the recipe's")
-    seed: int = Field(0, description="of weights, latents and shuffling")
+    members: int | None = Field(None, ge=1, description="replicates that differ by seed alone; default: the recipe's")
+    seed: int = Field(0, ge=0, le=LARGEST_SEED, description="of weights, latents and shuffling")
     force: bool = Field(False, description="train anew, even if nothing changed")
 
     def step_budget(self, recipe: Recipe) -> int:
@@ -31,6 +31,8 @@ class TrainingConfig(dg.Config):
 class SamplesConfig(dg.Config):
     """For samples."""
 
-    images: int | None = Field(None, description="images a member; default: the recipe's")
-    seed: int = Field(0, description="of the latents; the same for all configurations, so that they are paired")
+    images: int | None = Field(None, ge=LEAST_SAMPLES, description="images a member; default: the recipe's")
+    seed: int = Field(
+        0, ge=0, le=LARGEST_SEED, description="of the latents; the same for all configurations, so that they are paired"
+    )
     force: bool = Field(False, description="draw anew, even if nothing changed")

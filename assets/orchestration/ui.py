@@ -26,24 +26,27 @@ def serve(port: int) -> int:
     """Start both, print the address once it answers, wait, and stop both. Exit code 0 after Ctrl-C."""
     url = f"http://{HOST}:{port}"
     if _is_taken(port):
-        raise RuntimeError(
+        raise OSError(
             f"port {port} on {HOST} is in use: if it is this project's UI, open {url}; "
             f"else choose another port with: make run PORT={port + 1}"
         )
     home = ensure_dagster_home()
     workspace = ["-w", str(PROJECT / "workspace.yaml")]
-    webserver = _start(home / "webserver.log", "dagster_webserver", "-h", HOST, "-p", str(port), *workspace)
-    daemon = _start(home / "daemon.log", "dagster._daemon", "run", *workspace)
-    signal.signal(signal.SIGTERM, _interrupt)
+    started: dict[str, subprocess.Popen[bytes]] = {}
+    for wanted in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(wanted, _interrupt)
     try:
-        _wait_for(url, webserver, home / "webserver.log")
+        address = ("-h", HOST, "-p", str(port))
+        started["webserver"] = _start(home / "webserver.log", "dagster_webserver", *address, *workspace)
+        started["daemon"] = _start(home / "daemon.log", "dagster._daemon", "run", *workspace)
+        _wait_for(url, started["webserver"], home / "webserver.log")
         print(f"Dagster UI: {url}  (assets: {url}/asset-groups)  Ctrl-C stops it.", flush=True)
-        return _watch({"webserver": webserver, "daemon": daemon}, home)
+        return _watch(started, home)
     except KeyboardInterrupt:
         return 0
     finally:
-        _stop(webserver)
-        _stop(daemon)
+        for process in started.values():
+            _stop(process)
 
 
 def _is_taken(port: int) -> bool:
@@ -68,20 +71,20 @@ def _wait_for(url: str, webserver: subprocess.Popen[bytes], log_path: Path) -> N
     deadline = time.monotonic() + START_TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         if webserver.poll() is not None:
-            raise RuntimeError(f"the Dagster webserver stopped with exit code {webserver.returncode}; see {log_path}")
+            raise OSError(f"the Dagster webserver stopped with exit code {webserver.returncode}; see {log_path}")
         try:
             with urllib.request.urlopen(f"{url}/server_info", timeout=2.0):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)
-    raise RuntimeError(f"the Dagster webserver did not answer within {START_TIMEOUT_SECONDS:g} seconds; see {log_path}")
+    raise OSError(f"the Dagster webserver did not answer within {START_TIMEOUT_SECONDS:g} seconds; see {log_path}")
 
 
 def _watch(processes: dict[str, subprocess.Popen[bytes]], home: Path) -> int:
     while True:
         for name, process in processes.items():
             if process.poll() is not None:
-                raise RuntimeError(f"the Dagster {name} stopped with code {process.returncode}; see {home}/{name}.log")
+                raise OSError(f"the Dagster {name} stopped with code {process.returncode}; see {home}/{name}.log")
         time.sleep(1.0)
 
 

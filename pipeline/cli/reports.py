@@ -6,7 +6,6 @@ import argparse
 from typing import Any
 
 from pipeline.comparison.ranking import Ranking, compare
-from pipeline.reports.store import latest_of_all
 from pipeline.settings import find, load_optimizers, load_recipes
 from pipeline.storage.paths import Paths
 
@@ -27,7 +26,8 @@ def run(arguments: argparse.Namespace) -> int:
         find(recipes, arguments.recipe, "recipe")
     chosen = [arguments.recipe] if arguments.recipe else list(recipes)
     optimizers = list(load_optimizers())
-    rankings = [compare(recipe, optimizers, paths) for recipe in chosen if latest_of_all(paths.reports(), recipe)]
+    rankings = [compare(recipe, optimizers, paths) for recipe in chosen]
+    rankings = [ranking for ranking in rankings if ranking.standings]
     if not rankings:
         print(f"No reports under {paths.reports()} yet. Make some with: ganforge materialize {chosen[0]}")
         return 0
@@ -65,7 +65,7 @@ def _row(standing: Any) -> list[str]:
         standing.optimizer,
         str(scores["fid"]),
         str(scores["inception_score"]),
-        f"{scores['missing_classes'].mean:.2g}",
+        str(scores["missing_classes"]),
         members,
         f"{report.fact('steps'):,}",
         f"{report.fact('n_generated'):,}",

@@ -37,12 +37,17 @@ class UnlikeProtocolsError(ValueError):
 
 @dataclass(frozen=True)
 class Estimate:
-    """A score over members: mean and half-width of the 95 % interval (Student's t), NaN for a single member."""
+    """A score over members: mean and half-width of the 95 % interval (Student's t).
+
+    The half-width is NaN for a single member, the mean too where every member diverged.
+    """
 
     mean: float
     half_width: float
 
     def __str__(self) -> str:
+        if math.isnan(self.mean):
+            return "diverged"
         if math.isnan(self.half_width):
             return f"{self.mean:.4g}"
         return f"{self.mean:.4g} ± {self.half_width:.2g}"
@@ -75,22 +80,30 @@ class Ranking:
 def estimate(values: Sequence[float]) -> Estimate:
     """Mean and half-width of the 95 % interval of one score over members."""
     count = len(values)
-    if count < 2:
+    if count == 0:
+        return Estimate(math.nan, math.nan)
+    if count == 1:
         return Estimate(float(values[0]), math.nan)
     quantile = scipy.stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)
     return Estimate(float(np.mean(values)), float(quantile * np.std(values, ddof=1) / math.sqrt(count)))
 
 
 def rank(reports: Sequence[Report]) -> list[Standing]:
-    """Reports of one protocol, by mean Fréchet distance; unlike protocols are an error."""
+    """Reports of one protocol, by mean Fréchet distance, diverged ones last; unlike protocols are an error."""
     for report in reports[1:]:
         difference = protocol_difference(reports[0], report)
         if difference:
             names = f"{reports[0].fact('optimizer')} and {report.fact('optimizer')}"
             raise UnlikeProtocolsError(f"scores of {names} cannot be compared: {difference}; score both the same way")
     scored = [(report, {metric: estimate(report.scores(metric)) for metric in report.metrics()}) for report in reports]
-    scored.sort(key=lambda entry: (entry[1][RANKED_BY].mean, entry[0].fact("optimizer")))
+    scored.sort(key=_order)
     return [Standing(place, report, scores) for place, (report, scores) in enumerate(scored, start=1)]
+
+
+def _order(entry: tuple[Report, dict[str, Estimate]]) -> tuple[bool, float, str]:
+    report, scores = entry
+    mean = scores[RANKED_BY].mean
+    return (math.isnan(mean), mean, str(report.fact("optimizer")))
 
 
 def compare(recipe: str, optimizers: Sequence[str], paths: Paths) -> Ranking:
@@ -131,15 +144,22 @@ def make_comparison(
 
     def fill(folder: Path) -> dict[str, Any]:
         pq.write_table(as_table(ranking), folder / "ranking.parquet")
-        best = ranking.standings[0].optimizer if ranking.standings else None
-        return {"recipe": recipe, "best": best, **decided_by}
+        return {"recipe": recipe, "best": best_of(ranking), **decided_by}
 
     wanted = fingerprint("comparison", CODE_VERSION, recipe=recipe, **decided_by)
     return make_artefact(paths.comparison(recipe), wanted, fill, force=force), ranking
 
 
+def best_of(ranking: Ranking) -> str | None:
+    """The best configuration's key, or None where no configuration has a score."""
+    first = ranking.standings[0] if ranking.standings else None
+    return None if first is None or math.isnan(first.scores[RANKED_BY].mean) else first.optimizer
+
+
 def as_table(ranking: Ranking) -> pa.Table:
     """One row a configuration: rank, facts, and of each score the mean, the half-width, floor and ceiling."""
+    if not ranking.standings:
+        return pa.table({"rank": pa.array([], pa.int64()), "optimizer": pa.array([], pa.string())})
     return pa.Table.from_pylist([_row(standing) for standing in ranking.standings])
 
 

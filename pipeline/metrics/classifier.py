@@ -9,6 +9,7 @@ for MNIST (Lucic et al. 2018 and others).
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from dataclasses import asdict, dataclass
@@ -43,8 +44,6 @@ class ClassifierSettings:
     most_epochs: int = 15  # a small data set is not seen more often than this
     batch_size: int = 100
     learning_rate: float = 2e-3  # Adam, falling to 0 along half a cosine
-    shift_pixels: int = 2  # each batch is moved by up to so many pixels, and
-    dropout: float = 0.3  # features are dropped while training: without both, noisy digits score worse than noise
     features: int = 128
     seed: int = 0
 
@@ -59,14 +58,13 @@ class Classifier(nn.Module):
         self.second = nn.Conv2d(16, 32, 5, padding=2)
         self.hidden = nn.Linear(32 * (height // 4) * (width // 4), settings.features)
         self.output = nn.Linear(settings.features, classes)
-        self.dropout = settings.dropout
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Images (N, C, H, W) in [-1, 1] → features (N, 128) at least 0, logits (N, classes)."""
         pooled = F.max_pool2d(F.relu(self.first(images)), 2)
         pooled = F.max_pool2d(F.relu(self.second(pooled)), 2)
         features = F.relu(self.hidden(pooled.flatten(1)))
-        return features, self.output(F.dropout(features, self.dropout, self.training))
+        return features, self.output(features)
 
 
 def train_classifier(
@@ -86,6 +84,7 @@ def train_classifier(
         write_json(folder / "settings.json", asdict(settings))
         return {
             "dataset": dataset,
+            "tensors": tensors.fingerprint,
             "test_accuracy": accuracy,
             "test_images": len(test),
             "train_images": len(train),
@@ -107,7 +106,8 @@ def require_classifier(paths: Paths, dataset: str) -> Artefact:
 def load_classifier(artefact: Artefact) -> Classifier:
     """The trained network, in evaluation mode, on the GPU where there is one."""
     shape = artefact.details["image_shape"]
-    network = Classifier((shape[0], shape[1], shape[2]), artefact.details["classes"], ClassifierSettings())
+    settings = ClassifierSettings(**json.loads(artefact.path("settings.json").read_text(encoding="utf-8")))
+    network = Classifier((shape[0], shape[1], shape[2]), artefact.details["classes"], settings)
     load_weights(artefact.path("classifier.safetensors"), network)
     return network.to(_device()).eval()
 
@@ -147,7 +147,7 @@ def _fit(dataset: str, train: ImageFile, classes: int, settings: ClassifierSetti
         log.info("%s classifier: training %s steps of %d images", dataset, f"{steps:,}", settings.batch_size)
         told = time.monotonic()
         for step, chosen in enumerate(_batches(len(train), steps, settings), start=1):
-            loss = _update(network, optimizer, _shifted(pixels[chosen], settings.shift_pixels), labels[chosen])
+            loss = _update(network, optimizer, pixels[chosen], labels[chosen])
             schedule.step()
             if time.monotonic() - told > PROGRESS_SECONDS:
                 told = time.monotonic()
@@ -160,11 +160,6 @@ def _batches(image_count: int, steps: int, settings: ClassifierSettings) -> list
     epochs = -(-steps * settings.batch_size // image_count)
     order = torch.cat([torch.randperm(image_count, generator=stream) for _ in range(epochs)])
     return list(torch.split(order, settings.batch_size)[:steps])
-
-
-def _shifted(pixels: Tensor, most: int) -> Tensor:
-    down, right = (int(value) for value in torch.randint(-most, most + 1, (2,)))
-    return torch.roll(pixels, (down, right), (2, 3))
 
 
 def _update(network: Classifier, optimizer: torch.optim.Optimizer, pixels: Tensor, labels: Tensor) -> Tensor:

@@ -68,6 +68,7 @@ def make_reference(dataset: str, paths: Paths, *, force: bool = False) -> Artefa
         return {
             "dataset": dataset,
             "extractor": "classifier",
+            "tensors": tensors.fingerprint,
             "extractor_sha256": classifier.details["weights_sha256"],
             "extractor_accuracy": classifier.details["test_accuracy"],
             "images": {name: len(pixels) for name, pixels in seen.items()},

@@ -5,8 +5,11 @@ In: the ordered sources of a `Dataset`. Out: the raw artefact; its details carry
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,7 @@ from pipeline.storage.paths import Paths
 log = logging.getLogger(__name__)
 
 
-class NoSourceError(RuntimeError):
+class NoSourceError(OSError):
     """No source of a data set could give it; the message says why for each and what to do."""
 
 
@@ -31,17 +34,28 @@ def acquire(dataset: Dataset, paths: Paths, *, force: bool = False) -> Artefact:
     kept without asking the sources again, unless `force`.
     """
     folder = paths.raw(dataset.key)
-    kept = None if force else _kept(folder, dataset)
-    if kept is not None:
-        return kept
-    working = folder.with_name(f".{dataset.key}.download")  # stays after a failure: downloads continue from there
-    provided, filled = _provide(dataset, working)
-    wanted = fingerprint("raw", CODE_VERSION, dataset=dataset.key, layout=provided.layout, **provided.content_sha256)
-    artefact = None if force else find_intact(folder, wanted)
-    if artefact is None:
-        artefact = publish(filled, folder, wanted, _details(dataset, provided, filled))
-    shutil.rmtree(working)
-    return artefact
+    with _alone(folder):
+        kept = None if force else _kept(folder, dataset)
+        if kept is not None:
+            return kept
+        working = folder.with_name(f".{dataset.key}.download")  # stays after a failure: downloads continue from there
+        provided = _provide(dataset, working)
+        decided_by = {"dataset": dataset.key, "layout": provided.layout, **provided.content_sha256}
+        wanted = fingerprint("raw", CODE_VERSION, **decided_by)
+        artefact = None if force else find_intact(folder, wanted)
+        if artefact is None:
+            artefact = publish(provided.folder, folder, wanted, _details(dataset, provided))
+        shutil.rmtree(working)
+        return artefact
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time gets a data set's files; the next one finds them there."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f".{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _kept(folder: Path, dataset: Dataset) -> Artefact | None:
@@ -63,20 +77,20 @@ def _directory_named(dataset: Dataset) -> bool:
     return any(isinstance(source, NamedDirectory) and source.is_named() for source in dataset.sources)
 
 
-def _provide(dataset: Dataset, working: Path) -> tuple[Provided, Path]:
-    """Try the sources in order; what the first successful one gave, and the folder it filled."""
+def _provide(dataset: Dataset, working: Path) -> Provided:
+    """Try the sources in order; what the first successful one gave."""
     reasons = []
     for source in dataset.sources:
-        filled = working / type(source).__name__
-        filled.mkdir(parents=True, exist_ok=True)
+        own_folder = working / type(source).__name__
+        own_folder.mkdir(parents=True, exist_ok=True)
         try:
-            provided = source.provide(filled)
+            provided = source.provide(own_folder)
         except SourceUnavailableError as unavailable:
             reasons.append(str(unavailable))
             continue
         if provided is not None:
             log.info("%s: taken from %s %s", dataset.key, provided.source, provided.origin)
-            return provided, filled
+            return provided
     variables = [source.variable for source in dataset.sources if isinstance(source, NamedDirectory)]
     raise NoSourceError(
         f"{dataset.key}: no source has the files. Set {' or '.join(variables)} to a directory with the official files, "
@@ -84,8 +98,8 @@ def _provide(dataset: Dataset, working: Path) -> tuple[Provided, Path]:
     )
 
 
-def _details(dataset: Dataset, provided: Provided, folder: Path) -> dict[str, Any]:
-    splits = read_splits(folder, provided.layout, len(dataset.class_names))
+def _details(dataset: Dataset, provided: Provided) -> dict[str, Any]:
+    splits = read_splits(provided.folder, provided.layout, len(dataset.class_names))
     return {
         "dataset": dataset.key,
         "source": provided.source,

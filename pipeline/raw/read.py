@@ -37,6 +37,12 @@ class Split:
         return counts
 
 
+def one_of_each_class(pixels: Pixels, labels: npt.NDArray[np.int64]) -> Pixels:
+    """The first image of every class, in the classes' order: what previews show."""
+    shown: Pixels = pixels[np.unique(labels, return_index=True)[1]]
+    return shown
+
+
 def read_splits(folder: Path, layout: str, class_count: int) -> dict[str, Split]:
     """`{"train": …, "test": …}` from the files of a layout ("idx" or "mnist_5k_csv")."""
     if layout == "idx":

@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import logging
 import os
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ class SourceUnavailableError(Exception):
 class Provided:
     """What a source gave."""
 
+    folder: Path  # where the files are: these and no others
     source: str  # "directory" | "mirror" | "package"
     origin: str  # the directory, URL or package with version
     layout: str  # how the files are read: "idx" | "mnist_5k_csv"
@@ -42,7 +44,10 @@ class Source(Protocol):
     """One place to get a data set from."""
 
     def provide(self, folder: Path) -> Provided | None:
-        """Fill `folder`; None where nobody configured the source, `SourceUnavailableError` where it has no data."""
+        """Put the files into `folder` or below; None where nobody configured the source.
+
+        `folder` is the source's own. What an earlier try left in it is there still.
+        """
         ...
 
 
@@ -62,10 +67,11 @@ class NamedDirectory:
         if not self.is_named():
             return None
         directory = Path(os.environ[self.variable]).expanduser()
+        _empty(folder)
         found = {name: _copy_any(directory, name, folder, self.variable) for name in self.content_sha256}
         official = found == dict(self.content_sha256)
         note = "" if official else f"unofficial files from {directory.resolve()}"
-        return Provided("directory", str(directory.resolve()), "idx", found, official, note)
+        return Provided(folder, "directory", str(directory.resolve()), "idx", found, official, note)
 
 
 @dataclass(frozen=True)
@@ -80,11 +86,15 @@ class SystemDirectory:
         """Copy and verify the files, where the package is installed."""
         if not self.directory.is_dir():
             raise SourceUnavailableError(f"package {self.package} is not installed (no {self.directory})")
-        found = {}
-        for name, expected in self.content_sha256.items():
-            shutil.copyfile(self.directory / name, folder / name)
-            found[name] = _verify(folder / name, expected)
-        return Provided("package", f"{self.package} ({self.directory})", "idx", found, official=True)
+        _empty(folder)
+        try:
+            for name, expected in self.content_sha256.items():
+                shutil.copyfile(self.directory / name, folder / name)
+                _verify(folder / name, expected)
+        except (OSError, DamagedFileError) as error:
+            raise SourceUnavailableError(f"package {self.package}: {error}") from error
+        origin = f"{self.package} ({self.directory})"
+        return Provided(folder, "package", origin, "idx", dict(self.content_sha256), official=True)
 
 
 @dataclass(frozen=True)
@@ -98,25 +108,26 @@ class Mirrors:
         """Download from the first mirror that answers and gives the published content."""
         reasons = []
         for address in self.addresses():
+            own_folder = folder / re.sub(r"\W+", "_", address)  # mirrors re-compress: no other can continue its part
             try:
-                return self._from_mirror(address, folder)
+                return self._from_mirror(address, own_folder)
             except (DownloadError, DamagedFileError) as error:
                 log.info("no mirror there: %s", error)
                 reasons.append(str(error))
         raise SourceUnavailableError("; ".join(reasons))
 
     def _from_mirror(self, address: str, folder: Path) -> Provided:
-        found = {}
+        folder.mkdir(exist_ok=True)
         for name, expected in self.content_sha256.items():
             path = folder / name
-            if not path.exists():
-                download(address + name, path)
+            continued = path.with_name(f"{name}.part").exists() or path.exists()
             try:
-                found[name] = _verify(path, expected)
+                _fetch(address + name, path, expected)
             except DamagedFileError:
-                path.unlink()
-                raise
-        return Provided("mirror", address, "idx", found, official=True)
+                if not continued:
+                    raise
+                _fetch(address + name, path, expected)  # what was there from before was not of this file: start over
+        return Provided(folder, "mirror", address, "idx", dict(self.content_sha256), official=True)
 
 
 @dataclass(frozen=True)
@@ -137,10 +148,29 @@ class PackagedFile:
         shipped = Path(spec.submodule_search_locations[0]) / self.file
         if not shipped.is_file():
             raise SourceUnavailableError(f"package {self.package} does not ship {self.file}")
-        path = folder / shipped.name
-        shutil.copyfile(shipped, path)
-        found = {shipped.name: _verify(path, self.content_sha256)}
-        return Provided("package", self.package, self.layout, found, official=False, note=self.note)
+        _empty(folder)
+        shutil.copyfile(shipped, folder / shipped.name)
+        try:
+            found = {shipped.name: _verify(folder / shipped.name, self.content_sha256)}
+        except DamagedFileError as error:
+            raise SourceUnavailableError(f"package {self.package}: {error}") from error
+        return Provided(folder, "package", self.package, self.layout, found, official=False, note=self.note)
+
+
+def _empty(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
+def _fetch(url: str, path: Path, expected: str) -> None:
+    """Download a file, unless it is there from before, and keep it only if its content is the expected one."""
+    if not path.exists():
+        download(url, path)
+    try:
+        _verify(path, expected)
+    except DamagedFileError:
+        path.unlink()
+        raise
 
 
 def _copy_any(directory: Path, name: str, folder: Path, variable: str) -> str:

@@ -12,8 +12,10 @@ import subprocess
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.metrics import CODE_VERSION as METRICS_VERSION
 from pipeline.metrics.catalogue import BETTER, score
 from pipeline.metrics.classifier import Classifier, extract, load_classifier, require_classifier
+from pipeline.metrics.inception_score import SPLITS
 from pipeline.metrics.reference import Reference, load_reference, require_reference
 from pipeline.reports import CODE_VERSION, store
 from pipeline.settings import TrainingSettings
@@ -25,8 +27,8 @@ from pipeline.training.trained import read_settings, require_training
 log = logging.getLogger(__name__)
 
 
-class StaleReferenceError(RuntimeError):
-    """Reference features that were computed with another classifier than the one there is now."""
+class StaleInputError(ValueError):
+    """Inputs that do not belong together; the message says which to materialize again."""
 
 
 @dataclass(frozen=True)
@@ -51,26 +53,30 @@ class Judge:
         """The data set's classifier and reference features, which must belong together."""
         classifier, reference = require_classifier(paths, dataset), require_reference(paths, dataset)
         if reference.details["extractor_sha256"] != classifier.details["weights_sha256"]:
-            raise StaleReferenceError(
+            raise StaleInputError(
                 f"{reference.folder}: features of classifier {reference.details['extractor_sha256'][:12]}, "
                 f"but {classifier.folder} holds {classifier.details['weights_sha256'][:12]}; "
                 f"materialize {dataset}/reference again"
             )
         return cls(classifier, reference, load_classifier(classifier), load_reference(reference))
 
-    def protocol(self, n_generated: int) -> dict[str, Any]:
+    def protocol(self, samples: Artefact) -> dict[str, Any]:
         """Everything that must agree before two scores may be compared."""
+        n_generated = samples.details["images_a_member"]
         return {
             "extractor": "classifier",
             "extractor_sha256": self.classifier.details["weights_sha256"],
             "n_generated": n_generated,
             "n_real": len(self.reference.test),
+            "samples_seed": samples.details["seed"],
+            "inception_score_splits": SPLITS,
             "real_split": "test",
             "real_images": self.reference_artefact.fingerprint,
             "value_range": "uint8, rounded half up",
             "resize": "none",
             "weights": "raw",
-            "metrics_version": CODE_VERSION,
+            "batch_normalisation": "evaluation",
+            "metrics_version": METRICS_VERSION,
         }
 
 
@@ -79,12 +85,13 @@ def score_partition(
 ) -> Scored:
     """The partition's report, computed and stored unless the newest one was made from the same samples and judge."""
     samples = require_artefact(paths.samples(recipe, optimizer), "samples", f"{recipe}/samples, partition {optimizer},")
-    protocol = judge.protocol(samples.details["images_a_member"])
+    training = require_training(paths, recipe, optimizer)
+    _expect_belonging(samples, training, judge)
+    protocol = judge.protocol(samples)
     wanted = fingerprint("reports", CODE_VERSION, samples=samples.fingerprint, protocol=protocol)
     newest = store.latest(paths.reports(), recipe, optimizer)
     if newest is not None and newest.fingerprint == wanted and not force:
         return Scored(newest, cached=True)
-    training = require_training(paths, recipe, optimizer)
     scores = _score_members(samples, judge)
     floor, ceiling = judge.reference.anchors(protocol["n_generated"])
     shared = _shared_columns(read_settings(training), training, judge, protocol) | {
@@ -96,27 +103,43 @@ def score_partition(
             **shared,
             "member": member,
             "metric": metric,
-            "value": value,
+            "value": of_member.get(metric),
             "floor": floor[metric],
             "ceiling": ceiling[metric],
             "better": BETTER[metric],
         }
         for member, of_member in scores.items()
-        for metric, value in of_member.items()
+        for metric in BETTER
     ]
     return Scored(store.append(paths.reports(), rows), cached=False)
 
 
+def _expect_belonging(samples: Artefact, training: Artefact, judge: Judge) -> None:
+    recipe, optimizer = training.details["recipe"], training.details["optimizer"]
+    dataset = judge.classifier.details["dataset"]
+    if samples.details["training"] != training.fingerprint:
+        raise StaleInputError(
+            f"{samples.folder}: drawn by other weights than {training.folder} holds now; "
+            f"materialize {recipe}/samples, partition {optimizer}, again"
+        )
+    if judge.classifier.details["tensors"] != training.details["tensors"]:
+        raise StaleInputError(
+            f"{recipe} {optimizer} and {dataset}/classifier were trained on different data; "
+            f"materialize {dataset}/classifier and {dataset}/reference again, or {recipe}/generator"
+        )
+
+
 def _score_members(samples: Artefact, judge: Judge) -> dict[int, dict[str, float]]:
+    """The scores of every trained member; a diverged one has none."""
     images = read_images(samples.path("samples.arrow"))
-    scores = {}
+    scores: dict[int, dict[str, float]] = {member: {} for member in samples.details["diverged_members"]}
     for member in samples.details["members"]:
         scores[member] = score(extract(judge.network, _of_member(images, member)), judge.reference.test)
         name = f"{samples.details['recipe']} {samples.details['optimizer']}"
         log.info(
             "%s member %d: %s", name, member, ", ".join(f"{key} {value:.4g}" for key, value in scores[member].items())
         )
-    return scores
+    return dict(sorted(scores.items()))
 
 
 def _of_member(images: ImageFile, member: int) -> Any:
@@ -132,6 +155,7 @@ def _shared_columns(
         "optimizer": settings.optimizer,
         "n_generated": protocol["n_generated"],
         "n_real": protocol["n_real"],
+        "n_floor": min(protocol["n_generated"], len(judge.reference.train)),
         "extractor": protocol["extractor"],
         "extractor_sha256": protocol["extractor_sha256"],
         "extractor_accuracy": judge.classifier.details["test_accuracy"],

@@ -26,12 +26,13 @@ SCHEMA = pa.schema(
         ("optimizer", pa.string()),
         ("member", pa.int64()),
         ("metric", pa.string()),
-        ("value", pa.float64()),
+        ("value", pa.float64()),  # null for a member that diverged
         ("floor", pa.float64()),  # the same score of real training images
         ("ceiling", pa.float64()),  # the same score of noise
         ("better", pa.string()),  # "lower" | "higher" | "neither"
         ("n_generated", pa.int64()),
         ("n_real", pa.int64()),
+        ("n_floor", pa.int64()),  # images behind the floor: n_generated, or as many as there are
         ("extractor", pa.string()),
         ("extractor_sha256", pa.string()),
         ("extractor_accuracy", pa.float64()),
@@ -67,8 +68,8 @@ class Report:
         return str(self.rows["fingerprint"][0].as_py())
 
     def scores(self, metric: str) -> list[float]:
-        """The values of one metric, one a scored member, in the members' order."""
-        chosen = self.rows.filter(pc.field("metric") == metric).sort_by("member")
+        """The values of one metric, in the members' order; diverged members have none."""
+        chosen = self.rows.filter((pc.field("metric") == metric) & pc.field("value").is_valid()).sort_by("member")
         values: list[float] = chosen["value"].to_pylist()
         return values
 

@@ -1,6 +1,7 @@
 """Generate: N images a member from seeded latents, quantised, with a grid to look at.
 
-In: a training artefact. Out: the samples artefact. Members that diverged draw nothing and are named in the details.
+In: a training artefact. Out: the samples artefact. Members that diverged draw nothing and are named in the details;
+where all did, the set is empty and has no grid.
 """
 
 from __future__ import annotations
@@ -33,10 +34,6 @@ GRID_SCALE = 2
 SEEDS_A_SAMPLING_SEED = 2**32  # image i of sampling seed s has the latent seed s * 2^32 + i
 
 
-class DivergedError(RuntimeError):
-    """Every member of a partition has weights that are not finite."""
-
-
 def generate(training: Artefact, count: int, paths: Paths, *, seed: int = 0, force: bool = False) -> Artefact:
     """The samples artefact of a partition: `count` images a member, drawn unless they are there already."""
     if count < 1:
@@ -51,11 +48,13 @@ def generate(training: Artefact, count: int, paths: Paths, *, seed: int = 0, for
         columns = {"member": np.repeat(members, count), "latent_seed": np.tile(seeds, len(members))}
         metadata = {"recipe": settings.recipe, "optimizer": settings.optimizer, "seed": str(seed)}
         write_images(folder / "samples.arrow", pixels.reshape(-1, *pixels.shape[2:]), columns, metadata)
-        shown = pixels[:, :GRID_IMAGES_A_MEMBER].reshape(-1, *pixels.shape[2:])
-        write_grid(folder / "grid.png", shown, GRID_COLUMNS, GRID_SCALE)
+        if len(members):
+            shown = pixels[:, :GRID_IMAGES_A_MEMBER].reshape(-1, *pixels.shape[2:])
+            write_grid(folder / "grid.png", shown, GRID_COLUMNS, GRID_SCALE)
         return {
             "recipe": settings.recipe,
             "optimizer": settings.optimizer,
+            "training": training.fingerprint,
             "images_a_member": count,
             "members": [int(member) for member in members],
             "diverged_members": training.details["diverged_members"],
@@ -74,8 +73,6 @@ def _sound_members(training: Artefact) -> npt.NDArray[np.int64]:
     diverged = training.details["diverged_members"]
     sound = [member for member in range(training.details["members"]) if member not in diverged]
     name = f"{training.details['recipe']} {training.details['optimizer']}"
-    if not sound:
-        raise DivergedError(f"{name}: all {len(diverged)} members diverged, so nothing can be drawn; lower its rates")
     if diverged:
         log.warning("%s: members %s diverged and draw no samples", name, diverged)
     return np.array(sound, dtype=np.int64)

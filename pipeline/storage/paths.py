@@ -9,12 +9,20 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+NOT_PATHS = {"GANFORGE_TRACE"}
 PROJECT = Path(__file__).resolve().parents[2]
 
 
 def data_root() -> Path:
     """The absolute root of all artefacts: `GANFORGE_DATA`, or the project's `data/`."""
     return Path(os.environ.get("GANFORGE_DATA") or PROJECT / "data").expanduser().resolve()
+
+
+def make_variables_absolute() -> None:
+    """Folders and files named in `GANFORGE_…` and `DAGSTER_HOME` stay the same for processes that start elsewhere."""
+    for name, value in os.environ.items():
+        if value and (name == "DAGSTER_HOME" or name.startswith("GANFORGE_")) and name not in NOT_PATHS:
+            os.environ[name] = str(Path(value).expanduser().resolve())
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,9 @@ def build(dataset: Dataset, paths: Paths, *, force: bool = False) -> Artefact:
         return {
             "dataset": dataset.key,
             "images": {name: len(split) for name, split in splits.items()},
+            "class_histogram": {
+                name: split.class_histogram(len(dataset.class_names)) for name, split in splits.items()
+            },
             "image_shape": list(splits["train"].pixels.shape[1:]),
             "class_names": list(dataset.class_names),
             "value_range": [-1.0, 1.0],

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from pipeline.storage.artefact import Artefact
@@ -34,12 +35,10 @@ def check(tensors: Artefact) -> list[Finding]:
 
 
 def counts_agree(tensors: Artefact, splits: dict[str, ImageFile]) -> Finding:
-    """Both splits hold as many images as the manifest says, with one label each, and are not empty."""
-    expected = tensors.details["images"]
-    found = {name: len(split) for name, split in splits.items()}
-    labels = {name: len(split.columns["label"]) for name, split in splits.items()}
-    passed = found == expected == labels and min(found.values()) > 0
-    return Finding("counts_agree", passed, {"images": found, "labels": labels, "manifest": expected})
+    """Both splits hold as many images of each class as the raw files had."""
+    expected, classes = tensors.details["class_histogram"], len(tensors.details["class_names"])
+    found = {name: np.bincount(split.columns["label"], minlength=classes).tolist() for name, split in splits.items()}
+    return Finding("counts_agree", found == expected, {"images_by_class": found, "expected": expected})
 
 
 def values_sound(splits: dict[str, ImageFile]) -> Iterator[Finding]:

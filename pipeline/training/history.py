@@ -42,11 +42,6 @@ class HistoryRow:
     evaluation_generator_loss: float
     elapsed_seconds: float
 
-    @property
-    def discriminator_loss(self) -> float:
-        """Real plus generated, as the notebook prints it."""
-        return self.discriminator_loss_real + self.discriminator_loss_generated
-
 
 class IntervalMean:
     """Running sums of `StepValues` on the device: nothing is copied to the host before the interval ends."""

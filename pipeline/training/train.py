@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,19 +56,28 @@ def train(
     return artefacts
 
 
-def _stackable(partitions: Sequence[TrainingSettings]) -> Iterator[list[TrainingSettings]]:
+SHARED_FIELDS = (  # of all partitions in one loop
+    *("recipe", "network", "batch_size", "steps"),
+    *("history_interval_steps", "snapshot_interval_steps", "evaluation_images"),
+)
+
+
+def _stackable(partitions: Sequence[TrainingSettings]) -> list[list[TrainingSettings]]:
+    """Partitions grouped by the fields a loop has once, each group in the given order; several groups are logged."""
+
     def shape(settings: TrainingSettings) -> tuple[Any, ...]:
-        return (settings.network, settings.batch_size, settings.steps, settings.history_interval_steps)
+        return tuple(getattr(settings, name) for name in SHARED_FIELDS)
 
     groups = [list(group) for _, group in itertools.groupby(sorted(partitions, key=shape), key=shape)]
-    if len(groups) > 1:
-        sizes = "; ".join(
-            f"batch {group[0].batch_size}: {', '.join(each.optimizer for each in group)}" for group in groups
+    differing = [name for name in SHARED_FIELDS if len({getattr(group[0], name) for group in groups}) > 1]
+    if differing:
+        members = "; ".join(
+            f"{', '.join(each.optimizer for each in group)}: "
+            + ", ".join(f"{name} {getattr(group[0], name)}" for name in differing)
+            for group in groups
         )
-        log.info("training in %d groups, one after another, because their batch sizes differ (%s)", len(groups), sizes)
-    order = [settings.optimizer for settings in partitions]
-    for group in groups:
-        yield sorted(group, key=lambda settings: order.index(settings.optimizer))
+        log.info("training in %d groups, one after another (%s)", len(groups), members)
+    return groups
 
 
 def _folder(settings: TrainingSettings, paths: Paths) -> Path:
@@ -169,6 +178,7 @@ class _Sweep:
             "recipe": settings.recipe,
             "optimizer": settings.optimizer,
             "network": settings.network,
+            "tensors": self.tensors.fingerprint,
             "steps": settings.steps,
             "members": settings.members,
             "diverged_members": diverged,

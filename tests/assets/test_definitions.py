@@ -11,7 +11,8 @@ from pipeline.storage.paths import PROJECT
 STAGES = {"raw", "tensors", "metrics", "training", "samples", "reports", "comparison"}
 
 
-def test_dagster_validates_the_workspace() -> None:
+def test_dagster_validates_the_workspace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DAGSTER_HOME")
     command = [sys.executable, "-m", "dagster", "definitions", "validate", "-w", "workspace.yaml"]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr

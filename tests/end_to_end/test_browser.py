@@ -20,7 +20,6 @@ from pipeline.storage.paths import PROJECT
 pytestmark = pytest.mark.browser
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-SCREENSHOTS = Path(os.environ.get("GANFORGE_SCREENSHOTS") or PROJECT / "artifacts" / "screenshots")
 QUIET = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--window-size=1400,1000"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars"),
@@ -38,11 +37,9 @@ def ui(small_mnist: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """The UI over a finished tiny chain, started and stopped by the command a person uses."""
     if CHROMIUM is None:
         pytest.skip("needs Chromium (Debian: apt-get install chromium)")
-    environment = {
-        **os.environ,
-        "GANFORGE_DATA": str(tmp_path_factory.mktemp("data")),
-        "GANFORGE_MNIST": str(small_mnist),
-    }
+    own = {"GANFORGE_DATA": str(tmp_path_factory.mktemp("data")), "GANFORGE_MNIST": str(small_mnist)}
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("GANFORGE_", "DAGSTER_"))}
+    environment = {**inherited, **own}
     command = [sys.executable, "-m", "assets.cli"]
     chain = ["materialize", "mnist_mlp", "--optimizer", "sgd", "--steps", "2", "--members", "2", "--samples", "60"]
     subprocess.run([*command, *chain], cwd=PROJECT, env=environment, check=True, timeout=300, capture_output=True)
@@ -87,8 +84,9 @@ def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
 def test_a_person_sees_the_page(ui: str, tmp_path: Path, name: str, page: str, expected: list[str]) -> None:
     text = browse(ui + page, tmp_path, "--dump-dom")
     assert [word for word in expected if word not in text] == []
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    picture = SCREENSHOTS / f"{name}.png"
+    screenshots = Path(os.environ.get("GANFORGE_SCREENSHOTS") or tmp_path).resolve()
+    screenshots.mkdir(parents=True, exist_ok=True)
+    picture = screenshots / f"{name}.png"
     browse(ui + page, tmp_path, f"--screenshot={picture}")
     with Image.open(picture) as shot:
         levels = np.asarray(shot.convert("L"))

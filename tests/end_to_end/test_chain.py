@@ -1,6 +1,8 @@
 """The whole chain through the Dagster assets, on a small data set and a tiny budget."""
 
-import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,10 +14,19 @@ from assets import cli
 from assets.definitions import defs
 from assets.orchestration.home import ensure_dagster_home
 from assets.run import RANGE_END_TAG, RANGE_START_TAG
+from pipeline.metrics.classifier import train_classifier
+from pipeline.raw.acquire import acquire
+from pipeline.raw.catalogue import DATASETS
 from pipeline.reports import store
+from pipeline.reports.score import Judge, StaleInputError, score_partition
+from pipeline.samples.generate import generate
+from pipeline.settings import load_optimizers, load_recipes, resolve
 from pipeline.storage.artefact import read_artefact
 from pipeline.storage.images import read_images
-from pipeline.storage.paths import Paths
+from pipeline.storage.paths import PROJECT, Paths
+from pipeline.tensors.build import build
+from pipeline.tensors.load import require_tensors
+from pipeline.training.train import train
 
 BUDGET = ["--steps", "3", "--members", "2", "--samples", "60"]
 DAGSTER_SHOWS_INLINE_BELOW = 1000  # characters of markdown
@@ -88,7 +99,8 @@ def test_another_budget_recomputes_the_partition_and_names_what_cannot_be_compar
         (["materialize", "mnist_mlp", "--optimizer", "adamm"], "optimizer configuration 'adamm' does not exist"),
         (["materialize", "mnist_mlp", "--steps", "many"], "--steps: found 'many', expected a whole number or 'full'"),
         (["materialize", "mnist_mlp", "--steps", "0"], "steps: found 0, expected an integer of at least 1"),
-        (["materialize", "mnist_mlp", "--samples", "0"], "--samples: found 0"),
+        (["materialize", "mnist_mlp", "--samples", "9"], "--samples: found 9, expected at least 10 images a member"),
+        (["materialize", "mnist_mlp", "--seed", "-1"], "seed: found -1, expected an integer from 0 to"),
         (["reports", "celeba"], "recipe 'celeba' does not exist"),
     ],
 )
@@ -109,6 +121,86 @@ def test_a_failing_asset_is_named_with_its_reason(
     assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "sgd", *BUDGET) == 1
     assert "ganforge: mnist__raw failed: " in (said := capsys.readouterr().err)
     assert "found neither train-images-idx3-ubyte.gz" in said
+
+
+def test_a_diverging_configuration_is_reported_and_does_not_disturb_its_neighbours(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """In processes of its own: the table of configurations is read when the definitions load."""
+    entry = '[{0}]\nboth = {{ kind = "sgd", learning_rate = {1} }}\n'
+    (tmp_path / "own.toml").write_text(entry.format("hot", 1e30) + entry.format("warm", 1e-3))
+    monkeypatch.setenv("GANFORGE_OPTIMIZERS", str(tmp_path / "own.toml"))
+    command = [sys.executable, "-m", "assets.cli"]
+    budget = ["--steps", "8", "--members", "2", "--samples", "60"]
+    chain = [*command, "materialize", "mnist_mlp", "--optimizer", "hot", "warm", *budget]
+    made = subprocess.run(chain, cwd=PROJECT, capture_output=True, text=True, timeout=300)
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert "mnist_mlp hot: members [0, 1] diverged: lower its rates" in made.stdout
+    printed = subprocess.run([*command, "reports"], cwd=PROJECT, capture_output=True, text=True, timeout=60).stdout
+    rows = {line.split()[0]: line for line in printed.splitlines() if line.startswith(("hot", "warm"))}
+    assert "diverged" in rows["hot"]
+    assert "2 (2 diverged)" in rows["hot"]
+    assert "diverged" not in rows["warm"]
+
+    monkeypatch.delenv("GANFORGE_OPTIMIZERS")  # both configurations are gone: their reports are no longer ranked
+    assert run(monkeypatch, "reports") == 0
+    assert "No reports" in capsys.readouterr().out
+
+
+def test_scores_are_not_taken_of_samples_that_other_weights_drew(monkeypatch: pytest.MonkeyPatch, paths: Paths) -> None:
+    assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "sgd", *BUDGET) == 0
+    judge = Judge.load("mnist", paths)
+    settings = resolve(load_recipes()["mnist_mlp"], load_optimizers()["sgd"], steps=4, members=2)
+    train([settings], require_tensors(paths, "mnist"), paths)
+    with pytest.raises(
+        StaleInputError, match=r"drawn by other weights .* materialize mnist_mlp/samples, partition sgd"
+    ):
+        score_partition("mnist_mlp", "sgd", judge, paths)
+
+
+def test_scores_are_not_taken_with_a_classifier_of_other_data(
+    monkeypatch: pytest.MonkeyPatch, paths: Paths, small_mnist: Path, tmp_path: Path
+) -> None:
+    assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "sgd", *BUDGET) == 0
+    for path in small_mnist.iterdir():
+        prefix, rest = path.name.split("-", 1)
+        (tmp_path / f"{'t10k' if prefix == 'train' else 'train'}-{rest}").write_bytes(path.read_bytes())
+    monkeypatch.setenv("GANFORGE_MNIST", str(tmp_path))
+    acquire(DATASETS["mnist"], paths)
+    build(DATASETS["mnist"], paths)
+    settings = resolve(load_recipes()["mnist_mlp"], load_optimizers()["sgd"], steps=1, members=2)
+    trained = train([settings], require_tensors(paths, "mnist"), paths)["sgd"]
+    generate(trained, 60, paths)
+    judge = Judge.load("mnist", paths)
+    with pytest.raises(StaleInputError, match="trained on different data; materialize mnist/classifier and"):
+        score_partition("mnist_mlp", "sgd", judge, paths)
+    train_classifier("mnist", paths)
+    with pytest.raises(StaleInputError, match="materialize mnist/reference again"):
+        Judge.load("mnist", paths)
+
+
+def test_one_partition_that_fails_does_not_keep_the_others_from_being_published(
+    monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance
+) -> None:
+    assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "sgd", *BUDGET) == 0
+    result = execute(instance, ["mnist_mlp/samples"], partitions=("sgd", "sgd_adam"), raise_on_error=False)
+    assert not result.success
+    error = result.get_step_failure_events()[0].step_failure_data.error
+    assert error is not None
+    assert "materialize mnist_mlp/generator, partition sgd_adam, first" in str(error.to_string())
+    made = [event.partition for event in result.get_asset_materialization_events()]
+    assert made[-1] == "sgd"
+
+
+def test_relative_folders_mean_the_same_to_the_processes_started(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GANFORGE_DATA", "here")
+    monkeypatch.setenv("GANFORGE_MNIST", "../there")
+    assert run(monkeypatch, "reports") == 0
+    assert os.environ["GANFORGE_DATA"] == str(tmp_path / "here")
+    assert os.environ["GANFORGE_MNIST"] == str(tmp_path.parent / "there")
 
 
 def test_reports_before_anything_was_made_say_how_to_make_some(
@@ -190,12 +282,17 @@ def execute(
     keys: list[str],
     partitions: tuple[str, str] | None = None,
     config: dict[str, object] | None = None,
+    raise_on_error: bool = True,
 ) -> dg.ExecuteInProcessResult:
     """What the UI sends: assets, run config and the tags of a partition range."""
     selection = [dg.AssetKey(key.split("/")) for key in keys]
-    training = defs.resolve_assets_def(selection[0]).keys if partitions else selection
+    selected = defs.resolve_assets_def(selection[0]).keys if partitions else selection  # all outputs of a multi-asset
     tags = {RANGE_START_TAG: partitions[0], RANGE_END_TAG: partitions[1]} if partitions else {}
     job = defs.resolve_implicit_global_asset_job_def()
     return job.execute_in_process(
-        instance=instance, asset_selection=list(training), run_config=json.loads(json.dumps(config or {})), tags=tags
+        instance=instance,
+        asset_selection=list(selected),
+        run_config=config or {},
+        tags=tags,
+        raise_on_error=raise_on_error,
     )

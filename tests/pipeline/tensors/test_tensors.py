@@ -65,6 +65,14 @@ def test_sound_tensors_pass_every_check(tensors: Artefact) -> None:
     assert all(finding.passed for finding in findings)
 
 
+def test_a_swapped_label_is_noticed(tensors: Artefact) -> None:
+    train = load_split(tensors, "train")
+    labels = train.columns["label"].copy()
+    labels[0] = 9
+    write_images(tensors.path("train.arrow"), train.pixels.copy(), {"label": labels}, {})
+    assert [finding.passed for finding in check(tensors)] == [False, True, True]
+
+
 def test_a_lost_image_and_a_constant_picture_fail_their_checks(tensors: Artefact) -> None:
     grey = np.full((299, 1, 28, 28), 7, np.uint8)
     for name in ("train", "test"):
