@@ -49,6 +49,10 @@ def publish_partitions(
             yield publish(asset_key, one, partition=partition)
         return
     yield dg.MaterializeResult(asset_key=asset_key)
+    _log_each(context, asset_key, made)
+
+
+def _log_each(context: dg.AssetExecutionContext, asset_key: dg.AssetKey, made: Mapping[str, Made]) -> None:
     for partition, one in made.items():
         _tell(asset_key, one, partition)
         tags = {DATA_VERSION_TAG: one.data_version, DATA_VERSION_IS_USER_PROVIDED_TAG: "true"}
@@ -60,7 +64,10 @@ def publish_partitions(
 def publish_each(
     context: dg.AssetExecutionContext, asset_key: dg.AssetKey, make: Callable[[str], Made]
 ) -> Iterator[dg.MaterializeResult]:
-    """Make and publish each partition of the run by itself: one that fails is named after the others are published."""
+    """Make and publish each partition of the run by itself: one that fails is named after the others are published.
+
+    No `MaterializeResult` then: it would register the failed partitions as made.
+    """
     made: dict[str, Made] = {}
     failed: dict[str, Exception] = {}
     for partition in context.partition_keys:
@@ -69,9 +76,10 @@ def publish_each(
         except (OSError, ValueError) as error:
             log.error("%s %s: %s", asset_key.to_user_string(), partition, error)
             failed[partition] = error
-    if made:
+    if not failed:
         yield from publish_partitions(context, asset_key, made)
-    if failed:
+    else:
+        _log_each(context, asset_key, made)
         raise dg.Failure("; ".join(f"{partition}: {error}" for partition, error in failed.items()), allow_retries=False)
 
 

@@ -181,9 +181,7 @@ def test_processes_that_get_the_same_files_at_once_do_not_meet(small_mnist: Path
 def test_a_package_with_other_content_is_passed_over_with_its_reason(paths: Paths, tmp_path: Path) -> None:
     (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(b"half")
     source = SystemDirectory("dataset-odd", tmp_path, {"train-images-idx3-ubyte.gz": "0" * 64})
-    with pytest.raises(
-        NoSourceError, match=r"package dataset-odd: train-images-idx3-ubyte\.gz: decompressed content has"
-    ):
+    with pytest.raises(NoSourceError, match=r"package dataset-odd: train-images-idx3-ubyte\.gz: decompressed"):
         acquire(with_sources(source), paths)
 
 
