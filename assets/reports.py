@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from assets.orchestration.partitions import PARTITIONS
-from assets.orchestration.publishing import Made, logged, publish_each
+from assets.orchestration.publishing import Made, Published, logged, publish_each
 from assets.orchestration.run_config import MakeConfig
 from pipeline.reports import CODE_VERSION
 from pipeline.reports.store import Report
@@ -27,7 +27,7 @@ def build_reports(recipe: Recipe) -> dg.AssetsDefinition:
         partitions_def=PARTITIONS,
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
-    def report(context: dg.AssetExecutionContext, config: MakeConfig) -> Iterator[dg.MaterializeResult]:
+    def report(context: dg.AssetExecutionContext, config: MakeConfig) -> Iterator[Published]:
         from pipeline.reports.score import Judge, score_partition
 
         paths = Paths.default()

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from assets.orchestration.partitions import PARTITIONS
-from assets.orchestration.publishing import Made, logged, publish_each
+from assets.orchestration.publishing import Made, Published, logged, publish_each
 from assets.orchestration.run_config import SamplesConfig
 from pipeline.samples import CODE_VERSION
 from pipeline.settings import Recipe
@@ -28,7 +28,7 @@ def build_samples(recipe: Recipe) -> dg.AssetsDefinition:
         partitions_def=PARTITIONS,
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
-    def samples(context: dg.AssetExecutionContext, config: SamplesConfig) -> Iterator[dg.MaterializeResult]:
+    def samples(context: dg.AssetExecutionContext, config: SamplesConfig) -> Iterator[Published]:
         from pipeline.samples.generate import generate
         from pipeline.training.trained import require_training
 

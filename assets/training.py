@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from assets.orchestration.partitions import OPTIMIZERS, PARTITIONS
-from assets.orchestration.publishing import Made, logged, publish_partitions
+from assets.orchestration.publishing import Made, Published, logged, publish_partitions
 from assets.orchestration.run_config import TrainingConfig
 from pipeline.settings import Recipe, resolve
 from pipeline.storage.artefact import Artefact
@@ -44,7 +44,7 @@ def build_training(recipe: Recipe) -> dg.AssetsDefinition:
         backfill_policy=dg.BackfillPolicy.single_run(),
         pool="gpu",
     )
-    def training(context: dg.AssetExecutionContext, config: TrainingConfig) -> Iterator[dg.MaterializeResult]:
+    def training(context: dg.AssetExecutionContext, config: TrainingConfig) -> Iterator[Published]:
         from pipeline.tensors.load import require_tensors
         from pipeline.training.train import train
 

@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 
 OWN_LOGGERS = ("pipeline", "assets")
 
+Published = dg.MaterializeResult | dg.AssetMaterialization
+
 
 @dataclass(frozen=True)
 class Made:
@@ -42,32 +44,25 @@ def publish(
 
 def publish_partitions(
     context: dg.AssetExecutionContext, asset_key: dg.AssetKey, made: Mapping[str, Made]
-) -> Iterator[dg.MaterializeResult]:
+) -> Iterator[Published]:
     """The result of a partitioned asset, for every partition of the run."""
-    if len(made) == 1:
+    if len(context.partition_keys) == 1:
         for partition, one in made.items():
             yield publish(asset_key, one, partition=partition)
         return
-    yield dg.MaterializeResult(asset_key=asset_key)
-    _log_each(context, asset_key, made)
-
-
-def _log_each(context: dg.AssetExecutionContext, asset_key: dg.AssetKey, made: Mapping[str, Made]) -> None:
+    if set(made) == set(context.partition_keys):  # it would register partitions that failed as made
+        yield dg.MaterializeResult(asset_key=asset_key)
     for partition, one in made.items():
         _tell(asset_key, one, partition)
         tags = {DATA_VERSION_TAG: one.data_version, DATA_VERSION_IS_USER_PROVIDED_TAG: "true"}
         metadata = {**one.metadata, "cached": one.cached}
-        event = dg.AssetMaterialization(asset_key=asset_key, partition=partition, metadata=metadata, tags=tags)
-        context.log_event(event)
+        yield dg.AssetMaterialization(asset_key=asset_key, partition=partition, metadata=metadata, tags=tags)
 
 
 def publish_each(
     context: dg.AssetExecutionContext, asset_key: dg.AssetKey, make: Callable[[str], Made]
-) -> Iterator[dg.MaterializeResult]:
-    """Make and publish each partition of the run by itself: one that fails is named after the others are published.
-
-    No `MaterializeResult` then: it would register the failed partitions as made.
-    """
+) -> Iterator[Published]:
+    """Make and publish each partition of the run by itself: one that fails is named after the others are published."""
     made: dict[str, Made] = {}
     failed: dict[str, Exception] = {}
     for partition in context.partition_keys:
@@ -76,10 +71,8 @@ def publish_each(
         except (OSError, ValueError) as error:
             log.error("%s %s: %s", asset_key.to_user_string(), partition, error)
             failed[partition] = error
-    if not failed:
-        yield from publish_partitions(context, asset_key, made)
-    else:
-        _log_each(context, asset_key, made)
+    yield from publish_partitions(context, asset_key, made)
+    if failed:
         raise dg.Failure("; ".join(f"{partition}: {error}" for partition, error in failed.items()), allow_retries=False)
 
 
