@@ -50,7 +50,10 @@ class Estimate:
             return "diverged"
         if math.isnan(self.half_width):
             return f"{self.mean:.4g}"
-        return f"{self.mean:.4g} ± {self.half_width:.2g}"
+        if self.half_width == 0:
+            return f"{self.mean:.4g} ± 0"
+        decimals = max(0, 1 - math.floor(math.log10(self.half_width)))  # two digits of the half-width decide
+        return f"{self.mean:.{decimals}f} ± {self.half_width:.{decimals}f}"
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,12 @@ def test_loading_the_definitions_does_not_import_torch() -> None:
     assert done.stdout.strip() == "[]", done.stderr
 
 
+def test_the_definitions_load_where_torch_is_not_installed() -> None:
+    code = "import sys; sys.modules['torch'] = sys.modules['torchvision'] = None; import assets.definitions"
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
 def test_loading_the_definitions_prints_no_warning() -> None:
     command = [sys.executable, "-c", "import assets.definitions"]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120)

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.comparison.ranking import UnlikeProtocolsError, compare, estimate, make_comparison, rank
+from pipeline.comparison.ranking import Estimate, UnlikeProtocolsError, compare, estimate, make_comparison, rank
 from pipeline.reports import store
 from pipeline.storage.paths import Paths
 
@@ -26,7 +26,17 @@ def test_an_estimate_is_the_mean_with_students_95_percent_interval() -> None:
     # t(0.975, 2 degrees of freedom) = 4.302653 (tables), s = 1.527525
     assert found.mean == pytest.approx(7 / 3)
     assert found.half_width == pytest.approx(4.302653 * 1.527525 / math.sqrt(3), rel=1e-6)
-    assert str(found) == "2.333 ± 3.8"
+    assert str(found) == "2.3 ± 3.8"
+
+
+@pytest.mark.parametrize(
+    ("mean", "half_width", "expected"),
+    [(933.94, 218.6, "934 ± 219"), (193.7, 9.42, "193.7 ± 9.4"), (4.9862, 0.4561, "4.99 ± 0.46"), (0.0, 0.0, "0 ± 0")],
+)
+def test_an_estimate_is_printed_with_the_digits_its_interval_allows(
+    mean: float, half_width: float, expected: str
+) -> None:
+    assert str(Estimate(mean, half_width)) == expected
 
 
 def test_one_member_has_no_interval() -> None:
