@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from pipeline.comparison.ranking import Ranking, compare
+from pipeline.comparison.ranking import Ranking, Standing, compare
 from pipeline.settings import find, load_optimizers, load_recipes
 from pipeline.storage.paths import Paths
 
@@ -57,7 +57,7 @@ def render(ranking: Ranking) -> str:
     return "\n".join(lines)
 
 
-def _row(standing: Any) -> list[str]:
+def _row(standing: Standing) -> list[str]:
     report, scores = standing.report, standing.scores
     diverged = report.fact("diverged_members")
     members = str(report.fact("members")) + (f" ({diverged} diverged)" if diverged else "")

@@ -20,7 +20,7 @@ from pipeline.metrics.reference import Reference, load_reference, require_refere
 from pipeline.reports import CODE_VERSION, store
 from pipeline.settings import TrainingSettings
 from pipeline.storage.artefact import Artefact, fingerprint, require_artefact
-from pipeline.storage.images import ImageFile, read_images
+from pipeline.storage.images import ImageFile, Pixels, read_images
 from pipeline.storage.paths import PROJECT, Paths
 from pipeline.training.trained import read_settings, require_training
 
@@ -142,8 +142,9 @@ def _score_members(samples: Artefact, judge: Judge) -> dict[int, dict[str, float
     return dict(sorted(scores.items()))
 
 
-def _of_member(images: ImageFile, member: int) -> Any:
-    return images.pixels[images.columns["member"] == member]
+def _of_member(images: ImageFile, member: int) -> Pixels:
+    pixels: Pixels = images.pixels[images.columns["member"] == member]
+    return pixels
 
 
 def _shared_columns(

@@ -1,0 +1,46 @@
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from assets.orchestration.home import ensure_dagster_home
+from assets.orchestration.ui import serve
+from pipeline.storage.paths import PROJECT
+
+
+def test_a_taken_port_is_one_sentence_with_the_way_out() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match=rf"port {port} on 127\.0\.0\.1 is in use: .* make run PORT={port + 1}"):
+            serve(port)
+
+
+def test_the_instance_is_made_from_the_template_on_first_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DAGSTER_HOME")
+    home = ensure_dagster_home()
+    assert home == Path(os.environ["GANFORGE_DATA"]) / "dagster"
+    assert (home / "dagster.yaml").read_text() == (PROJECT / "dagster.yaml").read_text()
+    with dg.DagsterInstance.get() as instance:
+        assert not instance.telemetry_enabled
+
+
+def test_an_edited_instance_keeps_its_settings() -> None:
+    home = ensure_dagster_home()
+    (home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    ensure_dagster_home()
+    assert (home / "dagster.yaml").read_text() == "telemetry:\n  enabled: false\n"
+
+
+def test_processes_that_start_at_once_share_one_sound_instance() -> None:
+    command = [sys.executable, "-c", "from assets.orchestration.home import *; ensure_dagster_home()"]
+    started = [subprocess.Popen(command, cwd=PROJECT, stderr=subprocess.PIPE) for _ in range(3)]
+    errors = [process.communicate(timeout=120)[1].decode() for process in started]
+    assert [process.returncode for process in started] == [0, 0, 0], errors
+    with dg.DagsterInstance.get() as instance:
+        assert instance.get_runs_count() == 0
