@@ -22,13 +22,19 @@ def main() -> int:
         print(f"ganforge: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        print("ganforge: interrupted; what was finished is kept", file=sys.stderr)
         return 130
     return code
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Every command with its arguments."""
-    parser = argparse.ArgumentParser(prog="ganforge", description="Train GANs as Dagster assets and compare them.")
+    parser = argparse.ArgumentParser(
+        prog="ganforge",
+        description="Train GANs as Dagster assets and compare them.",
+        epilog="environment: GANFORGE_DATA the data folder; GANFORGE_OPTIMIZERS your own configurations; "
+        "GANFORGE_MNIST, GANFORGE_FASHION_MNIST your own files; GANFORGE_TRACE=1 full tracebacks",
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_materialize(commands)
     _add_ui(commands)
@@ -49,7 +55,7 @@ def _add_materialize(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--steps", metavar="N", help="training steps, or 'full' for the source's own budget")
     parser.add_argument("--members", type=int, metavar="M", help="replicates that differ by seed alone")
-    parser.add_argument("--samples", type=int, metavar="N", help="generated images a member")
+    parser.add_argument("--samples", type=int, metavar="N", help="generated images a member, 10 or more")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="training seed (default 0)")
     parser.add_argument("--force", action="store_true", help="make everything anew, even what has not changed")
     parser.set_defaults(run=_materialize)
@@ -71,13 +77,16 @@ def _materialize(arguments: argparse.Namespace) -> int:
 
 def _add_ui(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("ui", help="start the Dagster UI and daemon on this machine")
-    parser.add_argument("--port", type=int, default=3000)
+    parser.add_argument("--port", type=int, default=3000, metavar="P", help="on 127.0.0.1 (default 3000)")
     parser.set_defaults(run=_ui)
 
 
 def _ui(arguments: argparse.Namespace) -> int:
     from assets.orchestration.ui import serve
+    from pipeline.settings import load_optimizers, load_recipes
 
+    load_optimizers()  # a mistake in a table is said here, not in a log of the webserver
+    load_recipes()
     return serve(arguments.port)
 
 

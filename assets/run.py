@@ -96,12 +96,14 @@ def _run(
 
 
 def _print_failure(event: dg.DagsterEvent) -> None:
+    """The step and the first cause, as one sentence; an interruption goes on up to the command."""
     error = event.step_failure_data.error
     while error is not None and error.cause is not None:
         error = error.cause
-    print(
-        f"ganforge: {event.step_key} failed: {error.message.strip() if error else 'no reason given'}", file=sys.stderr
-    )
+    if error is not None and error.cls_name == "DagsterExecutionInterruptedError":
+        raise KeyboardInterrupt
+    reason = error.message.strip().removeprefix(f"{error.cls_name}: ") if error else "no reason given"
+    print(f"ganforge: {str(event.step_key).replace('__', '/', 1)} failed: {reason}", file=sys.stderr)
 
 
 @contextmanager

@@ -28,7 +28,7 @@ def serve(port: int) -> int:
     if _is_taken(port):
         raise OSError(
             f"port {port} on {HOST} is in use: if it is this project's UI, open {url}; "
-            f"else choose another port with: make run PORT={port + 1}"
+            f"else choose another port: make run PORT={port + 1}, or ganforge ui --port {port + 1}"
         )
     home = ensure_dagster_home()
     workspace = ["-w", str(PROJECT / "workspace.yaml")]

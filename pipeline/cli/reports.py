@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from pipeline.comparison.ranking import Ranking, Standing, compare
+from pipeline.reports.store import Report, latest_of_all
 from pipeline.settings import find, load_optimizers, load_recipes
 from pipeline.storage.paths import Paths
 
@@ -28,11 +29,27 @@ def run(arguments: argparse.Namespace) -> int:
     optimizers = list(load_optimizers())
     rankings = [compare(recipe, optimizers, paths) for recipe in chosen]
     rankings = [ranking for ranking in rankings if ranking.standings]
-    if not rankings:
+    undefined = _undefined(paths, chosen, optimizers)
+    if not rankings and not undefined:
         print(f"No reports under {paths.reports()} yet. Make some with: ganforge materialize {chosen[0]}")
         return 0
-    print("\n\n".join(render(ranking) for ranking in rankings))
+    print("\n\n".join([*(render(ranking) for ranking in rankings), *undefined]))
     return 0
+
+
+def _undefined(paths: Paths, recipes: list[str], optimizers: list[str]) -> list[str]:
+    """A line for reports that are kept but whose configuration no table has any more."""
+    found = [report for recipe in recipes for report in latest_of_all(paths.reports(), recipe)]
+    names = [
+        f"{report.fact('recipe')} {report.fact('optimizer')}" for report in found if _key(report) not in optimizers
+    ]
+    if not names:
+        return []
+    return [f"kept, but in no table now (is GANFORGE_OPTIMIZERS set?): {', '.join(names)}"]
+
+
+def _key(report: Report) -> str:
+    return str(report.fact("optimizer"))
 
 
 def render(ranking: Ranking) -> str:
@@ -45,7 +62,7 @@ def render(ranking: Ranking) -> str:
     rows.append(["noise", f"{fid_ceiling:.4g}", f"{score_ceiling:.4g}", "", "", "", "", ""])
     accuracy, sha256 = first.fact("extractor_accuracy"), first.fact("extractor_sha256")
     lines = [
-        f"{ranking.recipe}: mean ± 95 % interval over members, best FID first",
+        f"{ranking.recipe}: mean ± 95 % interval over members (none for one member), best FID first",
         f"data: {first.fact('source')}; {first.fact('n_real'):,} real test images; "
         f"extractor: {first.fact('extractor')} {sha256[:12]} ({100 * accuracy:.1f} % accurate)",
         "",

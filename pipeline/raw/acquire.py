@@ -66,7 +66,7 @@ def _kept(folder: Path, dataset: Dataset) -> Artefact | None:
     if artefact.details["source"] == "directory" and not artefact.details["official"]:
         return None  # it was somebody's own data, and nobody names it any more
     if artefact.details["note"]:
-        log.info("%s: keeping the %s; force asks the mirrors again", dataset.key, artefact.details["note"])
+        log.info("%s: keeping the %s; --force asks the mirrors again", dataset.key, artefact.details["note"])
     if not is_intact(artefact):
         log.warning("%s: files in %s are damaged; getting them again", dataset.key, folder)
         return None

@@ -132,10 +132,10 @@ class _Sweep:
     def _announce(self) -> None:
         names = ", ".join(settings.optimizer for settings in self.partitions)
         log.info(
-            "%s: training %s: %d members as one model, %s steps of batch %d, on %s",
+            "%s: training %s: %s as one model, %s steps of batch %d, on %s",
             self.recipe,
             names,
-            len(self.members),
+            "1 member" if len(self.members) == 1 else f"{len(self.members)} members",
             f"{self.steps:,}",
             self.partitions[0].batch_size,
             device_name(self.device),

@@ -17,7 +17,9 @@ def test_a_taken_port_is_one_sentence_with_the_way_out() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(OSError, match=rf"port {port} on 127\.0\.0\.1 is in use: .* make run PORT={port + 1}"):
+        with pytest.raises(
+            OSError, match=rf"port {port} on 127\.0\.0\.1 is in use: .* make run PORT={port + 1}, or ganforge ui"
+        ):
             serve(port)
 
 
