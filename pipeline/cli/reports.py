@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from pipeline.comparison.ranking import Ranking, Standing, compare
-from pipeline.reports.store import Report, latest_of_all
+from pipeline.reports.store import latest_of_all
 from pipeline.settings import find, load_optimizers, load_recipes
 from pipeline.storage.paths import Paths
 
@@ -40,16 +40,11 @@ def run(arguments: argparse.Namespace) -> int:
 def _undefined(paths: Paths, recipes: list[str], optimizers: list[str]) -> list[str]:
     """A line for reports that are kept but whose configuration no table has any more."""
     found = [report for recipe in recipes for report in latest_of_all(paths.reports(), recipe)]
-    names = [
-        f"{report.fact('recipe')} {report.fact('optimizer')}" for report in found if _key(report) not in optimizers
-    ]
+    keys = [(report.fact("recipe"), report.fact("optimizer")) for report in found]
+    names = [f"{recipe} {optimizer}" for recipe, optimizer in keys if optimizer not in optimizers]
     if not names:
         return []
     return [f"kept, but in no table now (is GANFORGE_OPTIMIZERS set?): {', '.join(names)}"]
-
-
-def _key(report: Report) -> str:
-    return str(report.fact("optimizer"))
 
 
 def render(ranking: Ranking) -> str:
