@@ -26,8 +26,8 @@ from pipeline.pixels import to_network
 from pipeline.reports.score import git_commit
 from pipeline.settings import load_optimizers, load_recipes, resolve
 from pipeline.storage.artefact import write_json
+from pipeline.training.device import choose_device, device_name
 from pipeline.training.engine import Ensemble, Member
-from pipeline.training.train import choose_device, device_name
 
 IMAGES = 10_000
 SWEEP = 8

@@ -29,6 +29,7 @@ from pipeline.storage.images import ImageFile, Pixels
 from pipeline.storage.paths import Paths
 from pipeline.storage.weights import load_weights, save_weights
 from pipeline.tensors.load import load_split, require_tensors
+from pipeline.training.device import choose_device
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +110,7 @@ def load_classifier(artefact: Artefact) -> Classifier:
     settings = ClassifierSettings(**json.loads(artefact.path("settings.json").read_text(encoding="utf-8")))
     network = Classifier((shape[0], shape[1], shape[2]), artefact.details["classes"], settings)
     load_weights(artefact.path("classifier.safetensors"), network)
-    return network.to(_device()).eval()
+    return network.to(choose_device()).eval()
 
 
 @torch.no_grad()
@@ -117,7 +118,7 @@ def extract(network: Classifier, pixels: Pixels) -> Features:
     """Images (N, C, H, W) uint8 → their features and logits, float32."""
     features, logits = [], []
     for start in range(0, len(pixels), EXTRACT_BATCH):
-        images = to_network(torch.tensor(pixels[start : start + EXTRACT_BATCH]).to(_device()))
+        images = to_network(torch.tensor(pixels[start : start + EXTRACT_BATCH]).to(choose_device()))
         batch_features, batch_logits = network(images)
         features.append(batch_features.cpu().numpy())
         logits.append(batch_logits.cpu().numpy())
@@ -129,12 +130,8 @@ def measure_accuracy(network: Classifier, split: ImageFile) -> float:
     return float((extract(network, split.pixels).logits.argmax(axis=1) == split.columns["label"]).mean())
 
 
-def _device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 def _fit(dataset: str, train: ImageFile, classes: int, settings: ClassifierSettings) -> Classifier:
-    device = _device()
+    device = choose_device()
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         shape = train.pixels.shape[1:]

@@ -23,6 +23,7 @@ from pipeline.storage.artefact import Artefact, fingerprint, make_artefact
 from pipeline.storage.images import Pixels, write_images
 from pipeline.storage.paths import Paths
 from pipeline.storage.pictures import write_grid
+from pipeline.training.device import choose_device
 from pipeline.training.trained import load_generator, read_settings
 
 log = logging.getLogger(__name__)
@@ -81,7 +82,7 @@ def _sound_members(training: Artefact) -> npt.NDArray[np.int64]:
 @torch.no_grad()
 def _draw(training: Artefact, members: npt.NDArray[np.int64], seeds: npt.NDArray[np.int64]) -> Pixels:
     """Every member's image of every seed → (M, N, C, H, W) uint8."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = choose_device()
     generator: Stacked = load_generator(training, device)
     network = architecture(training.details["network"])
     by_seed = latents_by_seed(network.LATENT_DISTRIBUTION, network.LATENT_SIZE, _padded(seeds))

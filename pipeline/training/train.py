@@ -26,6 +26,7 @@ from pipeline.storage.paths import Paths
 from pipeline.storage.weights import save_weights
 from pipeline.tensors.load import load_split
 from pipeline.training import CODE_VERSION
+from pipeline.training.device import choose_device, device_name
 from pipeline.training.engine import Ensemble, Member
 from pipeline.training.history import Evaluation, HistoryRow, IntervalMean, interval_rows, write_history
 from pipeline.training.snapshots import Snapshots
@@ -82,18 +83,6 @@ def _stackable(partitions: Sequence[TrainingSettings]) -> list[list[TrainingSett
 
 def _folder(settings: TrainingSettings, paths: Paths) -> Path:
     return paths.training(settings.recipe, settings.optimizer)
-
-
-def choose_device() -> torch.device:
-    """CUDA where there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def device_name(device: torch.device) -> str:
-    """What a person calls the device."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"CPU, {torch.get_num_threads()} threads"
 
 
 @dataclass
