@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from pipeline.cli import reports
+from pipeline.cli import reports, train
 from pipeline.storage.paths import make_variables_absolute
 
 NOTHING_TO_TRACE = (OSError, ValueError)  # their messages say what to do; GANFORGE_TRACE=1 shows where they come from
@@ -39,6 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_materialize(commands)
     _add_ui(commands)
     reports.add_parser(commands)
+    train.add_parser(commands)
     return parser
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from assets.orchestration.partitions import PARTITIONS
+from assets.orchestration.partitions import PARTITIONS, backfill_policy
 from assets.orchestration.publishing import Made, Published, logged, publish_each
 from assets.orchestration.run_config import MakeConfig
 from pipeline.reports import CODE_VERSION
@@ -25,7 +25,7 @@ def build_reports(recipe: Recipe) -> dg.AssetsDefinition:
         code_version=CODE_VERSION,
         kinds={"parquet"},
         partitions_def=PARTITIONS,
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=backfill_policy(recipe),
     )
     def report(context: dg.AssetExecutionContext, config: MakeConfig) -> Iterator[Published]:
         from pipeline.reports.score import Judge, score_partition

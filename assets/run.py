@@ -14,7 +14,7 @@ from assets.orchestration.home import ensure_dagster_home
 from assets.orchestration.partitions import OPTIMIZERS, RECIPES, contiguous_ranges
 from assets.orchestration.publishing import OWN_LOGGERS
 from assets.training import OUTPUTS
-from pipeline.settings import LEAST_SAMPLES, Recipe, find, resolve
+from pipeline.settings import LEAST_SAMPLES, Recipe, find, resolve, step_budget
 
 PARTITIONED = (*OUTPUTS, "samples", "report")
 SHARED = ("raw", "tensors", "classifier", "reference")
@@ -42,7 +42,8 @@ def materialize_chain(
     with dg.DagsterInstance.get() as instance, _printed_progress():
         if not _run(_keys(recipe.dataset, SHARED), [], config, instance):
             return 1
-        outcomes = [_run(_keys(recipe.key, PARTITIONED), some, config, instance) for some in contiguous_ranges(keys)]
+        runs = contiguous_ranges(keys) if recipe.sweep else [[key] for key in keys]
+        outcomes = [_run(_keys(recipe.key, PARTITIONED), some, config, instance) for some in runs]
         outcomes.append(_run(_keys(recipe.key, ("comparison",)), [], config, instance))
         return 0 if all(outcomes) else 1
 
@@ -55,9 +56,7 @@ def _run_config(
     recipe: Recipe, steps: str | None, members: int | None, samples: int | None, seed: int, force: bool
 ) -> dict[str, Any]:
     """Each op's config, checked before anything runs."""
-    if steps not in (None, "full") and not str(steps).isdecimal():
-        raise ValueError(f"--steps: found {steps!r}, expected a whole number or 'full'")
-    budget = recipe.full_steps if steps == "full" else None if steps is None else int(steps)
+    budget = step_budget(recipe, steps)
     if samples is not None and samples < LEAST_SAMPLES:
         raise ValueError(f"--samples: found {samples}, expected at least {LEAST_SAMPLES} images a member")
     resolve(recipe, next(iter(OPTIMIZERS.values())), steps=budget, members=members, seed=seed)

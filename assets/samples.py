@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from assets.orchestration.partitions import PARTITIONS
+from assets.orchestration.partitions import PARTITIONS, backfill_policy
 from assets.orchestration.publishing import Made, Published, logged, publish_each
 from assets.orchestration.run_config import SamplesConfig
 from pipeline.samples import CODE_VERSION
@@ -26,7 +26,7 @@ def build_samples(recipe: Recipe) -> dg.AssetsDefinition:
         code_version=CODE_VERSION,
         kinds={"arrow"},
         partitions_def=PARTITIONS,
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=backfill_policy(recipe),
     )
     def samples(context: dg.AssetExecutionContext, config: SamplesConfig) -> Iterator[Published]:
         from pipeline.samples.generate import generate
@@ -36,7 +36,9 @@ def build_samples(recipe: Recipe) -> dg.AssetsDefinition:
 
         def make(optimizer: str) -> Made:
             training = require_training(paths, recipe.key, optimizer)
-            artefact = generate(training, count, paths, seed=config.seed, force=config.force)
+            artefact = generate(
+                training, count, paths, seed=config.seed, weights=config.weights.value, force=config.force
+            )
             return Made(artefact.fingerprint, _metadata(artefact), artefact.cached)
 
         with logged(context):
@@ -59,6 +61,7 @@ def _metadata(artefact: Artefact) -> dict[str, object]:
         **pictures,
         "images": len(images),
         "images_a_member": artefact.details["images_a_member"],
+        "weights": artefact.details["weights"],
         "members": len(artefact.details["members"]),
         "diverged_members": len(artefact.details["diverged_members"]),
         "seed": artefact.details["seed"],

@@ -2,18 +2,25 @@
 configuration. A run that holds several partitions trains them as one sweep.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from assets.orchestration.partitions import OPTIMIZERS, PARTITIONS
+from assets.orchestration.partitions import OPTIMIZERS, PARTITIONS, backfill_policy
 from assets.orchestration.publishing import Made, Published, logged, publish_partitions
 from assets.orchestration.run_config import TrainingConfig
-from pipeline.settings import Recipe, resolve
+from pipeline.settings import Recipe, TrainingSettings, resolve
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.paths import Paths
-from pipeline.storage.pictures import markdown_file
+from pipeline.storage.pictures import inline_strip, markdown_file
 from pipeline.training import CODE_VERSION
+
+if TYPE_CHECKING:
+    from pipeline.training.progress import Observation
+
+Told = Published | dg.AssetObservation | dg.AssetCheckResult
 
 OUTPUTS = {
     "generator": "The trained generators: latents to images, all members stacked.",
@@ -41,12 +48,18 @@ def build_training(recipe: Recipe) -> dg.AssetsDefinition:
         name=f"{recipe.key}__training",
         specs=specs,
         partitions_def=PARTITIONS,
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=backfill_policy(recipe),
         pool="gpu",
+        check_specs=[
+            dg.AssetCheckSpec(
+                "trained_on_gpu",
+                asset=dg.AssetKey([recipe.key, "generator"]),
+                description="Warns where the networks were trained on a CPU.",
+            )
+        ],
     )
-    def training(context: dg.AssetExecutionContext, config: TrainingConfig) -> Iterator[Published]:
+    def training(context: dg.AssetExecutionContext, config: TrainingConfig) -> Iterator[Told]:
         from pipeline.tensors.load import require_tensors
-        from pipeline.training.train import train
 
         steps = config.step_budget(recipe)
         partitions = [
@@ -54,19 +67,82 @@ def build_training(recipe: Recipe) -> dg.AssetsDefinition:
             for key in context.partition_keys
         ]
         paths = Paths.default()
+        tensors = require_tensors(paths, recipe.dataset)
         with logged(context):
-            trained = train(partitions, require_tensors(paths, recipe.dataset), paths, force=config.force)
+            trained = yield from _train(partitions, tensors, paths, config)
             for name in OUTPUTS:
                 made = {key: _made(name, trained[key]) for key in context.partition_keys}
                 yield from publish_partitions(context, dg.AssetKey([recipe.key, name]), made)
+            yield _trained_on_gpu(recipe, trained)
 
     return training
+
+
+def _train(
+    partitions: list[TrainingSettings], tensors: Artefact, paths: Paths, config: TrainingConfig
+) -> Generator[dg.AssetObservation, None, dict[str, Artefact]]:
+    """Train here or in processes of their own, with an observation of each partition from time to time."""
+    from pipeline.training.launch import train_in_processes
+    from pipeline.training.train import train_watched
+
+    if config.processes > 1:
+        watched = train_in_processes(partitions, paths, config.processes, force=config.force)
+    else:
+        watched = train_watched(partitions, tensors, paths, force=config.force)
+    with closing(watched):
+        while True:
+            try:
+                observation = next(watched)
+            except StopIteration as end:
+                artefacts: dict[str, Artefact] = end.value
+                return artefacts
+            for key in observation.partitions:
+                metadata = _observed(observation, key)
+                yield dg.AssetObservation([observation.recipe, "generator"], partition=key, metadata=metadata)
+
+
+def _observed(observation: "Observation", key: str) -> dict[str, Any]:
+    """What a partition shows while it trains."""
+    partition = observation.partitions[key]
+    minutes, seconds = divmod(round(observation.seconds_left), 60)
+    metadata: dict[str, Any] = {
+        "step": observation.step,
+        "steps": observation.steps,
+        "images_per_second": round(observation.images_per_second),
+        "time_left": f"{minutes}:{seconds:02d}",
+        "members_training": partition.members,
+        "diverged": "; ".join(partition.diverged) or "none",
+        **observation.system.facts(),
+    }
+    if partition.measured is not None:
+        metadata |= vars(partition.measured)
+    if partition.pictures is not None:
+        metadata["thumbnail"] = dg.MetadataValue.md(inline_strip(partition.pictures))
+    return metadata
+
+
+def _trained_on_gpu(recipe: Recipe, trained: Mapping[str, Artefact]) -> dg.AssetCheckResult:
+    devices = sorted({artefact.details["device"] for artefact in trained.values()})
+    return dg.AssetCheckResult(
+        asset_key=dg.AssetKey([recipe.key, "generator"]),
+        check_name="trained_on_gpu",
+        passed=not any(device.startswith("CPU") for device in devices),
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"devices": ", ".join(devices)},
+        description="A GPU trains these networks many times faster; on a CPU keep the budget small.",
+    )
 
 
 def _made(name: str, artefact: Artefact) -> Made:
     details = artefact.details
     facts = {key: details[key] for key in ("steps", "members", "seed", "device", "seconds", "trained_together")}
     facts["diverged_members"] = len(details["diverged_members"])
+    if details["divergences"]:
+        facts["divergences"] = "; ".join(
+            f"member {each['member']} at step {each['step']:,}: {each['reason']}" for each in details["divergences"]
+        )
+    facts |= {"images_per_second": details["images_per_second"], "resumed_at_step": details["resumed_at_step"]}
+    facts |= {f"system_{name}": value for name, value in details["system"].items() if name != "device"}
     facts["note"] = details["source"]["note"] or "the whole published data set"
     return Made(artefact.fingerprint, {**facts, **_evidence(name, artefact)}, artefact.cached)
 
@@ -77,6 +153,7 @@ def _evidence(name: str, artefact: Artefact) -> dict[str, object]:
         last = max(file for file in artefact.files if file.startswith("snapshots/"))
         return {
             "last_snapshot": dg.MetadataValue.md(markdown_file(artefact.path(last), "one row a member")),
+            "movie": dg.MetadataValue.path(artefact.path("movie.gif")),
             "path": dg.MetadataValue.path(artefact.path("snapshots")),
         }
     if name == "history":

@@ -13,8 +13,8 @@ import operator
 import os
 import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,7 +43,25 @@ class OptimizerSettings:
     epsilon: float = 1e-7  # rmsprop, adam
     decay: float = 0.0  # the rate at update t (from 0) is learning_rate / (1 + decay * t)
     clip_value: float | None = None  # gradients are clipped element-wise to [-clip_value, clip_value]
+    clip_norm: float | None = None  # a network's whole gradient is scaled down to this Euclidean norm
     numerics: str = "keras"  # "keras" | "torch"
+
+
+@dataclass(frozen=True)
+class ObjectiveSettings:
+    """What the two networks are trained for; formulas and sources: `training/losses.py`, `training/regularisers.py`."""
+
+    loss: str = "non_saturating"  # one of LOSSES
+    discriminator_update: str = "separate"  # one of DISCRIMINATOR_UPDATES
+    n_critic: int = 1  # updates of the discriminator to one of the generator, each on images and latents of its own
+    real_label: float = 1.0  # the discriminator's label for real images: 1 less the one-sided smoothing
+    label_flip: float = 0.0  # share of the discriminator's labels that are swapped
+    instance_noise: float = 0.0  # standard deviation of the noise on all images the discriminator is trained on
+    instance_noise_steps: int = 0  # steps over which that noise falls linearly to 0; 0 means it stays
+    gradient_penalty: float = 0.0  # weight of (|gradient| - 1)² between real and generated images
+    r1: float = 0.0  # weight of |gradient|² / 2 on real images
+    weight_clip: float | None = None  # the discriminator's weights stay in [-weight_clip, weight_clip]
+    spectral_norm: bool = False  # of every layer of the discriminator
 
 
 @dataclass(frozen=True)
@@ -57,6 +75,8 @@ class OptimizerConfiguration:
     discriminator: OptimizerSettings
     dropout: float | None = None
     batch_size: int | None = None
+    ema_decay: float | None = None
+    objective: Mapping[str, Any] = field(default_factory=dict)  # fields of `ObjectiveSettings` to replace
 
 
 @dataclass(frozen=True)
@@ -69,7 +89,7 @@ class Recipe:
     dataset: str
     network: str
     batch_size: int
-    real_label: float  # the discriminator's label for real images: 1 less the one-sided smoothing
+    objective: ObjectiveSettings
     steps: int  # the default budget, minutes on two CPU cores
     full_steps: int  # the source's own budget
     members: int  # replicates that differ by seed alone
@@ -77,6 +97,9 @@ class Recipe:
     history_interval_steps: int
     snapshot_interval_steps: int
     evaluation_images: int
+    ema_decay: float | None = None  # decay a step of the running average of the generator's weights; None: no average
+    precision: str = "float32"  # "bfloat16": products in that precision (autocast), weights and sums in float32
+    sweep: bool = True  # partitions of one run train as one stack; false: one after another
 
 
 @dataclass(frozen=True)
@@ -87,8 +110,10 @@ class TrainingSettings:
     optimizer: str
     network: str
     batch_size: int
-    real_label: float
     dropout: float | None
+    ema_decay: float | None
+    precision: str
+    objective: ObjectiveSettings
     generator: OptimizerSettings
     discriminator: OptimizerSettings
     steps: int
@@ -106,7 +131,7 @@ class TrainingSettings:
     def from_json(cls, values: Mapping[str, Any]) -> TrainingSettings:
         """The inverse of `to_json`."""
         networks = {name: OptimizerSettings(**values[name]) for name in ("generator", "discriminator")}
-        return cls(**{**values, **networks})
+        return cls(**{**values, **networks, "objective": ObjectiveSettings(**values["objective"])})
 
 
 def resolve(
@@ -128,8 +153,10 @@ def resolve(
         optimizer=configuration.key,
         network=recipe.network,
         batch_size=configuration.batch_size or recipe.batch_size,
-        real_label=recipe.real_label,
         dropout=configuration.dropout,
+        ema_decay=recipe.ema_decay if configuration.ema_decay is None else configuration.ema_decay,
+        precision=recipe.precision,
+        objective=replace(recipe.objective, **configuration.objective),
         generator=configuration.generator,
         discriminator=configuration.discriminator,
         steps=recipe.steps if steps is None else steps,
@@ -139,6 +166,15 @@ def resolve(
         snapshot_interval_steps=recipe.snapshot_interval_steps,
         evaluation_images=recipe.evaluation_images,
     )
+
+
+def step_budget(recipe: Recipe, asked: str | None) -> int:
+    """The steps a person asks for: a number, "full" for the source's own budget, None for the recipe's."""
+    if asked is None:
+        return recipe.steps
+    if asked != "full" and not asked.isdecimal():
+        raise SettingsError(f"--steps: found {asked!r}, expected a whole number or 'full'")
+    return recipe.full_steps if asked == "full" else int(asked)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -196,7 +232,7 @@ def _read_table(path: Path) -> dict[str, Any]:
 
 def _recipe(path: Path, key: str, entry: dict[str, Any]) -> Recipe:
     where = f"{path}: [{key}]"
-    _expect_fields(where, entry, {field.name for field in fields(Recipe)} - {"key"})
+    _expect_fields(where, entry, _names(Recipe) - {"key", "objective"} | _names(ObjectiveSettings))
     return Recipe(
         key=key,
         description=_text(where, entry, "description"),
@@ -204,7 +240,7 @@ def _recipe(path: Path, key: str, entry: dict[str, Any]) -> Recipe:
         dataset=_text(where, entry, "dataset"),
         network=_text(where, entry, "network"),
         batch_size=_whole(where, entry, "batch_size"),
-        real_label=_number(where, entry, "real_label", above=0.5, at_most=1.0),
+        objective=ObjectiveSettings(**_objective(where, entry)),
         steps=_whole(where, entry, "steps"),
         full_steps=_whole(where, entry, "full_steps"),
         members=_whole(where, entry, "members"),
@@ -212,12 +248,15 @@ def _recipe(path: Path, key: str, entry: dict[str, Any]) -> Recipe:
         history_interval_steps=_whole(where, entry, "history_interval_steps"),
         snapshot_interval_steps=_whole(where, entry, "snapshot_interval_steps"),
         evaluation_images=_whole(where, entry, "evaluation_images"),
+        ema_decay=_ema_decay(where, entry),
+        precision=_choice(where, entry, "precision", PRECISIONS) if "precision" in entry else Recipe.precision,
+        sweep=_flag(where, entry, "sweep") if "sweep" in entry else Recipe.sweep,
     )
 
 
 def _configuration(path: Path, key: str, entry: dict[str, Any]) -> OptimizerConfiguration:
     where = f"{path}: [{key}]"
-    expected = {field.name for field in fields(OptimizerConfiguration)} - {"key"} | {"both"}
+    expected = _names(OptimizerConfiguration) - {"key", "objective"} | {"both"} | _names(ObjectiveSettings)
     _expect_fields(where, entry, expected)
     if ("both" in entry) == bool({"generator", "discriminator"} & set(entry)):
         raise SettingsError(f"{where}: expected either both = {{…}}, or generator = {{…}} and discriminator = {{…}}")
@@ -230,11 +269,44 @@ def _configuration(path: Path, key: str, entry: dict[str, Any]) -> OptimizerConf
         source=_text(where, entry, "source") if "source" in entry else str(path),
         dropout=_number(where, entry, "dropout", at_least=0.0, below=1.0) if "dropout" in entry else None,
         batch_size=_whole(where, entry, "batch_size") if "batch_size" in entry else None,
+        ema_decay=_ema_decay(where, entry),
+        objective=_objective(where, entry),
         **networks,
     )
 
 
-SHARED_FIELDS = {"kind", "learning_rate", "decay", "clip_value", "numerics"}
+LOSSES = ("non_saturating", "minimax", "least_squares", "hinge", "wasserstein")
+DISCRIMINATOR_UPDATES = (
+    "separate",  # an update on real images, then one on generated images
+    "joint",  # one update on the sum of both losses
+    "mixed",  # one update on the mean over one batch of both
+)
+PRECISIONS = ("float32", "bfloat16")
+
+
+def _objective(where: str, entry: dict[str, Any]) -> dict[str, Any]:
+    """The fields of `ObjectiveSettings` that an entry names, checked."""
+    checks: dict[str, Callable[[str], Any]] = {
+        "loss": lambda name: _choice(where, entry, name, LOSSES),
+        "discriminator_update": lambda name: _choice(where, entry, name, DISCRIMINATOR_UPDATES),
+        "n_critic": lambda name: _whole(where, entry, name),
+        "real_label": lambda name: _number(where, entry, name, above=0.5, at_most=1.0),
+        "label_flip": lambda name: _number(where, entry, name, at_least=0.0, below=0.5),
+        "instance_noise": lambda name: _number(where, entry, name, at_least=0.0),
+        "instance_noise_steps": lambda name: _whole(where, entry, name, at_least=0),
+        "gradient_penalty": lambda name: _number(where, entry, name, at_least=0.0),
+        "r1": lambda name: _number(where, entry, name, at_least=0.0),
+        "weight_clip": lambda name: _number(where, entry, name, above=0.0),
+        "spectral_norm": lambda name: _flag(where, entry, name),
+    }
+    return {name: check(name) for name, check in checks.items() if name in entry}
+
+
+def _ema_decay(where: str, entry: dict[str, Any]) -> float | None:
+    return _number(where, entry, "ema_decay", above=0.0, below=1.0) if "ema_decay" in entry else None
+
+
+SHARED_FIELDS = {"kind", "learning_rate", "decay", "clip_value", "clip_norm", "numerics"}
 FIELDS_OF_KIND = {
     "sgd": SHARED_FIELDS | {"momentum"},
     "rmsprop": SHARED_FIELDS | {"rho", "epsilon"},
@@ -266,6 +338,7 @@ def _optimizer(where: str, network: str, entry: Any) -> OptimizerSettings:
         epsilon=number("epsilon", DEFAULT_EPSILON[numerics], above=0.0),
         decay=number("decay", OptimizerSettings.decay),
         clip_value=number("clip_value", 0.0, above=0.0) or None,
+        clip_norm=number("clip_norm", 0.0, above=0.0) or None,
         numerics=numerics,
     )
 
@@ -286,6 +359,17 @@ def _choice(where: str, entry: dict[str, Any], name: str, choices: tuple[str, ..
     if value not in choices:
         raise SettingsError(f"{where}: {name} is {value!r}, expected one of: {', '.join(choices)}")
     return str(value)
+
+
+def _names(settings: type) -> set[str]:
+    return {field.name for field in fields(settings)}
+
+
+def _flag(where: str, entry: dict[str, Any], name: str) -> bool:
+    value = entry.get(name)
+    if not isinstance(value, bool):
+        raise SettingsError(f"{where}: {name} is {value!r}, expected true or false")
+    return value
 
 
 def _text(where: str, entry: dict[str, Any], name: str) -> str:

@@ -12,6 +12,11 @@ RECIPES: dict[str, Recipe] = load_recipes()
 PARTITIONS = dg.StaticPartitionsDefinition(list(OPTIMIZERS))
 
 
+def backfill_policy(recipe: Recipe) -> dg.BackfillPolicy:
+    """One run for all partitions, which train as one sweep, or one run each where the recipe says `sweep = false`."""
+    return dg.BackfillPolicy.single_run() if recipe.sweep else dg.BackfillPolicy.multi_run(1)
+
+
 def contiguous_ranges(keys: list[str]) -> list[list[str]]:
     """Keys in partition order, split where other partitions lie between them: a run takes one contiguous range."""
     order = list(OPTIMIZERS)

@@ -1,5 +1,7 @@
 """Run config: what a run may override. Everything else is decided by the tables in `pipeline`."""
 
+from enum import Enum
+
 import dagster as dg
 from pydantic import Field
 
@@ -19,6 +21,9 @@ class TrainingConfig(dg.Config):
     full_budget: bool = Field(False, description="train as long as the recipe's source did")
     members: int | None = Field(None, ge=1, description="replicates that differ by seed alone; default: the recipe's")
     seed: int = Field(0, ge=0, le=LARGEST_SEED, description="of weights, latents and shuffling")
+    processes: int = Field(
+        1, ge=1, description="train data-parallel in so many processes, which share every batch (torchrun)"
+    )
     force: bool = Field(False, description="train anew, even if nothing changed")
 
     def step_budget(self, recipe: Recipe) -> int:
@@ -28,11 +33,21 @@ class TrainingConfig(dg.Config):
         return recipe.steps if self.steps is None else self.steps
 
 
+class Weights(Enum):
+    """Which of the generator's weights."""
+
+    RAW = "raw"
+    AVERAGE = "average"
+
+
 class SamplesConfig(dg.Config):
     """For samples."""
 
     images: int | None = Field(None, ge=LEAST_SAMPLES, description="images a member; default: the recipe's")
     seed: int = Field(
         0, ge=0, le=LARGEST_SEED, description="of the latents; the same for all configurations, so that they are paired"
+    )
+    weights: Weights = Field(
+        Weights.RAW, description="of the generator: as trained, or their running average where the recipe keeps one"
     )
     force: bool = Field(False, description="draw anew, even if nothing changed")

@@ -18,7 +18,7 @@ from pipeline.settings import find
 if TYPE_CHECKING:
     from pipeline.networks.layers import Stacked
 
-NOT_ARCHITECTURES = {"latents", "layers"}
+NOT_ARCHITECTURES = {"convolution", "dropout", "latents", "layers", "normalisation"}
 
 
 class Architecture(Protocol):

@@ -8,9 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from pipeline.networks.normalisation import SpectralNorm
+
+ROW_ALIGNMENT = 16  # float32 numbers in a cache line
 
 
 class Stacked(nn.Module):
@@ -21,43 +27,86 @@ class Stacked(nn.Module):
     def initialise(self, streams: Sequence[torch.Generator]) -> None:
         """Draw every layer's initial weights, member by member, each from its own stream (CPU generators)."""
         for module in self.modules():
-            if isinstance(module, Dense):
+            if isinstance(module, Layer):
                 module.draw(streams)
 
     def flatten(self) -> Tensor:
         """Move all parameters into one tensor (M, P) that they become views of; returns it.
 
-        An optimizer then updates a member's whole network as one row.
+        An optimizer then updates a member's whole network as one row. Rows are padded with zeros to whole cache lines:
+        vectorised arithmetic then treats a member's numbers the same wherever its row lies.
         """
         parameters = list(self.parameters())
-        flat = torch.cat([parameter.detach().reshape(self.members, -1) for parameter in parameters], dim=1)
+        sizes = [parameter[0].numel() for parameter in parameters]
+        padding = -sum(sizes) % ROW_ALIGNMENT
+        flat = parameters[0].new_zeros(self.members, sum(sizes) + padding)
         offset = 0
-        for parameter in parameters:
-            size = parameter[0].numel()
-            parameter.data = flat[:, offset : offset + size].view(parameter.shape)
+        for parameter, size in zip(parameters, sizes, strict=True):
+            view = flat[:, offset : offset + size].view(parameter.shape)
+            parameter.data = view.copy_(parameter.detach())
             offset += size
         return flat
 
+    def named_parts(self, rows: Tensor) -> dict[str, Tensor]:
+        """Rows (m, P) of `flatten`'s form → views of them under the parameters' names, each (m, …)."""
+        parts: dict[str, Tensor] = {}
+        offset = 0
+        for name, parameter in self.named_parameters():
+            size = parameter[0].numel()
+            parts[name] = rows[:, offset : offset + size].view(-1, *parameter.shape[1:])
+            offset += size
+        return parts
 
-class Dense(nn.Module):
+
+class Layer(nn.Module):
+    """M layers side by side, with weights to draw and, where asked for, a spectral norm."""
+
+    OUTPUT_DIM: int  # the dimension of `weight` (M, …) that counts the layer's outputs
+    weight: nn.Parameter
+    spectral_norm: SpectralNorm | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spectral_norm = None
+
+    def draw(self, streams: Sequence[torch.Generator]) -> None:
+        """Draw the initial weights in place, member by member, each from its own stream (a CPU generator)."""
+        raise NotImplementedError
+
+    def effective_weight(self) -> Tensor:
+        """The weight that the layer applies: its own, or that divided by its spectral norm."""
+        if self.spectral_norm is None:
+            return self.weight
+        return self.spectral_norm.normalise(self.weight, training=self.training)
+
+
+class Dense(Layer):
     """M fully connected layers side by side: (M, B, I) → (M, B, O)."""
 
-    def __init__(self, members: int, inputs: int, outputs: int) -> None:
+    OUTPUT_DIM = 2
+
+    def __init__(self, members: int, inputs: int, outputs: int, *, std: float | None = None) -> None:
+        """`std` draws the weights from N(0, std); None means Glorot-uniform."""
         super().__init__()
+        self.std = std
         self.weight = nn.Parameter(torch.zeros(members, inputs, outputs))  # (M, I, O)
         self.bias = nn.Parameter(torch.zeros(members, 1, outputs))  # (M, 1, O)
 
     def draw(self, streams: Sequence[torch.Generator]) -> None:
-        """Glorot-uniform weights, zero biases."""
+        """Glorot-uniform or normal weights, zero biases."""
         inputs, outputs = self.weight.shape[1:]
         limit = math.sqrt(6.0 / (inputs + outputs))
         with torch.no_grad():
             self.bias.zero_()
             for weight, stream in zip(self.weight, streams, strict=True):
-                weight.copy_(torch.rand(inputs, outputs, generator=stream).mul_(2 * limit).sub_(limit))
+                if self.std is None:
+                    weight.copy_(torch.rand(inputs, outputs, generator=stream).mul_(2 * limit).sub_(limit))
+                else:
+                    weight.copy_(torch.randn(inputs, outputs, generator=stream).mul_(self.std))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(M, B, I) → (M, B, O), each member's numbers bit-identical to its own alone (measured, MKL)."""
-        if self.weight.shape[2] == 1:  # here a matrix product would round differently for one member and for many
-            return (inputs * self.weight.transpose(1, 2)).sum(dim=2, keepdim=True) + self.bias
-        return torch.baddbmm(self.bias, inputs, self.weight)
+        weight = self.effective_weight()
+        if weight.shape[2] == 1:  # here a matrix product would round differently for one member and for many
+            return (inputs * weight.transpose(1, 2)).sum(dim=2, keepdim=True) + self.bias
+        return torch.baddbmm(self.bias, inputs, weight)

@@ -74,7 +74,7 @@ class Judge:
             "real_images": self.reference_artefact.fingerprint,
             "value_range": "uint8, rounded half up",
             "resize": "none",
-            "weights": "raw",
+            "weights": samples.details["weights"],
             "batch_normalisation": "evaluation",
             "metrics_version": METRICS_VERSION,
         }

@@ -5,4 +5,4 @@ In: the training artefact. Out: `data/samples/<recipe>/<optimizer>/samples.arrow
 its latent seed and its member alone; all members and configurations draw the same latents.
 """
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"

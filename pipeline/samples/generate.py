@@ -35,17 +35,24 @@ GRID_SCALE = 2
 SEEDS_A_SAMPLING_SEED = 2**32  # image i of sampling seed s has the latent seed s * 2^32 + i
 
 
-def generate(training: Artefact, count: int, paths: Paths, *, seed: int = 0, force: bool = False) -> Artefact:
-    """The samples artefact of a partition: `count` images a member, drawn unless they are there already."""
+def generate(
+    training: Artefact, count: int, paths: Paths, *, seed: int = 0, weights: str = "raw", force: bool = False
+) -> Artefact:
+    """The samples artefact of a partition: `count` images a member, drawn unless they are there already.
+
+    `weights` are "raw" or, where training kept one, their "average".
+    """
     if count < 1:
         raise ValueError(f"samples: found {count}, expected at least 1 image a member")
-    wanted = fingerprint("samples", CODE_VERSION, training=training.fingerprint, count=count, seed=seed)
+    wanted = fingerprint(
+        "samples", CODE_VERSION, training=training.fingerprint, count=count, seed=seed, weights=weights
+    )
     settings = read_settings(training)
 
     def fill(folder: Path) -> dict[str, Any]:
         members = _sound_members(training)
         seeds = latent_seeds(seed, count)
-        pixels = _draw(training, members, seeds)  # (M, N, C, H, W)
+        pixels = _draw(training, weights, members, seeds)  # (M, N, C, H, W)
         columns = {"member": np.repeat(members, count), "latent_seed": np.tile(seeds, len(members))}
         metadata = {"recipe": settings.recipe, "optimizer": settings.optimizer, "seed": str(seed)}
         write_images(folder / "samples.arrow", pixels.reshape(-1, *pixels.shape[2:]), columns, metadata)
@@ -60,6 +67,7 @@ def generate(training: Artefact, count: int, paths: Paths, *, seed: int = 0, for
             "members": [int(member) for member in members],
             "diverged_members": training.details["diverged_members"],
             "seed": seed,
+            "weights": weights,
         }
 
     return make_artefact(paths.samples(settings.recipe, settings.optimizer), wanted, fill, force=force)
@@ -80,10 +88,10 @@ def _sound_members(training: Artefact) -> npt.NDArray[np.int64]:
 
 
 @torch.no_grad()
-def _draw(training: Artefact, members: npt.NDArray[np.int64], seeds: npt.NDArray[np.int64]) -> Pixels:
+def _draw(training: Artefact, weights: str, members: npt.NDArray[np.int64], seeds: npt.NDArray[np.int64]) -> Pixels:
     """Every member's image of every seed → (M, N, C, H, W) uint8."""
     device = choose_device()
-    generator: Stacked = load_generator(training, device)
+    generator: Stacked = load_generator(training, device, weights)
     network = architecture(training.details["network"])
     by_seed = latents_by_seed(network.LATENT_DISTRIBUTION, network.LATENT_SIZE, _padded(seeds))
     padded = torch.from_numpy(by_seed).to(device)

@@ -117,8 +117,13 @@ def staging_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(staged, ignore_errors=True)
 
 
-def publish(staged: Path, folder: Path, new_fingerprint: str, details: dict[str, Any]) -> Artefact:
-    """Move the staged files to `folder`, manifest last; what an earlier artefact left there goes."""
+def publish(
+    staged: Path, folder: Path, new_fingerprint: str, details: dict[str, Any], *, keep: tuple[str, ...] = ()
+) -> Artefact:
+    """Move the staged files to `folder`, manifest last; what an earlier artefact left there goes.
+
+    Sub-folders named in `keep` are no part of the artefact and stay.
+    """
     names = sorted(str(path.relative_to(staged)) for path in staged.rglob("*") if path.is_file())
     files = {name: _record(staged / name) for name in names}
     artefact = Artefact(folder, new_fingerprint, files, details, datetime.now(UTC).isoformat(timespec="seconds"))
@@ -128,7 +133,8 @@ def publish(staged: Path, folder: Path, new_fingerprint: str, details: dict[str,
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (staged / name).replace(folder / name)
     for path in folder.rglob("*"):
-        if path.is_file() and str(path.relative_to(folder)) not in files:
+        relative = path.relative_to(folder)
+        if path.is_file() and str(relative) not in files and relative.parts[0] not in keep:
             path.unlink()
     write_json(folder / MANIFEST, _manifest(artefact))
     return artefact

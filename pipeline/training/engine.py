@@ -1,25 +1,39 @@
 """Engine: M generators and M discriminators side by side, and the one step that trains them all.
 
-A step is the sources': the discriminator on real images, the discriminator on generated images, then the generator on
-the same latents against the discriminator just updated. Members never meet: every operation works on the member
-dimension apart, and a member's gradient depends on its own loss alone, so one member's NaN stays its own.
+A step is the sources': `n_critic` updates of the discriminator, on real images and on generated ones, then the
+generator on the last of the same latents against the discriminator just updated. Members never meet: every operation
+works on the member dimension apart, and a member's gradient depends on its own loss alone, so one member's NaN stays
+its own.
+
+All that a step needs from outside (images, latents, noise, rates) is put in place before it (`StepInputs`); the step
+itself is pure arithmetic on the device, which `cuda_graph.py` can capture.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from pipeline.networks import Architecture
-from pipeline.networks.layers import Stacked
+from pipeline.networks.dropout import Dropout
+from pipeline.networks.normalisation import apply_spectral_norm
 from pipeline.pixels import to_network
 from pipeline.settings import TrainingSettings
-from pipeline.training import losses
-from pipeline.training.optimizers import StackedOptimizer
-from pipeline.training.streams import LatentStream, MemberAddress, Purpose, ShuffleStream
+from pipeline.training.cuda_graph import GraphedStep
+from pipeline.training.images import TrainingImages
+from pipeline.training.losses import LOSSES, flipped
+from pipeline.training.optimizers import Rates, StackedOptimizer
+from pipeline.training.ranks import ALONE, Ranks
+from pipeline.training.regularisers import gradient_penalty, noise_scale, r1_penalty
+from pipeline.training.step import StepInputs, StepOutputs
+from pipeline.training.streams import LatentStream, MemberAddress, NoiseStream, Purpose, ShuffleStream
+
+RATES_BLOCK_STEPS = 64  # on CUDA rates are copied to the device for so many steps at a time
 
 
 @dataclass(frozen=True)
@@ -35,83 +49,363 @@ class Member:
         return MemberAddress(self.settings.seed, self.index)
 
 
-@dataclass(frozen=True)
-class StepValues:
-    """What one step measured, each (M,). Losses on the training batch, real labels smoothed as trained."""
-
-    discriminator_loss_real: Tensor
-    discriminator_loss_generated: Tensor
-    generator_loss: Tensor
-    real_called_real: Tensor  # share of the real batch
-    generated_called_real: Tensor  # share of the generated batch, before the discriminator's update on it
-
-
 class Ensemble:
     """The stack of members: networks, optimizers, data and random streams on one device."""
 
-    def __init__(self, members: Sequence[Member], network: Architecture, pixels: Tensor, device: torch.device) -> None:
-        """`pixels` (N, C, H, W) uint8 are the training images; they stay on the device, uint8 as they are."""
+    def __init__(
+        self, members: Sequence[Member], network: Architecture, images: TrainingImages, ranks: Ranks = ALONE
+    ) -> None:
+        """Members whose settings agree in all that a stack shares (`train.py` groups them)."""
+        self.members, self.network, self.images, self.ranks = list(members), network, images, ranks
+        self.device = images.device
+        self.settings = self.members[0].settings  # for what all members share
+        self.objective = self.settings.objective
+        self.loss = LOSSES[self.objective.loss]
+        self.measures_gradients = False  # costs a pass over all gradients
         addresses = [member.address for member in members]
-        batch_size = members[0].settings.batch_size
-        self.members, self.network, self.device = members, network, device
-        self.pixels = pixels.to(device)
-        self.generator = network.Generator(len(members)).to(device)
-        self.discriminator = network.Discriminator(len(members)).to(device)
+        self.noise = NoiseStream(addresses, self.device, ranks)
+        self.latents = LatentStream(addresses, network, self.settings.batch_size, self.device)
+        self.shuffle = ShuffleStream(addresses, images.count, self.settings.batch_size, images.pixels.device)
+        self._make_networks(addresses)
+        self._make_columns()
+        self.rates_block, self.rates_table = -1, torch.empty(0)  # (RATES_BLOCK_STEPS, updates + 1, 2, M)
+        self.graph = GraphedStep(self._compute) if self.device.type == "cuda" else None
+
+    # -----------------------------------------------------------------------------------------------------------------
+    # Making
+
+    def _make_networks(self, addresses: Sequence[MemberAddress]) -> None:
+        self.generator = self.network.Generator(len(self.members))
+        self.discriminator = self.network.Discriminator(len(self.members))
+        if self.objective.spectral_norm:
+            apply_spectral_norm(self.discriminator)
         self.generator.initialise([address.stream(Purpose.GENERATOR_WEIGHTS) for address in addresses])
         self.discriminator.initialise([address.stream(Purpose.DISCRIMINATOR_WEIGHTS) for address in addresses])
-        self.generator_weights = self.generator.flatten()  # (M, P)
+        for network in (self.generator, self.discriminator):
+            network.to(self.device).train()
+            self.ranks.join(network)
+            for module in network.modules():
+                if isinstance(module, Dropout):
+                    module.set_rates([member.settings.dropout or 0.0 for member in self.members])
+                    module.noise = self.noise
+        self.generator_weights = self.generator.flatten()  # (M, P), as the discriminator's
         self.discriminator_weights = self.discriminator.flatten()
+        self.generator_parameters = list(self.generator.parameters())
+        self.discriminator_parameters = list(self.discriminator.parameters())
         self.generator_optimizer = StackedOptimizer(
-            self.generator_weights, [member.settings.generator for member in members]
+            self.generator_weights, self.generator_parameters, [each.settings.generator for each in self.members]
         )
         self.discriminator_optimizer = StackedOptimizer(
-            self.discriminator_weights, [member.settings.discriminator for member in members]
+            self.discriminator_weights,
+            self.discriminator_parameters,
+            [each.settings.discriminator for each in self.members],
         )
-        self.real_label = torch.tensor([[member.settings.real_label] for member in members], device=device)  # (M, 1)
-        self.latents = LatentStream(addresses, network, batch_size, device)
-        self.shuffle = ShuffleStream(addresses, len(pixels), batch_size, device)
+        self.generator_average = None if self.settings.ema_decay is None else self.generator_weights.clone()
 
-    def step(self, step: int) -> StepValues:
-        """Train every member one step; `step` counts from 0 and is the address of its images and latents."""
-        real = to_network(self.pixels[self.shuffle.at(step)])
-        loss_real, real_logits = self.update_discriminator_on_real(real)
-        generated = self.generator(self.latents.at(step))
-        loss_generated, generated_logits = self.update_discriminator_on_generated(generated.detach())
-        loss_generator = self.update_generator(generated)
-        return StepValues(
-            loss_real,
-            loss_generated,
-            loss_generator,
-            losses.share_called_real(real_logits),
-            losses.share_called_real(generated_logits),
+    def _make_columns(self) -> None:
+        """The numbers that may differ from member to member, as tensors."""
+        self.real_label = self._column(lambda each: each.objective.real_label)
+        self.label_flip = self._column(lambda each: each.objective.label_flip)
+        self.instance_noise = self._column(lambda each: each.objective.instance_noise)[:, :, None, None, None]
+        self.gradient_penalty = self._column(lambda each: each.objective.gradient_penalty).squeeze(1)
+        self.r1 = self._column(lambda each: each.objective.r1).squeeze(1)
+        self.no_penalty = torch.zeros_like(self.r1)
+        self.weight_clip = self._column(lambda each: each.objective.weight_clip or 0.0)
+        self.average_share = self._column(lambda each: 1.0 - (each.ema_decay or 0.0))
+
+    def _column(self, value: Callable[[TrainingSettings], float]) -> Tensor:
+        """(M, 1)"""
+        return torch.tensor([[value(member.settings)] for member in self.members], device=self.device)
+
+    # -----------------------------------------------------------------------------------------------------------------
+    # A step
+
+    def step(self, step: int, *, measure_gradients: bool = False) -> StepOutputs:
+        """Train every member one step; `step` counts from 0 and is the address of its images, latents and noise.
+
+        On CUDA gradients are always measured, and the outputs are overwritten by the next step.
+        """
+        self.measures_gradients = measure_gradients or self.device.type == "cuda"
+        inputs = self.inputs_at(step)
+        return self._compute(inputs) if self.graph is None else self.graph.run(inputs)
+
+    @property
+    def discriminator_updates(self) -> int:
+        """The discriminator's updates a step."""
+        return self.objective.n_critic * (2 if self.objective.discriminator_update == "separate" else 1)
+
+    def inputs_at(self, step: int) -> StepInputs:
+        """Everything the step needs, drawn or looked up by address."""
+        rounds = range(step * self.objective.n_critic, (step + 1) * self.objective.n_critic)
+        self.noise.begin(step)
+        return StepInputs(
+            tuple(self.images.take(self.ranks.rows(self.shuffle.at(each))) for each in rounds),
+            tuple(self.ranks.rows(self.latents.at(each)) for each in rounds),
+            self._noise_scale(step),
+            *self._rates(step),
         )
 
-    def update_discriminator_on_real(self, real: Tensor) -> tuple[Tensor, Tensor]:
-        """Real images (M, B, C, H, W) → the loss (M,) and logits (M, B) before the update."""
-        logits = self.discriminator(real)
-        loss = losses.discriminator_loss_on_real(logits, self.real_label)
-        self.discriminator_optimizer.update(_gradients(loss, self.discriminator))
-        return loss.detach(), logits.detach()
+    def _rates(self, step: int) -> tuple[tuple[Rates | Tensor, ...], Rates | Tensor]:
+        """Of the discriminator's updates in a step, and of the generator's."""
+        if self.device.type != "cuda":
+            *of_discriminator, of_generator = self._all_rates(step)
+            return tuple(of_discriminator), of_generator
+        block, offset = divmod(step, RATES_BLOCK_STEPS)
+        if block != self.rates_block:
+            steps = range(block * RATES_BLOCK_STEPS, (block + 1) * RATES_BLOCK_STEPS)
+            table = [[(each.step_sizes, each.epsilons) for each in self._all_rates(at)] for at in steps]
+            self.rates_block, self.rates_table = block, torch.tensor(table, device=self.device)
+        rates = self.rates_table[offset].unbind()  # each (2, M)
+        return rates[:-1], rates[-1]
 
-    def update_discriminator_on_generated(self, generated: Tensor) -> tuple[Tensor, Tensor]:
-        """Generated images (M, B, C, H, W), detached → the loss (M,) and logits (M, B) before the update."""
-        logits = self.discriminator(generated)
-        loss = losses.discriminator_loss_on_generated(logits)
-        self.discriminator_optimizer.update(_gradients(loss, self.discriminator))
-        return loss.detach(), logits.detach()
+    def _all_rates(self, step: int) -> list[Rates]:
+        updates = self.discriminator_updates
+        of_discriminator = [self.discriminator_optimizer.rates(step * updates + each) for each in range(updates)]
+        return [*of_discriminator, self.generator_optimizer.rates(step)]
 
-    def update_generator(self, generated: Tensor) -> Tensor:
-        """Generated images with their graph → the loss (M,). The discriminator judges and keeps its weights."""
-        loss = losses.generator_loss(self.discriminator(generated))
-        self.generator_optimizer.update(_gradients(loss, self.generator))
-        return loss.detach()
+    def _noise_scale(self, step: int) -> Tensor | None:
+        if self.objective.instance_noise == 0:
+            return None
+        return noise_scale(self.instance_noise, self.objective.instance_noise_steps, step)
+
+    def _compute(self, inputs: StepInputs) -> StepOutputs:
+        rates = iter(inputs.discriminator_rates)
+        last = self.objective.n_critic - 1
+        for each, (pixels, latents) in enumerate(zip(inputs.pixels, inputs.latents, strict=True)):
+            with torch.set_grad_enabled(each == last):
+                generated = self.generate(latents)
+            images = _Images(_as_network_images(pixels), generated.detach(), inputs.instance_noise)
+            judged = self._train_discriminator(images, rates)
+        generator_logits, generator_norm = self._train_generator(generated, inputs)
+        return StepOutputs(
+            torch.stack([judged.real_logits, judged.generated_logits, generator_logits]),
+            self.no_penalty if judged.penalty is None else judged.penalty.detach(),
+            _stack(judged.gradient_norm, generator_norm),
+        )
+
+    def generate(self, latents: Tensor) -> Tensor:
+        """Latents (M, B, Z) → images (M, B, C, H, W) float32."""
+        with self._precision():
+            images: Tensor = self.generator(latents)
+        return images.float()
+
+    def judge(self, images: Tensor) -> Tensor:
+        """Images (M, B, C, H, W) → logits (M, B) float32."""
+        with self._precision():
+            logits: Tensor = self.discriminator(images)
+        return logits.float()
+
+    def _precision(self) -> AbstractContextManager[object]:
+        if self.settings.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.device.type, torch.bfloat16)
+
+    # -----------------------------------------------------------------------------------------------------------------
+    # The discriminator
+
+    def _train_discriminator(self, images: _Images, rates: Iterator[Rates | Tensor]) -> _Judged:
+        if self.objective.discriminator_update == "separate":
+            real = self._update_on_real(images, next(rates))
+            generated = self._update_on_generated(images, next(rates))
+            penalty = _sum(real.penalty, generated.penalty)
+            return _Judged(real.logits, generated.logits, penalty, generated.gradient_norm)
+        return self._update_on_both(images, next(rates))
+
+    def _update_on_real(self, images: _Images, rates: Rates | Tensor) -> _Update:
+        logits = self.judge(self._noised(images.real, images.noise))
+        penalty = self._r1(images.real)
+        norm = self._update_discriminator([logits], [self._slopes_on_real(logits)], penalty, rates)
+        return _Update(logits.detach(), penalty, norm)
+
+    def _update_on_generated(self, images: _Images, rates: Rates | Tensor) -> _Update:
+        logits = self.judge(self._noised(images.generated, images.noise))
+        penalty = self._gradient_penalty(images)
+        norm = self._update_discriminator([logits], [self._slopes_on_generated(logits)], penalty, rates)
+        return _Update(logits.detach(), penalty, norm)
+
+    def _update_on_both(self, images: _Images, rates: Rates | Tensor) -> _Judged:
+        real, generated = self._noised(images.real, images.noise), self._noised(images.generated, images.noise)
+        if self.objective.discriminator_update == "mixed":
+            real_logits, generated_logits = self.judge(torch.cat([real, generated], dim=1)).chunk(2, dim=1)
+            weight = 0.5  # the mean over the whole batch
+        else:
+            real_logits, generated_logits, weight = self.judge(real), self.judge(generated), 1.0
+        slopes = [weight * self._slopes_on_real(real_logits), weight * self._slopes_on_generated(generated_logits)]
+        penalty = _sum(self._r1(images.real), self._gradient_penalty(images))
+        norm = self._update_discriminator([real_logits, generated_logits], slopes, penalty, rates)
+        return _Judged(real_logits.detach(), generated_logits.detach(), penalty, norm)
+
+    def _slopes_on_real(self, logits: Tensor) -> Tensor:
+        logits = logits.detach()
+        own = self.loss.slope_on_real(logits, self.real_label)
+        flips = self._flips(logits)
+        return own if flips is None else flipped(own, self.loss.slope_on_generated(logits), flips)
+
+    def _slopes_on_generated(self, logits: Tensor) -> Tensor:
+        logits = logits.detach()
+        own = self.loss.slope_on_generated(logits)
+        flips = self._flips(logits)
+        return own if flips is None else flipped(own, self.loss.slope_on_real(logits, self.real_label), flips)
+
+    def _flips(self, logits: Tensor) -> Tensor | None:
+        if self.objective.label_flip == 0:
+            return None
+        return (self.noise.uniform(tuple(logits.shape[1:])) < self.label_flip).float()
+
+    def _noised(self, images: Tensor, scale: Tensor | None) -> Tensor:
+        return images if scale is None else images + scale * self.noise.normal(tuple(images.shape[1:]))
+
+    def _r1(self, real: Tensor) -> Tensor | None:
+        return self.r1 * r1_penalty(self.discriminator, real) if self.objective.r1 else None
+
+    def _gradient_penalty(self, images: _Images) -> Tensor | None:
+        if not self.objective.gradient_penalty:
+            return None
+        positions = self.noise.uniform((images.real.shape[1],))
+        return self.gradient_penalty * gradient_penalty(self.discriminator, images.real, images.generated, positions)
+
+    def _update_discriminator(
+        self, logits: list[Tensor], slopes: list[Tensor], penalty: Tensor | None, rates: Rates | Tensor
+    ) -> Tensor | None:
+        """Logits, the losses' slopes there (M, B) each, and penalties (M,) → the norm of each member's gradient."""
+        outputs, seeds = list(logits), [each * (1.0 / each.shape[1]) for each in slopes]
+        if penalty is not None:
+            outputs.append(penalty)
+            seeds.append(torch.ones_like(penalty))
+        norm = self._update(outputs, seeds, self.discriminator_parameters, self.discriminator_optimizer, rates)
+        if self.objective.weight_clip is not None:
+            self.discriminator_weights.clamp_(-self.weight_clip, self.weight_clip)
+        return norm
+
+    # -----------------------------------------------------------------------------------------------------------------
+    # The generator
+
+    def _train_generator(self, generated: Tensor, inputs: StepInputs) -> tuple[Tensor, Tensor | None]:
+        """Generated images with their graph. The discriminator judges and keeps its weights."""
+        logits = self.judge(self._noised(generated, inputs.instance_noise))
+        slopes = self.loss.slope_for_generator(logits.detach()) * (1.0 / logits.shape[1])
+        rates = inputs.generator_rates
+        norm = self._update([logits], [slopes], self.generator_parameters, self.generator_optimizer, rates)
+        if self.generator_average is not None:
+            self.generator_average.lerp_(self.generator_weights, self.average_share)
+        return logits.detach(), norm
+
+    def _update(
+        self,
+        outputs: list[Tensor],
+        seeds: list[Tensor],
+        parameters: list[Parameter],
+        optimizer: StackedOptimizer,
+        rates: Rates | Tensor,
+    ) -> Tensor | None:
+        """Outputs and the loss's derivatives by them → one update; the norms of the gradients, where asked for."""
+        gradients = torch.autograd.grad(outputs, parameters, seeds)
+        self.ranks.average_(gradients)
+        norm = gradient_norms(gradients) if self.measures_gradients else None
+        optimizer.update(gradients, rates)
+        return norm
+
+    # -----------------------------------------------------------------------------------------------------------------
+    # State
+
+    def networks(self, rows: slice) -> dict[str, Tensor]:
+        """The weights, batch statistics and average of some neighbouring members, each (m, …), not copied."""
+        found = {f"generator.{name}": value[rows] for name, value in self.generator.state_dict().items()}
+        found |= {f"discriminator.{name}": value[rows] for name, value in self.discriminator.state_dict().items()}
+        if self.generator_average is not None:
+            found["generator_average"] = self.generator_average[rows]
+        return found
+
+    def state(self, rows: slice) -> dict[str, Tensor]:
+        """All that decides how some neighbouring members of one partition go on, each (m, …), not copied.
+
+        Images, latents and noise are not in it: they have addresses.
+        """
+        of_generator, of_discriminator = self.generator_optimizer.state(rows), self.discriminator_optimizer.state(rows)
+        return {
+            **self.networks(rows),
+            **{f"generator_optimizer.{name}": value for name, value in of_generator.items()},
+            **{f"discriminator_optimizer.{name}": value for name, value in of_discriminator.items()},
+        }
 
     def finite_members(self) -> list[bool]:
         """Which members have only finite weights, in both networks."""
         finite = torch.isfinite(self.generator_weights).all(dim=1) & torch.isfinite(self.discriminator_weights).all(1)
         return [bool(value) for value in finite.tolist()]
 
+    def load(self, rows: slice, state: Mapping[str, Tensor]) -> None:
+        """The inverse of `state` or `networks`, in place; names and shapes must agree exactly."""
+        own = self.state(rows)
+        own = own if set(own) == set(state) else self.networks(rows)
+        if {name: value.shape for name, value in own.items()} != {name: value.shape for name, value in state.items()}:
+            raise ValueError(f"found a state of {sorted(state)}, expected {sorted(own)} of the same shapes")
+        with torch.no_grad():
+            for name, value in own.items():
+                value.copy_(state[name])
 
-def _gradients(loss: Tensor, network: Stacked) -> tuple[Tensor, ...]:
-    """The gradient of each member's loss (M,) by its own parameters, each (M, …)."""
-    return torch.autograd.grad(loss.sum(), list(network.parameters()))
+    def without(self, leaving: Sequence[int]) -> Ensemble:
+        """A stack of the other members, which go on as if nothing had happened."""
+        staying = [at for at in range(len(self.members)) if at not in leaving]
+        smaller = Ensemble([self.members[at] for at in staying], self.network, self.images, self.ranks)
+        for new, old in enumerate(staying):
+            smaller.load(slice(new, new + 1), self.state(slice(old, old + 1)))
+        return smaller
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Meanwhile networks neither drop out nor follow batch statistics, and nothing is recorded for gradients."""
+        self.generator.eval()
+        self.discriminator.eval()
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            self.generator.train()
+            self.discriminator.train()
+
+
+@dataclass(frozen=True)
+class _Images:
+    """What the discriminator is trained on in one round."""
+
+    real: Tensor
+    generated: Tensor  # detached
+    noise: Tensor | None  # standard deviation of instance noise
+
+
+@dataclass(frozen=True)
+class _Update:
+    """One update of the discriminator."""
+
+    logits: Tensor
+    penalty: Tensor | None
+    gradient_norm: Tensor | None
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """One round of the discriminator."""
+
+    real_logits: Tensor
+    generated_logits: Tensor
+    penalty: Tensor | None
+    gradient_norm: Tensor | None
+
+
+def _as_network_images(pixels: Tensor) -> Tensor:
+    return pixels if pixels.is_floating_point() else to_network(pixels)
+
+
+def _sum(one: Tensor | None, other: Tensor | None) -> Tensor | None:
+    return other if one is None else one if other is None else one + other
+
+
+def _stack(one: Tensor | None, other: Tensor | None) -> Tensor | None:
+    return None if one is None or other is None else torch.stack([one, other])
+
+
+def gradient_norms(gradients: Sequence[Tensor]) -> Tensor:
+    """Gradients (M, …) of all parameters → each member's Euclidean norm (M,)."""
+    of_parameters = torch.stack([torch.linalg.vector_norm(each.flatten(1), dim=1) for each in gradients])
+    norms: Tensor = torch.linalg.vector_norm(of_parameters, dim=0)
+    return norms

@@ -1,126 +1,201 @@
 """History: what training measured, one row a member and interval, kept as Parquet.
 
-Columns: `step` (steps done), `member`, `images_seen` (real images), then over the interval's training batches the mean
-of `discriminator_loss_real` (smoothed labels, as trained), `discriminator_loss_generated`, `generator_loss`,
-`discriminator_accuracy` (share of real and generated images judged right) and `adversarial_accuracy` (share of
-generated images the discriminator calls real); then, on held-out images with unsmoothed labels as the notebook
-evaluates, `evaluation_discriminator_loss` (real plus generated) and `evaluation_generator_loss`; `elapsed_seconds`.
+Columns: `step` (steps done), `member`, `images_seen` (real images); over the interval's training batches the mean of
+`discriminator_loss_real` (smoothed labels, as trained), `discriminator_loss_generated`, `generator_loss`,
+`discriminator_accuracy` (share of real and generated images judged right), `adversarial_accuracy` (share of generated
+images the discriminator calls real), `discriminator_output_real` and `discriminator_output_generated` (D(x) and
+D(G(z)): probabilities where the loss has them, else logits) and `discriminator_penalty`; at the interval's last step
+`discriminator_gradient_norm` and `generator_gradient_norm`; on held-out images with unsmoothed labels, as the notebook
+evaluates, `evaluation_discriminator_loss` (real plus generated) and `evaluation_generator_loss`; `diverged`, after
+which a member has no more rows; `elapsed_seconds`. Losses are those of the recipe (`losses.py`), label flips left out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
 from pipeline.networks.latents import draw_latents
 from pipeline.pixels import to_network
-from pipeline.training import losses
-from pipeline.training.engine import Ensemble, StepValues
+from pipeline.training.engine import Ensemble, Member
+from pipeline.training.losses import Loss
+from pipeline.training.step import StepOutputs
 from pipeline.training.streams import Purpose
 
 
 @dataclass(frozen=True)
-class HistoryRow:
-    """One member over one interval; see the module's opening for each column."""
+class Measured:
+    """What training itself showed of one member over an interval."""
 
-    step: int
-    member: int
-    images_seen: int
     discriminator_loss_real: float
     discriminator_loss_generated: float
     generator_loss: float
     discriminator_accuracy: float
     adversarial_accuracy: float
+    discriminator_output_real: float
+    discriminator_output_generated: float
+    discriminator_penalty: float
+    discriminator_gradient_norm: float
+    generator_gradient_norm: float
+
+
+@dataclass(frozen=True)
+class HistoryRow(Measured):
+    """One member over one interval; see the module's opening for each column."""
+
+    step: int
+    member: int
+    images_seen: int
     evaluation_discriminator_loss: float
     evaluation_generator_loss: float
+    diverged: bool
     elapsed_seconds: float
 
 
-class IntervalMean:
-    """Running sums of `StepValues` on the device: nothing is copied to the host before the interval ends."""
+MEANS = 8  # the fields of `Measured` that are means over steps
+BLOCK_STEPS = 64  # logits are kept for so many steps before they are summed up in one go
 
-    def __init__(self) -> None:
-        self.sums: Tensor | None = None  # (5, M)
-        self.steps = 0
 
-    def add(self, values: StepValues) -> None:
+class Interval:
+    """Means over the steps since the last interval, on the device: nothing is copied to the host before it ends."""
+
+    def __init__(self, ensemble: Ensemble) -> None:
+        self.ensemble = ensemble
+        members, device = len(ensemble.members), ensemble.device
+        self.logits = torch.empty(0)  # (BLOCK_STEPS, 3, M, B)
+        self.penalties = torch.zeros(BLOCK_STEPS, members, device=device)
+        self.waiting = 0  # steps in the block
+        self.sums = torch.zeros(members, MEANS, dtype=torch.float64, device=device)
+        self.steps = 0  # in the sums
+        self.gradient_norms: Tensor | None = None  # (2, M), of the latest step that measured them
+
+    def add(self, outputs: StepOutputs) -> None:
         """Add one step."""
-        stacked = torch.stack([getattr(values, field.name) for field in fields(StepValues)])
-        self.sums = stacked if self.sums is None else self.sums.add_(stacked)
-        self.steps += 1
+        if not len(self.logits):
+            self.logits = outputs.logits.new_empty(BLOCK_STEPS, *outputs.logits.shape)
+        self.logits[self.waiting].copy_(outputs.logits)
+        self.penalties[self.waiting].copy_(outputs.penalty)
+        self.waiting += 1
+        if outputs.gradient_norms is not None:
+            self.gradient_norms = outputs.gradient_norms.clone()
+        if self.waiting == BLOCK_STEPS:
+            self._sum_up()
 
-    def take(self) -> list[list[float]]:
-        """The means as [value][member] in the order of `StepValues`, and start over."""
-        if self.sums is None:
+    def _sum_up(self) -> None:
+        if self.waiting:
+            of_steps = step_means(self.logits[: self.waiting], self.ensemble.loss, self.ensemble.real_label)
+            means = torch.stack([*of_steps, self.penalties[: self.waiting]]).double()  # (MEANS, n, M)
+            self.sums += means.sum(dim=1).T
+            self.steps += self.waiting
+            self.waiting = 0
+
+    def measure(self) -> list[Measured]:
+        """Each member's means so far. Gradient norms are NaN where no step has measured them."""
+        self._sum_up()
+        if self.steps == 0:
             raise RuntimeError("no step was added since the last interval; expected at least one")
-        means: list[list[float]] = (self.sums / self.steps).tolist()
-        self.sums, self.steps = None, 0
-        return means
+        means = (self.ensemble.ranks.average(self.sums) / self.steps).tolist()
+        unmeasured = torch.full((2, len(means)), float("nan"))
+        norms = (unmeasured if self.gradient_norms is None else self.gradient_norms).T.tolist()
+        return [Measured(*of_member, *of_gradients) for of_member, of_gradients in zip(means, norms, strict=True)]
+
+    def restart(self) -> None:
+        """Begin the next interval."""
+        self.waiting, self.steps, self.gradient_norms = 0, 0, None
+        self.sums.zero_()
+
+    def state(self, rows: slice) -> dict[str, Tensor]:
+        """What must survive of some members' interval, each (m, …).
+
+        Of several ranks each has summed up its own share; the first alone is asked, and its share stands for all.
+        """
+        self._sum_up()
+        steps = self.sums.new_full((rows.stop - rows.start, 1), self.steps)
+        return {"sums": self.sums[rows], "steps": steps}
+
+    def load(self, rows: slice, state: dict[str, Tensor]) -> None:
+        """The inverse of `state`."""
+        self.sums[rows] = state["sums"].to(self.sums.device)
+        self.steps = int(state["steps"][0, 0]) if len(state["steps"]) else self.steps
+
+
+def step_means(logits: Tensor, loss: Loss, real_label: Tensor) -> list[Tensor]:
+    """Logits (n, 3, M, B) of n steps → the first seven fields of `Measured`, each (n, M)."""
+    real, generated, for_generator = logits.unbind(dim=1)  # (n, M, B) each
+    right = ((real > loss.boundary).float() + (generated <= loss.boundary).float()) / 2
+    values = (
+        loss.on_real(real, real_label),
+        loss.on_generated(generated),
+        loss.for_generator(for_generator),
+        right,
+        (generated > loss.boundary).float(),
+        loss.output(real),
+        loss.output(generated),
+    )
+    return [each.mean(dim=2) for each in values]
 
 
 class Evaluation:
     """The notebook's evaluation: losses on a few held-out and generated images, labels unsmoothed."""
 
-    def __init__(self, ensemble: Ensemble, held_out: Tensor, image_count: int) -> None:
+    def __init__(self, held_out: Tensor, image_count: int) -> None:
         """`held_out` (N, C, H, W) uint8 are images that are not trained on."""
         if len(held_out) < image_count:
             raise ValueError(
                 f"found {len(held_out)} held-out images, expected at least evaluation_images={image_count}"
             )
-        self.ensemble, self.held_out, self.image_count = ensemble, held_out.to(ensemble.device), image_count
+        self.held_out, self.image_count = held_out, image_count
 
-    @torch.no_grad()
-    def at(self, step: int) -> tuple[list[float], list[float]]:
+    def at(self, ensemble: Ensemble, step: int) -> list[tuple[float, float]]:
         """The discriminator's and the generator's loss of each member; other images and latents at every step."""
-        streams = [member.address.stream(Purpose.EVALUATION, step) for member in self.ensemble.members]
+        streams = [member.address.stream(Purpose.EVALUATION, step) for member in ensemble.members]
         chosen = torch.stack(
             [torch.randperm(len(self.held_out), generator=each)[: self.image_count] for each in streams]
         )
-        network, shape = self.ensemble.network, (self.image_count, self.ensemble.network.LATENT_SIZE)
+        network, shape = ensemble.network, (self.image_count, ensemble.network.LATENT_SIZE)
         latents = torch.stack([draw_latents(network.LATENT_DISTRIBUTION, shape, each) for each in streams])
-        real = to_network(self.held_out[chosen.to(self.ensemble.device)])
-        real_logits = self.ensemble.discriminator(real)
-        logits = self.ensemble.discriminator(self.ensemble.generator(latents.to(self.ensemble.device)))
-        unsmoothed = torch.ones_like(self.ensemble.real_label)
-        discriminator = losses.discriminator_loss_on_real(real_logits, unsmoothed)
-        discriminator += losses.discriminator_loss_on_generated(logits)
-        return discriminator.tolist(), losses.generator_loss(logits).tolist()
+        with ensemble.evaluating():
+            real_logits = ensemble.judge(to_network(self.held_out[chosen].to(ensemble.device)))
+            logits = ensemble.judge(ensemble.generate(latents.to(ensemble.device)))
+            loss = ensemble.loss
+            on_real = loss.on_real(real_logits, torch.ones_like(ensemble.real_label))
+            discriminator = on_real.mean(dim=1) + loss.on_generated(logits).mean(dim=1)
+            generator = loss.for_generator(logits).mean(dim=1)
+        return list(zip(discriminator.tolist(), generator.tolist(), strict=True))
 
 
-def interval_rows(
-    ensemble: Ensemble, means: list[list[float]], evaluated: tuple[list[float], list[float]], step: int, seconds: float
-) -> list[HistoryRow]:
-    """One row a member, in the ensemble's order."""
-    real, generated, generator, real_called_real, generated_called_real = means
-    return [
-        HistoryRow(
-            step=step,
-            member=member.index,
-            images_seen=step * member.settings.batch_size,
-            discriminator_loss_real=real[at],
-            discriminator_loss_generated=generated[at],
-            generator_loss=generator[at],
-            discriminator_accuracy=(real_called_real[at] + 1 - generated_called_real[at]) / 2,
-            adversarial_accuracy=generated_called_real[at],
-            evaluation_discriminator_loss=evaluated[0][at],
-            evaluation_generator_loss=evaluated[1][at],
-            elapsed_seconds=round(seconds, 3),
-        )
-        for at, member in enumerate(ensemble.members)
-    ]
+def history_row(
+    member: Member, measured: Measured, evaluated: tuple[float, float], step: int, seconds: float, *, diverged: bool
+) -> HistoryRow:
+    """One member's row."""
+    return HistoryRow(
+        **vars(measured),
+        step=step,
+        member=member.index,
+        images_seen=step * member.settings.batch_size * member.settings.objective.n_critic,
+        evaluation_discriminator_loss=evaluated[0],
+        evaluation_generator_loss=evaluated[1],
+        diverged=diverged,
+        elapsed_seconds=round(seconds, 3),
+    )
 
 
-SCHEMA = pa.schema([(field.name, pa.int64() if field.type == "int" else pa.float64()) for field in fields(HistoryRow)])
+FLOAT = pa.float64()
+ARROW_TYPES = {"int": pa.int64(), "float": FLOAT, "bool": pa.bool_()}
+FIRST_COLUMNS = ("step", "member", "images_seen")
+COLUMNS = (*FIRST_COLUMNS, *(each.name for each in fields(HistoryRow) if each.name not in FIRST_COLUMNS))
+TYPES = {each.name: ARROW_TYPES[str(each.type)] for each in fields(HistoryRow)}
+SCHEMA = pa.schema([(name, TYPES[name]) for name in COLUMNS])
 
 
-def write_history(path: Path, rows: list[HistoryRow]) -> None:
+def write_history(path: Path, rows: Sequence[HistoryRow]) -> None:
     """Write rows as Parquet, NaN kept as NaN."""
     pq.write_table(pa.Table.from_pylist([vars(row) for row in rows], schema=SCHEMA), path)
 
@@ -130,9 +205,14 @@ def read_history(path: Path) -> pa.Table:
     return pq.read_table(path)
 
 
+def read_rows(path: Path) -> list[HistoryRow]:
+    """The rows `write_history` wrote."""
+    return [HistoryRow(**row) for row in read_history(path).to_pylist()]
+
+
 def last_interval(path: Path) -> dict[str, float]:
     """The losses and accuracies of the last interval, averaged over members (NaN where a member has NaN)."""
-    table = read_history(path)
-    last = table.filter(pc.field("step") == pc.max(table["step"]))
-    names = [field.name for field in SCHEMA if field.type == pa.float64() and field.name != "elapsed_seconds"]
-    return {name: float(np.mean(last[name].to_numpy())) for name in names}
+    rows = read_rows(path)
+    last = [row for row in rows if row.step == max(each.step for each in rows)]
+    names = [name for name in COLUMNS if TYPES[name] == FLOAT and name != "elapsed_seconds"]
+    return {name: float(np.mean([getattr(row, name) for row in last])) for name in names}

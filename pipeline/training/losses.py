@@ -1,35 +1,122 @@
-"""Losses and accuracies of one step, per member. Logits (M, B) in, values (M,) out; positive logits mean "real".
+"""Losses, image by image. Logits of any shape in, values or slopes of the same shape out; higher logits mean "real".
 
-Source: Goodfellow et al. 2014, arXiv 1406.2661 (the non-saturating generator loss of its section 3);
-one-sided label smoothing: Salimans et al. 2016, arXiv 1606.03498, section 3.4.
+| name | discriminator on real r and generated g | generator | source |
+|---|---|---|---|
+| `non_saturating` | cross entropy with y; -log(1 - σ(g)) | -log σ(g) | Goodfellow et al. 2014, arXiv 1406.2661 |
+| `minimax` | the same | log(1 - σ(g)) | the same, equation 1 |
+| `least_squares` | (r - y)² / 2; g² / 2 | (g - 1)² / 2 | Mao et al. 2017, arXiv 1611.04076, equation 9 |
+| `hinge` | max(0, 1 - r); max(0, 1 + g) | -g | Lim & Ye 2017, arXiv 1705.02894; Miyato et al. 2018 |
+| `wasserstein` | -r; g | -g | Arjovsky et al. 2017, arXiv 1701.07875, algorithm 1 |
+
+y is the real label: 1, or less when smoothed on one side (Salimans et al. 2016, arXiv 1606.03498, section 3.4); hinge
+and Wasserstein have no labels. Label flips (ganhacks, tip 6) judge some images by the other class's loss.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-
-def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Binary cross entropy of logits (M, B) with labels (M, 1) in [0, 1], averaged over the batch → (M,)."""
-    return F.binary_cross_entropy_with_logits(logits, labels.expand_as(logits), reduction="none").mean(dim=1)
+Curve = Callable[[Tensor], Tensor]
+LabelledCurve = Callable[[Tensor, Tensor], Tensor]  # (logits, real label)
 
 
-def discriminator_loss_on_real(logits: Tensor, real_label: Tensor) -> Tensor:
-    """The discriminator should give real images the label `real_label` (M, 1): 1, or less when smoothed."""
-    return cross_entropy(logits, real_label)
+@dataclass(frozen=True)
+class Loss:
+    """One line of the table: values and slopes (their derivatives by the logit) as functions of logits.
+
+    Training needs only the slopes, and reports only the values.
+    """
+
+    on_real: LabelledCurve
+    on_generated: Curve
+    for_generator: Curve
+    slope_on_real: LabelledCurve
+    slope_on_generated: Curve
+    slope_for_generator: Curve
+    boundary: float  # above it a logit calls an image real
+    as_probability: bool  # whether σ(logit) is the probability of "real"
+    least_on_real: Callable[[float], float] | None  # real label → the smallest value of `on_real`; None: no smallest
+
+    def output(self, logits: Tensor) -> Tensor:
+        """What D(x) is in this loss: a probability where there is one, else the logit."""
+        return torch.sigmoid(logits) if self.as_probability else logits
 
 
-def discriminator_loss_on_generated(logits: Tensor) -> Tensor:
-    """The discriminator should give generated images the label 0, never smoothed."""
-    return cross_entropy(logits, logits.new_zeros(len(logits), 1))
+def binary_entropy(label: float) -> float:
+    """The smallest cross entropy with a label in [0, 1]: with a smoothed label it stays above 0."""
+    return -sum(share * math.log(share) for share in (label, 1 - label) if share > 0)
 
 
-def generator_loss(logits: Tensor) -> Tensor:
-    """The generator wants its images to get the label 1 (non-saturating)."""
-    return cross_entropy(logits, logits.new_ones(len(logits), 1))
+def cross_entropy_on_real(logits: Tensor, real_label: Tensor) -> Tensor:
+    """-y log σ(l) - (1 - y) log(1 - σ(l)) = softplus(l) - y l, finite for every logit."""
+    return F.softplus(logits) - real_label * logits
 
 
-def share_called_real(logits: Tensor) -> Tensor:
-    """The share of a batch that the discriminator calls real → (M,)."""
-    return (logits > 0).float().mean(dim=1)
+def _constant(value: float) -> Curve:
+    return lambda logits: torch.full_like(logits, value)
+
+
+NON_SATURATING = Loss(
+    on_real=cross_entropy_on_real,
+    on_generated=F.softplus,
+    for_generator=lambda logits: F.softplus(-logits),
+    slope_on_real=lambda logits, label: torch.sigmoid(logits) - label,
+    slope_on_generated=torch.sigmoid,
+    slope_for_generator=lambda logits: torch.sigmoid(logits) - 1,
+    boundary=0.0,
+    as_probability=True,
+    least_on_real=binary_entropy,
+)
+
+LOSSES: dict[str, Loss] = {
+    "non_saturating": NON_SATURATING,
+    "minimax": replace(
+        NON_SATURATING,
+        for_generator=lambda logits: -F.softplus(logits),
+        slope_for_generator=lambda logits: -torch.sigmoid(logits),
+    ),
+    "least_squares": Loss(
+        on_real=lambda logits, label: (logits - label).square() / 2,
+        on_generated=lambda logits: logits.square() / 2,
+        for_generator=lambda logits: (logits - 1).square() / 2,
+        slope_on_real=lambda logits, label: logits - label,
+        slope_on_generated=lambda logits: logits,
+        slope_for_generator=lambda logits: logits - 1,
+        boundary=0.5,
+        as_probability=False,
+        least_on_real=lambda _label: 0.0,
+    ),
+    "hinge": Loss(
+        on_real=lambda logits, _label: F.relu(1 - logits),
+        on_generated=lambda logits: F.relu(1 + logits),
+        for_generator=torch.neg,
+        slope_on_real=lambda logits, _label: -(logits < 1).float(),
+        slope_on_generated=lambda logits: (logits > -1).float(),
+        slope_for_generator=_constant(-1.0),
+        boundary=0.0,
+        as_probability=False,
+        least_on_real=lambda _label: 0.0,
+    ),
+    "wasserstein": Loss(
+        on_real=lambda logits, _label: -logits,
+        on_generated=lambda logits: logits,
+        for_generator=torch.neg,
+        slope_on_real=lambda logits, _label: torch.full_like(logits, -1.0),
+        slope_on_generated=_constant(1.0),
+        slope_for_generator=_constant(-1.0),
+        boundary=0.0,
+        as_probability=False,
+        least_on_real=None,
+    ),
+}
+
+
+def flipped(own: Tensor, other: Tensor, flips: Tensor) -> Tensor:
+    """Each image's own value or slope, or the other class's where `flips` is 1."""
+    return own + flips * (other - own)

@@ -1,40 +1,77 @@
-"""Snapshots: the same few latents drawn by the generator again and again, from step 0 on.
+"""Snapshots: the same few latents drawn by the generator again and again, from step 0 on, and their movie.
 
-Out: one PNG a snapshot, a row a member. A diverged member's tiles are black: the picture goes on for the others.
+Out: one PNG a snapshot, a row a member, and `movie.gif`. A diverged member's tiles show where it was frozen.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
+from PIL import Image
 
 from pipeline.networks.latents import draw_latents
 from pipeline.pixels import to_pixels
 from pipeline.storage.pictures import write_grid
-from pipeline.training.engine import Ensemble
+from pipeline.training.engine import Ensemble, Member
 from pipeline.training.streams import Purpose
 
 IMAGES_A_MEMBER = 16
 SCALE = 2
+FRAME_MILLISECONDS = 150
+LAST_FRAME_MILLISECONDS = 2000
+NAME = re.compile(r"step_(\d+)\.png")
+
+Pictures = npt.NDArray[np.uint8]  # (16, C, H, W) of one member
 
 
-class Snapshots:
-    """Draws the fixed latents of every member."""
+def snapshot_name(step: int) -> str:
+    """The file of a step's snapshot."""
+    return f"step_{step:06d}.png"
 
-    def __init__(self, ensemble: Ensemble) -> None:
-        self.ensemble = ensemble
-        streams = [member.address.stream(Purpose.SNAPSHOT) for member in ensemble.members]
-        shape = (IMAGES_A_MEMBER, ensemble.network.LATENT_SIZE)
-        latents = [draw_latents(ensemble.network.LATENT_DISTRIBUTION, shape, stream) for stream in streams]
-        self.latents = torch.stack(latents).to(ensemble.device)
 
-    @torch.no_grad()
-    def take(self, step: int, folders: list[tuple[Path, slice]]) -> None:
-        """Write `step_NNNNNN.png` into each folder, with the members of its slice."""
-        images = torch.nan_to_num(self.ensemble.generator(self.latents), nan=-1.0, posinf=-1.0, neginf=-1.0)
-        pixels = to_pixels(images).cpu().numpy()  # (M, 16, C, H, W)
-        for folder, members in folders:
-            folder.mkdir(exist_ok=True)
-            rows = pixels[members].reshape(-1, *pixels.shape[2:])
-            write_grid(folder / f"step_{step:06d}.png", rows, IMAGES_A_MEMBER, SCALE)
+def snapshot_step(path: Path) -> int:
+    """The step of a snapshot's file."""
+    found = NAME.fullmatch(path.name)
+    if found is None:
+        raise ValueError(f"{path}: not the name of a snapshot, expected one like {snapshot_name(500)}")
+    return int(found[1])
+
+
+def fixed_latents(members: Sequence[Member], size: int, distribution: str) -> torch.Tensor:
+    """The latents (M, 16, Z) that a member's snapshots show, the same for all configurations."""
+    streams = [member.address.stream(Purpose.SNAPSHOT) for member in members]
+    return torch.stack([draw_latents(distribution, (IMAGES_A_MEMBER, size), stream) for stream in streams])  # type: ignore[arg-type]
+
+
+def draw(ensemble: Ensemble) -> list[Pictures]:
+    """What each member's fixed latents look like now; values that are not finite are black."""
+    network = ensemble.network
+    latents = fixed_latents(ensemble.members, network.LATENT_SIZE, network.LATENT_DISTRIBUTION)
+    with ensemble.evaluating():
+        images = ensemble.generate(latents.to(ensemble.device))
+    finite = torch.nan_to_num(images, nan=-1.0, posinf=-1.0, neginf=-1.0)
+    return list(to_pixels(finite).cpu().numpy())
+
+
+def write_snapshot(path: Path, members: Sequence[Pictures]) -> None:
+    """One PNG, a row a member."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_grid(path, np.concatenate(members), IMAGES_A_MEMBER, SCALE)
+
+
+def write_movie(path: Path, snapshots: Sequence[Path]) -> None:
+    """The snapshots one after another as an animated GIF that starts over."""
+    frames = [_frame(each) for each in snapshots]
+    durations = [*[FRAME_MILLISECONDS] * (len(frames) - 1), LAST_FRAME_MILLISECONDS]
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0)
+
+
+def _frame(path: Path) -> Image.Image:
+    """A snapshot at half its size: the pixels of the images."""
+    with Image.open(path) as picture:
+        return picture.resize((picture.width // SCALE, picture.height // SCALE), Image.Resampling.NEAREST)

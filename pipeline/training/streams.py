@@ -17,6 +17,7 @@ from torch import Tensor
 
 from pipeline.networks import Architecture
 from pipeline.networks.latents import draw_latents
+from pipeline.training.ranks import ALONE, Ranks
 
 LATENT_BLOCK_STEPS = 64  # latents are drawn for so many steps at a time: few calls, little memory
 
@@ -30,6 +31,7 @@ class Purpose(IntEnum):
     SHUFFLE = 3
     EVALUATION = 4
     SNAPSHOT = 5
+    NOISE = 6
 
 
 @dataclass(frozen=True)
@@ -96,3 +98,53 @@ class ShuffleStream:
 
     def _shuffle(self, member: MemberAddress, epoch: int) -> Tensor:
         return torch.randperm(self.image_count, generator=member.stream(Purpose.SHUFFLE, epoch))
+
+
+class NoiseStream:
+    """Every other random number of a step: dropout, instance noise, label flips, positions of the gradient penalty.
+
+    A step asks for its numbers in an order that the settings fix. The first step makes a buffer for each request; from
+    then on `begin` fills them all, so that the step itself draws nothing and can be captured as a CUDA graph.
+    """
+
+    def __init__(self, members: Sequence[MemberAddress], device: torch.device, ranks: Ranks = ALONE) -> None:
+        self.members, self.device, self.ranks = members, device, ranks
+        self.buffers: list[tuple[Tensor, bool]] = []  # each (M, …), and whether it is normal instead of uniform
+        self.step = 0
+        self.streams: list[torch.Generator] = []
+        self.asked = 0
+
+    def begin(self, step: int) -> None:
+        """Draw what the steps before have asked for, at this step's address."""
+        self.step, self.streams, self.asked = step, [], 0
+        for buffer, normal in self.buffers:
+            self._fill(buffer, normal)
+
+    def uniform(self, shape: tuple[int, ...]) -> Tensor:
+        """(M, *shape) uniform in [0, 1); the first dimension of `shape` is this rank's part of the batch."""
+        return self._next(shape, normal=False)
+
+    def normal(self, shape: tuple[int, ...]) -> Tensor:
+        """(M, *shape) from N(0, 1), as `uniform`."""
+        return self._next(shape, normal=True)
+
+    def _next(self, shape: tuple[int, ...], *, normal: bool) -> Tensor:
+        if self.asked == len(self.buffers):
+            buffer = torch.empty((len(self.members), *shape), device=self.device)
+            self._fill(buffer, normal)
+            self.buffers.append((buffer, normal))
+        buffer, _ = self.buffers[self.asked]
+        self.asked += 1
+        return buffer
+
+    def _fill(self, buffer: Tensor, normal: bool) -> None:
+        if not self.streams:
+            self.streams = [member.stream(Purpose.NOISE, self.step, self.device) for member in self.members]
+        for row, stream in zip(buffer, self.streams, strict=True):
+            whole = row if self.ranks.count == 1 else row.new_empty(len(row) * self.ranks.count, *row.shape[1:])
+            if normal:
+                whole.normal_(generator=stream)
+            else:
+                whole.uniform_(generator=stream)
+            if whole is not row:
+                row.copy_(self.ranks.rows(whole, dim=0))

@@ -2,231 +2,188 @@
 
 In: the resolved settings of one or more partitions of a recipe, and the data set's tensors.
 Out: one training artefact a partition. A partition whose artefact is already there with the same fingerprint is not
-trained again; the others are stacked, configurations times members, and trained together.
+trained again; one that was interrupted, or trained for a shorter budget, goes on from its last checkpoint; the others
+are stacked, configurations times members, and trained together.
 """
 
 from __future__ import annotations
 
-import itertools
 import logging
-import time
-from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Generator, Iterable, Sequence
 from typing import Any
 
-import torch
-
 from pipeline.networks import architecture
-from pipeline.networks.layers import Stacked
 from pipeline.settings import TrainingSettings
-from pipeline.storage.artefact import Artefact, find_intact, fingerprint, publish, staging_folder, write_json
+from pipeline.storage.artefact import Artefact, find_intact
 from pipeline.storage.paths import Paths
-from pipeline.storage.weights import save_weights
-from pipeline.tensors.load import load_split
-from pipeline.training import CODE_VERSION
+from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.device import choose_device, device_name
-from pipeline.training.engine import Ensemble, Member
-from pipeline.training.history import Evaluation, HistoryRow, IntervalMean, interval_rows, write_history
-from pipeline.training.snapshots import Snapshots
+from pipeline.training.partition import Partition
+from pipeline.training.progress import Observation
+from pipeline.training.ranks import ALONE, Ranks
+from pipeline.training.sweep import Sweep
 
 log = logging.getLogger(__name__)
 
-PROGRESS_SECONDS = 5.0
-
-
-def training_fingerprint(settings: TrainingSettings, tensors: Artefact) -> str:
-    """What decides a partition's weights: its settings and the data."""
-    return fingerprint("training", CODE_VERSION, settings=settings.to_json(), tensors=tensors.fingerprint)
-
 
 def train(
-    partitions: Sequence[TrainingSettings], tensors: Artefact, paths: Paths, *, force: bool = False
+    partitions: Sequence[TrainingSettings],
+    tensors: Artefact,
+    paths: Paths,
+    *,
+    force: bool = False,
+    ranks: Ranks = ALONE,
+    checkpoint_interval_steps: int | None = None,
 ) -> dict[str, Artefact]:
-    """The training artefact of each partition, by optimizer key. Partitions of unlike batch size train in turn."""
+    """The training artefact of each partition, by optimizer key; see `train_watched`."""
+    watched = train_watched(
+        partitions, tensors, paths, force=force, ranks=ranks, checkpoint_interval_steps=checkpoint_interval_steps
+    )
+    while True:
+        try:
+            next(watched)
+        except StopIteration as end:
+            artefacts: dict[str, Artefact] = end.value
+            return artefacts
+
+
+def train_watched(
+    settings: Sequence[TrainingSettings],
+    tensors: Artefact,
+    paths: Paths,
+    *,
+    force: bool = False,
+    ranks: Ranks = ALONE,
+    checkpoint_interval_steps: int | None = None,
+) -> Generator[Observation, None, dict[str, Artefact]]:
+    """Train, yield observations on the way, and return the artefact of each partition by optimizer key.
+
+    Checkpoints are written every minute, or every `checkpoint_interval_steps`. `force` trains from step 0 whatever is
+    there. Partitions that cannot share a loop train in turn, and the log says why.
+    """
     artefacts: dict[str, Artefact] = {}
-    for settings in partitions:
-        found = find_intact(_folder(settings, paths), training_fingerprint(settings, tensors))
-        if found is not None and not force:
-            log.info("%s %s: unchanged, not trained again", settings.recipe, settings.optimizer)
-            artefacts[settings.optimizer] = found
-    waiting = [settings for settings in partitions if settings.optimizer not in artefacts]
-    for group in _stackable(waiting):
-        artefacts.update(_Sweep(group, tensors, paths).run())
+    partitions = [Partition(each, tensors, paths) for each in settings]
+    for partition in partitions:
+        found = None if force else find_intact(partition.folder, partition.fingerprint)
+        if found is not None:
+            log.info("%s: unchanged, not trained again", partition.name)
+            artefacts[partition.key] = found
+        elif force and ranks.first:
+            partition.checkpoints.forget()
+    waiting = [partition for partition in partitions if partition.key not in artefacts]
+    begun = [each for group in _stackable(waiting) for each in _resumable(group)]
+    ranks.wait()  # nobody writes before all have read
+    for group, checkpoints in begun:
+        if ranks.first:
+            _announce(group, checkpoints, ranks)
+        artefacts.update((yield from Sweep(group, checkpoints, ranks, checkpoint_interval_steps).run()))
     return artefacts
 
 
-SHARED_FIELDS = (  # of all partitions in one loop
-    *("recipe", "network", "batch_size", "steps"),
-    *("history_interval_steps", "snapshot_interval_steps", "evaluation_images"),
-)
+# ---------------------------------------------------------------------------------------------------------------------
+# What trains together
 
 
-def _stackable(partitions: Sequence[TrainingSettings]) -> list[list[TrainingSettings]]:
-    """Partitions grouped by the fields a loop has once, each group in the given order; several groups are logged."""
+def _shared(settings: TrainingSettings) -> dict[str, Any]:
+    """What all partitions in one loop have in common, by the name under which the log speaks of it."""
+    objective = settings.objective
+    return {
+        "network": settings.network,
+        "batch_size": settings.batch_size,
+        "steps": settings.steps,
+        "history_interval_steps": settings.history_interval_steps,
+        "snapshot_interval_steps": settings.snapshot_interval_steps,
+        "evaluation_images": settings.evaluation_images,
+        "precision": settings.precision,
+        "ema": settings.ema_decay is not None,
+        "loss": objective.loss,
+        "discriminator_update": objective.discriminator_update,
+        "n_critic": objective.n_critic,
+        "label_flip": objective.label_flip > 0,
+        "instance_noise": objective.instance_noise > 0,
+        "instance_noise_steps": objective.instance_noise_steps,
+        "gradient_penalty": objective.gradient_penalty > 0,
+        "r1": objective.r1 > 0,
+        "weight_clip": objective.weight_clip is not None,
+        "spectral_norm": objective.spectral_norm,
+    }
 
-    def shape(settings: TrainingSettings) -> tuple[Any, ...]:
-        return tuple(getattr(settings, name) for name in SHARED_FIELDS)
 
-    groups = [list(group) for _, group in itertools.groupby(sorted(partitions, key=shape), key=shape)]
-    differing = [name for name in SHARED_FIELDS if len({getattr(group[0], name) for group in groups}) > 1]
-    if differing:
-        members = "; ".join(
-            f"{', '.join(each.optimizer for each in group)}: "
-            + ", ".join(f"{name} {getattr(group[0], name)}" for name in differing)
-            for group in groups
-        )
-        log.info("training in %d groups, one after another (%s)", len(groups), members)
+def _stackable(partitions: Sequence[Partition]) -> list[list[Partition]]:
+    """Partitions grouped by what a loop has once, in the given order; several groups are logged with what differs."""
+    groups: list[list[Partition]] = []
+    for partition in partitions:
+        alike = [group for group in groups if _shared(group[0].settings) == _shared(partition.settings)]
+        if alike:
+            alike[0].append(partition)
+        else:
+            groups.append([partition])
+    if len(groups) > 1:
+        described = "; ".join(f"{_keys(group)}: {_differing(group, groups)}" for group in groups)
+        log.info("training in %d groups, one after another (%s)", len(groups), described)
     return groups
 
 
-def _folder(settings: TrainingSettings, paths: Paths) -> Path:
-    return paths.training(settings.recipe, settings.optimizer)
+def _differing(group: list[Partition], groups: list[list[Partition]]) -> str:
+    """What a group does not share with every other, such as `batch_size 16`."""
+    own, all_shared = _shared(group[0].settings), [_shared(each[0].settings) for each in groups]
+    return ", ".join(f"{name} {own[name]}" for name in own if len({shared[name] for shared in all_shared}) > 1)
 
 
-@dataclass
-class _Sweep:
-    """One loop over the stacked members of several partitions."""
+def _keys(group: Iterable[Partition]) -> str:
+    return ", ".join(partition.key for partition in group)
 
-    partitions: list[TrainingSettings]
-    tensors: Artefact
-    paths: Paths
 
-    def __post_init__(self) -> None:
-        first = self.partitions[0]
-        self.steps, self.recipe = first.steps, first.recipe
-        self.members = [Member(settings, index) for settings in self.partitions for index in range(settings.members)]
-        stops = list(itertools.accumulate(settings.members for settings in self.partitions))
-        self.rows = [
-            slice(stop - settings.members, stop) for settings, stop in zip(self.partitions, stops, strict=True)
-        ]
-        self.device = choose_device()
-        train_split, test_split = load_split(self.tensors, "train"), load_split(self.tensors, "test")
-        self.network = architecture(first.network)
-        _expect_shape(self.network.IMAGE_SHAPE, train_split.pixels.shape[1:], first)
-        self.ensemble = Ensemble(self.members, self.network, torch.tensor(train_split.pixels), self.device)
-        self.evaluation = Evaluation(self.ensemble, torch.tensor(test_split.pixels), first.evaluation_images)
-        self.history: list[HistoryRow] = []
+# ---------------------------------------------------------------------------------------------------------------------
+# Where it goes on
 
-    def run(self) -> dict[str, Artefact]:
-        """Train, and publish every partition's artefact."""
-        self._announce()
-        with ExitStack() as stack:
-            staged = [stack.enter_context(staging_folder(_folder(each, self.paths))) for each in self.partitions]
-            seconds = self._loop(staged)
-            published = [self._publish(index, folder, seconds) for index, folder in enumerate(staged)]
-        return dict(zip((settings.optimizer for settings in self.partitions), published, strict=True))
 
-    def _announce(self) -> None:
-        names = ", ".join(settings.optimizer for settings in self.partitions)
+Begun = tuple[list[Partition], list[Checkpoint] | None]  # partitions of one loop, and their checkpoints of one step
+
+
+def _resumable(group: list[Partition]) -> list[Begun]:
+    """A group with the newest checkpoints that all its partitions have, or split where they have none in common."""
+    found = [{each.step: each for each in _intact(partition)} for partition in group]
+    common = set.intersection(*(set(checkpoints) for checkpoints in found))
+    if common:
+        return [(group, [checkpoints[max(common)] for checkpoints in found])]
+    by_step: dict[int, Begun] = {}
+    for partition, checkpoints in zip(group, found, strict=True):
+        newest = max(checkpoints, default=0)
+        partitions, of_partitions = by_step.setdefault(newest, ([], [] if newest else None))
+        partitions.append(partition)
+        if of_partitions is not None:
+            of_partitions.append(checkpoints[newest])
+    if len(by_step) > 1:
+        steps = "; ".join(f"{_keys(partitions)}: step {step:,}" for step, (partitions, _) in by_step.items())
         log.info(
-            "%s: training %s: %s as one model, %s steps of batch %d, on %s",
-            self.recipe,
-            names,
-            "1 member" if len(self.members) == 1 else f"{len(self.members)} members",
-            f"{self.steps:,}",
-            self.partitions[0].batch_size,
-            device_name(self.device),
+            "training in %d groups, one after another, since they go on from unlike steps (%s)", len(by_step), steps
         )
-        for settings in self.partitions:
-            if settings.dropout is not None and not self.network.HAS_DROPOUT:
-                message = "%s %s: network %s has no dropout layers, so the configuration's dropout %g changes nothing"
-                log.info(message, self.recipe, settings.optimizer, settings.network, settings.dropout)
-
-    def _loop(self, staged: list[Path]) -> float:
-        first = self.partitions[0]
-        snapshots = Snapshots(self.ensemble)
-        folders = [(folder / "snapshots", rows) for folder, rows in zip(staged, self.rows, strict=True)]
-        snapshots.take(0, folders)
-        progress = _Progress(self)
-        interval = IntervalMean()
-        for step in range(1, self.steps + 1):
-            interval.add(self.ensemble.step(step - 1))
-            if step % first.history_interval_steps == 0 or step == self.steps:
-                evaluated = self.evaluation.at(step)
-                self.history += interval_rows(self.ensemble, interval.take(), evaluated, step, progress.seconds())
-                progress.tell(step)
-            if step % first.snapshot_interval_steps == 0 or step == self.steps:
-                snapshots.take(step, folders)
-        return progress.seconds()
-
-    def _publish(self, index: int, folder: Path, seconds: float) -> Artefact:
-        settings, rows = self.partitions[index], self.rows[index]
-        members = range(len(self.members))[rows]
-        save_weights(folder / "generator.safetensors", self._part(self.ensemble.generator, rows))
-        save_weights(folder / "discriminator.safetensors", self._part(self.ensemble.discriminator, rows))
-        write_json(folder / "settings.json", settings.to_json())
-        history = [row for at, row in enumerate(self.history) if at % len(self.members) in members]
-        write_history(folder / "history.parquet", history)
-        finite = self.ensemble.finite_members()[rows]
-        diverged = [member for member, sound in enumerate(finite) if not sound]
-        if diverged:
-            log.warning("%s %s: members %s diverged: lower its rates", self.recipe, settings.optimizer, diverged)
-        details = {
-            "recipe": settings.recipe,
-            "optimizer": settings.optimizer,
-            "network": settings.network,
-            "tensors": self.tensors.fingerprint,
-            "steps": settings.steps,
-            "members": settings.members,
-            "diverged_members": diverged,
-            "seed": settings.seed,
-            "device": device_name(self.device),
-            "seconds": round(seconds, 1),
-            "trained_together": len(self.members),
-            "source": self.tensors.details["source"],
-        }
-        return publish(folder, _folder(settings, self.paths), training_fingerprint(settings, self.tensors), details)
-
-    @staticmethod
-    def _part(network: Stacked, rows: slice) -> dict[str, torch.Tensor]:
-        return {name: value[rows] for name, value in network.state_dict().items()}
+    return list(by_step.values())
 
 
-def _expect_shape(network_shape: tuple[int, ...], data_shape: tuple[int, ...], settings: TrainingSettings) -> None:
-    if tuple(network_shape) != tuple(data_shape):
-        raise ValueError(
-            f"recipe {settings.recipe}: network {settings.network} draws images of {tuple(network_shape)}, "
-            f"but the data set's are {tuple(data_shape)}; choose a network for that shape"
-        )
+def _intact(partition: Partition) -> list[Checkpoint]:
+    found = [partition.checkpoints.load(step) for step in partition.checkpoints.steps(partition.settings.steps)]
+    return [checkpoint for checkpoint in found if checkpoint is not None]
 
 
-class _Progress:
-    """Tells how far a sweep is: step, losses, images a second, time left; at most every few seconds."""
-
-    def __init__(self, sweep: _Sweep) -> None:
-        self.sweep = sweep
-        self.start = time.monotonic()
-        self.told = self.start
-
-    def seconds(self) -> float:
-        """Since the start."""
-        return time.monotonic() - self.start
-
-    def tell(self, step: int) -> None:
-        """Log one line, if it is time or the last step."""
-        now = time.monotonic()
-        if now - self.told < PROGRESS_SECONDS and step < self.sweep.steps:
-            return
-        self.told = now
-        log.info("%s", self.line(step, now - self.start))
-
-    def line(self, step: int, seconds: float) -> str:
-        """Such as `mnist_mlp 1,200/4,500 | rmsprop D 0.61+0.52 G 1.20 | 25,000 images/s | 1:12 left`."""
-        sweep = self.sweep
-        images_per_second = step * sweep.partitions[0].batch_size * len(sweep.members) / max(seconds, 1e-9)
-        minutes, rest = divmod(round(seconds / step * (sweep.steps - step)), 60)
-        losses = [
-            self._losses(settings.optimizer, rows) for settings, rows in zip(sweep.partitions, sweep.rows, strict=True)
-        ]
-        parts = [f"{sweep.recipe} {step:,}/{sweep.steps:,}", *losses]
-        return " | ".join([*parts, f"{images_per_second:,.0f} images/s", f"{minutes}:{rest:02d} left"])
-
-    def _losses(self, optimizer: str, rows: slice) -> str:
-        latest = self.sweep.history[-len(self.sweep.members) :][rows]
-        real, generated, generator = (
-            sum(getattr(row, name) for row in latest) / len(latest)
-            for name in ("discriminator_loss_real", "discriminator_loss_generated", "generator_loss")
-        )
-        return f"{optimizer} D {real:.2f}+{generated:.2f} G {generator:.2f}"
+def _announce(group: list[Partition], checkpoints: list[Checkpoint] | None, ranks: Ranks) -> None:
+    settings = group[0].settings
+    members = sum(partition.settings.members for partition in group)
+    log.info(
+        "%s: training %s: %s as one model, %s steps of batch %d, on %s%s%s",
+        settings.recipe,
+        _keys(group),
+        "1 member" if members == 1 else f"{members} members",
+        f"{settings.steps:,}",
+        settings.batch_size,
+        device_name(choose_device()),
+        f", by {ranks.count} processes" if ranks.count > 1 else "",
+        f", from step {checkpoints[0].step:,}" if checkpoints else "",
+    )
+    network = architecture(settings.network)
+    for partition in group:
+        dropout = partition.settings.dropout
+        if dropout is not None and not network.HAS_DROPOUT:
+            message = "%s: network %s has no dropout layers, so the configuration's dropout %g changes nothing"
+            log.info(message, partition.name, settings.network, dropout)

@@ -28,9 +28,18 @@ def read_settings(training: Artefact) -> TrainingSettings:
     return TrainingSettings.from_json(json.loads(training.path("settings.json").read_text(encoding="utf-8")))
 
 
-def load_generator(training: Artefact, device: torch.device) -> Stacked:
-    """The partition's generators, all members stacked, on a device."""
+FILE_OF_WEIGHTS = {"raw": "generator.safetensors", "average": "generator_average.safetensors"}
+
+
+def load_generator(training: Artefact, device: torch.device, weights: str = "raw") -> Stacked:
+    """The partition's generators, all members stacked, on a device: as trained, or the running average of weights."""
     settings = read_settings(training)
+    file = FILE_OF_WEIGHTS[weights]
+    if file not in training.files:
+        raise ValueError(
+            f"{training.folder}: no average of the generator's weights there, found weights={weights!r}; "
+            "expected 'raw', or a recipe or configuration with ema_decay, trained again"
+        )
     generator = architecture(settings.network).Generator(settings.members)
-    load_weights(training.path("generator.safetensors"), generator)
+    load_weights(training.path(file), generator)
     return generator.to(device).eval()

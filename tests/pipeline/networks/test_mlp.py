@@ -33,7 +33,7 @@ def test_every_architecture_offers_what_a_recipe_needs() -> None:
 
 
 def test_an_unknown_network_names_those_there_are() -> None:
-    with pytest.raises(SettingsError, match="network 'layers' does not exist; expected one of: mlp"):
+    with pytest.raises(SettingsError, match="network 'layers' does not exist; expected one of: dcgan, mlp"):
         architecture("layers")
 
 

@@ -9,11 +9,14 @@ import torch
 from PIL import Image
 from safetensors.numpy import load_file
 
+from pipeline.networks import architecture
 from pipeline.settings import OptimizerSettings, TrainingSettings, load_optimizers
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.paths import Paths
-from pipeline.training.history import last_interval, read_history
-from pipeline.training.train import train
+from pipeline.training import sweep
+from pipeline.training.history import Measured, last_interval, read_history
+from pipeline.training.progress import Observation
+from pipeline.training.train import train, train_watched
 from pipeline.training.trained import load_generator, read_settings, require_training
 from tests.pipeline.training.conftest import settings
 
@@ -21,11 +24,12 @@ from tests.pipeline.training.conftest import settings
 def test_a_partitions_artefact_holds_weights_settings_history_and_snapshots(tensors: Artefact, paths: Paths) -> None:
     wanted = replace(settings("adam"), history_interval_steps=2, snapshot_interval_steps=3)
     artefact = train([wanted], tensors, paths)["adam"]
-    assert set(artefact.files) == {
+    assert {name for name in artefact.files if not name.startswith("events/")} == {
         "generator.safetensors",
         "discriminator.safetensors",
         "settings.json",
         "history.parquet",
+        "movie.gif",
         *(f"snapshots/step_{step:06d}.png" for step in (0, 3, 4)),
     }
     weights = load_file(artefact.path("generator.safetensors"))
@@ -90,7 +94,7 @@ def test_unlike_batch_sizes_train_in_groups_and_the_log_says_so(
     small = settings(replace(load_optimizers()["sgd"], batch_size=16))
     trained = train([settings("adam"), small], tensors, paths)
     assert trained["sgd"].details["trained_together"] == 2
-    assert "training in 2 groups, one after another (sgd: batch_size 16; adam: batch_size 64)" in caplog.text
+    assert "training in 2 groups, one after another (adam: batch_size 64; sgd: batch_size 16)" in caplog.text
 
 
 def test_progress_names_step_losses_speed_and_time_left(
@@ -107,19 +111,102 @@ def test_progress_names_step_losses_speed_and_time_left(
 
 def diverging(seed: int = 0) -> TrainingSettings:
     rate = OptimizerSettings("sgd", 1e30)
-    return settings(
-        replace(load_optimizers()["sgd"], key="wild", generator=rate, discriminator=rate), steps=6, seed=seed
-    )
+    wild = replace(load_optimizers()["sgd"], key="wild", generator=rate, discriminator=rate)
+    return replace(settings(wild, steps=6, seed=seed), history_interval_steps=2)
 
 
-def test_a_diverged_partition_is_named_and_the_one_beside_it_is_sound(
+def test_a_diverged_partition_is_named_and_frozen_and_the_one_beside_it_is_sound(
     tensors: Artefact, paths: Paths, caplog: pytest.LogCaptureFixture
 ) -> None:
-    trained = train([diverging(), settings("adam", steps=6)], tensors, paths)
-    assert trained["wild"].details["diverged_members"] == [0, 1]
+    beside = replace(settings("adam", steps=6), history_interval_steps=2)
+    trained = train([diverging(), beside], tensors, paths)
+    wild = trained["wild"]
+    assert wild.details["diverged_members"] == [0, 1]
+    assert [(each["step"], each["weights_step"]) for each in wild.details["divergences"]] == [(2, 0), (2, 0)]
     assert trained["adam"].details["diverged_members"] == []
-    assert "wild: members [0, 1] diverged: lower its rates" in caplog.text
-    assert math.isnan(last_interval(trained["wild"].path("history.parquet"))["generator_loss"])
+    message = "wild member 1 diverged at step 2: its weights or losses are not finite: lower its rates"
+    assert f"{message}; kept as it was at step 0" in caplog.text
+    assert math.isnan(last_interval(wild.path("history.parquet"))["generator_loss"])
+
+
+def test_a_frozen_member_keeps_its_last_sound_weights_and_has_no_rows_afterwards(
+    tensors: Artefact, paths: Paths
+) -> None:
+    wild = train([diverging()], tensors, paths)["wild"]
+    table = read_history(wild.path("history.parquet"))
+    assert table.select(["step", "member", "diverged"]).to_pylist() == [
+        {"step": 2, "member": member, "diverged": True} for member in (0, 1)
+    ]
+    from pipeline.training.engine import Ensemble, Member
+    from pipeline.training.images import TrainingImages
+
+    images = TrainingImages(torch.zeros(64, 1, 28, 28, dtype=torch.uint8), torch.device("cpu"))
+    at_start = Ensemble([Member(diverging(), 1)], architecture("mlp"), images)
+    kept = load_file(wild.path("generator.safetensors"))["hidden.weight"][1]
+    assert np.array_equal(kept, at_start.generator.hidden.weight.detach().numpy()[0])
+
+
+def test_one_diverging_member_does_not_end_its_partition(
+    tensors: Artefact, paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = replace(settings("adam", steps=8), history_interval_steps=2)
+    whole = load_file(train([wanted], tensors, paths)["adam"].path("generator.safetensors"))["hidden.weight"]
+    judge = sweep.divergence
+
+    def judged(measured: Measured, own: TrainingSettings, *, weights_are_finite: bool) -> str | None:
+        first = judged.calls == 2  # type: ignore[attr-defined]
+        judged.calls += 1  # type: ignore[attr-defined]
+        return "said so by the test" if first else judge(measured, own, weights_are_finite=weights_are_finite)
+
+    judged.calls = 0  # type: ignore[attr-defined]
+    monkeypatch.setattr(sweep, "divergence", judged)
+    broken = train([wanted], tensors, paths, force=True)["adam"]
+    assert broken.details["divergences"] == [
+        {"member": 0, "step": 4, "weights_step": 2, "reason": "said so by the test"}
+    ]
+    kept = load_file(broken.path("generator.safetensors"))["hidden.weight"]
+    assert np.array_equal(kept[1], whole[1])
+    assert not np.array_equal(kept[0], whole[0])
+    assert read_history(broken.path("history.parquet"))["member"].to_pylist() == [0, 1, 0, 1, 1, 1]
+
+
+def test_a_watched_training_is_observed_at_every_quarter_with_pictures_and_speed(
+    tensors: Artefact, paths: Paths
+) -> None:
+    seen: list[Observation] = list(train_watched([settings("adam", steps=8), settings("sgd", steps=8)], tensors, paths))
+    assert [each.step for each in seen] == [2, 4, 6, 8]
+    for each in seen:
+        assert set(each.partitions) == {"adam", "sgd"}
+        assert each.images_per_second > 0
+        partition = each.partitions["adam"]
+        assert partition.measured is not None and partition.pictures is not None
+        assert 0 < partition.measured.discriminator_loss_real < 5
+        assert partition.measured.generator_gradient_norm > 0
+        assert partition.pictures.shape == (16, 1, 28, 28)
+    assert seen[-1].seconds_left == 0
+
+
+def test_the_movie_shows_every_snapshot(tensors: Artefact, paths: Paths) -> None:
+    artefact = train([replace(settings("adam", steps=6), snapshot_interval_steps=2)], tensors, paths)["adam"]
+    with Image.open(artefact.path("movie.gif")) as movie:
+        assert (movie.n_frames, movie.size) == (4, (16 * 28 + 15 * 2, 2 * 28 + 2))  # type: ignore[attr-defined]
+
+
+def test_an_average_is_published_beside_the_weights_where_asked_for(tensors: Artefact, paths: Paths) -> None:
+    artefact = train([replace(settings("adam"), ema_decay=0.5)], tensors, paths)["adam"]
+    raw, average = (load_file(artefact.path(f"generator{each}.safetensors")) for each in ("", "_average"))
+    assert {name: value.shape for name, value in raw.items()} == {name: value.shape for name, value in average.items()}
+    assert not np.array_equal(raw["output.weight"], average["output.weight"])
+
+
+def test_a_convolutional_sweep_trains_and_keeps_its_batch_statistics(tensors: Artefact, paths: Paths) -> None:
+    wanted = [replace(settings(key, steps=3, members=1), network="dcgan") for key in ("adam", "rmsprop")]
+    trained = train(wanted, tensors, paths)
+    weights = load_file(trained["rmsprop"].path("generator.safetensors"))
+    running = [value for name, value in weights.items() if name.endswith("running_mean")]
+    assert running and all(np.abs(value).max() > 0 for value in running)
+    generator = load_generator(trained["rmsprop"], torch.device("cpu"))
+    assert generator(torch.zeros(1, 3, 100)).shape == (1, 3, 1, 28, 28)
 
 
 def test_a_data_set_of_another_shape_is_refused_with_both_shapes(tensors: Artefact, paths: Paths) -> None:

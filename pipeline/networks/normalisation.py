@@ -1,0 +1,130 @@
+"""Normalisation with a leading member dimension: of activations over the batch, and of weights by their spectral norm.
+
+Source: batch normalisation, Ioffe & Szegedy 2015, arXiv 1502.03167; spectral normalisation, Miyato et al. 2018, arXiv
+1802.05957, algorithm 1. A member's statistics are its own: nothing here mixes members.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pipeline.networks.convolution import Conv2d, ConvTranspose2d, fold, runs_folded, unfold
+from pipeline.networks.layers import Dense, Layer, Stacked
+
+
+class BatchNorm(Layer):
+    """M batch normalisations side by side, over batch and space: (M, B, C) or (M, B, C, H, W) → the same shape.
+
+    `momentum` is the share of the new batch in the running statistics, as in PyTorch: Keras's 0.9 is 0.1 here. The
+    running variance is the unbiased one.
+    """
+
+    running_mean: Tensor  # (M, C) float32
+    running_variance: Tensor  # (M, C) float32
+
+    def __init__(
+        self, members: int, channels: int, *, momentum: float = 0.1, epsilon: float = 1e-5, std: float | None = None
+    ) -> None:
+        """`std` draws the scale from N(1, std); None means ones."""
+        super().__init__()
+        self.momentum, self.epsilon, self.std = momentum, epsilon, std
+        self.across_ranks: Callable[[Tensor], Tensor] | None = None  # averages over processes, differentiably
+        self.ranks = 1  # the number of processes that share a batch
+        self.scale = nn.Parameter(torch.ones(members, channels))
+        self.shift = nn.Parameter(torch.zeros(members, channels))
+        self.register_buffer("running_mean", torch.zeros(members, channels))
+        self.register_buffer("running_variance", torch.ones(members, channels))
+
+    def draw(self, streams: Sequence[torch.Generator]) -> None:
+        """Scales of one or near it, zero shifts; the running statistics start anew."""
+        self.running_mean.zero_()
+        self.running_variance.fill_(1.0)
+        with torch.no_grad():
+            self.shift.zero_()
+            for scale, stream in zip(self.scale, streams, strict=True):
+                scale.fill_(1.0)
+                if self.std is not None:
+                    scale.add_(torch.randn(scale.shape, generator=stream).mul_(self.std).to(scale.device))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(M, B, C, …) → (M, B, C, …). Training also moves the running statistics, in place."""
+        if self.training and self.across_ranks is not None:
+            return self._over_all_ranks(inputs, self.across_ranks)
+        return self._folded(inputs) if runs_folded(inputs) else self._one_by_one(inputs)
+
+    def _folded(self, inputs: Tensor) -> Tensor:
+        running = self.running_mean.view(-1), self.running_variance.view(-1)  # views: updated in place
+        outputs = self._normalise(fold(inputs), *running, self.scale.flatten(), self.shift.flatten())
+        return unfold(outputs, len(inputs))
+
+    def _one_by_one(self, inputs: Tensor) -> Tensor:
+        """Bit-identical for a member alone and in a stack; folding is not, for few channels without space.
+
+        Folding took 1.7, 0.9 and 1.1 times as long at 64x14x14, 64x7x7 and 6272 (8 members, batch 64, 1 thread).
+        """
+        each = zip(inputs, self.running_mean, self.running_variance, self.scale, self.shift, strict=True)
+        return torch.stack([self._normalise(*own) for own in each])
+
+    def _normalise(self, inputs: Tensor, mean: Tensor, variance: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+        return F.batch_norm(inputs, mean, variance, scale, shift, self.training, self.momentum, self.epsilon)
+
+    def _over_all_ranks(self, inputs: Tensor, average: Callable[[Tensor], Tensor]) -> Tensor:
+        """The batch is the processes' batches together, of equal size: one exchange carries both moments."""
+        batch_and_space = [1, *range(3, inputs.ndim)]
+        local = torch.stack([inputs.mean(batch_and_space), inputs.square().mean(batch_and_space)])
+        mean, mean_square = average(local).unbind()  # (M, C) each
+        variance = (mean_square - mean.square()).clamp_min(0.0)  # rounding may leave less than nothing
+        self._follow(mean.detach(), variance.detach(), self.ranks * inputs[0].numel() // inputs.shape[2])
+        scale = self.scale * torch.rsqrt(variance + self.epsilon)
+        shape = (inputs.shape[0], 1, inputs.shape[2], *[1] * (inputs.ndim - 3))
+        return (inputs - mean.view(shape)) * scale.view(shape) + self.shift.reshape(shape)
+
+    def _follow(self, mean: Tensor, variance: Tensor, count: int) -> None:
+        """Move the running statistics towards a batch of `count` values a channel."""
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_variance.lerp_(variance * (count / (count - 1)), self.momentum)
+
+
+class SpectralNorm(Layer):
+    """M estimates of a weight's largest singular value σ, each one power iteration better with every training step.
+
+    The weight (M, …) counts as matrices W (M, rows, columns), a row an output; u, the left singular vector, is kept.
+    """
+
+    u: Tensor  # (M, rows) float32, of length 1
+
+    def __init__(self, members: int, rows: int, output_dim: int) -> None:
+        """`output_dim` is the dimension of the weight that holds the rows."""
+        super().__init__()
+        self.output_dim = output_dim
+        self.register_buffer("u", torch.zeros(members, rows))
+
+    def draw(self, streams: Sequence[torch.Generator]) -> None:
+        """A random direction."""
+        for u, stream in zip(self.u, streams, strict=True):
+            u.copy_(F.normalize(torch.randn(u.shape, generator=stream), dim=0))
+
+    def normalise(self, weight: Tensor, *, training: bool) -> Tensor:
+        """Weight (M, …) → weight / σ. The gradient passes through σ = uᵀ W v, not through u and v."""
+        matrix = weight.movedim(self.output_dim, 1).flatten(2)  # (M, rows, columns)
+        # Sums of products, not matrix products: those would round differently for one member and for many.
+        with torch.no_grad():
+            v = F.normalize((matrix * self.u.unsqueeze(2)).sum(dim=1), dim=1)  # (M, columns)
+        image = (matrix * v.unsqueeze(1)).sum(dim=2)  # W v (M, rows)
+        if training:
+            self.u.copy_(F.normalize(image.detach(), dim=1))
+        u = self.u.clone()  # the next forward overwrites u, maybe before this one's backward
+        sigma = (u * image).sum(dim=1)
+        return weight / sigma.view(-1, *[1] * (weight.ndim - 1))
+
+
+def apply_spectral_norm(network: Stacked) -> None:
+    """Give every dense and convolution layer a spectral norm; to be called before `initialise`, which draws it."""
+    for module in list(network.modules()):
+        if isinstance(module, Dense | Conv2d | ConvTranspose2d):
+            dim, weight = module.OUTPUT_DIM, module.weight
+            module.spectral_norm = SpectralNorm(network.members, weight.shape[dim], dim).to(weight.device)

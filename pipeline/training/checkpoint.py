@@ -1,0 +1,138 @@
+"""Checkpoint: everything a partition needs to go on exactly where it was, in a folder that appears whole.
+
+    data/training/<recipe>/<optimizer>/checkpoints/<identity>/
+        step_00000500/   state.safetensors   history.parquet   state.json
+        snapshots/       step_000000.png …   events/           of the run so far
+
+`state.safetensors` holds weights, batch statistics, optimizer moments, the generator's average, sums of the unfinished
+interval, and the weights a diverging member would fall back to, member dimension first; frozen members apart. Random
+numbers and the place in the data need no state: the step is their address (`streams.py`). The identity is a fingerprint
+of the settings without the budget, so that a longer one goes on from the last checkpoint of a shorter one. Written to a
+temporary folder, flushed, renamed; the last two are kept.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from pipeline.storage.artefact import sha256_of_file, staging_folder, write_json
+from pipeline.training.history import HistoryRow, read_rows, write_history
+
+log = logging.getLogger(__name__)
+
+KEPT = 2  # checkpoints of a run
+KEPT_IDENTITIES = 2  # runs of unlike settings
+NAME = re.compile(r"step_(\d{8})")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A partition after `step` steps."""
+
+    step: int
+    seconds: float  # of training until then
+    tensors: Mapping[str, Tensor]
+    history: Sequence[HistoryRow]
+    frozen: Sequence[Mapping[str, Any]]  # facts about each frozen member; see `divergence`
+
+
+class Checkpoints:
+    """The checkpoints of one partition's settings."""
+
+    def __init__(self, folder: Path, identity: str) -> None:
+        """`folder` holds those of all settings of the partition, one folder an identity."""
+        self.all, self.folder = folder, folder / identity[:16]
+
+    def steps(self, at_most: int) -> list[int]:
+        """The steps there are checkpoints of, the newest last."""
+        found = [NAME.fullmatch(path.name) for path in self.folder.glob("step_*")]
+        return sorted(step for match in found if match and (step := int(match[1])) <= at_most)
+
+    def _path(self, step: int) -> Path:
+        return self.folder / f"step_{step:08d}"
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write one, and remove all but the last two up to its step."""
+        target = self._path(checkpoint.step)
+        with staging_folder(target) as staged:
+            tensors = {name: value.detach().cpu().contiguous() for name, value in checkpoint.tensors.items()}
+            save_file(tensors, staged / "state.safetensors")
+            write_history(staged / "history.parquet", checkpoint.history)
+            for name in ("state.safetensors", "history.parquet"):
+                _flush(staged / name)
+            facts = {
+                "step": checkpoint.step,
+                "seconds": checkpoint.seconds,
+                "frozen": list(checkpoint.frozen),
+                "sha256": {name: sha256_of_file(staged / name) for name in ("state.safetensors", "history.parquet")},
+            }
+            write_json(staged / "state.json", facts)
+            shutil.rmtree(target, ignore_errors=True)
+            staged.rename(target)
+        _flush(self.folder)
+        for step in self.steps(checkpoint.step)[:-KEPT]:
+            shutil.rmtree(self._path(step), ignore_errors=True)
+
+    def load(self, step: int) -> Checkpoint | None:
+        """The checkpoint of a step, or None, said in the log, where it is damaged."""
+        path = self._path(step)
+        try:
+            facts = json.loads((path / "state.json").read_text(encoding="utf-8"))
+            for name, expected in facts["sha256"].items():
+                if sha256_of_file(path / name) != expected:
+                    raise ValueError(f"{name} is not what was written")
+            tensors = load_file(path / "state.safetensors")
+            return Checkpoint(step, facts["seconds"], tensors, read_rows(path / "history.parquet"), facts["frozen"])
+        except (OSError, ValueError, KeyError) as error:
+            log.warning("%s: damaged (%s), passed over", path, error)
+            shutil.rmtree(path, ignore_errors=True)
+            return None
+
+    def forget(self) -> None:
+        """Remove them all, and the snapshots and events of their run."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def tidy(self) -> None:
+        """Keep the runs of the settings used last, and of none before."""
+        identities = sorted(
+            (path for path in self.all.glob("*") if path.is_dir()), key=lambda path: path.stat().st_mtime
+        )
+        for path in identities[:-KEPT_IDENTITIES]:
+            if path != self.folder:
+                shutil.rmtree(path, ignore_errors=True)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Meanwhile no other process trains the same settings; a killed one lets go by itself."""
+        import fcntl
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / ".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise OSError(
+                    f"{self.folder.parent.parent}: another process is training the same settings there; "
+                    "wait for it or stop it, then run the same command again"
+                ) from error
+            yield
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

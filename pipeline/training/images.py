@@ -1,0 +1,67 @@
+"""Images: the training images, where the steps can take batches from them.
+
+They live on the device whole where they fit, on a CPU already as the networks see them where that takes little memory
+(converting each batch costs a fortieth of a small network's step). On a GPU that they do not fit, they stay in the
+host's memory; batches are gathered into page-locked memory and copied while the GPU works. No DataLoader either way.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+from torch import Tensor
+
+from pipeline.pixels import to_network
+
+log = logging.getLogger(__name__)
+
+CONVERTED_BYTES = 2**29  # float32 images up to this size are kept converted on a CPU
+SHARE_OF_FREE_MEMORY = 0.5  # of a GPU's, that the images may take
+
+
+class TrainingImages:
+    """N images, (N, C, H, W) uint8, of which batches are taken by index."""
+
+    def __init__(self, pixels: Tensor, device: torch.device, *, resident: bool | None = None) -> None:
+        """`resident` says whether they live on the device; None decides by its free memory."""
+        self.shape, self.device = pixels.shape[1:], device
+        self.resident = _fits(pixels, device) if resident is None else resident
+        self.count = len(pixels)
+        flat = pixels.flatten(1).contiguous()
+        self.pixels = flat.to(device) if self.resident else flat
+        if self.resident and device.type == "cpu" and 4 * flat.numel() <= CONVERTED_BYTES:
+            self.pixels = to_network(flat)
+        self.staging: list[Tensor] = []  # two page-locked buffers in turn, so that a copy is never overwritten
+        self.copied: list[torch.cuda.Event] = []
+        self.turn = 0
+        if not self.resident:
+            log.info("%s images stream from the host's memory: they do not fit on the device", f"{len(pixels):,}")
+
+    def take(self, indices: Tensor) -> Tensor:
+        """Indices (M, B) → (M, B, C, H, W) on the device, uint8 or, where converted, float32 in [-1, 1]."""
+        flat = indices.flatten()
+        taken = self.pixels.index_select(0, flat) if self.resident else self._stream(flat)
+        return taken.view(*indices.shape, *self.shape)
+
+    def _stream(self, indices: Tensor) -> Tensor:
+        on_cuda = self.device.type == "cuda"
+        if not self.staging or self.staging[0].shape[0] != len(indices):
+            shape = (len(indices), self.pixels.shape[1])
+            self.staging = [torch.empty(shape, dtype=torch.uint8, pin_memory=on_cuda) for _ in range(2)]
+            self.copied = [torch.cuda.Event() for _ in range(2)] if on_cuda else []  # type: ignore[no-untyped-call]
+        self.turn = 1 - self.turn
+        if on_cuda:
+            self.copied[self.turn].synchronize()  # the copy that last left this buffer
+        staged = torch.index_select(self.pixels, 0, indices, out=self.staging[self.turn])
+        taken = staged.to(self.device, non_blocking=True) if on_cuda else staged.clone()
+        if on_cuda:
+            self.copied[self.turn].record()
+        return taken
+
+
+def _fits(pixels: Tensor, device: torch.device) -> bool:
+    if device.type != "cuda":
+        return True
+    free, _ = torch.cuda.mem_get_info(device)
+    return pixels.numel() <= SHARE_OF_FREE_MEMORY * free

@@ -1,0 +1,232 @@
+"""Partition: one optimizer configuration on its way from settings to artefact, and all that is kept meanwhile.
+
+Its members train in a stack that other partitions share (`sweep.py`); here is what is its own: history, snapshots,
+events, checkpoints, members that were frozen, and the artefact they become.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipeline.networks.layers import Stacked
+from pipeline.settings import TrainingSettings
+from pipeline.storage.artefact import Artefact, fingerprint, publish, staging_folder, write_json
+from pipeline.storage.paths import Paths
+from pipeline.storage.weights import save_weights
+from pipeline.training import CODE_VERSION
+from pipeline.training.checkpoint import Checkpoint, Checkpoints
+from pipeline.training.engine import Member
+from pipeline.training.events import EventFiles, can_write_events
+from pipeline.training.history import HistoryRow, write_history
+from pipeline.training.snapshots import Pictures, snapshot_name, snapshot_step, write_movie, write_snapshot
+
+log = logging.getLogger(__name__)
+
+
+def training_fingerprint(settings: TrainingSettings, tensors: Artefact) -> str:
+    """What decides a partition's weights: its settings and the data."""
+    return fingerprint("training", CODE_VERSION, settings=settings.to_json(), tensors=tensors.fingerprint)
+
+
+def run_identity(settings: TrainingSettings, tensors: Artefact) -> str:
+    """What decides the way there, whatever the budget: checkpoints of one identity can go on."""
+    without_budget = {name: value for name, value in settings.to_json().items() if name != "steps"}
+    return fingerprint("checkpoint", CODE_VERSION, settings=without_budget, tensors=tensors.fingerprint)
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A member that diverged, as it last was sound."""
+
+    member: int
+    step: int  # at which it was found
+    weights_step: int  # whose weights are kept
+    reason: str
+    networks: Mapping[str, Tensor]  # as `Ensemble.networks`, each (1, …)
+
+    def facts(self) -> dict[str, Any]:
+        """Without the weights, as JSON values."""
+        return {
+            "member": self.member,
+            "step": self.step,
+            "weights_step": self.weights_step,
+            "reason": self.reason,
+        }
+
+
+@dataclass
+class Partition:
+    """What is kept of one partition while it trains."""
+
+    settings: TrainingSettings
+    tensors: Artefact
+    paths: Paths
+    history: list[HistoryRow] = field(default_factory=list)
+    frozen: dict[int, Frozen] = field(default_factory=dict)
+    frozen_pictures: dict[int, Pictures] = field(default_factory=dict)
+    events: EventFiles | None = None
+
+    def __post_init__(self) -> None:
+        identity = run_identity(self.settings, self.tensors)
+        self.checkpoints = Checkpoints(self.folder / "checkpoints", identity)
+
+    @property
+    def key(self) -> str:
+        """The optimizer configuration."""
+        return self.settings.optimizer
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return f"{self.settings.recipe} {self.settings.optimizer}"
+
+    @property
+    def folder(self) -> Path:
+        """Of the artefact."""
+        return self.paths.training(self.settings.recipe, self.settings.optimizer)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the artefact."""
+        return training_fingerprint(self.settings, self.tensors)
+
+    def training_members(self) -> list[Member]:
+        """Those that have not diverged."""
+        return [Member(self.settings, index) for index in range(self.settings.members) if index not in self.frozen]
+
+    # -----------------------------------------------------------------------------------------------------------------
+    # On the way
+
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Take back what was kept; the stack takes its own part of the tensors."""
+        self.history = list(checkpoint.history)
+        for facts in checkpoint.frozen:
+            prefix = f"frozen.{facts['member']}."
+            networks = {name.removeprefix(prefix): value for name, value in _under(prefix, checkpoint.tensors)}
+            self.frozen[facts["member"]] = Frozen(**facts, networks=networks)
+
+    def open_events(self, start: int, seconds: float) -> None:
+        """Begin or go on with event files, where TensorBoard's writer is installed."""
+        if can_write_events():
+            started_at = time.time() - seconds
+            self.events = EventFiles(self.checkpoints.folder / "events", from_step=start, started_at=started_at)
+
+    def record(self, rows: Iterable[HistoryRow]) -> None:
+        """Add rows to the history and to the event files."""
+        rows = list(rows)
+        self.history += rows
+        if self.events is not None:
+            self.events.add(rows)
+
+    def freeze(self, frozen: Frozen, pictures: Pictures) -> None:
+        """Keep a member that diverged as it last was sound."""
+        self.frozen[frozen.member], self.frozen_pictures[frozen.member] = frozen, pictures
+        message = "%s member %d diverged at step %s: %s; kept as it was at step %s"
+        log.warning(message, self.name, frozen.member, f"{frozen.step:,}", frozen.reason, f"{frozen.weights_step:,}")
+
+    def save(self, step: int, seconds: float, tensors: Mapping[str, Tensor]) -> None:
+        """Write a checkpoint."""
+        of_frozen = {
+            f"frozen.{index}.{name}": value
+            for index, frozen in self.frozen.items()
+            for name, value in frozen.networks.items()
+        }
+        facts = [frozen.facts() for frozen in self.frozen.values()]
+        self.checkpoints.save(Checkpoint(step, seconds, {**tensors, **of_frozen}, self.history, facts))
+
+    def snapshot(self, step: int, drawn: Mapping[int, Pictures]) -> None:
+        """Write what the members draw now, frozen ones as they are."""
+        pictures = {**self.frozen_pictures, **drawn}
+        path = self.checkpoints.folder / "snapshots" / snapshot_name(step)
+        write_snapshot(path, [pictures[index] for index in sorted(pictures)])
+
+    # -----------------------------------------------------------------------------------------------------------------
+    # The end
+
+    def publish(
+        self,
+        generator: Stacked,
+        networks: Mapping[str, Tensor],
+        last_rows: list[HistoryRow],
+        facts: Mapping[str, Any],
+    ) -> Artefact:
+        """Make the artefact. `networks` are those of the members still training, in order, each (m, …).
+
+        `generator` names the parts of an average.
+        """
+        if self.events is not None:
+            self.events.close()
+        whole = self._with_frozen(networks)
+        history = [*self.history, *last_rows]
+        with staging_folder(self.folder) as staged:
+            of_generator = dict(_under("generator.", whole))
+            save_weights(staged / "generator.safetensors", of_generator)
+            save_weights(staged / "discriminator.safetensors", dict(_under("discriminator.", whole)))
+            if "generator_average" in whole:
+                averaged = {**of_generator, **generator.named_parts(whole["generator_average"])}
+                save_weights(staged / "generator_average.safetensors", averaged)
+            write_json(staged / "settings.json", self.settings.to_json())
+            write_history(staged / "history.parquet", history)
+            self._publish_pictures(staged)
+            self._publish_events(staged, history, float(facts["seconds"]))
+            details = {**self._details(), **facts}
+            artefact = publish(staged, self.folder, self.fingerprint, details, keep=("checkpoints",))
+        shutil.rmtree(self.checkpoints.folder / "events", ignore_errors=True)
+        self.checkpoints.tidy()
+        return artefact
+
+    def _with_frozen(self, networks: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        training = iter(range(self.settings.members - len(self.frozen)))
+        rows: list[Mapping[str, Tensor]] = []
+        for index in range(self.settings.members):
+            if index in self.frozen:
+                rows.append(self.frozen[index].networks)
+            else:
+                at = next(training)
+                rows.append({name: value[at : at + 1].cpu() for name, value in networks.items()})
+        return {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
+
+    def _publish_pictures(self, staged: Path) -> None:
+        """Snapshots at the interval and at the end, not those where a shorter budget ended, and their movie."""
+        last, interval = self.settings.steps, self.settings.snapshot_interval_steps
+        (staged / "snapshots").mkdir()
+        kept = []
+        for path in sorted((self.checkpoints.folder / "snapshots").glob("step_*.png"), key=snapshot_step):
+            step = snapshot_step(path)
+            if step <= last and (step % interval == 0 or step == last):
+                kept.append(Path(shutil.copyfile(path, staged / "snapshots" / path.name)))
+        write_movie(staged / "movie.gif", kept)
+
+    def _publish_events(self, staged: Path, history: list[HistoryRow], seconds: float) -> None:
+        if can_write_events():
+            events = EventFiles(staged / "events", from_step=0, started_at=time.time() - seconds)
+            events.add(history)
+            events.close()
+
+    def _details(self) -> dict[str, Any]:
+        settings = self.settings
+        return {
+            "recipe": settings.recipe,
+            "optimizer": settings.optimizer,
+            "network": settings.network,
+            "tensors": self.tensors.fingerprint,
+            "steps": settings.steps,
+            "members": settings.members,
+            "diverged_members": sorted(self.frozen),
+            "divergences": [self.frozen[index].facts() for index in sorted(self.frozen)],
+            "seed": settings.seed,
+            "source": self.tensors.details["source"],
+        }
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> Iterable[tuple[str, Tensor]]:
+    return [(name.removeprefix(prefix), value) for name, value in tensors.items() if name.startswith(prefix)]

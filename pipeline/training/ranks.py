@@ -1,0 +1,113 @@
+"""Ranks: the processes that train one model together, each on its share of every batch (data-parallel training).
+
+With `torchrun` each process learns its place from the environment. Every rank draws the numbers of the whole batch and
+takes its rows of them, gradients and batch statistics are averaged over ranks: the sum is that of one process up to
+rounding. Li et al. 2020, arXiv 2006.15704. Networks, losses and optimizers know nothing of it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch import distributed as dist
+from torch.autograd.function import once_differentiable
+
+from pipeline.networks.layers import Stacked
+from pipeline.networks.normalisation import BatchNorm
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """The place of one process among those that train together."""
+
+    rank: int = 0
+    count: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this process writes files and logs."""
+        return self.rank == 0
+
+    def share(self, batch_size: int) -> int:
+        """How many images of a batch each rank trains on."""
+        if batch_size % self.count:
+            raise ValueError(
+                f"found batch size {batch_size} for {self.count} processes, expected a multiple of {self.count}; "
+                "choose another number of processes"
+            )
+        return batch_size // self.count
+
+    def rows(self, whole: Tensor, dim: int = 1) -> Tensor:
+        """The rank's part of a batch that every rank has drawn whole."""
+        if self.count == 1:
+            return whole
+        share = self.share(whole.shape[dim])
+        return whole.narrow(dim, self.rank * share, share)
+
+    def average_(self, tensors: Sequence[Tensor]) -> None:
+        """Average tensors over ranks, in place."""
+        if self.count > 1:
+            for tensor in tensors:
+                dist.all_reduce(tensor)
+                tensor.div_(self.count)
+
+    def average(self, tensor: Tensor) -> Tensor:
+        """The average over ranks of a tensor, which stays as it is."""
+        if self.count == 1:
+            return tensor
+        averaged = tensor.clone()
+        self.average_([averaged])
+        return averaged
+
+    def wait(self) -> None:
+        """Until every rank has come here."""
+        if self.count > 1:
+            dist.barrier()
+
+    def join(self, network: Stacked) -> None:
+        """Let the network's batch statistics be those of the whole batch."""
+        if self.count > 1:
+            for module in network.modules():
+                if isinstance(module, BatchNorm):
+                    module.across_ranks, module.ranks = _Average.apply, self.count
+
+
+class _Average(torch.autograd.Function):
+    """The mean over ranks; its gradient is the mean of the gradients, since every rank's loss is a mean of its own."""
+
+    @staticmethod
+    def forward(_context: object, tensor: Tensor) -> Tensor:
+        total = tensor.clone()
+        dist.all_reduce(total)
+        return total.div_(dist.get_world_size())
+
+    @staticmethod
+    @once_differentiable  # a gradient penalty through shared batch statistics is an error, not a wrong number
+    def backward(_context: object, gradient: Tensor) -> Tensor:
+        total = gradient.clone()
+        dist.all_reduce(total)
+        return total.div_(dist.get_world_size())
+
+
+ALONE = Ranks()
+
+
+@contextmanager
+def joined() -> Iterator[Ranks]:
+    """The ranks that `torchrun` started, or this process alone; NCCL between GPUs, Gloo between CPUs."""
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count == 1:
+        yield ALONE
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    try:
+        yield Ranks(dist.get_rank(), count)
+    finally:
+        dist.destroy_process_group()

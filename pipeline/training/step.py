@@ -1,0 +1,54 @@
+"""Step: what one training step is given and what it gives back, all of it on the device.
+
+M members, B images a batch (a rank's part of it), K = `n_critic` rounds of the discriminator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+from pipeline.training.optimizers import Rates
+
+
+@dataclass(frozen=True)
+class StepInputs:
+    """Everything that differs from step to step, besides what the networks remember."""
+
+    pixels: tuple[Tensor, ...]  # K of uint8 (M, B, C, H, W)
+    latents: tuple[Tensor, ...]  # K of (M, B, Z)
+    instance_noise: Tensor | None  # standard deviation (M, 1, 1, 1, 1)
+    discriminator_rates: tuple[Rates | Tensor, ...]  # one an update of the discriminator; a tensor is (2, M)
+    generator_rates: Rates | Tensor
+
+    def tensors(self) -> Iterator[Tensor]:
+        """All of them, in a fixed order."""
+        for each in (*self.pixels, *self.latents, self.instance_noise, *self.discriminator_rates, self.generator_rates):
+            if isinstance(each, Tensor):
+                yield each
+
+    def copy(self) -> StepInputs:
+        """The same values in memory of their own."""
+        return replace(
+            self,
+            pixels=tuple(each.clone() for each in self.pixels),
+            latents=tuple(each.clone() for each in self.latents),
+            instance_noise=None if self.instance_noise is None else self.instance_noise.clone(),
+            discriminator_rates=tuple(_cloned(each) for each in self.discriminator_rates),
+            generator_rates=_cloned(self.generator_rates),
+        )
+
+
+def _cloned(rates: Rates | Tensor) -> Rates | Tensor:
+    return rates.clone() if isinstance(rates, Tensor) else rates
+
+
+@dataclass(frozen=True)
+class StepOutputs:
+    """What one step saw before its updates; with n_critic > 1 in its last round."""
+
+    logits: Tensor  # (3, M, B): of real images, of generated ones, of generated ones as the generator is judged
+    penalty: Tensor  # (M,): weighted gradient penalties
+    gradient_norms: Tensor | None  # (2, M): of the discriminator's last update, of the generator's

@@ -1,0 +1,318 @@
+"""Sweep: one loop over the stacked members of several partitions, from a common step to the end of their budget.
+
+In: partitions, and the step their checkpoints share. Out: one artefact a partition; observations on the way. With
+several ranks every process runs the same loop; the first writes and speaks.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack
+
+import torch
+from torch import Tensor
+
+from pipeline.networks import Architecture, architecture
+from pipeline.settings import TrainingSettings
+from pipeline.storage.artefact import Artefact, find_intact
+from pipeline.tensors.load import load_split
+from pipeline.training.checkpoint import Checkpoint
+from pipeline.training.device import choose_device, device_name
+from pipeline.training.divergence import divergence
+from pipeline.training.engine import Ensemble, Member
+from pipeline.training.history import Evaluation, HistoryRow, Interval, Measured, history_row
+from pipeline.training.images import TrainingImages
+from pipeline.training.interruption import DeferredSignals
+from pipeline.training.partition import Frozen, Partition
+from pipeline.training.progress import Clock, Observation, PartitionObservation, mean_measured, progress_line
+from pipeline.training.ranks import Ranks
+from pipeline.training.snapshots import Pictures, draw
+from pipeline.training.system import SystemReader
+
+log = logging.getLogger(__name__)
+
+CHECKPOINT_SECONDS = 60.0
+
+
+class Sweep:
+    """The loop, and the state that its parts share."""
+
+    def __init__(
+        self,
+        partitions: Sequence[Partition],
+        checkpoints: Sequence[Checkpoint] | None,
+        ranks: Ranks,
+        checkpoint_interval_steps: int | None = None,
+    ) -> None:
+        """`checkpoints` are one a partition, all of one step; None starts at step 0."""
+        self.partitions, self.ranks = list(partitions), ranks
+        self.checkpoint_interval_steps = checkpoint_interval_steps
+        self.settings = partitions[0].settings  # for what all partitions share
+        self.start = checkpoints[0].step if checkpoints else 0
+        self.device = choose_device()
+        self.network = architecture(self.settings.network)
+        ranks.share(self.settings.batch_size)
+        self._load_images()
+        self.system = SystemReader(self.device)
+        self._stack(checkpoints)
+        seconds = max((each.seconds for each in checkpoints), default=0.0) if checkpoints else 0.0
+        self.clock = Clock(self.start, self.settings.steps, seconds)
+        self.saved_at = time.monotonic()
+        self.last_rows: dict[str, list[HistoryRow]] = {each.key: [] for each in partitions}
+
+    def _load_images(self) -> None:
+        tensors = self.partitions[0].tensors
+        train_split, test_split = load_split(tensors, "train"), load_split(tensors, "test")
+        _expect_shape(self.network, train_split.pixels.shape[1:], self.settings)
+        self.images = TrainingImages(torch.tensor(train_split.pixels), self.device)
+        self.evaluation = Evaluation(torch.tensor(test_split.pixels), self.settings.evaluation_images)
+
+    def _stack(self, checkpoints: Sequence[Checkpoint] | None) -> None:
+        """The members that go on, as they were."""
+        for partition, checkpoint in zip(self.partitions, checkpoints or (), strict=False):
+            partition.resume(checkpoint)
+        members = [member for partition in self.partitions for member in partition.training_members()]
+        self.ensemble = self._ensemble(members) if members else None
+        if self.ensemble is None:
+            return
+        self.interval = Interval(self.ensemble)
+        for partition, checkpoint in zip(self.partitions, checkpoints or (), strict=False):
+            rows = self.rows(partition)
+            self.ensemble.load(rows, _under("training.", checkpoint.tensors))
+            self.interval.load(rows, _under("interval.", checkpoint.tensors))
+        self.sound = self._networks()
+        self.sound_step = self.start // self.settings.history_interval_steps * self.settings.history_interval_steps
+        for partition, checkpoint in zip(self.partitions, checkpoints or (), strict=False):
+            for name, value in _under("sound.", checkpoint.tensors).items():
+                self.sound[name][self.rows(partition)] = value.to(self.device)
+
+    def _ensemble(self, members: Sequence[Member]) -> Ensemble:
+        return Ensemble(members, self.network, self.images, self.ranks)
+
+    def _networks(self) -> dict[str, Tensor]:
+        """A copy of all networks, to go back to."""
+        assert self.ensemble is not None
+        every = slice(0, len(self.ensemble.members))
+        return {name: value.clone() for name, value in self.ensemble.networks(every).items()}
+
+    def rows(self, partition: Partition) -> slice:
+        """Where a partition's training members stand in the stack."""
+        members = self.ensemble.members if self.ensemble is not None else []
+        own = [at for at, member in enumerate(members) if member.settings is partition.settings]
+        return slice(own[0], own[-1] + 1) if own else slice(0, 0)
+
+    # -----------------------------------------------------------------------------------------------------------------
+    # The loop
+
+    def run(self) -> Generator[Observation, None, dict[str, Artefact]]:
+        """Train, and publish every partition's artefact. Between steps an interruption saves a checkpoint first."""
+        with ExitStack() as stack:
+            if self.ranks.first:
+                for partition in sorted(self.partitions, key=lambda each: each.name):
+                    stack.enter_context(partition.checkpoints.locked())
+                self._begin()
+            signals = stack.enter_context(DeferredSignals())
+            for step in range(self.start + 1, self.settings.steps + 1):
+                if self.ensemble is None:
+                    break
+                yield from self._step(self.ensemble, step, signals)
+            return self._publish()
+
+    def _begin(self) -> None:
+        for partition in self.partitions:
+            partition.open_events(self.start, self.clock.seconds_before)
+            for frozen in partition.frozen.values():
+                partition.frozen_pictures[frozen.member] = self._pictures_of(partition, frozen)
+        if self.start == 0:
+            self._snapshot(0)
+
+    def _step(self, ensemble: Ensemble, step: int, signals: DeferredSignals) -> Generator[Observation, None, None]:
+        interval_ends = step % self.settings.history_interval_steps == 0
+        last = step == self.settings.steps
+        measure = interval_ends or last or self.clock.is_quarter(step)
+        self.interval.add(ensemble.step(step - 1, measure_gradients=measure))
+        self.clock.images += len(ensemble.members) * self.settings.batch_size * self.settings.objective.n_critic
+        observation = self._observe(step, interval_ends=interval_ends)
+        if interval_ends:
+            self._end_interval(ensemble, step)
+        if last or signals.waiting or self._should_save(step):
+            self._save(step)
+        if last and not interval_ends:  # after the checkpoint: a longer budget goes on as if nothing had ended here
+            self._end_interval(ensemble, step)
+        if last or step % self.settings.snapshot_interval_steps == 0:
+            self._snapshot(step)
+        if self.ranks.first:  # the others end when they miss it
+            signals.deliver()
+        if observation is not None:
+            yield observation
+
+    def _should_save(self, step: int) -> bool:
+        if self.checkpoint_interval_steps is not None:
+            return step % self.checkpoint_interval_steps == 0
+        return time.monotonic() - self.saved_at >= CHECKPOINT_SECONDS
+
+    def _save(self, step: int) -> None:
+        if self.ranks.first:
+            for partition in self.partitions:
+                partition.save(step, self.clock.seconds(), self._tensors(partition, step))
+        self.saved_at = time.monotonic()
+
+    def _tensors(self, partition: Partition, step: int) -> dict[str, Tensor]:
+        """What a checkpoint holds of the members that train."""
+        rows = self.rows(partition)
+        if self.ensemble is None or rows.start == rows.stop:
+            return {}
+        tensors = {f"training.{name}": value for name, value in self.ensemble.state(rows).items()}
+        tensors |= {f"interval.{name}": value for name, value in self.interval.state(rows).items()}
+        if self.sound_step != step:  # else they are the weights
+            tensors |= {f"sound.{name}": value[rows] for name, value in self.sound.items()}
+        return tensors
+
+    # -----------------------------------------------------------------------------------------------------------------
+    # Intervals
+
+    def _end_interval(self, ensemble: Ensemble, step: int) -> None:
+        """History, a line in the log, and a look for members that diverged."""
+        measured = self.interval.measure()
+        evaluated = self.evaluation.at(ensemble, step)
+        seconds = self.clock.seconds()
+        reasons = self._divergences(ensemble, measured)
+        rows = [
+            history_row(member, measured[at], evaluated[at], step, seconds, diverged=at in reasons)
+            for at, member in enumerate(ensemble.members)
+        ]
+        if self.ranks.first:
+            self._record(rows, step)
+            if self.clock.should_log(step):
+                log.info("%s", progress_line(self.settings.recipe, step, self.clock, self._means(measured)))
+        if reasons:
+            self._freeze(ensemble, reasons, step)
+        if self.ensemble is not None:
+            self.interval.restart()
+            self.sound, self.sound_step = self._networks(), step
+
+    def _record(self, rows: list[HistoryRow], step: int) -> None:
+        for partition in self.partitions:
+            own = rows[self.rows(partition)]
+            if step % self.settings.history_interval_steps == 0:
+                partition.record(own)
+            else:
+                self.last_rows[partition.key] = own
+
+    def _divergences(self, ensemble: Ensemble, measured: list[Measured]) -> dict[int, str]:
+        """Row in the stack → what is wrong with the member."""
+        finite = ensemble.finite_members()
+        found = {
+            at: divergence(measured[at], member.settings, weights_are_finite=finite[at])
+            for at, member in enumerate(ensemble.members)
+        }
+        return {at: reason for at, reason in found.items() if reason is not None}
+
+    def _freeze(self, ensemble: Ensemble, reasons: Mapping[int, str], step: int) -> None:
+        """Take members out of the stack as they last were sound; the others go on."""
+        for partition in self.partitions:
+            rows = self.rows(partition)
+            for at in range(rows.start, rows.stop):
+                if at in reasons:
+                    networks = {name: value[at : at + 1].cpu().clone() for name, value in self.sound.items()}
+                    frozen = Frozen(ensemble.members[at].index, step, self.sound_step, reasons[at], networks)
+                    partition.freeze(frozen, self._pictures_of(partition, frozen))
+        left = len(ensemble.members) - len(reasons)
+        self.ensemble = ensemble.without(list(reasons)) if left else None
+        if self.ensemble is not None:
+            self.interval = Interval(self.ensemble)
+
+    # -----------------------------------------------------------------------------------------------------------------
+    # Pictures and observations
+
+    def _pictures_of(self, partition: Partition, frozen: Frozen) -> Pictures:
+        alone = self._ensemble([Member(partition.settings, frozen.member)])
+        alone.load(slice(0, 1), frozen.networks)
+        return draw(alone)[0]
+
+    def _snapshot(self, step: int) -> None:
+        if not self.ranks.first:
+            return
+        drawn = draw(self.ensemble) if self.ensemble is not None else []
+        for partition in self.partitions:
+            rows = self.rows(partition)
+            members = [] if self.ensemble is None else self.ensemble.members[rows]
+            partition.snapshot(step, {each.index: own for each, own in zip(members, drawn[rows], strict=True)})
+
+    def _observe(self, step: int, *, interval_ends: bool) -> Observation | None:
+        if not self.clock.should_observe(step, interval_ends=interval_ends) or self.ensemble is None:
+            return None
+        measured = self.interval.measure()  # on every rank, which they average over
+        if not self.ranks.first:
+            return None
+        drawn, means = draw(self.ensemble), self._means(measured)
+        partitions = {}
+        for partition in self.partitions:
+            rows = self.rows(partition)
+            pictures = drawn[rows][0] if rows.stop > rows.start else None
+            diverged = [frozen.reason for frozen in partition.frozen.values()]
+            partitions[partition.key] = PartitionObservation(
+                means[partition.key], rows.stop - rows.start, diverged, pictures
+            )
+        return Observation(
+            self.settings.recipe,
+            step,
+            self.settings.steps,
+            self.clock.images_per_second(),
+            self.clock.seconds_left(step),
+            partitions,
+            self.system.read(),
+        )
+
+    def _means(self, measured: list[Measured]) -> dict[str, Measured | None]:
+        """Of each partition's members."""
+        of_partitions = {partition.key: measured[self.rows(partition)] for partition in self.partitions}
+        return {key: mean_measured(members) if members else None for key, members in of_partitions.items()}
+
+    # -----------------------------------------------------------------------------------------------------------------
+    # The end
+
+    def _publish(self) -> dict[str, Artefact]:
+        """Every partition's artefact; the other ranks wait for the first to write them."""
+        artefacts = {}
+        for partition in self.partitions if self.ranks.first else ():
+            rows = self.rows(partition)
+            networks = {} if self.ensemble is None else self.ensemble.networks(rows)
+            generator = self.network.Generator(1)
+            last_rows = self.last_rows[partition.key]
+            artefacts[partition.key] = partition.publish(generator, networks, last_rows, self._facts())
+        self.ranks.wait()
+        return artefacts or {each.key: _require_published(each) for each in self.partitions}
+
+    def _facts(self) -> dict[str, object]:
+        use = self.system.read()
+        return {
+            "device": device_name(self.device),
+            "seconds": round(self.clock.seconds(), 1),
+            "images_per_second": round(self.clock.images_per_second()),
+            "resumed_at_step": self.start,
+            "trained_together": sum(each.settings.members for each in self.partitions),
+            "processes": self.ranks.count,
+            "system": use.facts(),
+        }
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _require_published(partition: Partition) -> Artefact:
+    found = find_intact(partition.folder, partition.fingerprint)
+    if found is None:
+        raise FileNotFoundError(f"{partition.folder}: the first process left no trained networks there; see its log")
+    return found
+
+
+def _expect_shape(network: Architecture, data_shape: Sequence[int], settings: TrainingSettings) -> None:
+    if tuple(network.IMAGE_SHAPE) != tuple(data_shape):
+        raise ValueError(
+            f"recipe {settings.recipe}: network {settings.network} draws images of {tuple(network.IMAGE_SHAPE)}, "
+            f"but the data set's are {tuple(data_shape)}; choose another network or data set"
+        )

@@ -1,0 +1,62 @@
+"""The UI over a finished tiny chain, started and stopped by the command a person uses."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pipeline.storage.paths import PROJECT, Paths
+
+START_TIMEOUT_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running UI and its data."""
+
+    url: str
+    paths: Paths
+
+
+@pytest.fixture(scope="session")
+def served(small_mnist: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One for all tests that look at it: it takes half a minute to make."""
+    data = tmp_path_factory.mktemp("data")
+    own = {"GANFORGE_DATA": str(data), "GANFORGE_MNIST": str(small_mnist)}
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("GANFORGE_", "DAGSTER_"))}
+    environment = {**inherited, **own}
+    command = [sys.executable, "-m", "assets.cli"]
+    chain = ["materialize", "mnist_mlp", "--optimizer", "sgd", "--steps", "2", "--members", "2", "--samples", "60"]
+    subprocess.run([*command, *chain], cwd=PROJECT, env=environment, check=True, timeout=300, capture_output=True)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = subprocess.Popen([*command, "ui", "--port", str(port)], cwd=PROJECT, env=environment)
+    try:
+        wait_for(f"http://127.0.0.1:{port}/server_info", server)
+        yield Served(f"http://127.0.0.1:{port}", Paths(data))
+    finally:
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(60) == 0
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0, "the webserver outlived the command"
+
+
+def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
+    while time.monotonic() < deadline:
+        assert server.poll() is None, "the UI stopped while starting"
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except OSError:
+            time.sleep(0.5)
+    pytest.fail(f"{url} did not answer within {START_TIMEOUT_SECONDS} seconds")

@@ -1,0 +1,116 @@
+"""A run that the UI started, watched and cancelled through the GraphQL that the UI itself speaks."""
+
+import json
+import time
+import urllib.request
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.conftest import Served
+
+OUTPUTS = ("generator", "discriminator", "history", "snapshots")
+TIMEOUT_SECONDS = 180
+LAUNCH = """mutation($e: ExecutionParams!) { launchRun(executionParams: $e) {
+    __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
+TERMINATE = "mutation($run: String!) { terminateRun(runId: $run) { __typename } }"
+EVENTS = """query($run: ID!) { logsForRun(runId: $run, limit: 5000) { ... on EventConnection { events {
+    __typename ... on MessageEvent { timestamp message }
+    ... on ObservationEvent { assetKey { path } partition metadataEntries { label
+        ... on IntMetadataEntry { intValue } ... on FloatMetadataEntry { floatValue }
+        ... on TextMetadataEntry { text } ... on MarkdownMetadataEntry { mdStr } } }
+    ... on MaterializationEvent { assetKey { path } partition metadataEntries { label
+        ... on IntMetadataEntry { intValue } } }
+    ... on AssetCheckEvaluationEvent { evaluation { checkName success severity } } } } } }"""
+STATUS = "query($run: ID!) { runOrError(runId: $run) { ... on Run { status } } }"
+
+
+def ask(served: Served, query: str, **variables: Any) -> dict[str, Any]:
+    body = json.dumps({"query": query, "variables": variables}).encode()
+    request = urllib.request.Request(f"{served.url}/graphql", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        answered: dict[str, Any] = json.load(answer)
+    assert "errors" not in answered, answered
+    return answered["data"]  # type: ignore[no-any-return]
+
+
+def launch(served: Served, partition: str, **config: Any) -> str:
+    selector = {
+        "repositoryName": "__repository__",
+        "repositoryLocationName": "ganforge",
+        "jobName": "__ASSET_JOB",
+        "assetSelection": [{"path": ["mnist_mlp", name]} for name in OUTPUTS],
+        "assetCheckSelection": None,
+    }
+    execution = {
+        "selector": selector,
+        "mode": "default",
+        "runConfigData": {"ops": {"mnist_mlp__training": {"config": {"members": 1, **config}}}},
+        "executionMetadata": {"tags": [{"key": "dagster/partition", "value": partition}]},
+    }
+    launched = ask(served, LAUNCH, e=execution)["launchRun"]
+    assert launched["__typename"] == "LaunchRunSuccess", launched
+    return str(launched["run"]["runId"])
+
+
+def events(served: Served, run: str, kind: str) -> list[dict[str, Any]]:
+    found = ask(served, EVENTS, run=run)["logsForRun"]["events"]
+    return [event for event in found if event["__typename"] == kind]
+
+
+def wait_until(condition: Any, what: str) -> Any:
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.3)
+    pytest.fail(f"{what}: not within {TIMEOUT_SECONDS} seconds")
+
+
+def wait_for_status(served: Served, run: str, wanted: str) -> None:
+    def ended() -> str | None:
+        status = ask(served, STATUS, run=run)["runOrError"]["status"]
+        return status if status in ("SUCCESS", "FAILURE", "CANCELED") else None
+
+    assert wait_until(ended, f"run {run} ends") == wanted, events(served, run, "ExecutionStepFailureEvent")
+
+
+def entries(event: dict[str, Any]) -> dict[str, Any]:
+    return {each.pop("label"): next(iter(each.values()), None) for each in event["metadataEntries"]}
+
+
+def test_a_run_is_observed_while_it_trains_and_warns_of_the_cpu(served: Served) -> None:
+    run = launch(served, "adam", steps=600)
+    first = wait_until(lambda: events(served, run, "ObservationEvent"), "a first observation")
+    assert not events(served, run, "MaterializationEvent"), "the first observation came after the materialization"
+    shown = entries(first[0])
+    assert shown["step"] == 150
+    for name in ("discriminator_output_real", "discriminator_output_generated", "discriminator_accuracy"):
+        assert 0 <= shown[name] <= 1
+    for name in ("generator_loss", "generator_gradient_norm", "images_per_second", "memory_mib"):
+        assert shown[name] > 0
+    assert shown["thumbnail"].startswith("![")
+    wait_for_status(served, run, "SUCCESS")
+    observed, made = events(served, run, "ObservationEvent"), events(served, run, "MaterializationEvent")
+    assert len(observed) >= 3
+    assert {event["partition"] for event in observed} == {"adam"}
+    assert max(int(event["timestamp"]) for event in observed) <= min(int(event["timestamp"]) for event in made)
+    checks = [event["evaluation"] for event in events(served, run, "AssetCheckEvaluationEvent")]
+    assert {"checkName": "trained_on_gpu", "success": False, "severity": "WARN"} in checks
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_cancelled_run_goes_on_from_where_it_was(served: Served, processes: int) -> None:
+    run = launch(served, "rmsprop", steps=400_000, seed=processes, processes=processes)
+    checkpoints = served.paths.training("mnist_mlp", "rmsprop") / "checkpoints"
+    before = set(checkpoints.glob("*/step_*")) if checkpoints.exists() else set()
+    wait_until(lambda: list(checkpoints.glob("*/events/member_0")), "the first interval")
+    assert ask(served, TERMINATE, run=run)["terminateRun"]["__typename"] == "TerminateRunSuccess"
+    wait_for_status(served, run, "CANCELED")
+    (saved,) = set(checkpoints.glob("*/step_*")) - before
+    step = int(saved.name.removeprefix("step_"))
+    again = launch(served, "rmsprop", steps=step + 10, seed=processes, processes=processes)
+    wait_for_status(served, again, "SUCCESS")
+    for event in events(served, again, "MaterializationEvent"):
+        assert entries(event)["resumed_at_step"] == step

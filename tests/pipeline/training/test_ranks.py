@@ -1,0 +1,103 @@
+"""Data-parallel training on two CPU processes, started by `torchrun`, beside one process."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from pipeline.settings import TrainingSettings
+from pipeline.storage.artefact import Artefact
+from pipeline.storage.paths import PROJECT, Paths
+from pipeline.training.launch import train_in_processes
+from pipeline.training.partition import Partition
+from pipeline.training.progress import Observation
+from pipeline.training.ranks import Ranks
+from pipeline.training.train import train
+from tests.pipeline.training.conftest import settings
+from tests.pipeline.training.test_resume import elsewhere
+
+
+def wanted() -> list[TrainingSettings]:
+    """A dense sweep whose noise, flips and penalty draw random numbers of every kind."""
+    resolved = [settings(key, steps=12) for key in ("adam", "sgd")]
+    noisy = {"instance_noise": 0.1, "label_flip": 0.1, "gradient_penalty": 1.0}
+    return [replace(each, objective=replace(each.objective, **noisy)) for each in resolved]
+
+
+def convolutional() -> list[TrainingSettings]:
+    """Batch statistics over all processes."""
+    return [replace(settings("adam", steps=3, members=1), network="dcgan")]
+
+
+@pytest.mark.parametrize("make", [wanted, convolutional])
+def test_two_processes_train_what_one_process_trains(
+    make: object, tensors: Artefact, paths: Paths, tmp_path: Path
+) -> None:
+    partitions: list[TrainingSettings] = make()  # type: ignore[operator]
+    seen: list[Observation] = []
+    watched = train_in_processes(partitions, paths, 2)
+    while True:
+        try:
+            seen.append(next(watched))
+        except StopIteration as end:
+            together = end.value
+            break
+    assert len(seen) >= 3
+    assert seen[-1].step == partitions[0].steps
+    with elsewhere(tensors, tmp_path / "alone") as other:
+        alone = train(partitions, tensors, other)
+    for key, artefact in together.items():
+        assert artefact.details["processes"] == 2
+        for name in ("generator.safetensors", "discriminator.safetensors"):
+            one, two = load_file(alone[key].path(name)), load_file(artefact.path(name))
+            for parameter, value in one.items():
+                np.testing.assert_allclose(two[parameter], value, rtol=1e-3, atol=2e-5, err_msg=f"{key} {parameter}")
+
+
+def test_a_batch_that_cannot_be_shared_is_one_sentence() -> None:
+    with pytest.raises(ValueError, match="found batch size 64 for 3 processes, expected a multiple of 3"):
+        Ranks(0, 3).share(64)
+
+
+def processes_of(marker: str) -> list[int]:
+    """The processes whose command line holds a text."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if marker in path.read_bytes().decode(errors="replace"):
+                found.append(int(path.parent.name))
+        except OSError:  # it has just ended
+            continue
+    return found
+
+
+def test_when_the_watcher_leaves_all_processes_end_and_a_checkpoint_is_there(tensors: Artefact, paths: Paths) -> None:
+    long = [settings("adam", steps=100_000)]
+    partition = Partition(long[0], tensors, paths)
+    program = (
+        "import sys, json; from pathlib import Path; from pipeline.settings import TrainingSettings; "
+        "from pipeline.storage.paths import Paths; from pipeline.training.launch import train_in_processes; "
+        "each = TrainingSettings.from_json(json.loads(sys.argv[1])); "
+        "list(train_in_processes([each], Paths(Path(sys.argv[2])), 2))"
+    )
+    command = [sys.executable, "-c", program, json.dumps(long[0].to_json()), str(paths.root)]
+    watcher = subprocess.Popen(command, cwd=PROJECT, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 120
+    while not partition.checkpoints.folder.joinpath("events/member_0").exists():  # the first interval is over
+        assert time.monotonic() < deadline and watcher.poll() is None, "training did not begin"
+        time.sleep(0.2)
+    workers = processes_of("pipeline.cli.train")
+    assert len(workers) >= 3  # torchrun and its two
+    watcher.send_signal(signal.SIGINT)
+    _, said = watcher.communicate(timeout=120)
+    assert watcher.returncode != 0
+    assert not set(workers) & set(processes_of("pipeline.cli.train"))
+    assert partition.checkpoints.steps(at_most=100_000), said.decode()

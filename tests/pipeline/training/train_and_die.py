@@ -1,0 +1,71 @@
+"""A training that is killed again and again: run as a program by `test_resume.py`.
+
+    python train_and_die.py SETTINGS.json TIMES.json
+
+Each entry of TIMES is where one process ends by SIGKILL: a step, inside of which it dies after the discriminator's
+first update, or "save", the middle of its first checkpoint. Every process is a fork that runs the same command again.
+"""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pipeline.settings import TrainingSettings
+from pipeline.storage.paths import Paths
+from pipeline.tensors.load import require_tensors
+from pipeline.training import checkpoint
+from pipeline.training.engine import Ensemble
+from pipeline.training.train import train
+
+
+def main() -> None:
+    settings = [TrainingSettings.from_json(each) for each in json.loads(Path(sys.argv[1]).read_text())]
+    for time in json.loads(Path(sys.argv[2]).read_text()):
+        child = os.fork()
+        if child == 0:
+            die_at(time)
+            run(settings)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        if not os.WIFSIGNALED(status) or os.WTERMSIG(status) != signal.SIGKILL:
+            sys.exit(f"the process that was to die at {time} ended with status {status}")
+    run(settings)
+
+
+def run(settings: list[TrainingSettings]) -> None:
+    paths = Paths.default()
+    train(settings, require_tensors(paths, "mnist"), paths, checkpoint_interval_steps=5)
+
+
+def die_at(time: int | str) -> None:
+    if time == "save":
+        checkpoint._flush = lambda _path: die()
+        return
+    step = Ensemble.step
+
+    def deadly(self: Ensemble, at: int, **options: Any) -> Any:
+        if at == time:
+            self.discriminator_optimizer.update = after_one(self.discriminator_optimizer.update)  # type: ignore
+        return step(self, at, **options)
+
+    Ensemble.step = deadly  # type: ignore[method-assign]
+
+
+def after_one(update: Callable[..., None]) -> Callable[..., None]:
+    def once(*arguments: Any) -> None:
+        update(*arguments)
+        die()
+
+    return once
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()
