@@ -98,7 +98,7 @@ class Recipe:
     snapshot_interval_steps: int
     evaluation_images: int
     ema_decay: float | None = None  # decay a step of the running average of the generator's weights; None: no average
-    precision: str = "float32"  # "bfloat16": products in that precision (autocast), weights and sums in float32
+    precision: str = "float32"  # one of PRECISIONS
     sweep: bool = True  # partitions of one run train as one stack; false: one after another
 
 
@@ -281,7 +281,10 @@ DISCRIMINATOR_UPDATES = (
     "joint",  # one update on the sum of both losses
     "mixed",  # one update on the mean over one batch of both
 )
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = (
+    "float32",  # on a GPU products in TF32
+    "bfloat16",  # products in that precision (autocast), weights and sums in float32
+)
 
 
 def _objective(where: str, entry: dict[str, Any]) -> dict[str, Any]:

@@ -22,9 +22,9 @@ def divergence(measured: Measured, settings: TrainingSettings, *, weights_are_fi
     losses = (measured.discriminator_loss_real, measured.discriminator_loss_generated, measured.generator_loss)
     if not weights_are_finite or not all(math.isfinite(loss) for loss in losses):
         return "its weights or losses are not finite: lower its rates"
-    norm = max(measured.discriminator_gradient_norm, measured.generator_gradient_norm)
-    if not norm <= LARGEST_GRADIENT_NORM:
-        return f"a gradient has norm {norm:.3g} (limit {LARGEST_GRADIENT_NORM:g}): lower its rates or set clip_norm"
+    for norm in (measured.discriminator_gradient_norm, measured.generator_gradient_norm):
+        if not norm <= LARGEST_GRADIENT_NORM:  # NaN too
+            return f"a gradient has norm {norm:.3g} (limit {LARGEST_GRADIENT_NORM:g}): lower its rates or set clip_norm"
     excess = _discriminator_excess(measured, settings)
     if excess is not None and excess < LEAST_DISCRIMINATOR_LOSS:
         return f"its discriminator's loss is pinned at 0 ({excess:.1g}): slow the discriminator or smooth its labels"

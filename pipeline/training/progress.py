@@ -72,11 +72,11 @@ class Clock:
         """Whether this step ends a quarter of what this process does."""
         return any(step == self.first_step + part * (self.steps - self.first_step) // QUARTERS for part in (1, 2, 3, 4))
 
-    def should_observe(self, step: int, *, interval_ends: bool) -> bool:
-        """Whether it is time for an observation."""
+    def should_observe(self, step: int) -> bool:
+        """Whether it is time for an observation, at a step that ends an interval or a quarter."""
         now = time.monotonic()
         pause = max(OBSERVATION_SECONDS, OBSERVATION_SHARE * (now - self.started))
-        due = self.is_quarter(step) or (interval_ends and now - self.observed >= pause)
+        due = self.is_quarter(step) or now - self.observed >= pause
         if due:
             self.observed = now
         return due

@@ -19,7 +19,7 @@ from pipeline.networks import Architecture
 from pipeline.networks.latents import draw_latents
 from pipeline.training.ranks import ALONE, Ranks
 
-LATENT_BLOCK_STEPS = 64  # latents are drawn for so many steps at a time: few calls, little memory
+LATENT_BLOCK_STEPS = 16  # latents are drawn for so many steps at a time: few calls, little memory
 
 
 class Purpose(IntEnum):
@@ -85,7 +85,7 @@ class ShuffleStream:
         self.members, self.image_count, self.batch_size, self.device = members, image_count, batch_size, device
         self.steps_per_epoch = image_count // batch_size
         self.epoch = -1
-        self.order = torch.empty(0, dtype=torch.int64)  # (M, image_count)
+        self.order = torch.empty(0, dtype=torch.int32)  # (M, image_count)
 
     def at(self, step: int) -> Tensor:
         """The image indices of a step (from 0)."""
@@ -97,7 +97,8 @@ class ShuffleStream:
         return self.order[:, offset * self.batch_size : (offset + 1) * self.batch_size]
 
     def _shuffle(self, member: MemberAddress, epoch: int) -> Tensor:
-        return torch.randperm(self.image_count, generator=member.stream(Purpose.SHUFFLE, epoch))
+        order = torch.randperm(self.image_count, generator=member.stream(Purpose.SHUFFLE, epoch))
+        return order.to(torch.int32)  # half the memory
 
 
 class NoiseStream:

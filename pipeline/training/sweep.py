@@ -19,11 +19,12 @@ from pipeline.settings import TrainingSettings
 from pipeline.storage.artefact import Artefact, find_intact
 from pipeline.tensors.load import load_split
 from pipeline.training.checkpoint import Checkpoint
-from pipeline.training.device import choose_device, device_name
+from pipeline.training.device import allow_tf32, choose_device, device_name
 from pipeline.training.divergence import divergence
 from pipeline.training.engine import Ensemble, Member
 from pipeline.training.history import Evaluation, HistoryRow, Interval, Measured, history_row
 from pipeline.training.images import TrainingImages
+from pipeline.training.in_turn import assemble
 from pipeline.training.interruption import DeferredSignals
 from pipeline.training.partition import Frozen, Partition
 from pipeline.training.progress import Clock, Observation, PartitionObservation, mean_measured, progress_line
@@ -54,6 +55,8 @@ class Sweep:
         self.device = choose_device()
         self.network = architecture(self.settings.network)
         ranks.share(self.settings.batch_size)
+        if self.device.type == "cuda":
+            allow_tf32()
         self._load_images()
         self.system = SystemReader(self.device)
         self._stack(checkpoints)
@@ -89,7 +92,7 @@ class Sweep:
                 self.sound[name][self.rows(partition)] = value.to(self.device)
 
     def _ensemble(self, members: Sequence[Member]) -> Ensemble:
-        return Ensemble(members, self.network, self.images, self.ranks)
+        return assemble(members, self.network, self.images, self.ranks)
 
     def _networks(self) -> dict[str, Tensor]:
         """A copy of all networks, to go back to."""
@@ -131,16 +134,17 @@ class Sweep:
     def _step(self, ensemble: Ensemble, step: int, signals: DeferredSignals) -> Generator[Observation, None, None]:
         interval_ends = step % self.settings.history_interval_steps == 0
         last = step == self.settings.steps
-        measure = interval_ends or last or self.clock.is_quarter(step)
-        self.interval.add(ensemble.step(step - 1, measure_gradients=measure))
+        measures = interval_ends or last or self.clock.is_quarter(step)
+        self.interval.add(ensemble.step(step - 1, measure_gradients=measures))
         self.clock.images += len(ensemble.members) * self.settings.batch_size * self.settings.objective.n_critic
-        observation = self._observe(step, interval_ends=interval_ends)
+        measured = self.interval.measure() if measures else []  # on all ranks at once: they average
+        observation = self._observe(ensemble, measured, step) if measures and self.ranks.first else None
         if interval_ends:
-            self._end_interval(ensemble, step)
+            self._end_interval(ensemble, measured, step)
         if last or signals.waiting or self._should_save(step):
             self._save(step)
         if last and not interval_ends:  # after the checkpoint: a longer budget goes on as if nothing had ended here
-            self._end_interval(ensemble, step)
+            self._end_interval(ensemble, measured, step)
         if last or step % self.settings.snapshot_interval_steps == 0:
             self._snapshot(step)
         if self.ranks.first:  # the others end when they miss it
@@ -173,9 +177,8 @@ class Sweep:
     # -----------------------------------------------------------------------------------------------------------------
     # Intervals
 
-    def _end_interval(self, ensemble: Ensemble, step: int) -> None:
+    def _end_interval(self, ensemble: Ensemble, measured: list[Measured], step: int) -> None:
         """History, a line in the log, and a look for members that diverged."""
-        measured = self.interval.measure()
         evaluated = self.evaluation.at(ensemble, step)
         seconds = self.clock.seconds()
         reasons = self._divergences(ensemble, measured)
@@ -241,13 +244,10 @@ class Sweep:
             members = [] if self.ensemble is None else self.ensemble.members[rows]
             partition.snapshot(step, {each.index: own for each, own in zip(members, drawn[rows], strict=True)})
 
-    def _observe(self, step: int, *, interval_ends: bool) -> Observation | None:
-        if not self.clock.should_observe(step, interval_ends=interval_ends) or self.ensemble is None:
+    def _observe(self, ensemble: Ensemble, measured: list[Measured], step: int) -> Observation | None:
+        if not self.clock.should_observe(step):
             return None
-        measured = self.interval.measure()  # on every rank, which they average over
-        if not self.ranks.first:
-            return None
-        drawn, means = draw(self.ensemble), self._means(measured)
+        drawn, means = draw(ensemble), self._means(measured)
         partitions = {}
         for partition in self.partitions:
             rows = self.rows(partition)

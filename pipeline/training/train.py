@@ -18,6 +18,7 @@ from pipeline.storage.artefact import Artefact, find_intact
 from pipeline.storage.paths import Paths
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.device import choose_device, device_name
+from pipeline.training.in_turn import trains_in_turn
 from pipeline.training.partition import Partition
 from pipeline.training.progress import Observation
 from pipeline.training.ranks import ALONE, Ranks
@@ -170,18 +171,20 @@ def _intact(partition: Partition) -> list[Checkpoint]:
 def _announce(group: list[Partition], checkpoints: list[Checkpoint] | None, ranks: Ranks) -> None:
     settings = group[0].settings
     members = sum(partition.settings.members for partition in group)
+    network, device = architecture(settings.network), choose_device()
+    in_turn = members > 1 and trains_in_turn(network, device)
     log.info(
-        "%s: training %s: %s as one model, %s steps of batch %d, on %s%s%s",
+        "%s: training %s: %s%s, %s steps of batch %d, on %s%s%s",
         settings.recipe,
         _keys(group),
         "1 member" if members == 1 else f"{members} members",
+        " one after another (convolutions on a CPU gain nothing from a stack)" if in_turn else " as one model",
         f"{settings.steps:,}",
         settings.batch_size,
-        device_name(choose_device()),
+        device_name(device),
         f", by {ranks.count} processes" if ranks.count > 1 else "",
         f", from step {checkpoints[0].step:,}" if checkpoints else "",
     )
-    network = architecture(settings.network)
     for partition in group:
         dropout = partition.settings.dropout
         if dropout is not None and not network.HAS_DROPOUT:

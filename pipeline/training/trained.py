@@ -11,7 +11,7 @@ import torch
 
 from pipeline.networks import architecture
 from pipeline.networks.layers import Stacked
-from pipeline.settings import TrainingSettings
+from pipeline.settings import TrainingSettings, find
 from pipeline.storage.artefact import Artefact, require_artefact
 from pipeline.storage.paths import Paths
 from pipeline.storage.weights import load_weights
@@ -34,7 +34,7 @@ FILE_OF_WEIGHTS = {"raw": "generator.safetensors", "average": "generator_average
 def load_generator(training: Artefact, device: torch.device, weights: str = "raw") -> Stacked:
     """The partition's generators, all members stacked, on a device: as trained, or the running average of weights."""
     settings = read_settings(training)
-    file = FILE_OF_WEIGHTS[weights]
+    file = find(FILE_OF_WEIGHTS, weights, "kind of weights")
     if file not in training.files:
         raise ValueError(
             f"{training.folder}: no average of the generator's weights there, found weights={weights!r}; "

@@ -1,13 +1,63 @@
+import json
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pipeline.settings import SettingsError, TrainingSettings, find, load_optimizers, load_recipes, resolve
+from pipeline.settings import (
+    ObjectiveSettings,
+    Recipe,
+    SettingsError,
+    TrainingSettings,
+    find,
+    load_optimizers,
+    load_recipes,
+    resolve,
+    step_budget,
+)
+
+BOTH = 'both = { kind = "sgd", learning_rate = 1 }'
+RECIPE = """[r]
+description = "d"
+source = "s"
+dataset = "mnist"
+network = "mlp"
+batch_size = 64
+steps = 10
+full_steps = 1000
+members = 3
+samples = 10
+history_interval_steps = 1
+snapshot_interval_steps = 1
+evaluation_images = 16
+"""
+OBJECTIVE: dict[str, Any] = {
+    "loss": "hinge",
+    "discriminator_update": "joint",
+    "n_critic": 5,
+    "real_label": 0.8,
+    "label_flip": 0.05,
+    "instance_noise": 0.1,
+    "instance_noise_steps": 500,
+    "gradient_penalty": 10.0,
+    "r1": 2.0,
+    "weight_clip": 0.01,
+    "spectral_norm": True,
+}
 
 
 def write(tmp_path: Path, text: str, name: str = "optimizers.toml") -> tuple[Path, ...]:
     (tmp_path / name).write_text(text, encoding="utf-8")
     return (tmp_path / name,)
+
+
+def lines(values: dict[str, Any]) -> str:
+    return "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
+
+
+def recipe_of(tmp_path: Path, text: str) -> Recipe:
+    return load_recipes(write(tmp_path, RECIPE + text, "recipes.toml")[0])["r"]
 
 
 def test_the_sources_configurations_have_the_sources_numbers() -> None:
@@ -33,7 +83,7 @@ def test_the_tweaked_run_differs_from_its_base_in_dropout_and_two_rates_only() -
 
 def test_the_notebooks_recipe_is_a_hundred_epochs_of_937_batches() -> None:
     recipe = load_recipes()["mnist_mlp"]
-    assert (recipe.batch_size, recipe.real_label, recipe.full_steps) == (64, 0.9, 100 * (60_000 // 64))
+    assert (recipe.batch_size, recipe.objective.real_label, recipe.full_steps) == (64, 0.9, 100 * (60_000 // 64))
 
 
 @pytest.mark.parametrize(
@@ -50,6 +100,9 @@ def test_the_notebooks_recipe_is_a_hundred_epochs_of_937_batches() -> None:
         ('[a]\nboth = "adam"', "[a] generator: found 'adam'"),
         ('[a]\ndropuot = 0.5\nboth = { kind = "adam", learning_rate = 1 }', "[a]: unknown field 'dropuot'"),
         ('[a]\ngenerator = { kind = "sgd", learning_rate = 1 }', "[a] discriminator: found None"),
+        ('[a]\nboth = { kind = "sgd", learning_rate = 1, clip_norm = 0 }', "clip_norm is 0, expected a number above 0"),
+        (f"[a]\nn_critics = 1\n{BOTH}", "[a]: unknown field 'n_critics'; expected one of: batch_size, both,"),
+        (f"[a]\nprecision = 'bfloat16'\n{BOTH}", "[a]: unknown field 'precision'"),
         ("[a]\n", "[a]: expected either both"),
         ("[A-b]\n", "key 'A-b' is ill-formed; expected small letters"),
         ("a = 1\n", "a = 1 stands alone; expected a table [a]"),
@@ -66,6 +119,103 @@ def test_a_mistake_is_one_sentence_with_file_key_and_what_was_expected(
     assert expected in message
     assert str(tmp_path / "optimizers.toml") in message
     assert "\n" not in message
+
+
+ILL_VALUES = [
+    ("loss", "vanilla", "expected one of: non_saturating, minimax, least_squares, hinge, wasserstein"),
+    ("discriminator_update", "both", "expected one of: separate, joint, mixed"),
+    ("n_critic", 0, "expected a whole number of at least 1"),
+    ("n_critic", True, "expected a whole number of at least 1"),
+    ("n_critic", 1.0, "expected a whole number of at least 1"),
+    ("real_label", 0.5, "expected a number above 0.5 and at most 1"),
+    ("real_label", 1.1, "expected a number above 0.5 and at most 1"),
+    ("label_flip", 0.5, "expected a number at least 0 and below 0.5"),
+    ("label_flip", -0.1, "expected a number at least 0 and below 0.5"),
+    ("instance_noise", -0.1, "expected a number at least 0"),
+    ("instance_noise_steps", -1, "expected a whole number of at least 0"),
+    ("gradient_penalty", -10, "expected a number at least 0"),
+    ("gradient_penalty", "10", "expected a number at least 0"),
+    ("r1", -1, "expected a number at least 0"),
+    ("weight_clip", 0, "expected a number above 0"),
+    ("spectral_norm", 1, "expected true or false"),
+    ("ema_decay", 1, "expected a number above 0 and below 1"),
+    ("ema_decay", 0, "expected a number above 0 and below 1"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "expected"), ILL_VALUES)
+def test_an_ill_value_is_one_sentence_in_a_recipe_and_in_a_configuration(
+    tmp_path: Path, name: str, value: object, expected: str
+) -> None:
+    sentence = f": {name} is {value!r}, {expected}"
+    with pytest.raises(SettingsError) as caught:
+        recipe_of(tmp_path, lines({name: value}))
+    assert str(caught.value) == f"{tmp_path / 'recipes.toml'}: [r]{sentence}"
+    with pytest.raises(SettingsError) as caught:
+        load_optimizers(write(tmp_path, f"[a]\n{lines({name: value})}{BOTH}"))
+    assert str(caught.value) == f"{tmp_path / 'optimizers.toml'}: [a]{sentence}"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('precision = "fp16"', "precision is 'fp16', expected one of: float32, bfloat16"),
+        ('sweep = "no"', "sweep is 'no', expected true or false"),
+        ("dropout = 0.4", "unknown field 'dropout'"),
+        ("objective = {}", "unknown field 'objective'"),
+    ],
+)
+def test_an_ill_value_of_a_recipe_alone_is_one_sentence(tmp_path: Path, text: str, expected: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        recipe_of(tmp_path, text)
+    assert str(caught.value).startswith(f"{tmp_path / 'recipes.toml'}: [r]: {expected}")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_recipe_that_says_nothing_of_its_objective_has_the_defaults(tmp_path: Path) -> None:
+    found = recipe_of(tmp_path, "")
+    assert found.objective == ObjectiveSettings()
+    assert (found.ema_decay, found.precision, found.sweep) == (None, "float32", True)
+
+
+def test_every_field_of_the_objective_can_be_set_in_a_recipe(tmp_path: Path) -> None:
+    assert set(OBJECTIVE) == {field.name for field in fields(ObjectiveSettings)}
+    found = recipe_of(tmp_path, lines(OBJECTIVE) + 'ema_decay = 0.99\nprecision = "bfloat16"\nsweep = false')
+    assert found.objective == ObjectiveSettings(**OBJECTIVE)
+    assert (found.ema_decay, found.precision, found.sweep) == (0.99, "bfloat16", False)
+
+
+@pytest.mark.parametrize("name", OBJECTIVE)
+def test_a_configuration_overrides_that_field_of_the_recipes_objective_and_no_other(tmp_path: Path, name: str) -> None:
+    recipe = recipe_of(tmp_path, lines({"loss": "minimax", "r1": 1.0}))
+    own = load_optimizers(write(tmp_path, f"[a]\n{lines({name: OBJECTIVE[name]})}{BOTH}"))["a"]
+    settings = resolve(recipe, own)
+    assert vars(settings.objective) == {**vars(recipe.objective), name: OBJECTIVE[name]}
+    assert TrainingSettings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
+
+
+def test_a_configuration_overrides_the_recipes_average(tmp_path: Path) -> None:
+    own, other = load_optimizers(write(tmp_path, f"[a]\nema_decay = 0.9\n{BOTH}\n[b]\n{BOTH}")).values()
+    recipe = recipe_of(tmp_path, "ema_decay = 0.99")
+    assert (resolve(recipe, own).ema_decay, resolve(recipe, other).ema_decay) == (0.9, 0.99)
+
+
+def test_gradients_are_clipped_by_norm_where_a_configuration_says_so(tmp_path: Path) -> None:
+    clipped = 'both = { kind = "adam", learning_rate = 1, clip_norm = 5 }'
+    own, other = load_optimizers(write(tmp_path, f"[a]\n{clipped}\n[b]\n{BOTH}")).values()
+    assert (own.generator.clip_norm, own.discriminator.clip_norm, other.generator.clip_norm) == (5.0, 5.0, None)
+
+
+@pytest.mark.parametrize(("asked", "expected"), [(None, 10), ("full", 1000), ("25", 25)])
+def test_the_budget_is_the_recipes_or_the_sources_or_a_number(tmp_path: Path, asked: str | None, expected: int) -> None:
+    assert step_budget(recipe_of(tmp_path, ""), asked) == expected
+
+
+@pytest.mark.parametrize("asked", ["", "ful", "-5", "1e3", "2.5"])
+def test_a_budget_that_is_no_number_is_one_sentence(tmp_path: Path, asked: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        step_budget(recipe_of(tmp_path, ""), asked)
+    assert str(caught.value) == f"--steps: found {asked!r}, expected a whole number or 'full'"
 
 
 def test_a_users_file_adds_partitions_after_the_built_in_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

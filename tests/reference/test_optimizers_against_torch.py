@@ -1,6 +1,8 @@
 """Our stacked optimizers beside `torch.optim`, which nobody here wrote, on the same gradients."""
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,10 +13,25 @@ from pipeline.settings import OptimizerSettings
 from pipeline.training.optimizers import StackedOptimizer
 
 STEPS = 50
-TorchOptimizer = Callable[[Iterable[Tensor]], torch.optim.Optimizer]
+SHAPES = [(3, 5), (5,), (1, 1), (7, 2)]  # of a member's parameters: 35 numbers, no whole number of cache lines
+SIZES = [math.prod(shape) for shape in SHAPES]
+PADDED = 48
+WAYS = {  # whether fused, and whether the rates come as a tensor
+    "slices": (True, False),
+    "columns": (False, False),
+    "columns with a tensor of rates": (False, True),
+}
+BOTH = ["slices", "columns"]
 
-SAME = {
+TorchOptimizer = Callable[[list[Tensor]], torch.optim.Optimizer]
+Change = Callable[[list[Tensor]], object]
+
+SAME: dict[str, tuple[OptimizerSettings, TorchOptimizer]] = {
     "sgd": (
+        OptimizerSettings("sgd", 0.01),
+        lambda weights: torch.optim.SGD(weights, 0.01),
+    ),
+    "sgd with momentum": (
         OptimizerSettings("sgd", 0.01, momentum=0.5),
         lambda weights: torch.optim.SGD(weights, 0.01, momentum=0.5),
     ),
@@ -27,61 +44,137 @@ SAME = {
         lambda weights: torch.optim.Adam(weights, 2e-4, betas=(0.5, 0.999), eps=1e-8),
     ),
 }
+every_way = pytest.mark.parametrize("way", WAYS)
 
 
-def gradients(member: int, step: int) -> Tensor:
+def gradients(member: int, step: int) -> list[Tensor]:
+    """Of one member's parameters, from 1e-6 to 10 in size."""
     stream = torch.Generator().manual_seed(1000 * member + step)
-    return torch.randn(40, generator=stream) * 10.0 ** torch.randint(-6, 2, (40,), generator=stream)
+    flat = torch.randn(sum(SIZES), generator=stream) * 10.0 ** torch.randint(-6, 2, (sum(SIZES),), generator=stream)
+    return [part.view(shape) for part, shape in zip(flat.split(SIZES), SHAPES, strict=True)]
 
 
-def ours(settings: list[OptimizerSettings], steps: int = STEPS) -> Tensor:
-    weights = torch.ones(len(settings), 40)
-    optimizer = StackedOptimizer(weights, settings)
-    for step in range(steps):
-        optimizer.update([torch.stack([gradients(member, step) for member in range(len(settings))])])
-    return weights
+class Ours:
+    """A stack of weights, all 1 and padded, and its optimizer."""
+
+    def __init__(self, settings: Sequence[OptimizerSettings], way: str) -> None:
+        fused, self.rates_as_tensor = WAYS[way]
+        self.weights = torch.ones(len(settings), PADDED)
+        parts = self.weights[:, : sum(SIZES)].split(SIZES, dim=1)
+        self.parameters = [part.view(-1, *shape) for part, shape in zip(parts, SHAPES, strict=True)]
+        self.optimizer = StackedOptimizer(self.weights, self.parameters, settings, fused=fused)
+
+    def update(self, step: int, of_members: Sequence[list[Tensor]]) -> None:
+        rates = self.optimizer.rates(step)
+        given = torch.tensor([rates.step_sizes, rates.epsilons]) if self.rates_as_tensor else rates
+        self.optimizer.update([torch.stack(parts) for parts in zip(*of_members, strict=True)], given)
+
+    def train(self, members: Sequence[int], steps: range = range(STEPS), sick: int | None = None) -> "Ours":
+        for step in steps:
+            drawn = [gradients(member, step) for member in members]
+            if sick is not None:
+                drawn[sick][1][2] = float("nan")
+            self.update(step, drawn)
+        return self
 
 
-def torchs(make: TorchOptimizer, member: int, change: Callable[[Tensor], Tensor] = lambda gradient: gradient) -> Tensor:
-    weights = torch.ones(40, requires_grad=True)
-    optimizer = make([weights])
+def ours(settings: Sequence[OptimizerSettings], way: str) -> Tensor:
+    """(M, 35) after all steps; the padding is as it was."""
+    trained = Ours(settings, way).train(range(len(settings))).weights
+    assert (trained[:, sum(SIZES) :] == 1).all()
+    return trained[:, : sum(SIZES)]
+
+
+def torchs(make: TorchOptimizer, member: int, change: Change = lambda weights: None) -> Tensor:
+    """(35,) after all steps; `change` is done to the weights' gradients before each update."""
+    weights = [torch.ones(shape, requires_grad=True) for shape in SHAPES]
+    optimizer = make(weights)
     for step in range(STEPS):
-        weights.grad = change(gradients(member, step))
+        for weight, gradient in zip(weights, gradients(member, step), strict=True):
+            weight.grad = gradient
+        change(weights)
         optimizer.step()
-    return weights.detach()
+    return torch.cat([weight.detach().flatten() for weight in weights])
 
 
+@every_way
 @pytest.mark.parametrize("kind", SAME)
-def test_an_update_rule_equals_torchs(kind: str) -> None:
+def test_an_update_rule_equals_torchs(kind: str, way: str) -> None:
     settings, make = SAME[kind]
-    assert torch.allclose(ours([settings])[0], torchs(make, 0), rtol=1e-6, atol=1e-7)
+    assert torch.allclose(ours([settings], way)[0], torchs(make, 0), rtol=1e-6, atol=1e-7)
 
 
-def test_members_of_all_kinds_in_one_stack_equal_torchs_each() -> None:
-    kinds = ["adam", "sgd", "sgd", "rmsprop", "adam"]
-    together = ours([SAME[kind][0] for kind in kinds])
+@every_way
+def test_members_of_all_kinds_in_one_stack_equal_torchs_each(way: str) -> None:
+    kinds = ["adam", "sgd with momentum", "sgd", "sgd", "rmsprop", "adam"]
+    together = ours([SAME[kind][0] for kind in kinds], way)
     for member, kind in enumerate(kinds):
         assert torch.allclose(together[member], torchs(SAME[kind][1], member), rtol=1e-6, atol=1e-7)
 
 
-def test_members_keep_their_own_rates() -> None:
-    rates = [1e-4, 1e-2]
-    together = ours([OptimizerSettings("adam", rate, epsilon=1e-8, numerics="torch") for rate in rates])
-    for member, rate in enumerate(rates):
+@every_way
+def test_members_keep_their_own_rates(way: str) -> None:
+    together = ours([OptimizerSettings("adam", rate, epsilon=1e-8, numerics="torch") for rate in (1e-4, 1e-2)], way)
+    for member, rate in enumerate((1e-4, 1e-2)):
         alone = torchs(lambda weights, rate=rate: torch.optim.Adam(weights, rate, eps=1e-8), member)  # type: ignore[misc]
         assert torch.allclose(together[member], alone, rtol=1e-6, atol=1e-7)
 
 
-def test_clipping_is_torchs_element_wise_clipping() -> None:
-    settings = [OptimizerSettings("sgd", 0.01, clip_value=1.0), OptimizerSettings("sgd", 0.01)]
-    clipped = torchs(lambda weights: torch.optim.SGD(weights, 0.01), 0, lambda gradient: gradient.clamp(-1, 1))
-    together = ours(settings)
+# ---------------------------------------------------------------------------------------------------------------------
+# Clipping
+
+
+def plain_sgd(weights: list[Tensor]) -> torch.optim.Optimizer:
+    return torch.optim.SGD(weights, 0.01)
+
+
+@every_way
+def test_clipping_by_value_is_torchs_and_each_members_own(way: str) -> None:
+    together = ours([OptimizerSettings("sgd", 0.01, clip_value=1.0), OptimizerSettings("sgd", 0.01)], way)
+    clipped = torchs(plain_sgd, 0, lambda weights: torch.nn.utils.clip_grad_value_(weights, 1.0))
     assert torch.allclose(together[0], clipped, rtol=1e-6)
-    assert torch.allclose(together[1], torchs(lambda weights: torch.optim.SGD(weights, 0.01), 1), rtol=1e-6)
+    assert torch.allclose(together[1], torchs(plain_sgd, 1), rtol=1e-6)
 
 
+@every_way
+def test_clipping_by_norm_is_torchs_over_a_members_whole_gradient(way: str) -> None:
+    """Equal neighbours share a fused call, and their norms are still their own; 15 is above some norms."""
+    limits = [1.0, 1.0, None, 15.0]
+    together = ours([OptimizerSettings("sgd", 0.01, clip_norm=limit) for limit in limits], way)
+    for member, limit in enumerate(limits):
+
+        def clip(weights: list[Tensor], limit: float | None = limit) -> None:
+            if limit is not None:
+                torch.nn.utils.clip_grad_norm_(weights, limit)
+
+        # torch divides by the norm plus 1e-6, Keras by the norm
+        assert torch.allclose(together[member], torchs(plain_sgd, member, clip), rtol=1e-5, atol=1e-6)
+
+
+@every_way
+def test_elements_are_clipped_before_the_norm(way: str) -> None:
+    given = [torch.zeros(shape) for shape in SHAPES]
+    given[0][0, 0], given[3][6, 1] = 3.0, -40.0
+    stack = Ours([OptimizerSettings("sgd", 1.0, clip_value=3.0, clip_norm=1.0)], way)
+    stack.update(0, [given])
+    moved = 1 - stack.weights[0, [0, sum(SIZES) - 1]]
+    assert moved.tolist() == pytest.approx([math.sqrt(0.5), -math.sqrt(0.5)])
+
+
+@every_way
+def test_a_gradient_of_0_is_clipped_to_0(way: str) -> None:
+    stack = Ours([OptimizerSettings("sgd", 1.0, clip_norm=1.0)], way)
+    stack.update(0, [[torch.zeros(shape) for shape in SHAPES]])
+    assert (stack.weights == 1).all()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What torch has no like of
+
+
+@every_way
 @pytest.mark.parametrize("kind", ["sgd", "rmsprop", "adam"])
-def test_three_updates_equal_keras_formulas_worked_by_hand(kind: str) -> None:
+def test_three_updates_equal_keras_formulas_worked_by_hand(kind: str, way: str) -> None:
     """Keras 2.2 `optimizers.py`, in Python floats; decay is what torch has no like of."""
     rate, decay, rho, beta1, beta2, momentum, epsilon = 0.1, 0.5, 0.9, 0.9, 0.999, 0.5, 1e-3
     weight, velocity, square, first, second = 1.0, 0.0, 0.0, 0.0, 0.0
@@ -98,14 +191,59 @@ def test_three_updates_equal_keras_formulas_worked_by_hand(kind: str) -> None:
             corrected = lr * (1 - beta2 ** (t + 1)) ** 0.5 / (1 - beta1 ** (t + 1))
             weight -= corrected * first / (second**0.5 + epsilon)
     chosen: dict[str, dict[str, Any]] = {"sgd": {"momentum": momentum}, "rmsprop": {"rho": rho}, "adam": {}}
-    settings = OptimizerSettings(kind, rate, decay=decay, epsilon=epsilon, **chosen[kind])
-    weights = torch.ones(1, 1)
-    optimizer = StackedOptimizer(weights, [settings])
-    for gradient in (0.5, -2.0, 0.25):
-        optimizer.update([torch.tensor([[gradient]])])
-    assert weights.item() == pytest.approx(weight, rel=1e-6)
+    stack = Ours([OptimizerSettings(kind, rate, decay=decay, epsilon=epsilon, **chosen[kind])], way)
+    for step, gradient in enumerate((0.5, -2.0, 0.25)):
+        stack.update(step, [[torch.full(shape, gradient) for shape in SHAPES]])
+    assert stack.weights[0, 0].item() == pytest.approx(weight, rel=1e-6)
+    assert (stack.weights[0, : sum(SIZES)] == stack.weights[0, 0]).all()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Members and their state
+
+
+@every_way
+@pytest.mark.parametrize("kind", SAME)
+def test_a_member_of_nan_leaves_its_neighbours_bit_identical(kind: str, way: str) -> None:
+    settings = [replace(SAME[kind][0], clip_value=5.0, clip_norm=10.0)] * 3
+    sound = Ours(settings, way).train(range(3), range(5)).weights
+    beside = Ours(settings, way).train(range(3), range(5), sick=1).weights
+    assert beside[1].isnan().any()
+    assert torch.equal(beside[[0, 2]], sound[[0, 2]])
+
+
+@pytest.mark.parametrize("way", BOTH)
+@pytest.mark.parametrize("kind", SAME)
+def test_a_member_is_bit_identical_alone_and_in_a_stack(kind: str, way: str) -> None:
+    settings = replace(SAME[kind][0], clip_norm=10.0)
+    together = Ours([settings] * 3, way).train(range(3), range(10)).weights
+    for member in range(3):
+        assert torch.equal(Ours([settings], way).train([member], range(10)).weights[0], together[member])
+
+
+@pytest.mark.parametrize("way", BOTH)
+def test_a_fresh_optimizer_with_the_state_of_another_goes_on_as_that_one(way: str) -> None:
+    settings = [SAME[kind][0] for kind in ("adam", "adam", "sgd with momentum", "rmsprop")]
+    of_kinds = [(slice(0, 2), {"first", "second"}), (slice(2, 3), {"first"}), (slice(3, 4), {"second"})]
+    whole, fresh = Ours(settings, way).train(range(4), range(5)), Ours(settings, way)
+    fresh.weights.copy_(whole.weights)
+    for rows, expected in of_kinds:
+        state, own = whole.optimizer.state(rows), fresh.optimizer.state(rows)
+        assert set(state) == set(own) == expected
+        for name, moment in own.items():
+            moment.copy_(state[name])
+    for each in (whole, fresh):
+        each.train(range(4), range(5, 10))
+    assert torch.equal(fresh.weights, whole.weights)
 
 
 def test_every_member_needs_an_optimizer() -> None:
+    weights = torch.ones(2, 3)
     with pytest.raises(ValueError, match="found 1 optimizers for 2 members"):
-        StackedOptimizer(torch.ones(2, 3), [OptimizerSettings("sgd", 0.1)])
+        StackedOptimizer(weights, [weights], [OptimizerSettings("sgd", 0.1)])
+
+
+def test_fused_updates_need_rates_on_the_host() -> None:
+    stack = Ours([OptimizerSettings("sgd", 0.1)], "slices")
+    with pytest.raises(TypeError, match="found rates as Tensor, expected Rates"):
+        stack.optimizer.update([torch.zeros_like(each) for each in stack.parameters], torch.zeros(2, 1))

@@ -10,6 +10,7 @@ from pipeline.networks import architecture
 from pipeline.pixels import to_network
 from pipeline.settings import load_optimizers, load_recipes, resolve
 from pipeline.training.engine import Ensemble, Member
+from pipeline.training.images import TrainingImages
 
 STEPS = 30
 
@@ -36,7 +37,8 @@ def test_thirty_steps_equal_those_of_a_plain_loop(optimizer: str) -> None:
         of_torch = {name: replace(each, numerics="torch", epsilon=1e-8) for name, each in networks.items()}
         configuration = replace(configuration, **of_torch)
     settings = resolve(load_recipes()["mnist_mlp"], configuration, members=1)
-    stack = Ensemble([Member(settings, 0)], architecture("mlp"), pixels, torch.device("cpu"))
+    images = TrainingImages(pixels, torch.device("cpu"))
+    stack = Ensemble([Member(settings, 0)], architecture("mlp"), images)
     generator = nn.Sequential(nn.Linear(100, 128), nn.LeakyReLU(0.01), nn.Linear(128, 784), nn.Tanh())
     discriminator = nn.Sequential(nn.Linear(784, 128), nn.LeakyReLU(0.01), nn.Linear(128, 1), nn.Sigmoid())
     copy_into(generator, stack.generator.hidden, stack.generator.output)

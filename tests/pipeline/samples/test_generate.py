@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,7 @@ def test_the_grid_is_a_picture(training: Artefact, paths: Paths) -> None:
 def with_diverged(training: Artefact, members: list[int]) -> Artefact:
     with staging_folder(training.folder) as staged:
         for name in training.files:
-            (staged / name).parent.mkdir(exist_ok=True)
+            (staged / name).parent.mkdir(parents=True, exist_ok=True)
             (staged / name).write_bytes(training.path(name).read_bytes())
         return publish(staged, training.folder, f"diverged{members}", {**training.details, "diverged_members": members})
 
@@ -89,3 +90,23 @@ def test_when_all_members_diverged_the_set_is_empty_and_has_no_grid(training: Ar
 def test_no_images_is_not_a_sample_set(training: Artefact, paths: Paths) -> None:
     with pytest.raises(ValueError, match="samples: found 0, expected at least 1"):
         generate(training, 0, paths)
+
+
+def test_an_average_that_training_did_not_keep_is_one_sentence(training: Artefact, paths: Paths) -> None:
+    with pytest.raises(ValueError, match=r"no average of the generator's weights there.*expected 'raw'") as caught:
+        generate(training, 3, paths, weights="average")
+    assert "\n" not in str(caught.value)
+
+
+def test_the_average_of_the_weights_draws_images_of_its_own(named_small_mnist: Path, paths: Paths) -> None:
+    acquire(DATASETS["mnist"], paths)
+    configuration = replace(load_optimizers()["adam"], ema_decay=0.9)
+    settings = resolve(load_recipes()["mnist_mlp"], configuration, steps=3, members=2)
+    training = train([settings], build(DATASETS["mnist"], paths), paths)["adam"]
+    drawn: dict[str, np.ndarray] = {}
+    for weights in ("raw", "average", "raw"):
+        artefact = generate(training, 3, paths, weights=weights)
+        assert artefact.details["weights"] == weights
+        pixels = read_images(artefact.path("samples.arrow")).pixels.copy()
+        assert np.array_equal(drawn.setdefault(weights, pixels), pixels)
+    assert not np.array_equal(drawn["raw"], drawn["average"])

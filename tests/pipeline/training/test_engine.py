@@ -10,6 +10,7 @@ from pipeline.networks import architecture
 from pipeline.settings import TrainingSettings, load_optimizers, load_recipes, resolve
 from pipeline.training.engine import Ensemble, Member
 from pipeline.training.images import TrainingImages
+from pipeline.training.in_turn import InTurn, assemble, trains_in_turn
 from pipeline.training.step import StepInputs
 
 CPU = torch.device("cpu")
@@ -137,6 +138,29 @@ def test_members_of_a_convolutional_network_equal_their_solo_runs(images: Traini
         alone = train(ensemble([members[at]], images), 6)
         for solo, stacked in zip(weights(alone, 0), weights(together, at), strict=True):
             assert relative_difference(stacked, solo) < 1e-5
+
+
+def test_members_that_train_in_turn_equal_the_batched_stack(images: TrainingImages) -> None:
+    members = [Member(settings(key, network="dcgan"), index) for key in ("adam", "sgd") for index in range(2)]
+    in_turn = assemble(members, architecture("dcgan"), images)
+    assert isinstance(in_turn, InTurn)
+    batched = ensemble(members, images)
+    outputs = in_turn.step(0, measure_gradients=True), batched.step(0, measure_gradients=True)
+    for name in ("logits", "penalty", "gradient_norms"):
+        torch.testing.assert_close(*(getattr(each, name) for each in outputs))
+    train(in_turn, 2, start=1)
+    train(batched, 2, start=1)
+    for rows in (slice(0, 2), slice(2, 4)):  # of one partition each
+        torch.testing.assert_close(in_turn.state(rows), batched.state(rows))
+    smaller = in_turn.without([1])
+    assert [member.index for member in smaller.members] == [0, 0, 1]
+    torch.testing.assert_close(smaller.state(slice(1, 3)), batched.state(slice(2, 4)))
+
+
+def test_only_convolutions_on_a_cpu_train_in_turn() -> None:
+    assert trains_in_turn(architecture("dcgan"), CPU)
+    assert not trains_in_turn(architecture("dcgan"), torch.device("cuda"))
+    assert not trains_in_turn(architecture("mlp"), CPU)
 
 
 def test_members_keep_their_own_smoothing_flips_and_penalties(images: TrainingImages) -> None:
