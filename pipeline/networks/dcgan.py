@@ -7,13 +7,12 @@ Narrower than theirs, and two strides of 2, as 28 = 4 x 7. The sigmoid belongs t
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from pipeline.networks.convolution import Conv2d, ConvTranspose2d
 from pipeline.networks.latents import Distribution
-from pipeline.networks.layers import Dense, Stacked
+from pipeline.networks.layers import Dense, Score, Stacked, tanh
 from pipeline.networks.normalisation import BatchNorm
 
 LATENT_SIZE = 100
@@ -45,7 +44,7 @@ class Generator(Stacked):
         dense = F.relu(self.dense_norm(self.dense(latents)))
         dense = dense.view(*latents.shape[:2], *SMALLEST)
         middle = F.relu(self.middle_norm(self.middle(dense)))
-        return torch.tanh(self.output(middle))
+        return tanh(self.output(middle))
 
 
 class Discriminator(Stacked):
@@ -57,10 +56,10 @@ class Discriminator(Stacked):
         self.input = Conv2d(members, 1, WIDTH, 4, stride=2, padding=1, std=STD)
         self.middle = Conv2d(members, WIDTH, 2 * WIDTH, 4, stride=2, padding=1, bias=False, std=STD)
         self.middle_norm = BatchNorm(members, 2 * WIDTH, std=STD)
-        self.output = Dense(members, 2 * WIDTH * 7 * 7, 1, std=STD)
+        self.output = Score(members, 2 * WIDTH * 7 * 7, std=STD)
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (M, B, 1, 28, 28) in [-1, 1] → logits (M, B): positive means real."""
         large = F.leaky_relu(self.input(images), SLOPE)
         small = F.leaky_relu(self.middle_norm(self.middle(large)), SLOPE)
-        return self.output(small.flatten(2)).squeeze(2)  # type: ignore[no-any-return]
+        return self.output(small.flatten(2))  # type: ignore[no-any-return]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -80,33 +80,78 @@ class Layer(nn.Module):
         return self.spectral_norm.normalise(self.weight, training=self.training)
 
 
-class Dense(Layer):
-    """M fully connected layers side by side: (M, B, I) → (M, B, O)."""
+class FullyConnected(Layer):
+    """What both kinds of fully connected layer share: weights, biases and their initialisation."""
 
-    OUTPUT_DIM = 2
+    bias: nn.Parameter
 
-    def __init__(self, members: int, inputs: int, outputs: int, *, std: float | None = None) -> None:
+    def __init__(self, std: float | None) -> None:
         """`std` draws the weights from N(0, std); None means Glorot-uniform."""
         super().__init__()
         self.std = std
-        self.weight = nn.Parameter(torch.zeros(members, inputs, outputs))  # (M, I, O)
-        self.bias = nn.Parameter(torch.zeros(members, 1, outputs))  # (M, 1, O)
 
     def draw(self, streams: Sequence[torch.Generator]) -> None:
         """Glorot-uniform or normal weights, zero biases."""
-        inputs, outputs = self.weight.shape[1:]
-        limit = math.sqrt(6.0 / (inputs + outputs))
+        shape = self.weight.shape[1:]
+        limit = math.sqrt(6.0 / sum(shape))  # inputs and outputs
         with torch.no_grad():
             self.bias.zero_()
             for weight, stream in zip(self.weight, streams, strict=True):
                 if self.std is None:
-                    weight.copy_(torch.rand(inputs, outputs, generator=stream).mul_(2 * limit).sub_(limit))
+                    weight.copy_(torch.rand(shape, generator=stream).mul_(2 * limit).sub_(limit))
                 else:
-                    weight.copy_(torch.randn(inputs, outputs, generator=stream).mul_(self.std))
+                    weight.copy_(torch.randn(shape, generator=stream).mul_(self.std))
+
+
+class Dense(FullyConnected):
+    """M fully connected layers side by side: (M, B, I) → (M, B, O), O at least 2."""
+
+    OUTPUT_DIM = 2
+
+    def __init__(self, members: int, inputs: int, outputs: int, *, std: float | None = None) -> None:
+        super().__init__(std)
+        if outputs == 1:
+            raise ValueError("Dense: found 1 output, expected at least 2; a layer of one output is a Score")
+        self.weight = nn.Parameter(torch.zeros(members, inputs, outputs))  # (M, I, O)
+        self.bias = nn.Parameter(torch.zeros(members, 1, outputs))  # (M, 1, O)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(M, B, I) → (M, B, O), each member's numbers bit-identical to its own alone (measured, MKL)."""
-        weight = self.effective_weight()
-        if weight.shape[2] == 1:  # here a matrix product would round differently for one member and for many
-            return (inputs * weight.transpose(1, 2)).sum(dim=2, keepdim=True) + self.bias
-        return torch.baddbmm(self.bias, inputs, weight)
+        return torch.baddbmm(self.bias, inputs, self.effective_weight())
+
+
+class Score(FullyConnected):
+    """M fully connected layers of one output: (M, B, I) → (M, B).
+
+    No matrix product: with one column it rounds differently for one member and for many (docs/decisions/0005).
+    """
+
+    OUTPUT_DIM = 1
+
+    def __init__(self, members: int, inputs: int, *, std: float | None = None) -> None:
+        super().__init__(std)
+        self.weight = nn.Parameter(torch.zeros(members, 1, inputs))  # (M, 1, I)
+        self.bias = nn.Parameter(torch.zeros(members, 1))  # (M, 1)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(M, B, I) → (M, B)."""
+        return (inputs * self.effective_weight()).sum(dim=2) + self.bias
+
+
+def tanh(inputs: Tensor) -> Tensor:
+    """Hyperbolic tangent, on a CPU as 2 σ(2x) - 1: half the time, and within 2e-7 of it."""
+    return torch.tanh(inputs) if inputs.is_cuda else _TanhBySigmoid.apply(inputs)
+
+
+class _TanhBySigmoid(torch.autograd.Function):
+    @staticmethod
+    def forward(context: Any, inputs: Tensor) -> Tensor:
+        outputs = torch.sigmoid(inputs * 2.0).mul_(2.0).sub_(1.0)
+        context.save_for_backward(outputs)
+        return outputs
+
+    @staticmethod
+    def backward(context: Any, gradients: Tensor) -> Tensor:
+        (outputs,) = context.saved_tensors
+        by_inputs: Tensor = torch.ops.aten.tanh_backward(gradients, outputs)
+        return by_inputs

@@ -6,12 +6,11 @@ Source: notebook "Using GAN for Generating Hand-written Digit Images" (Keras 2).
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from pipeline.networks.latents import Distribution
-from pipeline.networks.layers import Dense, Stacked
+from pipeline.networks.layers import Dense, Score, Stacked, tanh
 
 LATENT_SIZE = 100
 LATENT_DISTRIBUTION: Distribution = "normal"
@@ -34,7 +33,7 @@ class Generator(Stacked):
     def forward(self, latents: Tensor) -> Tensor:
         """Latents (M, B, 100) → images (M, B, 1, 28, 28) in [-1, 1]."""
         hidden = F.leaky_relu(self.hidden(latents), SLOPE)
-        return torch.tanh(self.output(hidden)).view(*latents.shape[:2], *IMAGE_SHAPE)
+        return tanh(self.output(hidden)).view(*latents.shape[:2], *IMAGE_SHAPE)
 
 
 class Discriminator(Stacked):
@@ -44,9 +43,9 @@ class Discriminator(Stacked):
         super().__init__()
         self.members = members
         self.hidden = Dense(members, PIXELS, HIDDEN_SIZE)
-        self.output = Dense(members, HIDDEN_SIZE, 1)
+        self.output = Score(members, HIDDEN_SIZE)
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (M, B, 1, 28, 28) in [-1, 1] → logits (M, B): positive means real."""
         hidden = F.leaky_relu(self.hidden(images.flatten(2)), SLOPE)
-        return self.output(hidden).squeeze(2)  # type: ignore[no-any-return]
+        return self.output(hidden)  # type: ignore[no-any-return]

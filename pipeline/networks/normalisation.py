@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.networks.convolution import Conv2d, ConvTranspose2d, fold, runs_folded, unfold
-from pipeline.networks.layers import Dense, Layer, Stacked
+from pipeline.networks.layers import Dense, Layer, Score, Stacked
 
 
 class BatchNorm(Layer):
@@ -125,6 +125,6 @@ class SpectralNorm(Layer):
 def apply_spectral_norm(network: Stacked) -> None:
     """Give every dense and convolution layer a spectral norm; to be called before `initialise`, which draws it."""
     for module in list(network.modules()):
-        if isinstance(module, Dense | Conv2d | ConvTranspose2d):
+        if isinstance(module, Dense | Score | Conv2d | ConvTranspose2d):
             dim, weight = module.OUTPUT_DIM, module.weight
             module.spectral_norm = SpectralNorm(network.members, weight.shape[dim], dim).to(weight.device)

@@ -213,15 +213,15 @@ class Ensemble:
 
     def _update_on_real(self, images: _Images, rates: Rates | Tensor) -> _Update:
         logits = self.judge(self._noised(images.real, images.noise))
-        penalty = self._r1(images.real)
-        norm = self._update_discriminator([logits], [self._slopes_on_real(logits)], penalty, rates)
-        return _Update(logits.detach(), penalty, norm)
+        values, penalty = logits.detach(), self._r1(images.real)
+        norm = self._update_discriminator([logits], [self._slopes_on_real(values)], penalty, rates)
+        return _Update(values, penalty, norm)
 
     def _update_on_generated(self, images: _Images, rates: Rates | Tensor) -> _Update:
         logits = self.judge(self._noised(images.generated, images.noise))
-        penalty = self._gradient_penalty(images)
-        norm = self._update_discriminator([logits], [self._slopes_on_generated(logits)], penalty, rates)
-        return _Update(logits.detach(), penalty, norm)
+        values, penalty = logits.detach(), self._gradient_penalty(images)
+        norm = self._update_discriminator([logits], [self._slopes_on_generated(values)], penalty, rates)
+        return _Update(values, penalty, norm)
 
     def _update_on_both(self, images: _Images, rates: Rates | Tensor) -> _Judged:
         real, generated = self._noised(images.real, images.noise), self._noised(images.generated, images.noise)
@@ -230,19 +230,18 @@ class Ensemble:
             weight = 0.5  # the mean over the whole batch
         else:
             real_logits, generated_logits, weight = self.judge(real), self.judge(generated), 1.0
-        slopes = [weight * self._slopes_on_real(real_logits), weight * self._slopes_on_generated(generated_logits)]
+        real_values, generated_values = real_logits.detach(), generated_logits.detach()
+        slopes = [weight * self._slopes_on_real(real_values), weight * self._slopes_on_generated(generated_values)]
         penalty = _sum(self._r1(images.real), self._gradient_penalty(images))
         norm = self._update_discriminator([real_logits, generated_logits], slopes, penalty, rates)
-        return _Judged(real_logits.detach(), generated_logits.detach(), penalty, norm)
+        return _Judged(real_values, generated_values, penalty, norm)
 
     def _slopes_on_real(self, logits: Tensor) -> Tensor:
-        logits = logits.detach()
         own = self.loss.slope_on_real(logits, self.real_label)
         flips = self._flips(logits)
         return own if flips is None else flipped(own, self.loss.slope_on_generated(logits), flips)
 
     def _slopes_on_generated(self, logits: Tensor) -> Tensor:
-        logits = logits.detach()
         own = self.loss.slope_on_generated(logits)
         flips = self._flips(logits)
         return own if flips is None else flipped(own, self.loss.slope_on_real(logits, self.real_label), flips)
@@ -283,12 +282,13 @@ class Ensemble:
     def _train_generator(self, generated: Tensor, inputs: StepInputs) -> tuple[Tensor, Tensor | None]:
         """Generated images with their graph. The discriminator judges and keeps its weights."""
         logits = self.judge(self._noised(generated, inputs.instance_noise))
-        slopes = self.loss.slope_for_generator(logits.detach()) * (1.0 / logits.shape[1])
+        values = logits.detach()
+        slopes = self.loss.slope_for_generator(values) * (1.0 / logits.shape[1])
         rates = inputs.generator_rates
         norm = self._update([logits], [slopes], self.generator_parameters, self.generator_optimizer, rates)
         if self.generator_average is not None:
             self.generator_average.lerp_(self.generator_weights, self.average_share)
-        return logits.detach(), norm
+        return values, norm
 
     def _update(
         self,

@@ -3,7 +3,7 @@ from torch import Tensor, nn
 
 from pipeline.networks.convolution import Convolution
 from pipeline.networks.dcgan import Discriminator, Generator
-from pipeline.networks.layers import Dense, Stacked
+from pipeline.networks.layers import Dense, Score, Stacked
 from pipeline.networks.normalisation import BatchNorm
 
 
@@ -43,7 +43,7 @@ def torchs_discriminator() -> nn.Sequential:
 
 def give(torchs: nn.Sequential, network: Stacked, member: int) -> nn.Sequential:
     """Torch's network with the weights of one member; layers with weights come in the same order in both."""
-    ours = [module for module in network.modules() if isinstance(module, Dense | Convolution | BatchNorm)]
+    ours = [module for module in network.modules() if isinstance(module, Dense | Score | Convolution | BatchNorm)]
     theirs = [module for module in torchs if next(module.parameters(), None) is not None]
     for own, other in zip(ours, theirs, strict=True):
         weight = own.scale[member] if isinstance(own, BatchNorm) else own.weight[member]

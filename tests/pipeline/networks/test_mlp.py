@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pipeline.networks import architecture, architecture_names
-from pipeline.networks.layers import Dense, Stacked
+from pipeline.networks.layers import Dense, Score, Stacked, tanh
 from pipeline.networks.mlp import Discriminator, Generator
 from pipeline.settings import SettingsError
 
@@ -50,6 +50,28 @@ def test_a_stack_of_dense_layers_equals_each_layer_alone() -> None:
     inputs = torch.randn(2, 7, 5)
     alone = [torch.nn.functional.linear(inputs[m], dense.weight[m].T, dense.bias[m, 0]) for m in range(2)]
     assert torch.allclose(dense(inputs), torch.stack(alone), atol=1e-6)
+
+
+def test_a_stack_of_scores_equals_linear_layers_of_one_output() -> None:
+    score = Score(2, 5)
+    score.draw(streams(2))
+    inputs = torch.randn(2, 7, 5)
+    alone = [torch.nn.functional.linear(inputs[m], score.weight[m], score.bias[m]).squeeze(1) for m in range(2)]
+    assert torch.allclose(score(inputs), torch.stack(alone), atol=1e-6)
+    with pytest.raises(ValueError, match="found 1 output, expected at least 2; a layer of one output is a Score"):
+        Dense(2, 5, 1)
+
+
+def test_tanh_and_its_derivatives_are_torchs_within_rounding() -> None:
+    inputs = torch.cat([torch.linspace(-12, 12, 4001), torch.tensor([0.0, 1e-8, -1e3, 1e3])]).double()
+    ours = tanh(inputs.float())
+    assert (ours - torch.tanh(inputs)).abs().max().item() < 2e-7
+    assert ours.abs().max().item() <= 1.0
+    point = inputs.float().requires_grad_()
+    (ours_slope,) = torch.autograd.grad(tanh(point).sum(), point)
+    (torchs_slope,) = torch.autograd.grad(torch.tanh(point).sum(), point)
+    assert torch.allclose(ours_slope, torchs_slope, atol=4e-7)
+    assert torch.isnan(tanh(torch.tensor([float("nan")]))).all()
 
 
 def test_initial_weights_are_glorot_uniform_and_biases_zero() -> None:
