@@ -86,7 +86,7 @@ def _train(
     from pipeline.training.train import train_watched
 
     if config.processes > 1:
-        watched = train_in_processes(partitions, paths, config.processes, force=config.force)
+        watched = train_in_processes(partitions, tensors, paths, config.processes, force=config.force)
     else:
         watched = train_watched(partitions, tensors, paths, force=config.force)
     with closing(watched):
@@ -150,9 +150,11 @@ def _made(name: str, artefact: Artefact) -> Made:
 def _evidence(name: str, artefact: Artefact) -> dict[str, object]:
     """What one of the four outputs shows of itself."""
     if name == "snapshots":
-        last = max(file for file in artefact.files if file.startswith("snapshots/"))
+        from pipeline.training.snapshots import snapshot_step
+
+        snapshots = [artefact.path(file) for file in artefact.files if file.startswith("snapshots/")]
         return {
-            "last_snapshot": dg.MetadataValue.md(markdown_file(artefact.path(last), "one row a member")),
+            "last_snapshot": dg.MetadataValue.md(markdown_file(max(snapshots, key=snapshot_step), "one row a member")),
             "movie": dg.MetadataValue.path(artefact.path("movie.gif")),
             "path": dg.MetadataValue.path(artefact.path("snapshots")),
         }

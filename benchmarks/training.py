@@ -38,7 +38,7 @@ from pipeline.pixels import to_network
 from pipeline.reports.score import git_commit
 from pipeline.settings import load_optimizers, load_recipes, resolve
 from pipeline.storage.artefact import write_json
-from pipeline.training.device import allow_tf32, choose_device, device_name
+from pipeline.training.device import choose_device, device_name, tf32_products
 from pipeline.training.engine import Ensemble, Member
 from pipeline.training.history import Interval
 from pipeline.training.images import TrainingImages
@@ -68,7 +68,8 @@ def main() -> None:
     if arguments.memory_of:
         print(peak_memory_of(CONTENDERS[arguments.memory_of], pixels, arguments.network))
         return
-    figures = measure(pixels, arguments.network, arguments.steps, arguments.rounds)
+    with tf32_products(choose_device()):  # for all contenders
+        figures = measure(pixels, arguments.network, arguments.steps, arguments.rounds)
     for name, value in figures.items():
         print(f"{name:36} {value:.4g}" if isinstance(value, float) else f"{name:36} {value}")
     if arguments.json:
@@ -175,8 +176,6 @@ def make_ensemble(members: int) -> Make:
     def make(pixels: Tensor, network: str) -> Steps:
         settings = resolve(load_recipes()["mnist_mlp"], load_optimizers()[OPTIMIZER], members=members)
         settings = replace(settings, network=network)
-        if torch.cuda.is_available():
-            allow_tf32()  # for all contenders from here on
         stack = [Member(settings, index) for index in range(members)]
         ensemble = assemble(stack, architecture(network), TrainingImages(pixels, choose_device()))
         interval = Interval(ensemble)

@@ -75,13 +75,15 @@ class BatchNorm(Layer):
     def _over_all_ranks(self, inputs: Tensor, average: Callable[[Tensor], Tensor]) -> Tensor:
         """The batch is the processes' batches together, of equal size: one exchange carries both moments."""
         batch_and_space = [1, *range(3, inputs.ndim)]
-        local = torch.stack([inputs.mean(batch_and_space), inputs.square().mean(batch_and_space)])
+        exact = inputs.float()  # bfloat16 would lose the variance in the difference of the moments
+        local = torch.stack([exact.mean(batch_and_space), exact.square().mean(batch_and_space)])
         mean, mean_square = average(local).unbind()  # (M, C) each
         variance = (mean_square - mean.square()).clamp_min(0.0)  # rounding may leave less than nothing
         self._follow(mean.detach(), variance.detach(), self.ranks * inputs[0].numel() // inputs.shape[2])
         scale = self.scale * torch.rsqrt(variance + self.epsilon)
         shape = (inputs.shape[0], 1, inputs.shape[2], *[1] * (inputs.ndim - 3))
-        return (inputs - mean.view(shape)) * scale.view(shape) + self.shift.reshape(shape)
+        normalised = (exact - mean.view(shape)) * scale.view(shape) + self.shift.reshape(shape)
+        return normalised.to(inputs.dtype)
 
     def _follow(self, mean: Tensor, variance: Tensor, count: int) -> None:
         """Move the running statistics towards a batch of `count` values a channel."""

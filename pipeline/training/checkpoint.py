@@ -54,6 +54,7 @@ class Checkpoints:
     def __init__(self, folder: Path, identity: str) -> None:
         """`folder` holds those of all settings of the partition, one folder an identity."""
         self.all, self.folder = folder, folder / identity[:16]
+        self.lock = folder / f"{identity[:16]}.lock"
 
     def steps(self, at_most: int) -> list[int]:
         """The steps there are checkpoints of, the newest last."""
@@ -103,6 +104,7 @@ class Checkpoints:
     def forget(self) -> None:
         """Remove them all, and the snapshots and events of their run."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir()
 
     def tidy(self) -> None:
         """Keep the runs of the settings used last, and of none before."""
@@ -119,12 +121,12 @@ class Checkpoints:
         import fcntl
 
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / ".lock").open("w") as lock:
+        with self.lock.open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 raise OSError(
-                    f"{self.folder.parent.parent}: another process is training the same settings there; "
+                    f"{self.all.parent}: another process is training the same settings there; "
                     "wait for it or stop it, then run the same command again"
                 ) from error
             yield

@@ -17,41 +17,41 @@ from pipeline.training.step import StepInputs, StepOutputs
 log = logging.getLogger(__name__)
 
 STEPS_BEFORE_CAPTURE = 3
+Compute = Callable[[StepInputs], StepOutputs]
 
 
 class GraphedStep:
-    """A step function for one device and fixed shapes."""
+    """A step function for one device and fixed shapes; it is named in each call, so that nothing holds its owner."""
 
-    def __init__(self, compute: Callable[[StepInputs], StepOutputs]) -> None:
-        self.compute = compute
+    def __init__(self) -> None:
         self.steps = 0
         self.side_stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         self.graph: torch.cuda.CUDAGraph | None = None
         self.inputs: StepInputs | None = None
         self.outputs: StepOutputs | None = None
 
-    def run(self, inputs: StepInputs) -> StepOutputs:
+    def run(self, compute: Compute, inputs: StepInputs) -> StepOutputs:
         """One step; its outputs stay valid until the next."""
         self.steps += 1
         if self.steps <= STEPS_BEFORE_CAPTURE:
-            return self._run_aside(inputs)
+            return self._run_aside(compute, inputs)
         if self.graph is None:
-            self._capture(inputs)
+            self._capture(compute, inputs)
         return self._replay(inputs)
 
-    def _run_aside(self, inputs: StepInputs) -> StepOutputs:
+    def _run_aside(self, compute: Compute, inputs: StepInputs) -> StepOutputs:
         self.side_stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self.side_stream):
-            outputs = self.compute(inputs)
+            outputs = compute(inputs)
         torch.cuda.current_stream().wait_stream(self.side_stream)
         return outputs
 
-    def _capture(self, inputs: StepInputs) -> None:
+    def _capture(self, compute: Compute, inputs: StepInputs) -> None:
         """Record one step without running it."""
         self.inputs = inputs.copy()
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
-            self.outputs = self.compute(self.inputs)
+            self.outputs = compute(self.inputs)
         self.graph = graph
         log.info("training step captured as a CUDA graph")
 

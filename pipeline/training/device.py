@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 
@@ -10,9 +13,16 @@ def choose_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def allow_tf32() -> None:
-    """Let a GPU multiply float32 matrices in TF32 (10 bits of mantissa, sums in float32), several times as fast."""
-    torch.set_float32_matmul_precision("high")
+@contextmanager
+def tf32_products(device: torch.device) -> Iterator[None]:
+    """Meanwhile a GPU multiplies float32 matrices in TF32: 10 bits of mantissa, several times as fast."""
+    before = torch.get_float32_matmul_precision()
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def device_name(device: torch.device) -> str:

@@ -69,7 +69,7 @@ class Ensemble:
         self._make_networks(addresses)
         self._make_columns()
         self.rates_block, self.rates_table = -1, torch.empty(0)  # (RATES_BLOCK_STEPS, updates + 1, 2, M)
-        self.graph = GraphedStep(self._compute) if self.device.type == "cuda" else None
+        self.graph = GraphedStep() if self.device.type == "cuda" else None
 
     # -----------------------------------------------------------------------------------------------------------------
     # Making
@@ -127,7 +127,7 @@ class Ensemble:
         """
         self.measures_gradients = measure_gradients or self.device.type == "cuda"
         inputs = self.inputs_at(step)
-        return self._compute(inputs) if self.graph is None else self.graph.run(inputs)
+        return self._compute(inputs) if self.graph is None else self.graph.run(self._compute, inputs)
 
     @property
     def discriminator_updates(self) -> int:
@@ -226,7 +226,9 @@ class Ensemble:
     def _update_on_both(self, images: _Images, rates: Rates | Tensor) -> _Judged:
         real, generated = self._noised(images.real, images.noise), self._noised(images.generated, images.noise)
         if self.objective.discriminator_update == "mixed":
+            self.noise.batches = 2
             real_logits, generated_logits = self.judge(torch.cat([real, generated], dim=1)).chunk(2, dim=1)
+            self.noise.batches = 1
             weight = 0.5  # the mean over the whole batch
         else:
             real_logits, generated_logits, weight = self.judge(real), self.judge(generated), 1.0

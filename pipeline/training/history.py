@@ -102,8 +102,7 @@ class Interval:
         if self.steps == 0:
             raise RuntimeError("no step was added since the last interval; expected at least one")
         means = (self.ensemble.ranks.average(self.sums) / self.steps).tolist()
-        unmeasured = torch.full((2, len(means)), float("nan"))
-        norms = (unmeasured if self.gradient_norms is None else self.gradient_norms).T.tolist()
+        norms = self._norms().T.tolist()
         return [Measured(*of_member, *of_gradients) for of_member, of_gradients in zip(means, norms, strict=True)]
 
     def restart(self) -> None:
@@ -118,12 +117,20 @@ class Interval:
         """
         self._sum_up()
         steps = self.sums.new_full((rows.stop - rows.start, 1), self.steps)
-        return {"sums": self.sums[rows], "steps": steps}
+        return {"sums": self.sums[rows], "steps": steps, "gradient_norms": self._norms()[:, rows].T}
 
     def load(self, rows: slice, state: dict[str, Tensor]) -> None:
         """The inverse of `state`."""
         self.sums[rows] = state["sums"].to(self.sums.device)
-        self.steps = int(state["steps"][0, 0]) if len(state["steps"]) else self.steps
+        self.steps = int(state["steps"][0, 0])
+        self.gradient_norms = self._norms()
+        self.gradient_norms[:, rows] = state["gradient_norms"].T.to(self.sums.device)
+
+    def _norms(self) -> Tensor:
+        """Those measured, or NaN (2, M)."""
+        if self.gradient_norms is not None:
+            return self.gradient_norms
+        return torch.full((2, len(self.sums)), float("nan"), device=self.sums.device)
 
 
 def step_means(logits: Tensor, loss: Loss, real_label: Tensor) -> list[Tensor]:

@@ -6,6 +6,7 @@ same settings; the first prints its log and, as JSON, its observations. Whatever
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import logging
@@ -19,11 +20,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pipeline.settings import TrainingSettings
-from pipeline.storage.artefact import Artefact, read_artefact
+from pipeline.storage.artefact import Artefact, find_intact, read_artefact
 from pipeline.storage.paths import PROJECT, Paths
 from pipeline.training.history import Measured
+from pipeline.training.partition import Partition
 from pipeline.training.progress import Observation, PartitionObservation
+from pipeline.training.ranks import Ranks
+from pipeline.training.snapshots import Pictures
+from pipeline.training.sweep import expect_trainable
 from pipeline.training.system import SystemUse
 
 log = logging.getLogger(__name__)
@@ -33,15 +40,28 @@ LAST_LINES = 20
 
 
 def train_in_processes(
-    settings: Sequence[TrainingSettings], paths: Paths, processes: int, *, force: bool = False
+    settings: Sequence[TrainingSettings], tensors: Artefact, paths: Paths, processes: int, *, force: bool = False
 ) -> Generator[Observation, None, dict[str, Artefact]]:
     """As `train.train_watched`, by several processes that share every batch."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "settings.json"
-        file.write_text(json.dumps([each.to_json() for each in settings]), encoding="utf-8")
-        command = _command(file, processes, force=force)
-        yield from _watched(command, {**os.environ, "GANFORGE_DATA": str(paths.root)})
-    return {each.optimizer: _published(each, paths) for each in settings}
+    partitions = [Partition(each, tensors, paths) for each in settings]
+    found = {} if force else {each.key: find_intact(each.folder, each.fingerprint) for each in partitions}
+    waiting = [each for each in partitions if found.get(each.key) is None]
+    for each in waiting:
+        expect_trainable(each.settings, tensors, Ranks(0, processes))
+    if waiting:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "settings.json"
+            file.write_text(json.dumps([each.settings.to_json() for each in waiting]), encoding="utf-8")
+            command = _command(file, processes, force=force)
+            yield from _watched(command, _environment(paths, processes))
+    return {each.key: found.get(each.key) or _published(each) for each in partitions}
+
+
+def _environment(paths: Paths, processes: int) -> dict[str, str]:
+    """What the processes find set: the data folder, their share of the cores, and Gloo on the loopback interface."""
+    threads = max(1, (os.cpu_count() or 1) // processes)
+    own = {"OMP_NUM_THREADS": str(threads), "GLOO_SOCKET_IFNAME": "lo"}
+    return {**own, **os.environ, "GANFORGE_DATA": str(paths.root)}
 
 
 def _command(settings: Path, processes: int, *, force: bool) -> list[str]:
@@ -51,7 +71,6 @@ def _command(settings: Path, processes: int, *, force: bool) -> list[str]:
 
 def _watched(command: list[str], environment: Mapping[str, str]) -> Generator[Observation, None, None]:
     """Run a command to its end; lines of JSON are observations, others go to the log."""
-    environment = {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", **environment}
     process = subprocess.Popen(
         command,
         cwd=PROJECT,
@@ -61,18 +80,24 @@ def _watched(command: list[str], environment: Mapping[str, str]) -> Generator[Ob
         text=True,
         start_new_session=True,
     )
-    last: list[str] = []
+    said: list[str] = []
     try:
         for line in process.stdout or ():
             if line.startswith("{"):
                 yield observation_from_json(json.loads(line))
             elif line.strip():
                 log.info("%s", line.rstrip())
-                last = [*last[1 - LAST_LINES :], line]
+                said = [*said, line]
         if process.wait() != 0:
-            raise OSError(f"training by several processes failed with code {process.returncode}:\n{''.join(last)}")
+            raise OSError(f"training by several processes failed: {_reason(said)}")
     finally:
         _stop(process)
+
+
+def _reason(said: list[str]) -> str:
+    """The sentence with which a process ended, or else the last of what was said."""
+    sentences = [line.partition("ganforge: ")[2].strip() for line in said if "ganforge: " in line]
+    return sentences[0] if sentences else "\n" + "".join(said[-LAST_LINES:])
 
 
 def _stop(process: subprocess.Popen[str]) -> None:
@@ -89,18 +114,21 @@ def _stop(process: subprocess.Popen[str]) -> None:
         process.stdout.close()
 
 
-def _published(settings: TrainingSettings, paths: Paths) -> Artefact:
-    folder = paths.training(settings.recipe, settings.optimizer)
-    artefact = read_artefact(folder)
-    if artefact is None:
-        raise FileNotFoundError(f"{folder}: the processes ended without trained networks; see the log above")
+def _published(partition: Partition) -> Artefact:
+    artefact = read_artefact(partition.folder)
+    if artefact is None or artefact.fingerprint != partition.fingerprint:
+        raise FileNotFoundError(f"{partition.folder}: the processes ended without trained networks; see the log above")
     return artefact
 
 
 def observation_to_json(observation: Observation) -> str:
-    """One line; the pictures are left out."""
+    """One line."""
     partitions = {
-        key: {**vars(each), "measured": each.measured and vars(each.measured), "pictures": None}
+        key: {
+            **vars(each),
+            "measured": each.measured and vars(each.measured),
+            "pictures": None if each.pictures is None else _encoded(each.pictures),
+        }
         for key, each in observation.partitions.items()
     }
     return json.dumps({**vars(observation), "partitions": partitions, "system": asdict(observation.system)})
@@ -109,7 +137,23 @@ def observation_to_json(observation: Observation) -> str:
 def observation_from_json(values: dict[str, Any]) -> Observation:
     """The inverse of `observation_to_json`."""
     partitions = {
-        key: PartitionObservation(**{**each, "measured": each["measured"] and Measured(**each["measured"])})
+        key: PartitionObservation(
+            **{
+                **each,
+                "measured": each["measured"] and Measured(**each["measured"]),
+                "pictures": each["pictures"] and _decoded(each["pictures"]),
+            }
+        )
         for key, each in values["partitions"].items()
     }
     return Observation(**{**values, "partitions": partitions, "system": SystemUse(**values["system"])})
+
+
+def _encoded(pictures: Pictures) -> dict[str, Any]:
+    return {"shape": list(pictures.shape), "bytes": base64.b64encode(pictures.tobytes()).decode()}
+
+
+def _decoded(values: dict[str, Any]) -> Pictures:
+    flat = np.frombuffer(base64.b64decode(values["bytes"]), np.uint8)
+    pictures: Pictures = flat.reshape(values["shape"])
+    return pictures

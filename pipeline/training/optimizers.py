@@ -9,8 +9,8 @@ Formulas are those of Keras 2 (`keras/optimizers.py`, 2.2), which the sources us
              w ← w - rate_t * √(1 - β2^t) / (1 - β1^t) * m / (√v + ε)                      (Kingma & Ba 2015, section 2)
 
 `numerics = "torch"` moves Adam's ε behind the bias correction, as PyTorch does: √(v / (1 - β2^t)) + ε, which is the
-Keras form with ε * √(1 - β2^t) for ε. Before the update gradients are clipped element by element, then by the norm of
-a member's whole gradient (Pascanu et al. 2013, arXiv 1211.5063).
+Keras form with ε * √(1 - β2^t) for ε. Before the update gradients are clipped by the norm of a member's whole gradient
+(Pascanu et al. 2013, arXiv 1211.5063), then element by element, in Keras' order.
 
 Two ways compute the same: on the CPU PyTorch's fused kernels, one call for members with equal settings, three times as
 fast as separate operations (docs/log.md); on CUDA operations on whole rows with hyper-parameters as columns, so that a
@@ -154,14 +154,14 @@ def _slices(rows: Tensor, shapes: Sequence[torch.Size]) -> list[Tensor]:
 
 def _clip_slices(gradients: list[Tensor], settings: OptimizerSettings, members: int) -> None:
     """Clip in place the slices of `members` members, parameters outermost."""
-    if settings.clip_value is not None:
-        torch._foreach_clamp_min_(gradients, -settings.clip_value)
-        torch._foreach_clamp_max_(gradients, settings.clip_value)
     if settings.clip_norm is not None:
         for member in range(members):
             own = gradients[member::members]
             norm = torch.stack(torch._foreach_norm(own)).norm()
             torch._foreach_mul_(own, (settings.clip_norm / norm).clamp_(max=1.0))
+    if settings.clip_value is not None:
+        torch._foreach_clamp_min_(gradients, -settings.clip_value)
+        torch._foreach_clamp_max_(gradients, settings.clip_value)
 
 
 # Adam's kernel corrects its bias itself; after so many updates the correction is exactly 1, and `Rates` does it.
@@ -268,11 +268,11 @@ class _Columns:
             UPDATES[kind](self, rows, rates[0, rows].unsqueeze(1), rates[1, rows].unsqueeze(1))
 
     def _clip(self) -> None:
-        if self.clip_value is not None:
-            self.gradients.clamp_(min=-self.clip_value, max=self.clip_value)
         if self.clip_norm is not None:
             norm = torch.linalg.vector_norm(self.gradients, dim=1, keepdim=True)
             self.gradients.mul_((self.clip_norm / norm).clamp_(max=1.0))
+        if self.clip_value is not None:
+            self.gradients.clamp_(min=-self.clip_value, max=self.clip_value)
 
     def sgd(self, rows: slice, step_size: Tensor, _epsilon: Tensor) -> None:
         velocity = self.moments["first"][rows]

@@ -6,7 +6,6 @@ events, checkpoints, members that were frozen, and the artefact they become.
 
 from __future__ import annotations
 
-import logging
 import shutil
 import time
 from collections.abc import Iterable, Mapping
@@ -29,7 +28,7 @@ from pipeline.training.events import EventFiles, can_write_events
 from pipeline.training.history import HistoryRow, write_history
 from pipeline.training.snapshots import Pictures, snapshot_name, snapshot_step, write_movie, write_snapshot
 
-log = logging.getLogger(__name__)
+ABANDONED_SECONDS = 3600.0
 
 
 def training_fingerprint(settings: TrainingSettings, tensors: Artefact) -> str:
@@ -52,6 +51,13 @@ class Frozen:
     weights_step: int  # whose weights are kept
     reason: str
     networks: Mapping[str, Tensor]  # as `Ensemble.networks`, each (1, …)
+
+    def __str__(self) -> str:
+        """For the log."""
+        return (
+            f"member {self.member} diverged at step {self.step:,}: {self.reason}; "
+            f"kept as it was at step {self.weights_step:,}"
+        )
 
     def facts(self) -> dict[str, Any]:
         """Without the weights, as JSON values."""
@@ -106,6 +112,16 @@ class Partition:
     # -----------------------------------------------------------------------------------------------------------------
     # On the way
 
+    def clear_away(self, *, checkpoints_too: bool) -> None:
+        """Remove what killed processes left half-written, and where asked for what they finished."""
+        if checkpoints_too:
+            self.checkpoints.forget()
+        for path in self.checkpoints.folder.glob(".step_*.partial"):
+            shutil.rmtree(path, ignore_errors=True)
+        for path in self.folder.parent.glob(f".{self.key}.*.partial"):
+            if time.time() - path.stat().st_mtime > ABANDONED_SECONDS:  # else it may be another run's
+                shutil.rmtree(path, ignore_errors=True)
+
     def resume(self, checkpoint: Checkpoint) -> None:
         """Take back what was kept; the stack takes its own part of the tensors."""
         self.history = list(checkpoint.history)
@@ -130,8 +146,6 @@ class Partition:
     def freeze(self, frozen: Frozen, pictures: Pictures) -> None:
         """Keep a member that diverged as it last was sound."""
         self.frozen[frozen.member], self.frozen_pictures[frozen.member] = frozen, pictures
-        message = "%s member %d diverged at step %s: %s; kept as it was at step %s"
-        log.warning(message, self.name, frozen.member, f"{frozen.step:,}", frozen.reason, f"{frozen.weights_step:,}")
 
     def save(self, step: int, seconds: float, tensors: Mapping[str, Tensor]) -> None:
         """Write a checkpoint."""

@@ -7,7 +7,10 @@ rounding. Li et al. 2020, arXiv 2006.15704. Networks, losses and optimizers know
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +22,8 @@ from torch.autograd.function import once_differentiable
 
 from pipeline.networks.layers import Stacked
 from pipeline.networks.normalisation import BatchNorm
+
+PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,7 @@ def joined() -> Iterator[Ranks]:
     if count == 1:
         yield ALONE
         return
+    _end_with_parent()
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
@@ -111,3 +117,9 @@ def joined() -> Iterator[Ranks]:
         yield Ranks(dist.get_rank(), count)
     finally:
         dist.destroy_process_group()
+
+
+def _end_with_parent() -> None:
+    """On Linux, let this process get SIGTERM when `torchrun` ends, however it ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -59,9 +59,11 @@ def draw(ensemble: Ensemble) -> list[Pictures]:
 
 
 def write_snapshot(path: Path, members: Sequence[Pictures]) -> None:
-    """One PNG, a row a member."""
+    """One PNG, a row a member; it appears whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_grid(path, np.concatenate(members), IMAGES_A_MEMBER, SCALE)
+    temporary = path.with_name(f".{path.name}.partial")
+    write_grid(temporary, np.concatenate(members), IMAGES_A_MEMBER, SCALE)
+    temporary.replace(path)
 
 
 def write_movie(path: Path, snapshots: Sequence[Path]) -> None:

@@ -110,7 +110,8 @@ class NoiseStream:
 
     def __init__(self, members: Sequence[MemberAddress], device: torch.device, ranks: Ranks = ALONE) -> None:
         self.members, self.device, self.ranks = members, device, ranks
-        self.buffers: list[tuple[Tensor, bool]] = []  # each (M, …), and whether it is normal instead of uniform
+        self.buffers: list[_Buffer] = []
+        self.batches = 1  # how many batches lie behind one another in what is asked for
         self.step = 0
         self.streams: list[torch.Generator] = []
         self.asked = 0
@@ -118,8 +119,8 @@ class NoiseStream:
     def begin(self, step: int) -> None:
         """Draw what the steps before have asked for, at this step's address."""
         self.step, self.streams, self.asked = step, [], 0
-        for buffer, normal in self.buffers:
-            self._fill(buffer, normal)
+        for buffer in self.buffers:
+            self._fill(buffer)
 
     def uniform(self, shape: tuple[int, ...]) -> Tensor:
         """(M, *shape) uniform in [0, 1); the first dimension of `shape` is this rank's part of the batch."""
@@ -131,21 +132,34 @@ class NoiseStream:
 
     def _next(self, shape: tuple[int, ...], *, normal: bool) -> Tensor:
         if self.asked == len(self.buffers):
-            buffer = torch.empty((len(self.members), *shape), device=self.device)
-            self._fill(buffer, normal)
-            self.buffers.append((buffer, normal))
-        buffer, _ = self.buffers[self.asked]
+            numbers = torch.empty((len(self.members), *shape), device=self.device)
+            self.buffers.append(_Buffer(numbers, normal, self.batches))
+            self._fill(self.buffers[-1])
         self.asked += 1
-        return buffer
+        return self.buffers[self.asked - 1].numbers
 
-    def _fill(self, buffer: Tensor, normal: bool) -> None:
+    def _fill(self, buffer: _Buffer) -> None:
         if not self.streams:
             self.streams = [member.stream(Purpose.NOISE, self.step, self.device) for member in self.members]
-        for row, stream in zip(buffer, self.streams, strict=True):
-            whole = row if self.ranks.count == 1 else row.new_empty(len(row) * self.ranks.count, *row.shape[1:])
-            if normal:
-                whole.normal_(generator=stream)
+        for row, stream in zip(buffer.numbers, self.streams, strict=True):
+            if self.ranks.count == 1:
+                buffer.draw(row, stream)
             else:
-                whole.uniform_(generator=stream)
-            if whole is not row:
-                row.copy_(self.ranks.rows(whole, dim=0))
+                whole = row.new_empty(buffer.batches, len(row) // buffer.batches * self.ranks.count, *row.shape[1:])
+                buffer.draw(whole, stream)
+                row.copy_(self.ranks.rows(whole).flatten(0, 1))
+
+
+@dataclass(frozen=True)
+class _Buffer:
+    """The numbers of one request, refilled at every step."""
+
+    numbers: Tensor  # (M, …)
+    normal: bool  # instead of uniform
+    batches: int
+
+    def draw(self, into: Tensor, stream: torch.Generator) -> None:
+        if self.normal:
+            into.normal_(generator=stream)
+        else:
+            into.uniform_(generator=stream)

@@ -9,17 +9,17 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import ExitStack
 
 import torch
 from torch import Tensor
 
-from pipeline.networks import Architecture, architecture
+from pipeline.networks import architecture
+from pipeline.networks.normalisation import BatchNorm
 from pipeline.settings import TrainingSettings
 from pipeline.storage.artefact import Artefact, find_intact
 from pipeline.tensors.load import load_split
 from pipeline.training.checkpoint import Checkpoint
-from pipeline.training.device import allow_tf32, choose_device, device_name
+from pipeline.training.device import choose_device, device_name, tf32_products
 from pipeline.training.divergence import divergence
 from pipeline.training.engine import Ensemble, Member
 from pipeline.training.history import Evaluation, HistoryRow, Interval, Measured, history_row
@@ -54,9 +54,6 @@ class Sweep:
         self.start = checkpoints[0].step if checkpoints else 0
         self.device = choose_device()
         self.network = architecture(self.settings.network)
-        ranks.share(self.settings.batch_size)
-        if self.device.type == "cuda":
-            allow_tf32()
         self._load_images()
         self.system = SystemReader(self.device)
         self._stack(checkpoints)
@@ -68,7 +65,6 @@ class Sweep:
     def _load_images(self) -> None:
         tensors = self.partitions[0].tensors
         train_split, test_split = load_split(tensors, "train"), load_split(tensors, "test")
-        _expect_shape(self.network, train_split.pixels.shape[1:], self.settings)
         self.images = TrainingImages(torch.tensor(train_split.pixels), self.device)
         self.evaluation = Evaluation(torch.tensor(test_split.pixels), self.settings.evaluation_images)
 
@@ -81,15 +77,19 @@ class Sweep:
         if self.ensemble is None:
             return
         self.interval = Interval(self.ensemble)
-        for partition, checkpoint in zip(self.partitions, checkpoints or (), strict=False):
-            rows = self.rows(partition)
-            self.ensemble.load(rows, _under("training.", checkpoint.tensors))
-            self.interval.load(rows, _under("interval.", checkpoint.tensors))
+        resumed = [
+            (self.rows(partition), checkpoint.tensors)
+            for partition, checkpoint in zip(self.partitions, checkpoints or (), strict=False)
+            if partition.training_members()
+        ]
+        for rows, tensors in resumed:
+            self.ensemble.load(rows, _under("training.", tensors))
+            self.interval.load(rows, _under("interval.", tensors))
         self.sound = self._networks()
         self.sound_step = self.start // self.settings.history_interval_steps * self.settings.history_interval_steps
-        for partition, checkpoint in zip(self.partitions, checkpoints or (), strict=False):
-            for name, value in _under("sound.", checkpoint.tensors).items():
-                self.sound[name][self.rows(partition)] = value.to(self.device)
+        for rows, tensors in resumed:
+            for name, value in _under("sound.", tensors).items():
+                self.sound[name][rows] = value.to(self.device)
 
     def _ensemble(self, members: Sequence[Member]) -> Ensemble:
         return assemble(members, self.network, self.images, self.ranks)
@@ -111,16 +111,14 @@ class Sweep:
 
     def run(self) -> Generator[Observation, None, dict[str, Artefact]]:
         """Train, and publish every partition's artefact. Between steps an interruption saves a checkpoint first."""
-        with ExitStack() as stack:
+        with DeferredSignals() as signals, tf32_products(self.device):
             if self.ranks.first:
-                for partition in sorted(self.partitions, key=lambda each: each.name):
-                    stack.enter_context(partition.checkpoints.locked())
                 self._begin()
-            signals = stack.enter_context(DeferredSignals())
             for step in range(self.start + 1, self.settings.steps + 1):
                 if self.ensemble is None:
                     break
                 yield from self._step(self.ensemble, step, signals)
+            self._finish()
             return self._publish()
 
     def _begin(self) -> None:
@@ -141,16 +139,25 @@ class Sweep:
         observation = self._observe(ensemble, measured, step) if measures and self.ranks.first else None
         if interval_ends:
             self._end_interval(ensemble, measured, step)
+        if step % self.settings.snapshot_interval_steps == 0:  # before the checkpoint, which promises it
+            self._snapshot(step)
         if last or signals.waiting or self._should_save(step):
             self._save(step)
-        if last and not interval_ends:  # after the checkpoint: a longer budget goes on as if nothing had ended here
-            self._end_interval(ensemble, measured, step)
-        if last or step % self.settings.snapshot_interval_steps == 0:
-            self._snapshot(step)
         if self.ranks.first:  # the others end when they miss it
             signals.deliver()
         if observation is not None:
             yield observation
+
+    def _finish(self) -> None:
+        """What a budget's end adds off the intervals; the last checkpoint knows nothing of it.
+
+        So a longer budget goes on as if nothing had ended, and a process that finds that checkpoint does this again.
+        """
+        step = self.settings.steps
+        if self.ensemble is not None and step % self.settings.history_interval_steps:
+            self._end_interval(self.ensemble, self.interval.measure(), step)
+        if step % self.settings.snapshot_interval_steps:
+            self._snapshot(step)
 
     def _should_save(self, step: int) -> bool:
         if self.checkpoint_interval_steps is not None:
@@ -222,6 +229,8 @@ class Sweep:
                     networks = {name: value[at : at + 1].cpu().clone() for name, value in self.sound.items()}
                     frozen = Frozen(ensemble.members[at].index, step, self.sound_step, reasons[at], networks)
                     partition.freeze(frozen, self._pictures_of(partition, frozen))
+                    if self.ranks.first:
+                        log.warning("%s: %s", partition.name, frozen)
         left = len(ensemble.members) - len(reasons)
         self.ensemble = ensemble.without(list(reasons)) if left else None
         if self.ensemble is not None:
@@ -310,9 +319,30 @@ def _require_published(partition: Partition) -> Artefact:
     return found
 
 
-def _expect_shape(network: Architecture, data_shape: Sequence[int], settings: TrainingSettings) -> None:
-    if tuple(network.IMAGE_SHAPE) != tuple(data_shape):
+def expect_trainable(settings: TrainingSettings, tensors: Artefact, ranks: Ranks) -> None:
+    """Raise one sentence where these settings cannot be trained on this data set by these processes."""
+    network = architecture(settings.network)
+    train_split, test_split = load_split(tensors, "train"), load_split(tensors, "test")
+    where = f"{settings.recipe} {settings.optimizer}"
+    if tuple(network.IMAGE_SHAPE) != tuple(train_split.pixels.shape[1:]):
         raise ValueError(
-            f"recipe {settings.recipe}: network {settings.network} draws images of {tuple(network.IMAGE_SHAPE)}, "
-            f"but the data set's are {tuple(data_shape)}; choose another network or data set"
+            f"{where}: network {settings.network} draws images of {tuple(network.IMAGE_SHAPE)}, "
+            f"but the data set's are {tuple(train_split.pixels.shape[1:])}; choose another network or data set"
+        )
+    for found, expected, what, name in (
+        (len(train_split), settings.batch_size, "training", "batch_size"),
+        (len(test_split), settings.evaluation_images, "held-out", "evaluation_images"),
+    ):
+        if found < expected:
+            raise ValueError(f"{where}: found {found} {what} images, expected at least {name}={expected}")
+    try:
+        ranks.share(settings.batch_size)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
+    penalised = settings.objective.gradient_penalty > 0 or settings.objective.r1 > 0
+    normalised = any(isinstance(layer, BatchNorm) for layer in network.Discriminator(1).modules())
+    if ranks.count > 1 and penalised and normalised:
+        raise ValueError(
+            f"{where}: found a gradient penalty or R1 on a discriminator with batch normalisation for "
+            f"{ranks.count} processes, expected one process: its second derivatives stay within a process"
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator, Iterable, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from pipeline.networks import architecture
@@ -22,7 +23,7 @@ from pipeline.training.in_turn import trains_in_turn
 from pipeline.training.partition import Partition
 from pipeline.training.progress import Observation
 from pipeline.training.ranks import ALONE, Ranks
-from pipeline.training.sweep import Sweep
+from pipeline.training.sweep import Sweep, expect_trainable
 
 log = logging.getLogger(__name__)
 
@@ -63,22 +64,37 @@ def train_watched(
     there. Partitions that cannot share a loop train in turn, and the log says why.
     """
     artefacts: dict[str, Artefact] = {}
-    partitions = [Partition(each, tensors, paths) for each in settings]
-    for partition in partitions:
+    waiting: list[Partition] = []
+    for each in settings:
+        partition = Partition(each, tensors, paths)
         found = None if force else find_intact(partition.folder, partition.fingerprint)
         if found is not None:
             log.info("%s: unchanged, not trained again", partition.name)
             artefacts[partition.key] = found
-        elif force and ranks.first:
-            partition.checkpoints.forget()
-    waiting = [partition for partition in partitions if partition.key not in artefacts]
-    begun = [each for group in _stackable(waiting) for each in _resumable(group)]
-    ranks.wait()  # nobody writes before all have read
-    for group, checkpoints in begun:
+        else:
+            expect_trainable(each, tensors, ranks)
+            waiting.append(partition)
+    _expect_distinct(waiting)
+    with ExitStack() as stack:
         if ranks.first:
-            _announce(group, checkpoints, ranks)
-        artefacts.update((yield from Sweep(group, checkpoints, ranks, checkpoint_interval_steps).run()))
+            for partition in sorted(waiting, key=lambda each: each.key):
+                stack.enter_context(partition.checkpoints.locked())
+                partition.clear_away(checkpoints_too=force)
+        ranks.wait()  # nobody reads before that
+        begun = [each for group in _stackable(waiting) for each in _resumable(group)]
+        ranks.wait()  # nobody writes before all have read
+        for group, checkpoints in begun:
+            if ranks.first:
+                _announce(group, checkpoints, ranks)
+            artefacts.update((yield from Sweep(group, checkpoints, ranks, checkpoint_interval_steps).run()))
     return artefacts
+
+
+def _expect_distinct(partitions: Sequence[Partition]) -> None:
+    keys = [partition.key for partition in partitions]
+    twice = sorted({key for key in keys if keys.count(key) > 1})
+    if twice:
+        raise ValueError(f"configurations to train: found {', '.join(twice)} more than once, expected each once")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -107,6 +123,7 @@ def _shared(settings: TrainingSettings) -> dict[str, Any]:
         "r1": objective.r1 > 0,
         "weight_clip": objective.weight_clip is not None,
         "spectral_norm": objective.spectral_norm,
+        "dropout": bool(settings.dropout) and architecture(settings.network).HAS_DROPOUT,
     }
 
 

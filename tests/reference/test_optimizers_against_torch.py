@@ -152,13 +152,13 @@ def test_clipping_by_norm_is_torchs_over_a_members_whole_gradient(way: str) -> N
 
 
 @every_way
-def test_elements_are_clipped_before_the_norm(way: str) -> None:
+def test_the_norm_is_clipped_before_the_elements_as_in_keras(way: str) -> None:
     given = [torch.zeros(shape) for shape in SHAPES]
     given[0][0, 0], given[3][6, 1] = 3.0, -40.0
-    stack = Ours([OptimizerSettings("sgd", 1.0, clip_value=3.0, clip_norm=1.0)], way)
+    stack = Ours([OptimizerSettings("sgd", 1.0, clip_value=0.5, clip_norm=1.0)], way)
     stack.update(0, [given])
     moved = 1 - stack.weights[0, [0, sum(SIZES) - 1]]
-    assert moved.tolist() == pytest.approx([math.sqrt(0.5), -math.sqrt(0.5)])
+    assert moved.tolist() == pytest.approx([3.0 / math.hypot(3, 40), -0.5])
 
 
 @every_way

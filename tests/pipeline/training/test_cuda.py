@@ -10,9 +10,9 @@ from safetensors.numpy import load_file
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.paths import Paths
 from pipeline.training.cuda_graph import STEPS_BEFORE_CAPTURE
+from pipeline.training.device import tf32_products
 from pipeline.training.engine import Ensemble, Member
 from pipeline.training.images import TrainingImages
-from pipeline.training.sweep import allow_tf32
 from pipeline.training.train import train
 from tests.pipeline.training.conftest import settings as of_recipe
 from tests.pipeline.training.test_engine import OBJECTIVES, ensemble, relative_difference, settings
@@ -68,11 +68,8 @@ def test_bfloat16_and_tf32_stay_near_float32() -> None:
     full = trained(ensemble(stack("adam"), images()), 10)
     half = [Member(replace(each.settings, precision="bfloat16"), each.index) for each in stack("adam")]
     assert relative_difference(trained(ensemble(half, images()), 10).generator_weights, full.generator_weights) < 0.05
-    allow_tf32()
-    try:
+    with tf32_products(torch.device("cuda")):
         tf32 = trained(ensemble(stack("adam"), images()), 10)
-    finally:
-        torch.set_float32_matmul_precision("highest")
     assert relative_difference(tf32.generator_weights, full.generator_weights) < 0.05
 
 

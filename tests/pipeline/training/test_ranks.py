@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 from pipeline.settings import TrainingSettings
@@ -20,6 +21,7 @@ from pipeline.training.launch import train_in_processes
 from pipeline.training.partition import Partition
 from pipeline.training.progress import Observation
 from pipeline.training.ranks import Ranks
+from pipeline.training.streams import MemberAddress, NoiseStream
 from pipeline.training.train import train
 from tests.pipeline.training.conftest import settings
 from tests.pipeline.training.test_resume import elsewhere
@@ -43,7 +45,7 @@ def test_two_processes_train_what_one_process_trains(
 ) -> None:
     partitions: list[TrainingSettings] = make()  # type: ignore[operator]
     seen: list[Observation] = []
-    watched = train_in_processes(partitions, paths, 2)
+    watched = train_in_processes(partitions, tensors, paths, 2)
     while True:
         try:
             seen.append(next(watched))
@@ -51,6 +53,7 @@ def test_two_processes_train_what_one_process_trains(
             together = end.value
             break
     assert len(seen) >= 3
+    assert all(each.pictures is not None for each in seen[0].partitions.values())
     assert seen[-1].step == partitions[0].steps
     with elsewhere(tensors, tmp_path / "alone") as other:
         alone = train(partitions, tensors, other)
@@ -62,9 +65,45 @@ def test_two_processes_train_what_one_process_trains(
                 np.testing.assert_allclose(two[parameter], value, rtol=1e-3, atol=2e-5, err_msg=f"{key} {parameter}")
 
 
-def test_a_batch_that_cannot_be_shared_is_one_sentence() -> None:
-    with pytest.raises(ValueError, match="found batch size 64 for 3 processes, expected a multiple of 3"):
-        Ranks(0, 3).share(64)
+def test_unchanged_partitions_start_no_process(tensors: Artefact, paths: Paths) -> None:
+    train([settings("adam")], tensors, paths)
+    watched = train_in_processes([settings("adam")], tensors, paths, 2)
+    with pytest.raises(StopIteration) as end:
+        next(watched)
+    assert end.value.value["adam"].cached
+
+
+def test_what_several_processes_cannot_train_is_one_sentence_before_any_starts(tensors: Artefact, paths: Paths) -> None:
+    message = "mnist_mlp adam: found batch size 64 for 3 processes, expected a multiple of 3"
+    with pytest.raises(ValueError, match=message):
+        next(train_in_processes([settings("adam")], tensors, paths, 3))
+    (penalised,) = convolutional()
+    penalised = replace(penalised, objective=replace(penalised.objective, r1=1.0))
+    with pytest.raises(ValueError, match="gradient penalty or R1 on a discriminator with batch normalisation"):
+        next(train_in_processes([penalised], tensors, paths, 2))
+
+
+def test_a_process_that_fails_gives_its_own_sentence(tensors: Artefact, paths: Paths) -> None:
+    with (
+        Partition(settings("adam"), tensors, paths).checkpoints.locked(),
+        pytest.raises(
+            OSError, match=r"several processes failed: .*another process is training the same settings there"
+        ),
+    ):
+        list(train_in_processes([settings("adam")], tensors, paths, 2))
+
+
+def test_every_rank_has_its_own_rows_of_each_batch_in_what_is_drawn_at_once() -> None:
+    members = [MemberAddress(0, 0), MemberAddress(0, 1)]
+
+    def drawn(ranks: Ranks, images: int) -> torch.Tensor:
+        noise = NoiseStream(members, torch.device("cpu"), ranks)
+        noise.begin(3)
+        noise.batches = 2
+        return noise.uniform((2 * images, 5))
+
+    whole, parts = drawn(Ranks(), 8), [drawn(Ranks(rank, 2), 4) for rank in range(2)]
+    assert torch.equal(whole.unflatten(1, (2, 2, 4)), torch.stack([each.unflatten(1, (2, 4)) for each in parts], dim=2))
 
 
 def processes_of(marker: str) -> list[int]:
@@ -85,8 +124,9 @@ def test_when_the_watcher_leaves_all_processes_end_and_a_checkpoint_is_there(ten
     program = (
         "import sys, json; from pathlib import Path; from pipeline.settings import TrainingSettings; "
         "from pipeline.storage.paths import Paths; from pipeline.training.launch import train_in_processes; "
+        "from pipeline.tensors.load import require_tensors; paths = Paths(Path(sys.argv[2])); "
         "each = TrainingSettings.from_json(json.loads(sys.argv[1])); "
-        "list(train_in_processes([each], Paths(Path(sys.argv[2])), 2))"
+        "list(train_in_processes([each], require_tensors(paths, 'mnist'), paths, 2))"
     )
     command = [sys.executable, "-c", program, json.dumps(long[0].to_json()), str(paths.root)]
     watcher = subprocess.Popen(command, cwd=PROJECT, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE)

@@ -77,18 +77,28 @@ def train_and_die(tensors: Artefact, folder: Path, times: Sequence[int | str]) -
 
 def expect_kills_to_change_nothing(tensors: Artefact, paths: Paths, folder: Path, kills: int) -> None:
     times = sorted(random.sample(range(STEPS), kills))
-    killed = train_and_die(tensors, folder, ["save", *times])
+    killed = train_and_die(tensors, folder, ["save", "snapshot", *times, "publish", "published"])
     unbroken = train(wanted(), tensors, paths)
     for key in unbroken:
-        assert killed[key].details["resumed_at_step"] == max(times) // 5 * 5  # the last checkpoint before the last kill
+        assert killed[key].details["resumed_at_step"] == STEPS  # by the process that only had to publish
         assert hashes(killed[key]) == hashes(unbroken[key]), f"killed at {times}"
         expect_equal(killed[key], unbroken[key])
 
 
-def test_killed_inside_five_random_steps_and_a_checkpoint_training_ends_with_the_same_hashes(
+def test_killed_inside_five_random_steps_and_while_it_writes_training_ends_with_the_same_hashes(
     tensors: Artefact, paths: Paths, tmp_path: Path
 ) -> None:
     expect_kills_to_change_nothing(tensors, paths, tmp_path, kills=5)
+
+
+def test_killed_between_the_checkpoints_of_two_partitions_training_ends_with_the_same_hashes(
+    tensors: Artefact, paths: Paths, tmp_path: Path
+) -> None:
+    """They then go on from unlike steps, one after another."""
+    killed = train_and_die(tensors, tmp_path, ["saved"])
+    assert [killed[key].details["resumed_at_step"] for key in ("rmsprop", "adam")] == [5, 0]
+    for key, unbroken in train(wanted(), tensors, paths).items():
+        expect_equal(killed[key], unbroken)
 
 
 @pytest.mark.slow
@@ -175,6 +185,35 @@ def test_a_member_that_diverges_after_a_resumption_falls_back_to_the_same_weight
         expect_equal(resumed[key], unbroken[key])
 
 
+def test_a_partition_whose_members_are_all_frozen_does_not_keep_the_others_from_a_longer_budget(
+    tensors: Artefact, paths: Paths, tmp_path: Path
+) -> None:
+    rate = replace(load_optimizers()["sgd"].generator, learning_rate=1e30)
+    wild = replace(load_optimizers()["sgd"], key="wild", generator=rate, discriminator=rate)
+
+    def sweep(steps: int) -> list[TrainingSettings]:
+        return [replace(settings(each, steps=steps), history_interval_steps=4) for each in (wild, "adam")]  # type: ignore[list-item]
+
+    train(sweep(10), tensors, paths)
+    resumed = train(sweep(20), tensors, paths)
+    assert resumed["wild"].details["diverged_members"] == [0, 1]
+    assert resumed["adam"].details["resumed_at_step"] == 10
+    with elsewhere(tensors, tmp_path / "unbroken") as other:
+        for key, unbroken in train(sweep(20), tensors, other).items():
+            expect_equal(resumed[key], unbroken)
+
+
+def test_a_budget_that_was_exceeded_and_is_asked_for_again_has_its_whole_history(
+    tensors: Artefact, paths: Paths
+) -> None:
+    own = {"history_interval_steps": 8}
+    first = measured(train([replace(settings("adam", steps=6), **own)], tensors, paths)["adam"])
+    train([replace(settings("adam", steps=9), **own)], tensors, paths)
+    again = train([replace(settings("adam", steps=6), **own)], tensors, paths)["adam"]
+    assert again.details["resumed_at_step"] == 6
+    np.testing.assert_allclose(measured(again), first)
+
+
 def test_changed_settings_do_not_go_on_from_other_settings_checkpoints(tensors: Artefact, paths: Paths) -> None:
     train([settings("adam", steps=6)], tensors, paths)
     assert train([settings("adam", steps=9, seed=1)], tensors, paths)["adam"].details["resumed_at_step"] == 0
@@ -221,6 +260,30 @@ def test_two_processes_do_not_train_the_same_settings_at_once(tensors: Artefact,
         pytest.raises(OSError, match="another process is training the same settings there; wait for it or stop it"),
     ):
         train([settings("adam")], tensors, paths)
+    with partition.checkpoints.locked(), pytest.raises(OSError, match="another process"):
+        train([settings("adam")], tensors, paths, force=True)
+
+
+def test_what_a_killed_process_left_half_written_is_cleared_away(tensors: Artefact, paths: Paths) -> None:
+    partition = Partition(settings("adam"), tensors, paths)
+    half, abandoned = partition.checkpoints.folder / ".step_1.x.partial", partition.folder.parent / ".adam.x.partial"
+    for each in (half, abandoned):
+        each.mkdir(parents=True)
+    os.utime(abandoned, (0, 0))
+    train([settings("adam")], tensors, paths)
+    assert not half.exists() and not abandoned.exists()
+
+
+def test_the_same_configuration_twice_is_one_sentence(tensors: Artefact, paths: Paths) -> None:
+    with pytest.raises(ValueError, match="found adam more than once, expected each once"):
+        train([settings("adam"), settings("adam")], tensors, paths)
+
+
+def test_what_cannot_be_trained_is_said_before_anything_is(tensors: Artefact, paths: Paths) -> None:
+    large = settings(replace(load_optimizers()["sgd"], batch_size=512))
+    with pytest.raises(ValueError, match="mnist_mlp sgd: found 300 training images, expected at least batch_size=512"):
+        train([settings("adam"), large], tensors, paths)
+    assert not paths.training("mnist_mlp", "adam").exists()
 
 
 def test_checkpoints_are_no_part_of_the_artefact(tensors: Artefact, paths: Paths) -> None:

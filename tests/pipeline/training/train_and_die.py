@@ -3,7 +3,9 @@
     python train_and_die.py SETTINGS.json TIMES.json
 
 Each entry of TIMES is where one process ends by SIGKILL: a step, inside of which it dies after the discriminator's
-first update, or "save", the middle of its first checkpoint. Every process is a fork that runs the same command again.
+first update; "save", the middle of its first checkpoint; "saved", just after that; "snapshot", the middle of its
+second picture; "publish", before the first artefact appears; "published", before the second. Every process is a fork
+that runs the same command again.
 """
 
 import json
@@ -17,7 +19,7 @@ from typing import Any
 from pipeline.settings import TrainingSettings
 from pipeline.storage.paths import Paths
 from pipeline.tensors.load import require_tensors
-from pipeline.training import checkpoint
+from pipeline.training import checkpoint, partition, snapshots
 from pipeline.training.engine import Ensemble
 from pipeline.training.train import train
 
@@ -42,8 +44,9 @@ def run(settings: list[TrainingSettings]) -> None:
 
 
 def die_at(time: int | str) -> None:
-    if time == "save":
-        checkpoint._flush = lambda _path: die()
+    if isinstance(time, str):
+        owner, name, calls = PLACES[time]
+        setattr(owner, name, dying(getattr(owner, name), calls, after=time == "saved"))
         return
     step = Ensemble.step
 
@@ -53,6 +56,33 @@ def die_at(time: int | str) -> None:
         return step(self, at, **options)
 
     Ensemble.step = deadly  # type: ignore[method-assign]
+
+
+PLACES: dict[str, tuple[Any, str, int]] = {
+    "save": (checkpoint, "_flush", 1),
+    "saved": (checkpoint.Checkpoints, "save", 1),
+    "snapshot": (snapshots, "write_grid", 2),
+    "publish": (partition, "publish", 1),
+    "published": (partition, "publish", 2),
+}
+
+
+def dying(function: Callable[..., Any], calls: int, *, after: bool) -> Callable[..., Any]:
+    done = 0
+
+    def deadly(*arguments: Any, **options: Any) -> Any:
+        nonlocal done
+        done += 1
+        if done < calls:
+            return function(*arguments, **options)
+        if after:
+            function(*arguments, **options)
+        elif function.__name__ == "write_grid":
+            arguments[0].write_bytes(b"half a picture")
+        die()
+        return None
+
+    return deadly
 
 
 def after_one(update: Callable[..., None]) -> Callable[..., None]:
