@@ -146,7 +146,7 @@ def tanh(inputs: Tensor) -> Tensor:
 class _TanhBySigmoid(torch.autograd.Function):
     @staticmethod
     def forward(context: Any, inputs: Tensor) -> Tensor:
-        outputs = torch.sigmoid(inputs * 2.0).mul_(2.0).sub_(1.0)
+        outputs = (inputs * 2.0).sigmoid_().mul_(2.0).sub_(1.0)
         context.save_for_backward(outputs)
         return outputs
 

@@ -141,14 +141,16 @@ class _Slices:
 
     def _of_group(self, gradients: Sequence[Tensor], rows: slice) -> list[Tensor]:
         if self.alone:  # views cost a fiftieth of a small network's step
-            return [gradient.squeeze(0) for gradient in gradients]
+            return list(gradients)
         return [one for gradient in gradients for one in gradient.unbind()[rows]]
 
 
 def _slices(rows: Tensor, shapes: Sequence[torch.Size]) -> list[Tensor]:
-    """Rows (m, P) → the slices of every parameter and member, parameters outermost, in the parameters' shapes."""
+    """Rows (m, P) → the slices of every parameter and member, parameters outermost, as `_of_group` gives gradients."""
     sizes = [shape[1:].numel() for shape in shapes]
     parts = torch.split(rows[:, : sum(sizes)], sizes, dim=1)
+    if shapes[0][0] == 1:  # the only member of its stack
+        return [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
     return [one.view(shape[1:]) for part, shape in zip(parts, shapes, strict=True) for one in part.unbind()]
 
 
