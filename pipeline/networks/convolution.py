@@ -6,7 +6,6 @@ Initialisation: Glorot & Bengio 2010 as Keras does it for kernels, or N(0, std) 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -62,15 +61,9 @@ class Convolution(Layer):
         """Glorot-uniform or normal weights, zero biases."""
         shape = self.weight.shape[1:]
         fans = (shape[0] + shape[1]) * shape[2] * shape[3]  # a channel's inputs or outputs count once a kernel's cell
-        limit = math.sqrt(6.0 / fans)
-        with torch.no_grad():
-            if self.bias is not None:
-                self.bias.zero_()
-            for weight, stream in zip(self.weight, streams, strict=True):
-                if self.std is None:
-                    weight.copy_(torch.rand(shape, generator=stream).mul_(2 * limit).sub_(limit))
-                else:
-                    weight.copy_(torch.randn(shape, generator=stream).mul_(self.std))
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+        self.draw_weight(streams, fans, self.std)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(M, B, I, H, W) → (M, B, O, H', W')."""

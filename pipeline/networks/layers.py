@@ -73,6 +73,16 @@ class Layer(nn.Module):
         """Draw the initial weights in place, member by member, each from its own stream (a CPU generator)."""
         raise NotImplementedError
 
+    def draw_weight(self, streams: Sequence[torch.Generator], fans: int, std: float | None) -> None:
+        """Draw `weight` from N(0, std), or Glorot-uniform (`fans`: inputs plus outputs of a layer) where it is None."""
+        shape, limit = self.weight.shape[1:], math.sqrt(6.0 / fans)
+        with torch.no_grad():
+            for weight, stream in zip(self.weight, streams, strict=True):
+                if std is None:
+                    weight.copy_(torch.rand(shape, generator=stream).mul_(2 * limit).sub_(limit))
+                else:
+                    weight.copy_(torch.randn(shape, generator=stream).mul_(std))
+
     def effective_weight(self) -> Tensor:
         """The weight that the layer applies: its own, or that divided by its spectral norm."""
         if self.spectral_norm is None:
@@ -92,15 +102,8 @@ class FullyConnected(Layer):
 
     def draw(self, streams: Sequence[torch.Generator]) -> None:
         """Glorot-uniform or normal weights, zero biases."""
-        shape = self.weight.shape[1:]
-        limit = math.sqrt(6.0 / sum(shape))  # inputs and outputs
-        with torch.no_grad():
-            self.bias.zero_()
-            for weight, stream in zip(self.weight, streams, strict=True):
-                if self.std is None:
-                    weight.copy_(torch.rand(shape, generator=stream).mul_(2 * limit).sub_(limit))
-                else:
-                    weight.copy_(torch.randn(shape, generator=stream).mul_(self.std))
+        nn.init.zeros_(self.bias)
+        self.draw_weight(streams, sum(self.weight.shape[1:]), self.std)
 
 
 class Dense(FullyConnected):

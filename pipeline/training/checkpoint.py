@@ -45,7 +45,7 @@ class Checkpoint:
     seconds: float  # of training until then
     tensors: Mapping[str, Tensor]
     history: Sequence[HistoryRow]
-    frozen: Sequence[Mapping[str, Any]]  # facts about each frozen member; see `divergence`
+    frozen: Sequence[Mapping[str, Any]]  # facts about each, as `Frozen.facts` gives them
 
 
 class Checkpoints:
@@ -130,6 +130,11 @@ class Checkpoints:
                     "wait for it or stop it, then run the same command again"
                 ) from error
             yield
+
+
+def tensors_under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Those whose names begin with a prefix, without it."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def _flush(path: Path) -> None:

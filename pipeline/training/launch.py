@@ -87,7 +87,7 @@ def _watched(command: list[str], environment: Mapping[str, str]) -> Generator[Ob
                 yield observation_from_json(json.loads(line))
             elif line.strip():
                 log.info("%s", line.rstrip())
-                said = [*said, line]
+                said.append(line)
         if process.wait() != 0:
             raise OSError(f"training by several processes failed: {_reason(said)}")
     finally:

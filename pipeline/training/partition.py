@@ -22,7 +22,7 @@ from pipeline.storage.artefact import Artefact, fingerprint, publish, staging_fo
 from pipeline.storage.paths import Paths
 from pipeline.storage.weights import save_weights
 from pipeline.training import CODE_VERSION
-from pipeline.training.checkpoint import Checkpoint, Checkpoints
+from pipeline.training.checkpoint import Checkpoint, Checkpoints, tensors_under
 from pipeline.training.engine import Member
 from pipeline.training.events import EventFiles, can_write_events
 from pipeline.training.history import HistoryRow, write_history
@@ -127,7 +127,7 @@ class Partition:
         self.history = list(checkpoint.history)
         for facts in checkpoint.frozen:
             prefix = f"frozen.{facts['member']}."
-            networks = {name.removeprefix(prefix): value for name, value in _under(prefix, checkpoint.tensors)}
+            networks = tensors_under(prefix, checkpoint.tensors)
             self.frozen[facts["member"]] = Frozen(**facts, networks=networks)
 
     def open_events(self, start: int, seconds: float) -> None:
@@ -182,9 +182,9 @@ class Partition:
         whole = self._with_frozen(networks)
         history = [*self.history, *last_rows]
         with staging_folder(self.folder) as staged:
-            of_generator = dict(_under("generator.", whole))
+            of_generator = tensors_under("generator.", whole)
             save_weights(staged / "generator.safetensors", of_generator)
-            save_weights(staged / "discriminator.safetensors", dict(_under("discriminator.", whole)))
+            save_weights(staged / "discriminator.safetensors", tensors_under("discriminator.", whole))
             if "generator_average" in whole:
                 averaged = {**of_generator, **generator.named_parts(whole["generator_average"])}
                 save_weights(staged / "generator_average.safetensors", averaged)
@@ -240,7 +240,3 @@ class Partition:
             "seed": settings.seed,
             "source": self.tensors.details["source"],
         }
-
-
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> Iterable[tuple[str, Tensor]]:
-    return [(name.removeprefix(prefix), value) for name, value in tensors.items() if name.startswith(prefix)]

@@ -18,7 +18,7 @@ from pipeline.networks.normalisation import BatchNorm
 from pipeline.settings import TrainingSettings
 from pipeline.storage.artefact import Artefact, find_intact
 from pipeline.tensors.load import load_split
-from pipeline.training.checkpoint import Checkpoint
+from pipeline.training.checkpoint import Checkpoint, tensors_under
 from pipeline.training.device import choose_device, device_name, tf32_products
 from pipeline.training.divergence import divergence
 from pipeline.training.engine import Ensemble, Member
@@ -83,12 +83,12 @@ class Sweep:
             if partition.training_members()
         ]
         for rows, tensors in resumed:
-            self.ensemble.load(rows, _under("training.", tensors))
-            self.interval.load(rows, _under("interval.", tensors))
+            self.ensemble.load(rows, tensors_under("training.", tensors))
+            self.interval.load(rows, tensors_under("interval.", tensors))
         self.sound = self._networks()
         self.sound_step = self.start // self.settings.history_interval_steps * self.settings.history_interval_steps
         for rows, tensors in resumed:
-            for name, value in _under("sound.", tensors).items():
+            for name, value in tensors_under("sound.", tensors).items():
                 self.sound[name][rows] = value.to(self.device)
 
     def _ensemble(self, members: Sequence[Member]) -> Ensemble:
@@ -306,10 +306,6 @@ class Sweep:
             "processes": self.ranks.count,
             "system": use.facts(),
         }
-
-
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def _require_published(partition: Partition) -> Artefact:
