@@ -13,7 +13,8 @@ from assets.training import build_training
 from pipeline.networks import architecture_names
 from pipeline.raw.catalogue import DATASETS
 from pipeline.raw.dataset import Dataset
-from pipeline.settings import Recipe, find
+from pipeline.settings import Recipe
+from pipeline.tables import find
 
 
 def _of_dataset(dataset: Dataset) -> list[dg.AssetsDefinition]:

@@ -14,7 +14,8 @@ from assets.orchestration.home import ensure_dagster_home
 from assets.orchestration.partitions import OPTIMIZERS, RECIPES, contiguous_ranges
 from assets.orchestration.publishing import OWN_LOGGERS
 from assets.training import OUTPUTS
-from pipeline.settings import LEAST_SAMPLES, Recipe, find, resolve, step_budget
+from pipeline.settings import LEAST_SAMPLES, Recipe, resolve, step_budget
+from pipeline.tables import find
 
 PARTITIONED = (*OUTPUTS, "samples", "report")
 SHARED = ("raw", "tensors", "classifier", "reference")

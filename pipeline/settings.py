@@ -8,26 +8,26 @@ Nothing here imports torch: Dagster reads these tables when its definitions load
 
 from __future__ import annotations
 
-import math
-import operator
-import os
-import re
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
+
+from pipeline.tables import (
+    SettingsError,
+    expect_fields,
+    own_file,
+    read_choice,
+    read_entries,
+    read_flag,
+    read_number,
+    read_text,
+    read_whole,
+)
 
 PACKAGE = Path(__file__).parent
-KEY_PATTERN = re.compile(r"[a-z0-9_]+")
 LARGEST_SEED = 2**31 - 1
 LEAST_SAMPLES = 10  # the Inception Score's ten splits need an image each
-
-Value = TypeVar("Value")
-
-
-class SettingsError(ValueError):
-    """A table entry that cannot be used; the message names file, key, what was found and what was expected."""
 
 
 @dataclass(frozen=True)
@@ -181,49 +181,14 @@ def step_budget(recipe: Recipe, asked: str | None) -> int:
 # Tables
 
 
-def load_recipes(path: Path = PACKAGE / "recipes.toml") -> dict[str, Recipe]:
-    """The recipes of a file by key, in the file's order."""
-    return {key: _recipe(path, key, entry) for key, entry in _read_table(path).items()}
+def load_recipes(paths: tuple[Path, ...] | None = None) -> dict[str, Recipe]:
+    """The recipes by key, in order: the built-in table, then the user's `GANFORGE_RECIPES` file."""
+    return read_entries(paths or (PACKAGE / "recipes.toml", *own_file("GANFORGE_RECIPES")), _recipe)
 
 
 def load_optimizers(paths: tuple[Path, ...] | None = None) -> dict[str, OptimizerConfiguration]:
     """The optimizer configurations by key, in order: the built-in table, then the user's `GANFORGE_OPTIMIZERS` file."""
-    found: dict[str, OptimizerConfiguration] = {}
-    home: dict[str, Path] = {}
-    for path in paths if paths is not None else optimizer_files():
-        for key, entry in _read_table(path).items():
-            if key in found:
-                raise SettingsError(f"{path}: [{key}] is already defined in {home[key]}; expected a key of its own")
-            found[key], home[key] = _configuration(path, key, entry), path
-    return found
-
-
-def optimizer_files() -> tuple[Path, ...]:
-    """The built-in table and, where `GANFORGE_OPTIMIZERS` names one, the user's own file."""
-    own = os.environ.get("GANFORGE_OPTIMIZERS")
-    return (PACKAGE / "optimizers.toml", Path(own)) if own else (PACKAGE / "optimizers.toml",)
-
-
-def find(table: Mapping[str, Value], key: str, what: str) -> Value:
-    """`table[key]`, or one sentence that names the keys there are."""
-    if key not in table:
-        raise SettingsError(f"{what} {key!r} does not exist; expected one of: {', '.join(table)}")
-    return table[key]
-
-
-def _read_table(path: Path) -> dict[str, Any]:
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be read ({error.strerror}); expected a TOML file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: {error}; expected TOML with each [key] once") from error
-    for key, entry in table.items():
-        if not KEY_PATTERN.fullmatch(key):
-            raise SettingsError(f"{path}: key {key!r} is ill-formed; expected small letters, digits and '_' only")
-        if not isinstance(entry, dict):
-            raise SettingsError(f"{path}: {key} = {entry!r} stands alone; expected a table [{key}]")
-    return table
+    return read_entries(paths or (PACKAGE / "optimizers.toml", *own_file("GANFORGE_OPTIMIZERS")), _configuration)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -232,32 +197,32 @@ def _read_table(path: Path) -> dict[str, Any]:
 
 def _recipe(path: Path, key: str, entry: dict[str, Any]) -> Recipe:
     where = f"{path}: [{key}]"
-    _expect_fields(where, entry, _names(Recipe) - {"key", "objective"} | _names(ObjectiveSettings))
+    expect_fields(where, entry, _names(Recipe) - {"key", "objective"} | _names(ObjectiveSettings))
     return Recipe(
         key=key,
-        description=_text(where, entry, "description"),
-        source=_text(where, entry, "source"),
-        dataset=_text(where, entry, "dataset"),
-        network=_text(where, entry, "network"),
-        batch_size=_whole(where, entry, "batch_size"),
+        description=read_text(where, entry, "description"),
+        source=read_text(where, entry, "source"),
+        dataset=read_text(where, entry, "dataset"),
+        network=read_text(where, entry, "network"),
+        batch_size=read_whole(where, entry, "batch_size"),
         objective=ObjectiveSettings(**_objective(where, entry)),
-        steps=_whole(where, entry, "steps"),
-        full_steps=_whole(where, entry, "full_steps"),
-        members=_whole(where, entry, "members"),
-        samples=_whole(where, entry, "samples", at_least=LEAST_SAMPLES),
-        history_interval_steps=_whole(where, entry, "history_interval_steps"),
-        snapshot_interval_steps=_whole(where, entry, "snapshot_interval_steps"),
-        evaluation_images=_whole(where, entry, "evaluation_images"),
+        steps=read_whole(where, entry, "steps"),
+        full_steps=read_whole(where, entry, "full_steps"),
+        members=read_whole(where, entry, "members"),
+        samples=read_whole(where, entry, "samples", at_least=LEAST_SAMPLES),
+        history_interval_steps=read_whole(where, entry, "history_interval_steps"),
+        snapshot_interval_steps=read_whole(where, entry, "snapshot_interval_steps"),
+        evaluation_images=read_whole(where, entry, "evaluation_images"),
         ema_decay=_ema_decay(where, entry),
-        precision=_choice(where, entry, "precision", PRECISIONS) if "precision" in entry else Recipe.precision,
-        sweep=_flag(where, entry, "sweep") if "sweep" in entry else Recipe.sweep,
+        precision=read_choice(where, entry, "precision", PRECISIONS) if "precision" in entry else Recipe.precision,
+        sweep=read_flag(where, entry, "sweep") if "sweep" in entry else Recipe.sweep,
     )
 
 
 def _configuration(path: Path, key: str, entry: dict[str, Any]) -> OptimizerConfiguration:
     where = f"{path}: [{key}]"
     expected = _names(OptimizerConfiguration) - {"key", "objective"} | {"both"} | _names(ObjectiveSettings)
-    _expect_fields(where, entry, expected)
+    expect_fields(where, entry, expected)
     if ("both" in entry) == bool({"generator", "discriminator"} & set(entry)):
         raise SettingsError(f"{where}: expected either both = {{…}}, or generator = {{…}} and discriminator = {{…}}")
     networks = {
@@ -265,10 +230,10 @@ def _configuration(path: Path, key: str, entry: dict[str, Any]) -> OptimizerConf
     }
     return OptimizerConfiguration(
         key=key,
-        description=_text(where, entry, "description") if "description" in entry else "",
-        source=_text(where, entry, "source") if "source" in entry else str(path),
-        dropout=_number(where, entry, "dropout", at_least=0.0, below=1.0) if "dropout" in entry else None,
-        batch_size=_whole(where, entry, "batch_size") if "batch_size" in entry else None,
+        description=read_text(where, entry, "description") if "description" in entry else "",
+        source=read_text(where, entry, "source") if "source" in entry else str(path),
+        dropout=read_number(where, entry, "dropout", at_least=0.0, below=1.0) if "dropout" in entry else None,
+        batch_size=read_whole(where, entry, "batch_size") if "batch_size" in entry else None,
         ema_decay=_ema_decay(where, entry),
         objective=_objective(where, entry),
         **networks,
@@ -290,23 +255,23 @@ PRECISIONS = (
 def _objective(where: str, entry: dict[str, Any]) -> dict[str, Any]:
     """The fields of `ObjectiveSettings` that an entry names, checked."""
     checks: dict[str, Callable[[str], Any]] = {
-        "loss": lambda name: _choice(where, entry, name, LOSSES),
-        "discriminator_update": lambda name: _choice(where, entry, name, DISCRIMINATOR_UPDATES),
-        "n_critic": lambda name: _whole(where, entry, name),
-        "real_label": lambda name: _number(where, entry, name, above=0.5, at_most=1.0),
-        "label_flip": lambda name: _number(where, entry, name, at_least=0.0, below=0.5),
-        "instance_noise": lambda name: _number(where, entry, name, at_least=0.0),
-        "instance_noise_steps": lambda name: _whole(where, entry, name, at_least=0),
-        "gradient_penalty": lambda name: _number(where, entry, name, at_least=0.0),
-        "r1": lambda name: _number(where, entry, name, at_least=0.0),
-        "weight_clip": lambda name: _number(where, entry, name, above=0.0),
-        "spectral_norm": lambda name: _flag(where, entry, name),
+        "loss": lambda name: read_choice(where, entry, name, LOSSES),
+        "discriminator_update": lambda name: read_choice(where, entry, name, DISCRIMINATOR_UPDATES),
+        "n_critic": lambda name: read_whole(where, entry, name),
+        "real_label": lambda name: read_number(where, entry, name, above=0.5, at_most=1.0),
+        "label_flip": lambda name: read_number(where, entry, name, at_least=0.0, below=0.5),
+        "instance_noise": lambda name: read_number(where, entry, name, at_least=0.0),
+        "instance_noise_steps": lambda name: read_whole(where, entry, name, at_least=0),
+        "gradient_penalty": lambda name: read_number(where, entry, name, at_least=0.0),
+        "r1": lambda name: read_number(where, entry, name, at_least=0.0),
+        "weight_clip": lambda name: read_number(where, entry, name, above=0.0),
+        "spectral_norm": lambda name: read_flag(where, entry, name),
     }
     return {name: check(name) for name, check in checks.items() if name in entry}
 
 
 def _ema_decay(where: str, entry: dict[str, Any]) -> float | None:
-    return _number(where, entry, "ema_decay", above=0.0, below=1.0) if "ema_decay" in entry else None
+    return read_number(where, entry, "ema_decay", above=0.0, below=1.0) if "ema_decay" in entry else None
 
 
 SHARED_FIELDS = {"kind", "learning_rate", "decay", "clip_value", "clip_norm", "numerics"}
@@ -322,18 +287,18 @@ def _optimizer(where: str, network: str, entry: Any) -> OptimizerSettings:
     where = f"{where} {network}"
     if not isinstance(entry, dict):
         raise SettingsError(f"{where}: found {entry!r}, expected {{ kind = …, learning_rate = … }}")
-    kind = _choice(where, entry, "kind", tuple(FIELDS_OF_KIND))
-    _expect_fields(where, entry, FIELDS_OF_KIND[kind], required={"learning_rate"}, of=f" of kind {kind!r}")
-    numerics = _choice(where, entry, "numerics", tuple(DEFAULT_EPSILON)) if "numerics" in entry else "keras"
+    kind = read_choice(where, entry, "kind", tuple(FIELDS_OF_KIND))
+    expect_fields(where, entry, FIELDS_OF_KIND[kind], required={"learning_rate"}, of=f" of kind {kind!r}")
+    numerics = read_choice(where, entry, "numerics", tuple(DEFAULT_EPSILON)) if "numerics" in entry else "keras"
 
     def number(name: str, default: float, *, above: float | None = None, below: float | None = None) -> float:
         if name not in entry:
             return default
-        return _number(where, entry, name, above=above, at_least=None if above is not None else 0.0, below=below)
+        return read_number(where, entry, name, above=above, at_least=None if above is not None else 0.0, below=below)
 
     return OptimizerSettings(
         kind=kind,
-        learning_rate=_number(where, entry, "learning_rate", above=0.0),
+        learning_rate=read_number(where, entry, "learning_rate", above=0.0),
         momentum=number("momentum", OptimizerSettings.momentum, below=1.0),
         rho=number("rho", OptimizerSettings.rho, below=1.0),
         beta1=number("beta1", OptimizerSettings.beta1, below=1.0),
@@ -346,67 +311,5 @@ def _optimizer(where: str, network: str, entry: Any) -> OptimizerSettings:
     )
 
 
-def _expect_fields(
-    where: str, entry: dict[str, Any], expected: set[str], required: set[str] | None = None, of: str = ""
-) -> None:
-    for name in entry:
-        if name not in expected:
-            raise SettingsError(f"{where}: unknown field {name!r}{of}; expected one of: {', '.join(sorted(expected))}")
-    for name in sorted(required or ()):
-        if name not in entry:
-            raise SettingsError(f"{where}: field {name!r} is missing")
-
-
-def _choice(where: str, entry: dict[str, Any], name: str, choices: tuple[str, ...]) -> str:
-    value = entry.get(name)
-    if value not in choices:
-        raise SettingsError(f"{where}: {name} is {value!r}, expected one of: {', '.join(choices)}")
-    return str(value)
-
-
 def _names(settings: type) -> set[str]:
     return {field.name for field in fields(settings)}
-
-
-def _flag(where: str, entry: dict[str, Any], name: str) -> bool:
-    value = entry.get(name)
-    if not isinstance(value, bool):
-        raise SettingsError(f"{where}: {name} is {value!r}, expected true or false")
-    return value
-
-
-def _text(where: str, entry: dict[str, Any], name: str) -> str:
-    value = entry.get(name)
-    if not isinstance(value, str) or not value.strip():
-        raise SettingsError(f"{where}: {name} is {value!r}, expected a text")
-    return value
-
-
-def _whole(where: str, entry: dict[str, Any], name: str, at_least: int = 1) -> int:
-    value = entry.get(name)
-    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
-        raise SettingsError(f"{where}: {name} is {value!r}, expected a whole number of at least {at_least}")
-    return value
-
-
-WITHIN = {"above": operator.gt, "at least": operator.ge, "below": operator.lt, "at most": operator.le}
-
-
-def _number(
-    where: str,
-    entry: dict[str, Any],
-    name: str,
-    *,
-    above: float | None = None,
-    at_least: float | None = None,
-    below: float | None = None,
-    at_most: float | None = None,
-) -> float:
-    value: Any = entry.get(name)
-    bounds = {"above": above, "at least": at_least, "below": below, "at most": at_most}
-    stated = {word: bound for word, bound in bounds.items() if bound is not None}
-    usable = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not usable or not all(WITHIN[word](value, bound) for word, bound in stated.items()):
-        expected = " and ".join(f"{word} {bound:g}" for word, bound in stated.items())
-        raise SettingsError(f"{where}: {name} is {value!r}, expected a number {expected}")
-    return float(value)

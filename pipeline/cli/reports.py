@@ -7,8 +7,9 @@ from typing import Any
 
 from pipeline.comparison.ranking import Ranking, Standing, compare
 from pipeline.reports.store import latest_of_all
-from pipeline.settings import find, load_optimizers, load_recipes
+from pipeline.settings import load_optimizers, load_recipes
 from pipeline.storage.paths import Paths
+from pipeline.tables import find
 
 COLUMNS = ("optimizer", "FID", "Inception Score", "missing classes", "members", "steps", "images", "made (UTC)")
 

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.settings import (
     TrainingSettings,
-    find,
     load_optimizers,
     load_recipes,
     resolve,
     step_budget,
 )
+from pipeline.tables import find
 
 if TYPE_CHECKING:
     from pipeline.training.ranks import Ranks

@@ -13,7 +13,7 @@ import pkgutil
 from typing import TYPE_CHECKING, Protocol, cast
 
 from pipeline.networks.latents import Distribution
-from pipeline.settings import find
+from pipeline.tables import find
 
 if TYPE_CHECKING:
     from pipeline.networks.layers import Stacked

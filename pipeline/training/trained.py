@@ -11,10 +11,11 @@ import torch
 
 from pipeline.networks import architecture
 from pipeline.networks.layers import Stacked
-from pipeline.settings import TrainingSettings, find
+from pipeline.settings import TrainingSettings
 from pipeline.storage.artefact import Artefact, require_artefact
 from pipeline.storage.paths import Paths
 from pipeline.storage.weights import load_weights
+from pipeline.tables import find
 
 
 def require_training(paths: Paths, recipe: str, optimizer: str) -> Artefact:

@@ -8,14 +8,13 @@ import pytest
 from pipeline.settings import (
     ObjectiveSettings,
     Recipe,
-    SettingsError,
     TrainingSettings,
-    find,
     load_optimizers,
     load_recipes,
     resolve,
     step_budget,
 )
+from pipeline.tables import SettingsError, find
 
 BOTH = 'both = { kind = "sgd", learning_rate = 1 }'
 RECIPE = """[r]
@@ -57,7 +56,7 @@ def lines(values: dict[str, Any]) -> str:
 
 
 def recipe_of(tmp_path: Path, text: str) -> Recipe:
-    return load_recipes(write(tmp_path, RECIPE + text, "recipes.toml")[0])["r"]
+    return load_recipes(write(tmp_path, RECIPE + text, "recipes.toml"))["r"]
 
 
 def test_the_sources_configurations_have_the_sources_numbers() -> None:

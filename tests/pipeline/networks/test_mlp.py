@@ -6,7 +6,7 @@ import torch
 from pipeline.networks import architecture, architecture_names
 from pipeline.networks.layers import Dense, Score, Stacked, tanh
 from pipeline.networks.mlp import Discriminator, Generator
-from pipeline.settings import SettingsError
+from pipeline.tables import SettingsError
 
 
 def streams(count: int) -> list[torch.Generator]:
