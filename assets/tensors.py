@@ -4,12 +4,14 @@ import dagster as dg
 
 from assets.orchestration.publishing import Made, logged, publish
 from assets.orchestration.run_config import MakeConfig
+from pipeline.raw.contents import shown_first
 from pipeline.raw.dataset import Dataset
-from pipeline.raw.read import one_of_each_class
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.paths import Paths
 from pipeline.storage.pictures import inline_strip
 from pipeline.tensors import CHECKS, CODE_VERSION
+
+MOST_NAMES = 20  # of images left out
 
 
 def build_tensors(dataset: Dataset) -> dg.AssetsDefinition:
@@ -18,9 +20,9 @@ def build_tensors(dataset: Dataset) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=key,
-        deps=[[dataset.key, "raw"]],
+        deps=[[dataset.raw_key, "raw"]],
         group_name="tensors",
-        description=f"{dataset.description}: uint8 pixels and labels in Arrow files; networks see them in [-1, 1].",
+        description=f"{dataset.description}: uint8 pixels and labels in Arrow files, memory-mapped.",
         code_version=CODE_VERSION,
         kinds={"arrow"},
         check_specs=[
@@ -46,12 +48,21 @@ def _metadata(artefact: Artefact) -> dict[str, object]:
     from pipeline.tensors.load import load_split
 
     details, train = artefact.details, load_split(artefact, "train")
+    shown = train.pixels[shown_first(train.columns.get("label"), len(train))]
+    unreadable = details["unreadable"]
     return {
-        "preview": dg.MetadataValue.md(inline_strip(one_of_each_class(train.pixels, train.columns["label"]))),
+        "preview": dg.MetadataValue.md(inline_strip(shown)),
         "train_images": details["images"]["train"],
         "test_images": details["images"]["test"],
         "image_shape": dg.MetadataValue.json(details["image_shape"]),
         "value_range": dg.MetadataValue.json(details["value_range"]),
+        "preparation": dg.MetadataValue.json(details["preparation"]),
+        "labels": details["labels"],
+        **(
+            {"unreadable": len(unreadable), "unreadable_names": ", ".join(unreadable[:MOST_NAMES])}
+            if unreadable
+            else {}
+        ),
         "size_bytes": artefact.size_bytes,
         "note": details["source"]["note"] or "the whole published data set",
         "path": dg.MetadataValue.path(artefact.folder),

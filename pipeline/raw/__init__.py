@@ -1,10 +1,13 @@
 """Raw: the files of a data set as published, verified, with the source they came from.
 
-In: a directory the user names, the official mirrors, or a package that ships the data: tried in that order.
-Out: `data/raw/<data set>/` with the files, unchanged, and `manifest.json`: source, sizes, sha256 of the files and of
-their decompressed content. `read_splits` gives images (N, C, H, W) uint8 in 0..255 and labels (N,) int64.
+In: what the user names, the official mirrors, or a package that ships the data: tried in that order.
+Out: `data/raw/<data set>/` with the files, unchanged (a folder of loose images as one uncompressed zip), and
+`manifest.json`: source, sizes, sha256 of the files and of their decompressed content, labels, counts, what was left
+out. `read.open_raw` gives train and test as pictures read one at a time, (H, W) or (H, W, 3) uint8 in 0..255, with
+labels (N,) int64, attributes (N, K) uint8 or neither.
 
-A new data set is one file with its sources and files (like `mnist.py`) and one line in `catalogue.py`.
+A new data set is one file with its sources and files (like `mnist.py`) and one line in `catalogue.py`; a user's own is
+an entry in a TOML file (`own_data.py`). A new format of files is a reader in `read.LAYOUTS`.
 """
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"

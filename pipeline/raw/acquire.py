@@ -1,6 +1,7 @@
 """Acquire: get a data set's files from the first source that has them, check them, publish them with their source.
 
-In: the ordered sources of a `Dataset`. Out: the raw artefact; its details carry source, counts and class histogram.
+In: the ordered sources of a `Dataset`. Out: the raw artefact; its details carry source, counts, labels and what was
+left out. Nothing appears where a file is not what it should be.
 """
 
 from __future__ import annotations
@@ -9,14 +10,14 @@ import fcntl
 import logging
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from pipeline.raw import CODE_VERSION
 from pipeline.raw.dataset import Dataset
-from pipeline.raw.read import read_splits
-from pipeline.raw.sources import NamedDirectory, Provided, SourceUnavailableError
+from pipeline.raw.read import read_contents
+from pipeline.raw.sources import Provided, SourceUnavailableError, UserNamed
 from pipeline.storage.artefact import Artefact, find_intact, fingerprint, is_intact, publish, read_artefact
 from pipeline.storage.paths import Paths
 
@@ -30,23 +31,33 @@ class NoSourceError(OSError):
 def acquire(dataset: Dataset, paths: Paths, *, force: bool = False) -> Artefact:
     """The data set's raw files: those already there, or new ones from the first source that gives them.
 
-    A directory the user named is read every time, so that its content decides. What another source gave before is
-    kept without asking the sources again, unless `force`.
+    What the user named is read every time, so that its content decides. What another source gave before is kept
+    without asking the sources again, unless `force`. A data set prepared from another's files gets those.
     """
-    folder = paths.raw(dataset.key)
+    folder = paths.raw(dataset.raw_key)
     with _alone(folder):
-        kept = None if force else _kept(folder, dataset)
+        working = folder.with_name(f".{folder.name}.download")  # stays after a failure: downloads continue from there
+        kept = None if force else _kept(folder, dataset, working)
         if kept is not None:
             return kept
-        working = folder.with_name(f".{dataset.key}.download")  # stays after a failure: downloads continue from there
-        provided = _provide(dataset, working)
-        decided_by = {"dataset": dataset.key, "layout": provided.layout, **provided.content_sha256}
-        wanted = fingerprint("raw", CODE_VERSION, **decided_by)
-        artefact = None if force else find_intact(folder, wanted)
-        if artefact is None:
-            artefact = publish(provided.folder, folder, wanted, _details(dataset, provided))
-        shutil.rmtree(working)
-        return artefact
+        return _published(dataset, _provide(dataset, working), folder, working, force=force)
+
+
+def _published(dataset: Dataset, provided: Provided, folder: Path, working: Path, *, force: bool) -> Artefact:
+    """The artefact of the files provided: the one that is there, if it is of the same, else a new one."""
+    wanted = _fingerprint(dataset, provided.layout, provided.content_sha256)
+    artefact = None if force else find_intact(folder, wanted)
+    try:
+        artefact = artefact or publish(provided.folder, folder, wanted, _details(dataset, provided))
+    except Exception:
+        shutil.rmtree(working)  # complete, but not what it should be; an interruption leaves it to go on from
+        raise
+    shutil.rmtree(working)
+    return artefact
+
+
+def _fingerprint(dataset: Dataset, layout: str, content_sha256: dict[str, str]) -> str:
+    return fingerprint("raw", CODE_VERSION, **{"dataset": dataset.raw_key, "layout": layout, **content_sha256})
 
 
 @contextmanager
@@ -58,23 +69,38 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _kept(folder: Path, dataset: Dataset) -> Artefact | None:
-    """The artefact that is there, if no named directory decides otherwise and its files are unharmed."""
+def _kept(folder: Path, dataset: Dataset, working: Path) -> Artefact | None:
+    """The artefact that is there, if nothing the user named decides otherwise and its files are unharmed."""
     artefact = read_artefact(folder)
-    if artefact is None or _directory_named(dataset):
+    if artefact is None or any(source.is_named() for source in _named_by_user(dataset)):
         return None
-    if artefact.details["source"] == "directory" and not artefact.details["official"]:
+    details = artefact.details
+    if details["source"] == "directory" and not details["official"]:
         return None  # it was somebody's own data, and nobody names it any more
-    if artefact.details["note"]:
-        log.info("%s: keeping the %s; --force asks the mirrors again", dataset.key, artefact.details["note"])
+    if details["note"]:
+        log.info("%s: keeping the %s; --force asks the mirrors again", dataset.key, details["note"])
     if not is_intact(artefact):
         log.warning("%s: files in %s are damaged; getting them again", dataset.key, folder)
         return None
+    if artefact.fingerprint != _fingerprint(dataset, details["layout"], details["content_sha256"]):
+        return _examined_again(dataset, artefact, working)
     return Artefact(**{**vars(artefact), "cached": True})
 
 
-def _directory_named(dataset: Dataset) -> bool:
-    return any(isinstance(source, NamedDirectory) and source.is_named() for source in dataset.sources)
+def _examined_again(dataset: Dataset, artefact: Artefact, working: Path) -> Artefact:
+    """The same files as they are, with details as this version of the code finds them."""
+    log.info("%s: examining the files again that an older version got", dataset.key)
+    shutil.rmtree(working, ignore_errors=True)
+    for name in artefact.files:
+        (working / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(artefact.path(name), working / name)
+    facts = {name: artefact.details[name] for name in ("source", "origin", "layout", "content_sha256", "official")}
+    provided = Provided(folder=working, note=artefact.details["note"], **facts)
+    return _published(dataset, provided, artefact.folder, working, force=True)
+
+
+def _named_by_user(dataset: Dataset) -> list[UserNamed]:
+    return [source for source in dataset.sources if isinstance(source, UserNamed)]
 
 
 def _provide(dataset: Dataset, working: Path) -> Provided:
@@ -88,20 +114,25 @@ def _provide(dataset: Dataset, working: Path) -> Provided:
         except SourceUnavailableError as unavailable:
             reasons.append(str(unavailable))
             continue
+        except Exception:
+            if isinstance(source, UserNamed):  # it is read anew the next time: there is nothing to go on from
+                shutil.rmtree(own_folder)
+                with suppress(OSError):  # another source's part may be there
+                    working.rmdir()
+            raise
         if provided is not None:
             log.info("%s: taken from %s %s", dataset.key, provided.source, provided.origin)
             return provided
-    variables = [source.variable for source in dataset.sources if isinstance(source, NamedDirectory)]
+    ways_out = " or ".join(source.how_to_name for source in _named_by_user(dataset))
     raise NoSourceError(
-        f"{dataset.key}: no source has the files. Set {' or '.join(variables)} to a directory with the official files, "
-        f"or connect to the internet. Tried: {' | '.join(reasons)}"
+        f"{dataset.key}: no source has the files. {ways_out}, or connect to the internet. Tried: {' | '.join(reasons)}"
     )
 
 
 def _details(dataset: Dataset, provided: Provided) -> dict[str, Any]:
-    splits = read_splits(provided.folder, provided.layout, len(dataset.class_names))
+    contents = read_contents(provided.folder, provided.layout, dataset.class_names)
     return {
-        "dataset": dataset.key,
+        "dataset": dataset.raw_key,
         "source": provided.source,
         "origin": provided.origin,
         "official": provided.official,
@@ -109,6 +140,12 @@ def _details(dataset: Dataset, provided: Provided) -> dict[str, Any]:
         "layout": provided.layout,
         "licence": dataset.licence,
         "content_sha256": provided.content_sha256,
-        "images": {name: len(split) for name, split in splits.items()},
-        "class_histogram": {name: split.class_histogram(len(dataset.class_names)) for name, split in splits.items()},
+        "labels": contents.labels,
+        "class_names": list(contents.class_names),
+        "images": {name: len(split) for name, split in contents.splits.items()},
+        "class_histogram": contents.histogram(),
+        "test_split": contents.test_split,
+        "unused": dict(contents.unused),
+        "unreadable": list(contents.unreadable),
+        "unlisted": list(contents.unlisted),
     }

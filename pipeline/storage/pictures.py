@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from pipeline.storage.images import Pixels
 
@@ -19,6 +20,7 @@ GAP_PIXELS = 2
 GAP_GREY = 96
 STRIP_IMAGES = 10
 STRIP_SIZE = 14
+STRIP_SHAPE = (STRIP_SIZE, STRIP_SIZE, 3)
 INLINE_BYTES = 690  # base64 adds a third, and Dagster shows markdown inline only below 1,000 characters
 
 
@@ -47,14 +49,17 @@ def write_grid(path: Path, pixels: Pixels, columns: int, scale: int = 1) -> None
     path.write_bytes(encode_png(tile(pixels, columns), scale))
 
 
-def inline_strip(pixels: Pixels) -> str:
-    """The first images side by side as a markdown image that Dagster shows inline: as many as fit, ten at most.
+def inline_strip(images: Pixels | Sequence[Pixels]) -> str:
+    """The first images, (C, H, W) each, as one strip of markdown that Dagster shows inline: those that fit, at most 10.
 
-    They are halved and drawn in four colours, each point two pixels wide: noise would cost too many bytes otherwise.
+    They are cut square, made 14x14 and drawn in four colours, each point two pixels wide: noise would cost too many
+    bytes otherwise.
     """
-    small = np.stack([_strip_image(image) for image in pixels[:STRIP_IMAGES]])
+    small = [_strip_image(image) for image in images[:STRIP_IMAGES]]
+    if len({image.ndim for image in small}) > 1:
+        small = [np.broadcast_to(image.reshape(STRIP_SIZE, STRIP_SIZE, -1), STRIP_SHAPE) for image in small]
     for count in range(len(small), 0, -1):
-        row = Image.fromarray(np.concatenate(list(small[:count]), axis=1)).quantize(4)
+        row = Image.fromarray(np.concatenate(small[:count], axis=1)).quantize(4)
         encoded = _bytes(row.resize((2 * row.width, 2 * row.height), Image.Resampling.NEAREST))
         if len(encoded) <= INLINE_BYTES:
             return markdown_image(encoded, f"the first {count} images")
@@ -62,7 +67,7 @@ def inline_strip(pixels: Pixels) -> str:
 
 
 def _strip_image(image: Pixels) -> Any:
-    return np.asarray(_picture(image).resize((STRIP_SIZE, STRIP_SIZE), Image.Resampling.BOX))
+    return np.asarray(ImageOps.fit(_picture(image), (STRIP_SIZE, STRIP_SIZE), Image.Resampling.BOX))
 
 
 def markdown_image(png: bytes, alternative_text: str) -> str:

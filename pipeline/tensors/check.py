@@ -9,14 +9,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 
+from pipeline.raw.contents import histogram
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.images import ImageFile
+from pipeline.tensors import LABEL_COLUMNS
 from pipeline.tensors.load import load_split, network_images
 
-IMAGES_AT_ONCE = 4096  # bounds the memory of the float images
+IMAGES_AT_ONCE = 1024  # bounds the memory of the float images
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,15 @@ def check(tensors: Artefact) -> list[Finding]:
 
 
 def counts_agree(tensors: Artefact, splits: dict[str, ImageFile]) -> Finding:
-    """Both splits hold as many images of each class as the raw files had."""
-    expected, classes = tensors.details["class_histogram"], len(tensors.details["class_names"])
-    found = {name: np.bincount(split.columns["label"], minlength=classes).tolist() for name, split in splits.items()}
-    return Finding("counts_agree", found == expected, {"images_by_class": found, "expected": expected})
+    """Both splits hold as many images, and of each class or attribute, as the raw files had."""
+    details, classes = tensors.details, len(tensors.details["class_names"])
+    expected = {"images": details["images"], "by_class": details["class_histogram"]}
+    labels = {name: split.columns.get(LABEL_COLUMNS.get(details["labels"], "")) for name, split in splits.items()}
+    found = {
+        "images": {name: len(split) for name, split in splits.items()},
+        "by_class": {name: histogram(values, classes) for name, values in labels.items()},
+    }
+    return Finding("counts_agree", found == expected, {"found": found, "expected": expected})
 
 
 def values_sound(splits: dict[str, ImageFile]) -> Iterator[Finding]:

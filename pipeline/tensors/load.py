@@ -1,6 +1,7 @@
 """Load: a data set's splits as memory-mapped pixels and labels.
 
-Out: `ImageFile` with `pixels` (N, C, H, W) uint8 in 0..255 and `columns["label"]` (N,) int64.
+Out: `ImageFile` with `pixels` (N, C, H, W) uint8 in 0..255 and `columns["label"]` (N,) int64, or
+`columns["attributes"]` (N, K) uint8, or neither: `tensors.details["labels"]` says which.
 `network_images` gives the same pixels as float32 in [-1, 1].
 """
 

@@ -1,5 +1,6 @@
 import gzip
 import hashlib
+import json
 import multiprocessing
 import os
 from dataclasses import replace
@@ -12,8 +13,9 @@ from pipeline.raw.acquire import NoSourceError, acquire
 from pipeline.raw.catalogue import DATASETS
 from pipeline.raw.dataset import Dataset
 from pipeline.raw.idx import DamagedFileError, encode_idx
-from pipeline.raw.read import read_splits
+from pipeline.raw.read import open_raw
 from pipeline.raw.sources import Mirrors, NamedDirectory, PackagedFile, SystemDirectory
+from pipeline.storage.artefact import MANIFEST, require_artefact, write_json
 from pipeline.storage.paths import Paths
 from tests.pipeline.raw.conftest import Mirror
 
@@ -71,7 +73,7 @@ def test_files_without_gz_are_taken_too(
         (tmp_path / name.removesuffix(".gz")).write_bytes(gzip.decompress(content))
     monkeypatch.setenv("GANFORGE_MNIST", str(tmp_path))
     artefact = acquire(MNIST, paths)
-    assert len(read_splits(artefact.folder, "idx", 10)["train"]) == 300
+    assert len(open_raw(artefact.folder, artefact.details)["train"]) == 300
 
 
 def test_a_named_directory_without_the_files_is_an_error_and_not_a_fallback(
@@ -158,7 +160,7 @@ def test_files_of_a_failed_try_are_not_taken_for_those_of_the_next(
     monkeypatch.setenv("GANFORGE_MNIST", str(complete))
     artefact = acquire(MNIST, paths)
     assert len(artefact.files) == 4
-    assert read_splits(artefact.folder, "idx", 10)["train"].pixels.any()
+    assert open_raw(artefact.folder, artefact.details)["train"].read(0).any()
 
 
 def acquire_in_a_process(directory: str, data: str) -> None:
@@ -175,7 +177,8 @@ def test_processes_that_get_the_same_files_at_once_do_not_meet(small_mnist: Path
     for process in processes:
         process.join(60)
     assert [process.exitcode for process in processes] == [0, 0, 0]
-    assert len(read_splits(paths.raw("mnist"), "idx", 10)["train"]) == 300
+    artefact = require_artefact(paths.raw("mnist"), "raw files", "mnist/raw")
+    assert len(open_raw(artefact.folder, artefact.details)["train"]) == 300
 
 
 def test_a_package_with_other_content_is_passed_over_with_its_reason(paths: Paths, tmp_path: Path) -> None:
@@ -213,8 +216,9 @@ def test_without_network_the_packaged_subset_is_used_and_said(offline_subset: Pa
     assert artefact.details["official"] is False
     assert artefact.details["images"] == {"train": 4000, "test": 1000}
     assert artefact.details["class_histogram"] == {"train": [400] * 10, "test": [100] * 10}
-    digits = read_splits(artefact.folder, "mnist_5k_csv", 10)["test"]
-    zero, one = (digits.pixels[digits.labels == digit].mean(axis=0)[0] for digit in (0, 1))
+    digits = open_raw(artefact.folder, artefact.details)["test"]
+    pixels = np.stack([digits.read(index) for index in range(len(digits))])
+    zero, one = (pixels[digits.labels == digit].mean(axis=0) for digit in (0, 1))
     assert one[14, 14] > 150 > 20 > zero[14, 14]  # a one has ink in the middle, a zero none: pixels and labels agree
 
 
@@ -229,6 +233,22 @@ def test_what_a_mirror_gave_is_kept_without_asking_again(
     assert len(mirror.requests) == asked
     acquire(source, paths, force=True)
     assert len(mirror.requests) > asked
+
+
+def test_files_that_an_older_version_got_are_examined_again_and_not_fetched_again(
+    mirror: Mirror, small_files: dict[str, bytes], paths: Paths
+) -> None:
+    mirror.files = small_files
+    source = with_sources(Mirrors(lambda: [mirror.address], sums(small_files)))
+    artefact = acquire(source, paths)
+    asked = len(mirror.requests)
+    manifest = json.loads(artefact.path(MANIFEST).read_text())
+    del manifest["details"]["labels"]
+    write_json(artefact.path(MANIFEST), manifest | {"fingerprint": "0" * 64})
+    again = acquire(source, paths)
+    assert (again.cached, again.fingerprint, again.details) == (False, artefact.fingerprint, artefact.details)
+    assert len(mirror.requests) == asked
+    assert acquire(source, paths).cached
 
 
 def test_damaged_raw_files_are_fetched_again(mirror: Mirror, small_files: dict[str, bytes], paths: Paths) -> None:

@@ -1,3 +1,4 @@
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -5,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.storage import images as images_module
-from pipeline.storage.images import read_images, write_images
+from pipeline.storage.images import read_images, write_images, write_images_from_file
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -34,12 +35,53 @@ def test_pixels_are_a_view_of_the_file_and_cost_no_memory(tmp_path: Path) -> Non
     assert not found.pixels.flags.owndata
 
 
-def test_many_batches_read_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images_module, "ROWS_PER_BATCH", 3)
+def test_however_many_images_are_one_batch(tmp_path: Path) -> None:
+    write_images(tmp_path / "i.arrow", np.zeros((70_000, 1, 1, 1), np.uint8), {"label": np.arange(70_000)}, {})
+    with pa.memory_map(str(tmp_path / "i.arrow")) as file:
+        assert pa.ipc.open_file(file).num_record_batches == 1
+    assert not read_images(tmp_path / "i.arrow").pixels.flags.owndata
+
+
+def test_rows_of_values_come_back_as_a_view(tmp_path: Path) -> None:
+    attributes = np.random.default_rng(0).integers(0, 2, (5, 40), np.uint8)
+    write_images(tmp_path / "i.arrow", np.zeros((5, 3, 2, 2), np.uint8), {"attributes": attributes}, {})
+    found = read_images(tmp_path / "i.arrow").columns["attributes"]
+    assert np.array_equal(found, attributes)
+    assert (found.dtype, found.flags.owndata) == (np.uint8, False)
+
+
+def test_several_batches_of_another_writer_read_as_one(tmp_path: Path) -> None:
     pixels = np.arange(7, dtype=np.uint8).reshape(7, 1, 1, 1)
-    write_images(tmp_path / "i.arrow", pixels, {"label": np.arange(7)}, {})
+    write_images(tmp_path / "one.arrow", pixels, {"label": np.arange(7), "pair": np.arange(14).reshape(7, 2)}, {})
+    whole = pa.ipc.open_file(pa.memory_map(str(tmp_path / "one.arrow"))).read_all()
+    with pa.OSFile(str(tmp_path / "i.arrow"), "wb") as sink, pa.ipc.new_file(sink, whole.schema) as writer:
+        for start in (0, 3, 6):
+            writer.write_table(whole.slice(start, 3))
     found = read_images(tmp_path / "i.arrow")
     assert found.pixels.ravel().tolist() == found.columns["label"].tolist() == list(range(7))
+    assert np.array_equal(found.columns["pair"], np.arange(14).reshape(7, 2))
+
+
+def test_pixels_from_a_file_are_written_as_those_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images_module, "PIECE_BYTES", 1000)
+    pixels = np.random.default_rng(0).integers(0, 256, (50, 3, 8, 8), np.uint8)
+    (tmp_path / "pixels").write_bytes(pixels.tobytes())
+    columns = {"label": np.arange(50)}
+    write_images(tmp_path / "memory.arrow", pixels, columns, {"split": "train"})
+    write_images_from_file(tmp_path / "file.arrow", tmp_path / "pixels", (50, 3, 8, 8), columns, {"split": "train"})
+    assert (tmp_path / "file.arrow").read_bytes() == (tmp_path / "memory.arrow").read_bytes()
+
+
+@pytest.mark.slow
+def test_more_values_than_a_32_bit_count_are_one_batch_written_in_constant_memory(tmp_path: Path) -> None:
+    count = 2**31 // (3 * 64 * 64) + 1  # the whole of CelebA at 64x64 is 2.5e9 values
+    with (tmp_path / "pixels").open("wb") as file:
+        file.truncate(count * 3 * 64 * 64)  # zeros that take no disk
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    write_images_from_file(tmp_path / "i.arrow", tmp_path / "pixels", (count, 3, 64, 64), {}, {})
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB
+    found = read_images(tmp_path / "i.arrow")
+    assert (len(found), found.pixels.flags.owndata) == (count, False)
 
 
 def test_no_images_are_an_empty_file(tmp_path: Path) -> None:

@@ -1,0 +1,230 @@
+"""Archive: a zip of images, read in place, entry by entry, and never unpacked.
+
+In: a zip as published, or a folder of images, packed by `pack`. Out: the names of its images, sorted, and the checked
+bytes of each. What a broken or hostile archive may hold ends in one sentence before anything is read from it: no zip
+at all, encryption, names that lead out of a folder, entries that share their bytes or unfold beyond all measure.
+Entries are read with one `pread`, which threads may call side by side: Python's `ZipFile` is
+slower, and its count of open readers is not guarded against threads.
+Source of the format: PKWARE's APPNOTE 6.3, sections 4.3.7 (local header) and 4.4.4 (flags).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+import weakref
+import zipfile
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+import numpy as np
+
+from pipeline.raw.contents import UnreadableImageError, tolerate
+from pipeline.raw.idx import DamagedFileError
+from pipeline.raw.picture import check_header
+from pipeline.raw.progress import Progress
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+PACKED_NAME = "images.zip"
+LARGEST_ENTRY_BYTES = 64 << 20
+LARGEST_RATIO = 1000  # of unpacked to packed bytes; photographs have 1, deflate's limit is 1032
+RATIO_COUNTS_FROM_BYTES = 1 << 20
+MORE_THAN_DAMAGE_BYTES = 1 << 20
+LOCAL_HEADER_BYTES = 30
+LOCAL_HEADER_MAGIC = b"PK\x03\x04"
+ENCRYPTED_FLAG = 0x1
+FIXED_DATE = (1980, 1, 1, 0, 0, 0)  # the zip format's first day: packing the same images gives the same bytes
+NO_ZIP_ERRORS = (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error, OverflowError, EOFError)
+
+
+class EncodedImages(Protocol):
+    """A container of encoded images."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Of the images."""
+
+    @property
+    def content(self) -> Callable[[int], bytes]:
+        """The encoded bytes of the image at a place; `UnreadableImageError` where they are damaged."""
+
+
+class Archive:
+    """A zip of images: their names, sorted, and the bytes of each. Other entries are passed over."""
+
+    def __init__(self, path: Path) -> None:
+        entries = _entries(path)
+        _check(path, entries)
+        images = {entry.filename: entry for entry in entries if is_image_name(entry.filename)}
+        if not images:
+            raise DamagedFileError(
+                f"{path}: found no image among {len(entries):,} entries, expected names that end in "
+                f"{', '.join(IMAGE_SUFFIXES)}"
+            )
+        self.path = path
+        self.names = sorted(images)
+        # Plain numbers instead of the entries: those of 200,000 photographs take 150 MB.
+        fields = [
+            (entry.header_offset, entry.compress_size, entry.file_size, entry.CRC, entry.compress_type)
+            for entry in (images[name] for name in self.names)
+        ]
+        self._fields = np.array(fields, np.int64)
+        self._file = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._file)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def content(self, index: int) -> bytes:
+        """The bytes of one image, its length and checksum verified."""
+        offset, packed_bytes, size_bytes, checksum, method = (int(value) for value in self._fields[index])
+        header = os.pread(self._file, LOCAL_HEADER_BYTES, offset)
+        if len(header) < LOCAL_HEADER_BYTES or header[:4] != LOCAL_HEADER_MAGIC:
+            raise UnreadableImageError("no entry at the place the archive names")
+        name_bytes, extra_bytes = struct.unpack("<HH", header[26:])
+        packed = os.pread(self._file, packed_bytes, offset + LOCAL_HEADER_BYTES + name_bytes + extra_bytes)
+        content = packed if method == zipfile.ZIP_STORED else self._inflated(packed, size_bytes, self.names[index])
+        if len(content) != size_bytes:
+            raise UnreadableImageError(f"its length is not the {size_bytes:,} bytes the archive names")
+        if zlib.crc32(content) != checksum:
+            raise UnreadableImageError("its checksum does not fit")
+        return content
+
+    def _inflated(self, packed: bytes, size_bytes: int, name: str) -> bytes:
+        """Inflate the bytes declared and look a little further: damage adds a few, a bomb goes on and on."""
+        stream = zlib.decompressobj(-zlib.MAX_WBITS)
+        try:
+            content = stream.decompress(packed, size_bytes + 1)
+            more = len(content) > size_bytes and stream.decompress(stream.unconsumed_tail, MORE_THAN_DAMAGE_BYTES)
+        except zlib.error as error:
+            raise UnreadableImageError(str(error)) from error
+        if more and len(more) == MORE_THAN_DAMAGE_BYTES:
+            raise DamagedFileError(
+                f"{self.path}: entry {name!r} unfolds to far more than the {size_bytes:,} bytes it declares; it is a "
+                "decompression bomb: remove it"
+            )
+        return content
+
+
+def is_image_name(name: str) -> bool:
+    """Whether an entry or file is an image by its name; what systems leave beside images is not."""
+    path = PurePosixPath(name)
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and "__MACOSX" not in path.parts
+
+
+def find_unreadable(images: EncodedImages) -> tuple[str, ...]:
+    """Read through all images once, bytes and headers; the names of the damaged ones, if they are few."""
+    progress = Progress(f"{images.path.name}: reading", len(images.names))
+    damaged: dict[str, str] = {}
+    for index, name in enumerate(images.names):
+        try:
+            check_header(images.content(index), f"{images.path}: {name}")
+        except UnreadableImageError as error:
+            damaged[name] = str(error)
+        progress.at(index + 1)
+    tolerate(damaged, len(images.names), str(images.path), "cannot be read", "get the file again or remove them")
+    return tuple(damaged)
+
+
+def _entries(path: Path) -> list[zipfile.ZipInfo]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.infolist()
+    except NO_ZIP_ERRORS as error:
+        raise DamagedFileError(f"{path}: {_what_it_is(path, error)}") from error
+
+
+def _what_it_is(path: Path, error: Exception) -> str:
+    """What a file is that is not a readable zip."""
+    size_bytes = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(1024)
+    if head[:4] == LOCAL_HEADER_MAGIC:
+        return f"found a zip that ends after {size_bytes:,} bytes without a sound directory ({error}); get it again"
+    if b"<html" in head.lower() or head.lstrip().lower().startswith(b"<!doctype html"):
+        return (
+            "found an HTML page, expected a zip; download sites send one in place of a file when its quota is used up: "
+            "download the archive again, later or from another place"
+        )
+    return f"found {size_bytes:,} bytes that begin with 0x{head[:4].hex()}, expected a zip; get it again"
+
+
+def _check(path: Path, entries: list[zipfile.ZipInfo]) -> None:
+    """No entry is dangerous, and none is one that `Archive` cannot read."""
+    for entry in entries:
+        if _leads_out(entry.orig_filename):
+            raise DamagedFileError(
+                f"{path}: entry {entry.orig_filename!r} leads out of the archive, expected relative names "
+                "without '..', drives and backslashes; get the archive from a source you trust"
+            )
+        if entry.flag_bits & ENCRYPTED_FLAG:
+            raise DamagedFileError(f"{path}: entry {entry.filename!r} is encrypted; pack the images without a password")
+        if is_image_name(entry.filename):
+            _check_image(path, entry)
+    _check_apart(path, entries)
+
+
+def _leads_out(name: str) -> bool:
+    return bool(re.match(r"/|[A-Za-z]:", name)) or "\\" in name or "\0" in name or ".." in name.split("/")
+
+
+def _check_image(path: Path, entry: zipfile.ZipInfo) -> None:
+    packed_bytes, size_bytes = entry.compress_size, entry.file_size
+    folded = size_bytes > RATIO_COUNTS_FROM_BYTES and size_bytes > LARGEST_RATIO * packed_bytes
+    if max(packed_bytes, size_bytes) > LARGEST_ENTRY_BYTES or folded:
+        raise DamagedFileError(
+            f"{path}: entry {entry.filename!r} declares {size_bytes:,} bytes from {packed_bytes:,}, expected at most "
+            f"{LARGEST_ENTRY_BYTES:,} and {LARGEST_RATIO:,} times as many; it is a decompression bomb: remove it"
+        )
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise DamagedFileError(
+            f"{path}: entry {entry.filename!r} has compression method {entry.compress_type}, expected stored or "
+            "deflated; pack the images again"
+        )
+
+
+def _check_apart(path: Path, entries: list[zipfile.ZipInfo]) -> None:
+    """No two entries share bytes: a small file could otherwise unfold to petabytes."""
+    in_order = sorted(entries, key=lambda entry: entry.header_offset)
+    starts = np.array([entry.header_offset for entry in in_order], np.int64)
+    sizes = np.array([LOCAL_HEADER_BYTES + entry.compress_size for entry in in_order], np.int64)
+    overlapping = np.flatnonzero(starts[:-1] + sizes[:-1] > starts[1:])
+    if len(overlapping):
+        raise DamagedFileError(
+            f"{path}: entries {in_order[overlapping[0]].filename!r} and {in_order[overlapping[0] + 1].filename!r} "
+            "share their bytes; it is a decompression bomb or damaged: get the archive again"
+        )
+
+
+def pack(folder: Path, destination: Path) -> None:
+    """Pack the images in a folder and below into one zip, uncompressed; the same images give the same bytes."""
+    paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
+    names = sorted(name for name, path in paths.items() if is_image_name(name) and path.is_file())
+    if not names:
+        raise FileNotFoundError(f"{folder}: found no image, expected files that end in {', '.join(IMAGE_SUFFIXES)}")
+    progress = Progress(f"{folder.name}: packing", len(names))
+    with zipfile.ZipFile(destination, "w") as archive:
+        for done, name in enumerate(names, 1):
+            _pack_one(archive, name, paths[name])
+            progress.at(done)
+
+
+def _pack_one(archive: zipfile.ZipFile, name: str, path: Path) -> None:
+    if path.stat().st_size > LARGEST_ENTRY_BYTES:
+        raise DamagedFileError(
+            f"{path}: found {path.stat().st_size:,} bytes, expected an image of at most {LARGEST_ENTRY_BYTES:,}; "
+            "remove it"
+        )
+    entry = zipfile.ZipInfo(name, FIXED_DATE)
+    entry.create_system, entry.external_attr = 3, 0o644 << 16  # Unix, whatever this machine is
+    try:
+        archive.writestr(entry, path.read_bytes())
+    except UnicodeEncodeError as error:
+        raise DamagedFileError(f"{path!r}: the name is not valid text; rename the file") from error

@@ -1,0 +1,212 @@
+"""Array layouts: a user's images in one `.npz` or `.parquet` file.
+
+In: `.npz` with `images` (N, H, W) or (N, H, W, C) uint8 and optionally `labels`, `test_images`, `test_labels`; or
+`.parquet` with a column `image` (encoded bytes, a struct whose field `bytes` holds them as Hugging Face writes it, or
+Arrow's fixed-shape tensor of uint8) and optionally an integer column `label`. Nothing is ever unpickled.
+Out: `Contents`. An `.npz` is held in memory, a `.parquet` read by row groups.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet
+
+from pipeline.raw.archive import find_unreadable
+from pipeline.raw.contents import (
+    EVERY_FIFTH,
+    Contents,
+    Picture,
+    RawSplit,
+    UnreadableImageError,
+    every_fifth,
+    only_file,
+)
+from pipeline.raw.idx import DamagedFileError
+from pipeline.raw.idx_layout import array_split
+from pipeline.raw.picture_layouts import encoded_split
+
+NPZ_ARRAYS = ("images", "labels", "test_images", "test_labels")
+NPZ_SHAPES = "uint8 (N, H, W) or (N, H, W, C) with 1 or 3 channels"
+MOST_CLASSES = 10_000  # a label beyond is no class but a number of something else
+GROUPS_KEPT = 4  # row groups in memory: neighbouring threads may read across a border
+
+ClassLabels = npt.NDArray[np.int64]
+
+
+def read_npz(folder: Path) -> Contents:
+    """The arrays of a `.npz` file."""
+    path = only_file(folder, ".npz")
+    arrays = _load_arrays(path)
+    if "images" not in arrays:
+        raise DamagedFileError(f"{path}: found arrays {', '.join(arrays) or 'none'}, expected one named images")
+    images = _images(path, "images", arrays["images"])
+    labels = _labels(path, "labels", arrays.get("labels"), len(images))
+    if "test_images" in arrays:
+        test_images = _images(path, "test_images", arrays["test_images"])
+        test_labels = _labels(path, "test_labels", arrays.get("test_labels"), len(test_images))
+        if (labels is None) != (test_labels is None):
+            raise DamagedFileError(f"{path}: found labels for one split only, expected labels and test_labels, or none")
+        train, test = array_split("train", images, labels), array_split("test", test_images, test_labels)
+        return _contents({"train": train, "test": test}, "test_images")
+    return _contents(_held_out(path, array_split("train", images, labels)), EVERY_FIFTH)
+
+
+def _load_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+    try:
+        with path.open("rb") as file:
+            arrays = np.load(file, allow_pickle=False)
+            if not isinstance(arrays, np.lib.npyio.NpzFile):
+                raise ValueError("it is a single array")
+            return {name: arrays[name] for name in NPZ_ARRAYS if name in arrays}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, MemoryError) as error:
+        raise DamagedFileError(
+            f"{path}: cannot be read ({error}), expected arrays saved by numpy.savez, without Python objects"
+        ) from error
+
+
+def _images(path: Path, name: str, images: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    channels_fit = images.ndim == 3 or (images.ndim == 4 and images.shape[3] in (1, 3))
+    if images.dtype != np.uint8 or not channels_fit or 0 in images.shape:
+        raise DamagedFileError(f"{path}: {name} is {images.dtype} {images.shape}, expected {NPZ_SHAPES}")
+    return images[..., 0] if images.ndim == 4 and images.shape[3] == 1 else images
+
+
+def _labels(path: Path, name: str, labels: npt.NDArray[Any] | None, count: int) -> ClassLabels | None:
+    if labels is None:
+        return None
+    whole = labels.dtype.kind in "iu" and labels.shape == (count,)
+    if not whole or labels.min() < 0 or labels.max() >= MOST_CLASSES:
+        found = f"{labels.dtype} {labels.shape}" + (f" from {labels.min()} to {labels.max()}" if whole else "")
+        raise DamagedFileError(
+            f"{path}: {name} is {found}, expected integers ({count},) from 0 to {MOST_CLASSES - 1}, one an image"
+        )
+    return labels.astype(np.int64)
+
+
+def _held_out(path: Path, everything: RawSplit) -> dict[str, RawSplit]:
+    held_out = every_fifth(len(everything), str(path))
+    return {"train": everything.at(np.flatnonzero(~held_out)), "test": everything.at(np.flatnonzero(held_out))}
+
+
+def _contents(splits: dict[str, RawSplit], rule: str, unreadable: tuple[str, ...] = ()) -> Contents:
+    labels = [split.labels for split in splits.values() if split.labels is not None]
+    if not labels:
+        return Contents(splits, "none", (), rule, unreadable)
+    count = 1 + max(int(each.max()) for each in labels)
+    return Contents(splits, "classes", tuple(str(index) for index in range(count)), rule, unreadable)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Parquet
+
+
+def read_parquet(folder: Path, unreadable: Sequence[str] | None) -> Contents:
+    """The rows of a `.parquet` file; `unreadable` as in `picture_layouts.open_archive`."""
+    path = only_file(folder, ".parquet")
+    try:
+        rows = Rows(path)
+        labels = _labels(path, "column label", rows.labels(), len(rows.names))
+    except (pa.ArrowException, OSError) as error:
+        raise DamagedFileError(f"{path}: not a whole Parquet file ({error}); get it again") from error
+    if rows.holds_arrays:
+        everything = RawSplit(rows.names, labels, rows.picture)
+        return _contents(_held_out(path, everything), EVERY_FIFTH)
+    damaged = find_unreadable(rows) if unreadable is None else tuple(unreadable)
+    known = set(damaged)
+    sound = np.array([place for place, name in enumerate(rows.names) if name not in known], np.int64)
+    everything = encoded_split(rows, sound, None if labels is None else labels[sound])
+    return _contents(_held_out(path, everything), EVERY_FIFTH, damaged)
+
+
+@dataclass(frozen=True)
+class _Group:
+    first: int  # row
+    images: Any  # an Arrow array of bytes, or (N, …) uint8
+
+
+class Rows:
+    """The rows of a Parquet file, loaded by groups. Threads may read side by side."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = pa.parquet.ParquetFile(path)
+        schema = self._file.schema_arrow
+        if "image" not in schema.names:
+            raise DamagedFileError(f"{path}: found columns {', '.join(schema.names)}, expected one named image")
+        self._type = schema.field("image").type
+        self.holds_arrays = isinstance(self._type, pa.FixedShapeTensorType)
+        self._expect_images()
+        metadata = self._file.metadata
+        counts = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+        self._ends = np.cumsum(counts)
+        self.names = [f"row {row}" for row in range(metadata.num_rows)]
+        self._lock = threading.Lock()
+        self._group = functools.lru_cache(GROUPS_KEPT)(self._load)
+
+    def _expect_images(self) -> None:
+        kind = self._type
+        encoded = kind.field("bytes").type if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0 else kind
+        if self.holds_arrays:
+            shape = tuple(kind.shape)
+            fits = kind.value_type == pa.uint8() and (
+                len(shape) == 2 or (len(shape) == 3 and {1, 3} & {shape[0], shape[2]})
+            )
+        else:
+            fits = pa.types.is_binary(encoded) or pa.types.is_large_binary(encoded)
+        if not fits:
+            raise DamagedFileError(
+                f"{self.path}: column image is {kind}, expected encoded images as binary, a struct with a field bytes, "
+                "or a fixed-shape tensor of uint8"
+            )
+
+    def labels(self) -> npt.NDArray[Any] | None:
+        """The column `label`, where there is one."""
+        if "label" not in self._file.schema_arrow.names:
+            return None
+        column = self._file.read(["label"]).column("label")
+        if column.null_count or not pa.types.is_integer(column.type):
+            raise DamagedFileError(
+                f"{self.path}: column label is {column.type} with {column.null_count:,} empty rows, expected an "
+                "integer in each row"
+            )
+        return np.asarray(column.to_numpy())
+
+    def content(self, index: int) -> bytes:
+        """The encoded bytes in a row."""
+        group = self._of(index)
+        value = group.images[index - group.first].as_py()
+        if not value:
+            raise UnreadableImageError("the row is empty")
+        return bytes(value)
+
+    def picture(self, index: int) -> Picture:
+        """The pixels in a row, where the column holds arrays."""
+        group = self._of(index)
+        pixels: Picture = group.images[index - group.first]
+        if pixels.ndim == 3 and pixels.shape[0] in (1, 3):
+            pixels = np.moveaxis(pixels, 0, -1)
+        return pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
+
+    def _of(self, row: int) -> _Group:
+        with self._lock:
+            return self._group(int(np.searchsorted(self._ends, row, side="right")))
+
+    def _load(self, group: int) -> _Group:
+        column = self._file.read_row_group(group, columns=["image"]).column("image").combine_chunks()
+        if isinstance(column, pa.ChunkedArray):
+            column = column.chunk(0)
+        first = int(self._ends[group - 1]) if group else 0
+        if self.holds_arrays:
+            return _Group(first, column.to_numpy_ndarray())
+        return _Group(first, column.field("bytes") if pa.types.is_struct(column.type) else column)

@@ -1,0 +1,162 @@
+"""CelebA: 202,599 photographs of faces, aligned and cropped to 178x218 RGB, with 40 attributes each.
+
+Source: Liu, Luo, Wang, Tang 2015, arXiv 1411.7766. For non-commercial research only: no photograph is part of this
+project. Checksums are the ones torchvision pins for the files on the authors' Google Drive. The archive is never
+unpacked.
+
+`celeba` is prepared as the blog on optimizers does it (crop 108, 28x28, 5,000 images), `celeba_64` as DCGAN's authors
+and their followers do (crop 160, 64x64, all images); both from the same raw files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.raw.archive import PACKED_NAME, Archive, pack
+from pipeline.raw.celeba_lists import ATTRIBUTES_FILE, PARTITION_FILE
+from pipeline.raw.dataset import Dataset, Preparation
+from pipeline.raw.download import DownloadError, expect_answer
+from pipeline.raw.idx import DamagedFileError
+from pipeline.raw.sources import Provided, SourceUnavailableError, UserNamed, empty
+from pipeline.storage.artefact import sha256_of_file
+
+VARIABLE = "GANFORGE_CELEBA"
+ARCHIVE_FILE = "img_align_celeba.zip"
+FOLDER = "img_align_celeba"
+LISTS = (ATTRIBUTES_FILE, PARTITION_FILE)
+GOOGLE_DRIVE = "https://drive.google.com/"
+OFFICIAL_MD5 = {
+    ARCHIVE_FILE: "00d2c5bc6d35e252742224ab0c1e8fcb",
+    ATTRIBUTES_FILE: "75e246fa4810816ffd6ee81facbd244c",
+    PARTITION_FILE: "d32c9cbf5e040fd4025c592c306e6668",
+}
+
+Download = Callable[[str, str, str, str], None]  # file id, folder, name, md5
+
+
+def take_images(source: Path, folder: Path) -> Path:
+    """Copy a zip of images into `folder`, or pack a folder of images into one there; the path of the zip."""
+    if source.is_dir():
+        pack(source, folder / PACKED_NAME)
+        return folder / PACKED_NAME
+    Archive(source)  # what is wrong with it is found before gigabytes are copied
+    taken = folder / f"{source.stem}.zip"
+    shutil.copyfile(source, taken)
+    return taken
+
+
+@dataclass(frozen=True)
+class NamedPhotographs(UserNamed):
+    """What `GANFORGE_CELEBA` names: a directory with the official names, a zip, or any folder of images."""
+
+    variable: str = VARIABLE
+
+    def is_named(self) -> bool:
+        """Whether the user names one."""
+        return bool(os.environ.get(self.variable))
+
+    @property
+    def how_to_name(self) -> str:
+        """The variable to set."""
+        return f"Set {self.variable} to a directory with {ARCHIVE_FILE}, a zip or a folder of photographs"
+
+    def provide(self, folder: Path) -> Provided | None:
+        """Copy or pack the photographs, and copy the lists beside them."""
+        if not self.is_named():
+            return None
+        named = Path(os.environ[self.variable]).expanduser().resolve()
+        images, lists = self._find(named)
+        empty(folder)
+        archive = take_images(images, folder)
+        for name in LISTS:
+            if (lists / name).is_file():
+                shutil.copyfile(lists / name, folder / name)
+        official = {path.name: _md5(path) for path in folder.iterdir()} == OFFICIAL_MD5
+        note = "" if official else f"{len(Archive(archive)):,} images from {named}"
+        sums = {path.name: sha256_of_file(path) for path in sorted(folder.iterdir())}
+        return Provided(folder, "directory", str(named), "celeba", sums, official, note)
+
+    def _find(self, named: Path) -> tuple[Path, Path]:
+        """The zip or folder of photographs, and the directory of the lists."""
+        if named.is_file():
+            return named, named.parent
+        if not named.is_dir():
+            raise FileNotFoundError(
+                f"{self.variable}={named}: does not exist; expected a directory with {ARCHIVE_FILE}, a zip or a folder "
+                f"of photographs, or unset {self.variable} to download them"
+            )
+        for candidate in (named / ARCHIVE_FILE, named / FOLDER):
+            if candidate.exists():
+                return candidate, named
+        return named, named.parent if named.name == FOLDER else named
+
+
+@dataclass(frozen=True)
+class TorchvisionDownload:
+    """The authors' Google Drive, through torchvision's list of files and its download, which needs package gdown."""
+
+    def provide(self, folder: Path) -> Provided | None:
+        """Download the archive and the two lists; those that an earlier try completed are kept."""
+        if importlib.util.find_spec("gdown") is None:
+            raise SourceUnavailableError("package gdown is not installed (pip install 'ganforge[celeba]')")
+        try:
+            expect_answer(GOOGLE_DRIVE)  # gdown itself waits without a limit
+        except DownloadError as error:
+            raise SourceUnavailableError(str(error)) from error
+        from torchvision.datasets import CelebA
+        from torchvision.datasets.utils import download_file_from_google_drive
+
+        for file_id, md5, name in CelebA.file_list:
+            if name in OFFICIAL_MD5:
+                _fetch(download_file_from_google_drive, file_id, folder / name, md5)
+        for path in set(folder.iterdir()) - {folder / name for name in OFFICIAL_MD5}:
+            path.unlink()  # parts of an earlier try
+        sums = {name: sha256_of_file(folder / name) for name in sorted(OFFICIAL_MD5)}
+        return Provided(folder, "mirror", GOOGLE_DRIVE, "celeba", sums, official=True)
+
+
+def _fetch(download: Download, file_id: str, path: Path, md5: str) -> None:
+    """One file, complete, or the reason why not."""
+    failure: Exception | None = None
+    try:
+        download(file_id, str(path.parent), path.name, md5)
+    except Exception as error:  # gdown's, requests' and torchvision's own: any means that the file did not come
+        failure = error
+    try:
+        if path.name == ARCHIVE_FILE and path.exists():
+            Archive(path)  # an HTML page saved under this name says more than a checksum that does not fit
+    except DamagedFileError as damaged:
+        path.unlink()
+        raise SourceUnavailableError(f"{GOOGLE_DRIVE}: {damaged}") from failure
+    if failure is not None or not path.exists():
+        reason = " ".join(str(failure or "nothing came").split())
+        raise SourceUnavailableError(f"{GOOGLE_DRIVE}: {path.name}: {reason}") from failure
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+DATASET = Dataset(
+    key="celeba",
+    description="Faces, 28x28 RGB",
+    licence="non-commercial research only",
+    sources=(NamedPhotographs(), TorchvisionDownload()),
+    preparation=Preparation(crop=108, size=28, channels=3, num_images=5000),
+)
+
+DATASET_64 = Dataset(
+    key="celeba_64",
+    description="Faces, 64x64 RGB",
+    licence=DATASET.licence,
+    sources=DATASET.sources,
+    raw=DATASET.key,
+    preparation=Preparation(crop=160, size=64, channels=3),
+)

@@ -1,0 +1,85 @@
+"""Prepare: one picture as found → an image as stored; and which of the training pictures are taken.
+
+In: (H, W) or (H, W, 3) uint8. Out: (C, H, W) uint8, cropped, converted and resized as a `Preparation` says.
+The filter is Pillow's bicubic one, which widens with the scale and so does not alias; Parmar, Zhang, Zhu 2022 (arXiv
+2104.11222) show how much other resizers move FID. Crop first, resize then, so that nothing outside the crop gets in:
+the same as `CenterCrop` and `Resize(antialias=True)` of torchvision, to one grey level.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from pipeline.raw.contents import Picture, channels_first
+from pipeline.raw.dataset import Preparation
+
+RESAMPLING = Image.Resampling.BICUBIC
+RESAMPLING_NAME = "bicubic, antialiased"
+MOST_TEST_IMAGES = 10_000  # of a data set whose training images are limited: scores compare equal counts
+
+Image3D = npt.NDArray[np.uint8]  # (C, H, W), 0..255
+
+
+class PreparationError(ValueError):
+    """The preparation does not fit the pictures; the message names one of them."""
+
+
+def prepare(picture: Picture, preparation: Preparation, name: str) -> Image3D:
+    """One picture, (H, W) or (H, W, 3), as it is stored: (C, H, W)."""
+    if preparation.crop is None and preparation.size is None and preparation.channels in (None, _channels(picture)):
+        return channels_first(picture)
+    side = preparation.crop or (min(picture.shape[:2]) if preparation.size else None)
+    image = Image.fromarray(picture if side is None else _crop_centre(picture, side, name))
+    if preparation.channels not in (None, _channels(picture)):
+        image = image.convert("L" if preparation.channels == 1 else "RGB")
+    if preparation.size is not None:
+        image = image.resize((preparation.size, preparation.size), RESAMPLING)
+    return channels_first(np.asarray(image))
+
+
+def _channels(picture: Picture) -> int:
+    return 1 if picture.ndim == 2 else picture.shape[2]
+
+
+def _crop_centre(picture: Picture, side: int, name: str) -> Picture:
+    height, width = picture.shape[:2]
+    if side > min(height, width):
+        raise PreparationError(
+            f"{name}: found an image of {width} x {height} pixels, expected at least {side} x {side} to crop; set a "
+            "smaller crop or remove the image"
+        )
+    top, left = round((height - side) / 2), round((width - side) / 2)  # as torchvision rounds an odd rest
+    return picture[top : top + side, left : left + side]
+
+
+def taken(split: str, count: int, preparation: Preparation) -> npt.NDArray[np.int64]:
+    """Places of the images of a split ("train" or "test") that are taken, of `count`, in their order."""
+    limit = preparation.num_images
+    if limit is None:
+        return np.arange(count)
+    if split == "test":
+        return np.arange(min(count, MOST_TEST_IMAGES))
+    if preparation.subset == "random" and limit < count:
+        return np.sort(np.random.default_rng(preparation.seed).choice(count, limit, replace=False))
+    return np.arange(min(count, limit))
+
+
+def note(available: int, preparation: Preparation) -> str:
+    """What a reader of a score must know of the training images, where there was something to choose."""
+    asked = preparation.num_images
+    if asked is None or asked == available:
+        return ""
+    if asked > available:
+        return f"all {available:,} training images, fewer than the {asked:,} asked for"
+    which = f"random, seed {preparation.seed}" if preparation.subset == "random" else "the first by name"
+    return f"{asked:,} of {available:,} training images ({which})"
+
+
+def described(preparation: Preparation) -> dict[str, Any]:
+    """The preparation as plain values, for fingerprints and manifests."""
+    return {**asdict(preparation), "resampling": RESAMPLING_NAME if preparation.size else None}
