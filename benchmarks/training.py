@@ -33,7 +33,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a machine may have the files without installing them
 
-from pipeline.networks import architecture
+from pipeline.networks import network_for
 from pipeline.pixels import to_network
 from pipeline.reports.score import git_commit
 from pipeline.settings import load_optimizers, load_recipes, resolve
@@ -44,6 +44,8 @@ from pipeline.training.history import Interval
 from pipeline.training.images import TrainingImages
 from pipeline.training.in_turn import assemble
 from pipeline.training.system import MEBIBYTE, peak_memory_mib
+
+DIGITS = (1, 28, 28)
 
 IMAGES = 10_000
 BATCH = 64
@@ -177,7 +179,7 @@ def make_ensemble(members: int) -> Make:
         settings = resolve(load_recipes()["mnist_mlp"], load_optimizers()[OPTIMIZER], members=members)
         settings = replace(settings, network=network)
         stack = [Member(settings, index) for index in range(members)]
-        ensemble = assemble(stack, architecture(network), TrainingImages(pixels, choose_device()))
+        ensemble = assemble(stack, network_for(network, DIGITS), TrainingImages(pixels, choose_device()))
         interval = Interval(ensemble)
         done = 0
 
@@ -328,7 +330,9 @@ def peak_memory_of(make: Make, pixels: Tensor, network: str) -> float:
 def state_mib(pixels: Tensor, network: str) -> float:
     """Weights and moments of one member."""
     settings = replace(resolve(load_recipes()["mnist_mlp"], load_optimizers()[OPTIMIZER], members=1), network=network)
-    ensemble = Ensemble([Member(settings, 0)], architecture(network), TrainingImages(pixels[:BATCH], choose_device()))
+    ensemble = Ensemble(
+        [Member(settings, 0)], network_for(network, DIGITS), TrainingImages(pixels[:BATCH], choose_device())
+    )
     state = ensemble.state(slice(0, 1)).values()
     return sum(each.numel() * each.element_size() for each in state) / MEBIBYTE
 

@@ -1,8 +1,8 @@
 """Settings: the tables of recipes and optimizer configurations as frozen values, checked once where they enter.
 
-In: `recipes.toml`, `optimizers.toml` beside this file, and the user's own file named by `GANFORGE_OPTIMIZERS`.
-Out: `Recipe`, `OptimizerConfiguration`, and `TrainingSettings`, the fully resolved settings of one partition that are
-saved beside its weights. Every mistake is one sentence: file, key, what was found, what was expected.
+In: `recipes.toml`, `optimizers.toml` and `presets.toml` beside this file, and the user's own files named by
+`GANFORGE_RECIPES` and `GANFORGE_OPTIMIZERS`. Out: `Recipe`, `OptimizerConfiguration`, `Preset`, and `TrainingSettings`,
+the fully resolved settings of one partition that are saved beside its weights. Every mistake is one sentence.
 Nothing here imports torch: Dagster reads these tables when its definitions load.
 """
 
@@ -54,6 +54,8 @@ class ObjectiveSettings:
     loss: str = "non_saturating"  # one of LOSSES
     discriminator_update: str = "separate"  # one of DISCRIMINATOR_UPDATES
     n_critic: int = 1  # updates of the discriminator to one of the generator, each on images and latents of its own
+    generator_batch_size: int = 0  # fresh latents of the generator's update; 0: the discriminator's latents
+    generated_in: str = "training"  # one of GENERATED_IN: the generator's mode when it draws for the discriminator
     real_label: float = 1.0  # the discriminator's label for real images: 1 less the one-sided smoothing
     label_flip: float = 0.0  # share of the discriminator's labels that are swapped
     instance_noise: float = 0.0  # standard deviation of the noise on all images the discriminator is trained on
@@ -97,9 +99,22 @@ class Recipe:
     history_interval_steps: int
     snapshot_interval_steps: int
     evaluation_images: int
+    width: int | None = None  # the size that the network's layers are multiples of; None: the network's own
+    dropout: float | None = None  # where the network has dropout and the configuration names no rate
     ema_decay: float | None = None  # decay a step of the running average of the generator's weights; None: no average
     precision: str = "float32"  # one of PRECISIONS
     sweep: bool = True  # partitions of one run train as one stack; false: one after another
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A source's own run by name: a recipe with an optimizer configuration."""
+
+    key: str
+    description: str
+    source: str
+    recipe: str
+    optimizer: str
 
 
 @dataclass(frozen=True)
@@ -109,6 +124,7 @@ class TrainingSettings:
     recipe: str
     optimizer: str
     network: str
+    width: int | None
     batch_size: int
     dropout: float | None
     ema_decay: float | None
@@ -140,10 +156,11 @@ def resolve(
     *,
     steps: int | None = None,
     members: int | None = None,
+    width: int | None = None,
     seed: int = 0,
 ) -> TrainingSettings:
     """The settings of one partition: the recipe, overridden by the configuration, overridden by the run's arguments."""
-    for name, value, smallest in (("steps", steps, 1), ("members", members, 1)):
+    for name, value, smallest in (("steps", steps, 1), ("members", members, 1), ("width", width, 1)):
         if value is not None and value < smallest:
             raise SettingsError(f"{name}: found {value}, expected an integer of at least {smallest}")
     if not 0 <= seed <= LARGEST_SEED:
@@ -152,8 +169,9 @@ def resolve(
         recipe=recipe.key,
         optimizer=configuration.key,
         network=recipe.network,
+        width=recipe.width if width is None else width,
         batch_size=configuration.batch_size or recipe.batch_size,
-        dropout=configuration.dropout,
+        dropout=recipe.dropout if configuration.dropout is None else configuration.dropout,
         ema_decay=recipe.ema_decay if configuration.ema_decay is None else configuration.ema_decay,
         precision=recipe.precision,
         objective=replace(recipe.objective, **configuration.objective),
@@ -191,8 +209,19 @@ def load_optimizers(paths: tuple[Path, ...] | None = None) -> dict[str, Optimize
     return read_entries(paths or (PACKAGE / "optimizers.toml", *own_file("GANFORGE_OPTIMIZERS")), _configuration)
 
 
+def load_presets(path: Path = PACKAGE / "presets.toml") -> dict[str, Preset]:
+    """The presets by key, in order."""
+    return read_entries((path,), _preset)
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Entries
+
+
+def _preset(path: Path, key: str, entry: dict[str, Any]) -> Preset:
+    where, names = f"{path}: [{key}]", _names(Preset) - {"key"}
+    expect_fields(where, entry, names)
+    return Preset(key, **{name: read_text(where, entry, name) for name in names})
 
 
 def _recipe(path: Path, key: str, entry: dict[str, Any]) -> Recipe:
@@ -213,6 +242,8 @@ def _recipe(path: Path, key: str, entry: dict[str, Any]) -> Recipe:
         history_interval_steps=read_whole(where, entry, "history_interval_steps"),
         snapshot_interval_steps=read_whole(where, entry, "snapshot_interval_steps"),
         evaluation_images=read_whole(where, entry, "evaluation_images"),
+        width=read_whole(where, entry, "width") if "width" in entry else Recipe.width,
+        dropout=_dropout(where, entry),
         ema_decay=_ema_decay(where, entry),
         precision=read_choice(where, entry, "precision", PRECISIONS) if "precision" in entry else Recipe.precision,
         sweep=read_flag(where, entry, "sweep") if "sweep" in entry else Recipe.sweep,
@@ -232,7 +263,7 @@ def _configuration(path: Path, key: str, entry: dict[str, Any]) -> OptimizerConf
         key=key,
         description=read_text(where, entry, "description") if "description" in entry else "",
         source=read_text(where, entry, "source") if "source" in entry else str(path),
-        dropout=read_number(where, entry, "dropout", at_least=0.0, below=1.0) if "dropout" in entry else None,
+        dropout=_dropout(where, entry),
         batch_size=read_whole(where, entry, "batch_size") if "batch_size" in entry else None,
         ema_decay=_ema_decay(where, entry),
         objective=_objective(where, entry),
@@ -246,6 +277,10 @@ DISCRIMINATOR_UPDATES = (
     "joint",  # one update on the sum of both losses
     "mixed",  # one update on the mean over one batch of both
 )
+GENERATED_IN = (
+    "training",  # batch statistics and dropout, as in the generator's own update
+    "evaluation",  # running statistics and no dropout: Keras' `predict`
+)
 PRECISIONS = (
     "float32",  # on a GPU products in TF32
     "bfloat16",  # products in that precision (autocast), weights and sums in float32
@@ -258,6 +293,8 @@ def _objective(where: str, entry: dict[str, Any]) -> dict[str, Any]:
         "loss": lambda name: read_choice(where, entry, name, LOSSES),
         "discriminator_update": lambda name: read_choice(where, entry, name, DISCRIMINATOR_UPDATES),
         "n_critic": lambda name: read_whole(where, entry, name),
+        "generator_batch_size": lambda name: read_whole(where, entry, name, at_least=0),
+        "generated_in": lambda name: read_choice(where, entry, name, GENERATED_IN),
         "real_label": lambda name: read_number(where, entry, name, above=0.5, at_most=1.0),
         "label_flip": lambda name: read_number(where, entry, name, at_least=0.0, below=0.5),
         "instance_noise": lambda name: read_number(where, entry, name, at_least=0.0),
@@ -268,6 +305,10 @@ def _objective(where: str, entry: dict[str, Any]) -> dict[str, Any]:
         "spectral_norm": lambda name: read_flag(where, entry, name),
     }
     return {name: check(name) for name, check in checks.items() if name in entry}
+
+
+def _dropout(where: str, entry: dict[str, Any]) -> float | None:
+    return read_number(where, entry, "dropout", at_least=0.0, below=1.0) if "dropout" in entry else None
 
 
 def _ema_decay(where: str, entry: dict[str, Any]) -> float | None:

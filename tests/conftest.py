@@ -15,6 +15,7 @@ from pipeline.storage.paths import PROJECT, Paths
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch is not imported yet: small networks run best on one thread
 
+KEPT_VARIABLES = ("GANFORGE_DATA", "GANFORGE_SCREENSHOTS")
 REAL_MNIST = PROJECT.parent / "shared" / "data" / "mnist"
 
 
@@ -23,8 +24,8 @@ def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test reads or writes the project's data, or goes to the network through a variable of the caller's."""
     monkeypatch.setenv("GANFORGE_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "data" / "dagster"))
-    for name in ("GANFORGE_MNIST", "GANFORGE_FASHION_MNIST", "GANFORGE_OPTIMIZERS"):
-        monkeypatch.delenv(name, raising=False)
+    for name in [name for name in os.environ if name.startswith("GANFORGE_") and name not in KEPT_VARIABLES]:
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture

@@ -64,6 +64,7 @@ def render(ranking: Ranking) -> str:
         "",
         *_aligned(rows),
     ]
+    lines += [f"{metric}: {note}" for metric, note in first.notes().items()]
     if ranking.missing:
         lines.append(f"no report yet: {', '.join(ranking.missing)}")
     lines += [f"not comparable: {optimizer} ({how})" for optimizer, how in ranking.left_out.items()]
@@ -78,7 +79,7 @@ def _row(standing: Standing) -> list[str]:
         standing.optimizer,
         str(scores["fid"]),
         str(scores["inception_score"]),
-        str(scores["missing_classes"]),
+        str(scores.get("missing_classes", "-")),
         members,
         f"{report.fact('steps'):,}",
         f"{report.fact('n_generated'):,}",

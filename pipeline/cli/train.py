@@ -46,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--optimizer", nargs="+", metavar="KEY", help="configurations; default: all of them")
     parser.add_argument("--steps", metavar="N", help="training steps, or 'full' for the source's own budget")
     parser.add_argument("--members", type=int, metavar="M", help="replicates that differ by seed alone")
+    parser.add_argument("--width", type=int, metavar="W", help="of the network's layers")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="training seed (default 0)")
     parser.add_argument("--force", action="store_true", help="train from step 0, whatever is there")
     parser.add_argument("--settings", type=Path, help=argparse.SUPPRESS)  # resolved ones, as training/launch.py writes
@@ -70,7 +71,10 @@ def _settings(arguments: argparse.Namespace) -> list[TrainingSettings]:
     recipe, optimizers = find(load_recipes(), arguments.recipe, "recipe"), load_optimizers()
     chosen = [find(optimizers, key, "optimizer configuration") for key in arguments.optimizer or optimizers]
     steps = step_budget(recipe, arguments.steps)
-    return [resolve(recipe, each, steps=steps, members=arguments.members, seed=arguments.seed) for each in chosen]
+    return [
+        resolve(recipe, each, steps=steps, members=arguments.members, width=arguments.width, seed=arguments.seed)
+        for each in chosen
+    ]
 
 
 def _train(settings: list[TrainingSettings], ranks: Ranks, *, force: bool, as_json: bool) -> None:

@@ -2,7 +2,8 @@
 
 In: the data set's tensors. Out: `data/metrics/<data set>/classifier/`: `classifier.safetensors`, `settings.json`; the
 details carry its accuracy on the held-out test images and the sha256 of its weights, which goes into every score.
-Features are the 128 activations before the last layer, logits the class scores. An Inception network trained on
+Features are the 128 activations before the last layer, logits the scores of the classes, of which one holds, or of the
+attributes, of which any number do. An Inception network trained on
 photographs says little about digits: Salimans' and Heusel's scores with a network of the domain are common practice
 for MNIST (Lucic et al. 2018 and others).
 """
@@ -22,19 +23,25 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.metrics import CODE_VERSION
-from pipeline.metrics.features import Features
+from pipeline.metrics.features import ATTRIBUTES, CLASSES, Features
 from pipeline.pixels import to_network
 from pipeline.storage.artefact import Artefact, fingerprint, make_artefact, require_artefact, sha256_of_file, write_json
 from pipeline.storage.images import ImageFile, Pixels
 from pipeline.storage.paths import Paths
 from pipeline.storage.weights import load_weights, save_weights
+from pipeline.tensors import LABEL_COLUMNS
 from pipeline.tensors.load import load_split, require_tensors
 from pipeline.training.device import choose_device
+from pipeline.training.images import pixel_tensor
 
 log = logging.getLogger(__name__)
 
 PROGRESS_SECONDS = 5.0
 EXTRACT_BATCH = 1000
+
+
+class NoLabelsError(ValueError):
+    """The data set has no labels to train a classifier on."""
 
 
 @dataclass(frozen=True)
@@ -73,14 +80,17 @@ def train_classifier(
 ) -> Artefact:
     """The data set's classifier, trained unless it is there already."""
     tensors = require_tensors(paths, dataset)
+    expect_labels(tensors)
     wanted = fingerprint("classifier", CODE_VERSION, settings=asdict(settings), tensors=tensors.fingerprint)
 
     def fill(folder: Path) -> dict[str, Any]:
         train, test = load_split(tensors, "train"), load_split(tensors, "test")
         started = time.monotonic()
+        labels = tensors.details["labels"]
         network = _fit(dataset, train, len(tensors.details["class_names"]), settings)
         accuracy = measure_accuracy(network, test)
-        log.info("%s classifier: %.2f %% of %s held-out images right", dataset, 100 * accuracy, f"{len(test):,}")
+        judged = f"{len(test):,} held-out images" if labels == CLASSES else "the held-out images' attributes"
+        log.info("%s classifier: %.2f %% of %s right", dataset, 100 * accuracy, judged)
         save_weights(folder / "classifier.safetensors", network.state_dict())
         write_json(folder / "settings.json", asdict(settings))
         return {
@@ -89,6 +99,7 @@ def train_classifier(
             "test_accuracy": accuracy,
             "test_images": len(test),
             "train_images": len(train),
+            "labels": labels,
             "classes": len(tensors.details["class_names"]),
             "image_shape": tensors.details["image_shape"],
             "weights_sha256": sha256_of_file(folder / "classifier.safetensors"),
@@ -97,6 +108,16 @@ def train_classifier(
         }
 
     return make_artefact(paths.classifier(dataset), wanted, fill, force=force)
+
+
+def expect_labels(tensors: Artefact) -> None:
+    """Raise one sentence where the data set has no labels."""
+    if tensors.details["labels"] not in LABEL_COLUMNS:
+        raise NoLabelsError(
+            f"{tensors.folder}: found images without labels, expected classes or attributes to train the extractor of "
+            "the scores on; add labels to the data set, or score its samples with Inception weights elsewhere: "
+            "this version cannot load them yet"
+        )
 
 
 def require_classifier(paths: Paths, dataset: str) -> Artefact:
@@ -126,8 +147,11 @@ def extract(network: Classifier, pixels: Pixels) -> Features:
 
 
 def measure_accuracy(network: Classifier, split: ImageFile) -> float:
-    """The share of a split's images whose class the network names."""
-    return float((extract(network, split.pixels).logits.argmax(axis=1) == split.columns["label"]).mean())
+    """The share of a split's images whose class the network names, or of their attributes that it judges right."""
+    logits = extract(network, split.pixels).logits
+    if LABEL_COLUMNS[ATTRIBUTES] in split.columns:
+        return float(((logits > 0) == split.columns[LABEL_COLUMNS[ATTRIBUTES]]).mean())
+    return float((logits.argmax(axis=1) == split.columns[LABEL_COLUMNS[CLASSES]]).mean())
 
 
 def _fit(dataset: str, train: ImageFile, classes: int, settings: ClassifierSettings) -> Classifier:
@@ -136,15 +160,14 @@ def _fit(dataset: str, train: ImageFile, classes: int, settings: ClassifierSetti
         torch.manual_seed(settings.seed)
         shape = train.pixels.shape[1:]
         network = Classifier((shape[0], shape[1], shape[2]), classes, settings).to(device)
-        pixels = torch.tensor(train.pixels).to(device)
-        labels = torch.tensor(train.columns["label"]).to(device)
+        pixels, labels = pixel_tensor(train), _targets(train).to(device)
         steps = min(settings.images_seen, settings.most_epochs * len(train)) // settings.batch_size
         optimizer = torch.optim.Adam(network.parameters(), settings.learning_rate, fused=device.type == "cuda")
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         log.info("%s classifier: training %s steps of %d images", dataset, f"{steps:,}", settings.batch_size)
         told = time.monotonic()
         for step, chosen in enumerate(_batches(len(train), steps, settings), start=1):
-            loss = _update(network, optimizer, pixels[chosen], labels[chosen])
+            loss = _update(network, optimizer, pixels[chosen].to(device), labels[chosen])
             schedule.step()
             if time.monotonic() - told > PROGRESS_SECONDS:
                 told = time.monotonic()
@@ -159,8 +182,17 @@ def _batches(image_count: int, steps: int, settings: ClassifierSettings) -> list
     return list(torch.split(order, settings.batch_size)[:steps])
 
 
+def _targets(split: ImageFile) -> Tensor:
+    """Classes (N,) int64 or attributes (N, K) float32."""
+    if LABEL_COLUMNS[ATTRIBUTES] in split.columns:
+        return torch.tensor(split.columns[LABEL_COLUMNS[ATTRIBUTES]], dtype=torch.float32)
+    return torch.tensor(split.columns[LABEL_COLUMNS[CLASSES]])
+
+
 def _update(network: Classifier, optimizer: torch.optim.Optimizer, pixels: Tensor, labels: Tensor) -> Tensor:
-    loss = F.cross_entropy(network(to_network(pixels))[1], labels)
+    logits = network(to_network(pixels))[1]
+    by_classes = F.cross_entropy if labels.ndim == 1 else F.binary_cross_entropy_with_logits
+    loss = by_classes(logits, labels)
     optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()

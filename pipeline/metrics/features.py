@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -38,9 +38,14 @@ class Features:
         return Features(self.features[:count], self.logits[:count])
 
 
+CLASSES, ATTRIBUTES = "classes", "attributes"  # what an extractor's logits stand for: one holds, or any number do
+
+
 @dataclass(frozen=True)
 class Metric:
     """A metric: the names of its scores, and how they are computed from a judged set and the real test images."""
 
     scores: Mapping[str, str]  # score name → "lower" | "higher" | "neither" is better
     compute: Callable[[Features, Features], dict[str, float]]  # (judged, real) → value by score name
+    labels: tuple[str, ...] = (CLASSES, ATTRIBUTES)  # the kinds of logits it is defined for
+    notes: Mapping[str, str] = field(default_factory=dict)  # kind of logits → what a reader of the scores must know

@@ -13,7 +13,7 @@ import itertools
 import numpy as np
 import scipy.special
 
-from pipeline.metrics.features import Features, Matrix, Metric
+from pipeline.metrics.features import ATTRIBUTES, Features, Matrix, Metric
 
 SPLITS = 10
 SHUFFLE_SEED = 0  # images sorted by class would make splits of few classes
@@ -54,4 +54,5 @@ METRIC = Metric(
         "inception_score_splits_std": "neither",
     },
     _compute,
+    notes={ATTRIBUTES: "not comparable with any published score: a softmax over attributes, of which several may hold"},
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.metrics.features import Features, Matrix, Metric
+from pipeline.metrics.features import CLASSES, Features, Matrix, Metric
 
 LEAST_SHARE_OF_EQUAL = 0.1
 
@@ -30,4 +30,4 @@ def _compute(judged: Features, real: Features) -> dict[str, float]:  # noqa: ARG
     return {"missing_classes": float(missing_classes(judged.logits))}
 
 
-METRIC = Metric({"missing_classes": "lower"}, _compute)
+METRIC = Metric({"missing_classes": "lower"}, _compute, labels=(CLASSES,))

@@ -34,13 +34,15 @@ class Reference:
     test: Features  # held-out real images, in the data set's order
     train: Features  # real images that networks train on, in a seeded order
     noise: Features  # uniform noise
+    labels: str  # what the logits stand for
 
     def anchors(self, count: int) -> tuple[dict[str, float], dict[str, float]]:
         """Every score of `count` real training images (the floor) and of `count` noise images (the ceiling).
 
         As many as are judged, because the scores depend on the count; fewer where the data set has fewer.
         """
-        return score(self.train.first(count), self.test), score(self.noise.first(count), self.test)
+        floor, ceiling = (score(each.first(count), self.test, self.labels) for each in (self.train, self.noise))
+        return floor, ceiling
 
 
 def make_reference(dataset: str, paths: Paths, *, force: bool = False) -> Artefact:
@@ -63,11 +65,12 @@ def make_reference(dataset: str, paths: Paths, *, force: bool = False) -> Artefa
             features = extract(network, pixels)
             values[f"{name}.features"], values[f"{name}.logits"] = features.features, features.logits
         save_file(values, folder / "features.safetensors")
-        reference = _reference(values)
+        reference = _reference(values, classifier.details["labels"])
         floor, ceiling = reference.anchors(ANCHOR_IMAGES)
         return {
             "dataset": dataset,
             "extractor": "classifier",
+            "labels": reference.labels,
             "tensors": tensors.fingerprint,
             "extractor_sha256": classifier.details["weights_sha256"],
             "extractor_accuracy": classifier.details["test_accuracy"],
@@ -87,13 +90,13 @@ def require_reference(paths: Paths, dataset: str) -> Artefact:
 
 def load_reference(artefact: Artefact) -> Reference:
     """The reference features of an artefact."""
-    return _reference(load_file(artefact.path("features.safetensors")))
+    return _reference(load_file(artefact.path("features.safetensors")), artefact.details["labels"])
 
 
-def _reference(values: dict[str, Any]) -> Reference:
+def _reference(values: dict[str, Any], labels: str) -> Reference:
     names = ("test", "train", "noise")
     test, train, noise = (Features(values[f"{name}.features"], values[f"{name}.logits"]) for name in names)
-    return Reference(test, train, noise)
+    return Reference(test, train, noise, labels)
 
 
 def _chosen(pixels: Pixels) -> Pixels:

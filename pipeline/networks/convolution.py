@@ -35,6 +35,12 @@ def unfold(outputs: Tensor, members: int) -> Tensor:
     return outputs.view(len(outputs), members, -1, *outputs.shape[2:]).transpose(0, 1)
 
 
+def upsample(inputs: Tensor) -> Tensor:
+    """(M, B, C, H, W) → (M, B, C, 2H, 2W): every cell becomes four equal ones."""
+    larger: Tensor = F.interpolate(inputs.flatten(0, 1), scale_factor=2.0, mode="nearest")
+    return larger.view(*inputs.shape[:2], *larger.shape[1:])
+
+
 class Convolution(Layer):
     """What both directions share: weights, their initialisation, and the two ways through the members."""
 

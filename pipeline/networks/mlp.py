@@ -1,4 +1,4 @@
-"""The notebook's dense GAN for 28x28 grey images: 114,064 parameters against 100,609.
+"""The notebook's dense GAN: 114,064 parameters against 100,609 for 28x28 grey images.
 
 Source: notebook "Using GAN for Generating Hand-written Digit Images" (Keras 2). Its sigmoid belongs to the loss here
 (binary cross entropy on logits).
@@ -6,46 +6,49 @@ Source: notebook "Using GAN for Generating Hand-written Digit Images" (Keras 2).
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor
 from torch.nn import functional as F
 
+from pipeline.networks import ImageShape
 from pipeline.networks.latents import Distribution
 from pipeline.networks.layers import Dense, Score, Stacked, tanh
+from pipeline.pixels import SYMMETRIC
 
 LATENT_SIZE = 100
 LATENT_DISTRIBUTION: Distribution = "normal"
-HIDDEN_SIZE = 128
-IMAGE_SHAPE = (1, 28, 28)
-PIXELS = 28 * 28
-SLOPE = 0.01  # of the leaky ReLU below zero
+VALUE_RANGE = SYMMETRIC
 HAS_DROPOUT = False
+WIDTH = 128  # units of both hidden layers
+SLOPE = 0.01  # of the leaky ReLU below zero
 
 
 class Generator(Stacked):
-    """Dense 128 → leaky ReLU → dense 784 → tanh."""
+    """Dense 128 → leaky ReLU → dense, one unit a pixel → tanh."""
 
-    def __init__(self, members: int) -> None:
+    def __init__(self, members: int, image_shape: ImageShape, width: int) -> None:
         super().__init__()
-        self.members = members
-        self.hidden = Dense(members, LATENT_SIZE, HIDDEN_SIZE)
-        self.output = Dense(members, HIDDEN_SIZE, PIXELS)
+        self.members, self.image_shape = members, image_shape
+        self.hidden = Dense(members, LATENT_SIZE, width)
+        self.output = Dense(members, width, math.prod(image_shape))
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Latents (M, B, 100) → images (M, B, 1, 28, 28) in [-1, 1]."""
+        """Latents (M, B, 100) → images (M, B, C, H, W) in [-1, 1]."""
         hidden = F.leaky_relu(self.hidden(latents), SLOPE)
-        return tanh(self.output(hidden)).view(*latents.shape[:2], *IMAGE_SHAPE)
+        return tanh(self.output(hidden)).view(*latents.shape[:2], *self.image_shape)
 
 
 class Discriminator(Stacked):
     """Dense 128 → leaky ReLU → dense 1."""
 
-    def __init__(self, members: int) -> None:
+    def __init__(self, members: int, image_shape: ImageShape, width: int) -> None:
         super().__init__()
         self.members = members
-        self.hidden = Dense(members, PIXELS, HIDDEN_SIZE)
-        self.output = Score(members, HIDDEN_SIZE)
+        self.hidden = Dense(members, math.prod(image_shape), width)
+        self.output = Score(members, width)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (M, B, 1, 28, 28) in [-1, 1] → logits (M, B): positive means real."""
+        """Images (M, B, C, H, W) in [-1, 1] → logits (M, B): positive means real."""
         hidden = F.leaky_relu(self.hidden(images.flatten(2)), SLOPE)
         return self.output(hidden)  # type: ignore[no-any-return]

@@ -15,6 +15,8 @@ from torch.nn import functional as F
 from pipeline.networks.convolution import Conv2d, ConvTranspose2d, fold, runs_folded, unfold
 from pipeline.networks.layers import Dense, Layer, Score, Stacked
 
+KERAS_EPSILON = 1e-3  # Keras' default; PyTorch's is 1e-5
+
 
 class BatchNorm(Layer):
     """M batch normalisations side by side, over batch and space: (M, B, C) or (M, B, C, H, W) → the same shape.

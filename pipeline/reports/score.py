@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.metrics import CODE_VERSION as METRICS_VERSION
-from pipeline.metrics.catalogue import BETTER, score
+from pipeline.metrics.catalogue import BETTER, score, score_names, score_notes
 from pipeline.metrics.classifier import Classifier, extract, load_classifier, require_classifier
 from pipeline.metrics.inception_score import SPLITS
 from pipeline.metrics.reference import Reference, load_reference, require_reference
@@ -65,6 +65,7 @@ class Judge:
         n_generated = samples.details["images_a_member"]
         return {
             "extractor": "classifier",
+            "extractor_labels": self.reference.labels,
             "extractor_sha256": self.classifier.details["weights_sha256"],
             "n_generated": n_generated,
             "n_real": len(self.reference.test),
@@ -94,6 +95,8 @@ def score_partition(
         return Scored(newest, cached=True)
     scores = _score_members(samples, judge)
     floor, ceiling = judge.reference.anchors(protocol["n_generated"])
+    labels = judge.reference.labels
+    notes = score_notes(labels)
     shared = _shared_columns(read_settings(training), training, judge, protocol) | {
         "fingerprint": wanted,
         "run_id": run_id,
@@ -107,9 +110,10 @@ def score_partition(
             "floor": floor[metric],
             "ceiling": ceiling[metric],
             "better": BETTER[metric],
+            "note": notes.get(metric, ""),
         }
         for member, of_member in scores.items()
-        for metric in BETTER
+        for metric in score_names(labels)
     ]
     return Scored(store.append(paths.reports(), rows), cached=False)
 
@@ -134,7 +138,9 @@ def _score_members(samples: Artefact, judge: Judge) -> dict[int, dict[str, float
     images = read_images(samples.path("samples.arrow"))
     scores: dict[int, dict[str, float]] = {member: {} for member in samples.details["diverged_members"]}
     for member in samples.details["members"]:
-        scores[member] = score(extract(judge.network, _of_member(images, member)), judge.reference.test)
+        scores[member] = score(
+            extract(judge.network, _of_member(images, member)), judge.reference.test, judge.reference.labels
+        )
         name = f"{samples.details['recipe']} {samples.details['optimizer']}"
         log.info(
             "%s member %d: %s", name, member, ", ".join(f"{key} {value:.4g}" for key, value in scores[member].items())

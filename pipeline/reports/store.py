@@ -30,6 +30,7 @@ SCHEMA = pa.schema(
         ("floor", pa.float64()),  # the same score of real training images
         ("ceiling", pa.float64()),  # the same score of noise
         ("better", pa.string()),  # "lower" | "higher" | "neither"
+        ("note", pa.string()),  # what a reader of the score must know; empty or null: nothing
         ("n_generated", pa.int64()),
         ("n_real", pa.int64()),
         ("n_floor", pa.int64()),  # images behind the floor: n_generated, or as many as there are
@@ -89,6 +90,11 @@ class Report:
     def better(self, metric: str) -> str:
         """Whether "lower" or "higher" values of a metric are better, or "neither"."""
         return str(self._first(metric)["better"])
+
+    def notes(self) -> dict[str, str]:
+        """What a reader of its scores must know, by metric."""
+        found = {metric: self._first(metric)["note"] for metric in self.metrics()}
+        return {metric: note for metric, note in found.items() if note}
 
     def _first(self, metric: str) -> dict[str, Any]:
         row: dict[str, Any] = self.rows.filter(pc.field("metric") == metric).slice(0, 1).to_pylist()[0]

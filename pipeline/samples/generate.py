@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from pipeline.networks import architecture
 from pipeline.networks.latents import latents_by_seed
 from pipeline.networks.layers import Stacked
 from pipeline.pixels import to_pixels
@@ -24,7 +23,7 @@ from pipeline.storage.images import Pixels, write_images
 from pipeline.storage.paths import Paths
 from pipeline.storage.pictures import write_grid
 from pipeline.training.device import choose_device
-from pipeline.training.trained import load_generator, read_settings
+from pipeline.training.trained import load_generator, read_settings, trained_network
 
 log = logging.getLogger(__name__)
 
@@ -92,13 +91,14 @@ def _draw(training: Artefact, weights: str, members: npt.NDArray[np.int64], seed
     """Every member's image of every seed → (M, N, C, H, W) uint8."""
     device = choose_device()
     generator: Stacked = load_generator(training, device, weights)
-    network = architecture(training.details["network"])
-    by_seed = latents_by_seed(network.LATENT_DISTRIBUTION, network.LATENT_SIZE, _padded(seeds))
+    network = trained_network(training)
+    by_seed = latents_by_seed(network.latent_distribution, network.latent_size, _padded(seeds))
     padded = torch.from_numpy(by_seed).to(device)
     blocks = []
     for start in range(0, len(seeds), BLOCK):
         latents = padded[start : start + BLOCK].expand(training.details["members"], -1, -1)
-        blocks.append(to_pixels(generator(latents)[torch.from_numpy(members).to(device)]).cpu().numpy())
+        images = generator(latents)[torch.from_numpy(members).to(device)]
+        blocks.append(to_pixels(images, network.value_range).cpu().numpy())
     pixels: Pixels = np.concatenate(blocks, axis=1)[:, : len(seeds)]
     return pixels
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from pipeline.networks import Architecture
+from pipeline.networks import Network
 from pipeline.networks.dropout import Dropout
 from pipeline.networks.normalisation import apply_spectral_norm
 from pipeline.pixels import to_network
@@ -53,7 +53,7 @@ class Ensemble:
     """The stack of members: networks, optimizers, data and random streams on one device."""
 
     def __init__(
-        self, members: Sequence[Member], network: Architecture, images: TrainingImages, ranks: Ranks = ALONE
+        self, members: Sequence[Member], network: Network, images: TrainingImages, ranks: Ranks = ALONE
     ) -> None:
         """Members whose settings agree in all that a stack shares (`train.py` groups them)."""
         self.members, self.network, self.images, self.ranks = list(members), network, images, ranks
@@ -65,6 +65,7 @@ class Ensemble:
         addresses = [member.address for member in members]
         self.noise = NoiseStream(addresses, self.device, ranks)
         self.latents = LatentStream(addresses, network, self.settings.batch_size, self.device)
+        self.generator_latents = self._latents_of_its_own(addresses)
         self.shuffle = ShuffleStream(addresses, images.count, self.settings.batch_size, images.pixels.device)
         self._make_networks(addresses)
         self._make_columns()
@@ -74,9 +75,16 @@ class Ensemble:
     # -----------------------------------------------------------------------------------------------------------------
     # Making
 
+    def _latents_of_its_own(self, addresses: Sequence[MemberAddress]) -> LatentStream | None:
+        """What the generator's update draws from, where that is not the discriminator's latents."""
+        batch_size = self.objective.generator_batch_size
+        if not batch_size:
+            return None
+        return LatentStream(addresses, self.network, batch_size, self.device, Purpose.GENERATOR_LATENTS)
+
     def _make_networks(self, addresses: Sequence[MemberAddress]) -> None:
-        self.generator = self.network.Generator(len(self.members))
-        self.discriminator = self.network.Discriminator(len(self.members))
+        self.generator = self.network.generator(len(self.members))
+        self.discriminator = self.network.discriminator(len(self.members))
         if self.objective.spectral_norm:
             apply_spectral_norm(self.discriminator)
         self.generator.initialise([address.stream(Purpose.GENERATOR_WEIGHTS) for address in addresses])
@@ -141,6 +149,7 @@ class Ensemble:
         return StepInputs(
             tuple(self.images.take(self.ranks.rows(self.shuffle.at(each))) for each in rounds),
             tuple(self.ranks.rows(self.latents.at(each)) for each in rounds),
+            None if self.generator_latents is None else self.ranks.rows(self.generator_latents.at(step)),
             self._noise_scale(step),
             *self._rates(step),
         )
@@ -170,18 +179,36 @@ class Ensemble:
 
     def _compute(self, inputs: StepInputs) -> StepOutputs:
         rates = iter(inputs.discriminator_rates)
-        last = self.objective.n_critic - 1
+        last = self.objective.n_critic - 1 if self._trains_on_shared_images() else None
         for each, (pixels, latents) in enumerate(zip(inputs.pixels, inputs.latents, strict=True)):
             with torch.set_grad_enabled(each == last):
-                generated = self.generate(latents)
-            images = _Images(_as_network_images(pixels), generated.detach(), inputs.instance_noise)
+                generated = self._draw_for_discriminator(latents)
+            images = _Images(self._as_network_images(pixels), generated.detach(), inputs.instance_noise)
             judged = self._train_discriminator(images, rates)
+        if last is None:
+            own = inputs.generator_latents
+            generated = self.generate(inputs.latents[-1] if own is None else own)
         generator_logits, generator_norm = self._train_generator(generated, inputs)
         return StepOutputs(
-            torch.stack([judged.real_logits, judged.generated_logits, generator_logits]),
+            torch.cat([judged.real_logits, judged.generated_logits, generator_logits], dim=1),
             self.no_penalty if judged.penalty is None else judged.penalty.detach(),
             _stack(judged.gradient_norm, generator_norm),
         )
+
+    def _trains_on_shared_images(self) -> bool:
+        """Whether the generator is trained on the very images the discriminator last saw."""
+        return self.generator_latents is None and self.objective.generated_in == "training"
+
+    def _draw_for_discriminator(self, latents: Tensor) -> Tensor:
+        if self.objective.generated_in == "training":
+            return self.generate(latents)
+        self.generator.eval()
+        images = self.generate(latents)
+        self.generator.train()
+        return images
+
+    def _as_network_images(self, pixels: Tensor) -> Tensor:
+        return pixels if pixels.is_floating_point() else to_network(pixels, self.network.value_range)
 
     def generate(self, latents: Tensor) -> Tensor:
         """Latents (M, B, Z) → images (M, B, C, H, W) float32."""
@@ -392,10 +419,6 @@ class _Judged:
     generated_logits: Tensor
     penalty: Tensor | None
     gradient_norm: Tensor | None
-
-
-def _as_network_images(pixels: Tensor) -> Tensor:
-    return pixels if pixels.is_floating_point() else to_network(pixels)
 
 
 def _sum(one: Tensor | None, other: Tensor | None) -> Tensor | None:

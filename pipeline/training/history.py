@@ -69,7 +69,8 @@ class Interval:
     def __init__(self, ensemble: Ensemble) -> None:
         self.ensemble = ensemble
         members, device = len(ensemble.members), ensemble.device
-        self.logits = torch.empty(0)  # (BLOCK_STEPS, 3, M, B)
+        self.batch_size = ensemble.ranks.share(ensemble.settings.batch_size)  # B
+        self.logits = torch.empty(0)  # (BLOCK_STEPS, M, 2B + B')
         self.penalties = torch.zeros(BLOCK_STEPS, members, device=device)
         self.waiting = 0  # steps in the block
         self.sums = torch.zeros(members, MEANS, dtype=torch.float64, device=device)
@@ -90,7 +91,9 @@ class Interval:
 
     def _sum_up(self) -> None:
         if self.waiting:
-            of_steps = step_means(self.logits[: self.waiting], self.ensemble.loss, self.ensemble.real_label)
+            of_steps = step_means(
+                self.logits[: self.waiting], self.batch_size, self.ensemble.loss, self.ensemble.real_label
+            )
             means = torch.stack([*of_steps, self.penalties[: self.waiting]]).double()  # (MEANS, n, M)
             self.sums += means.sum(dim=1).T
             self.steps += self.waiting
@@ -133,9 +136,9 @@ class Interval:
         return torch.full((2, len(self.sums)), float("nan"), device=self.sums.device)
 
 
-def step_means(logits: Tensor, loss: Loss, real_label: Tensor) -> list[Tensor]:
-    """Logits (n, 3, M, B) of n steps → the first seven fields of `Measured`, each (n, M)."""
-    real, generated, for_generator = logits.unbind(dim=1)  # (n, M, B) each
+def step_means(logits: Tensor, batch_size: int, loss: Loss, real_label: Tensor) -> list[Tensor]:
+    """Logits (n, M, 2B + B') of n steps → the first seven fields of `Measured`, each (n, M)."""
+    real, generated, for_generator = torch.tensor_split(logits, [batch_size, 2 * batch_size], dim=2)
     right = ((real > loss.boundary).float() + (generated <= loss.boundary).float()) / 2
     values = (
         loss.on_real(real, real_label),
@@ -166,10 +169,10 @@ class Evaluation:
         chosen = torch.stack(
             [torch.randperm(len(self.held_out), generator=each)[: self.image_count] for each in streams]
         )
-        network, shape = ensemble.network, (self.image_count, ensemble.network.LATENT_SIZE)
-        latents = torch.stack([draw_latents(network.LATENT_DISTRIBUTION, shape, each) for each in streams])
+        network, shape = ensemble.network, (self.image_count, ensemble.network.latent_size)
+        latents = torch.stack([draw_latents(network.latent_distribution, shape, each) for each in streams])
         with ensemble.evaluating():
-            real_logits = ensemble.judge(to_network(self.held_out[chosen].to(ensemble.device)))
+            real_logits = ensemble.judge(to_network(self.held_out[chosen].to(ensemble.device), network.value_range))
             logits = ensemble.judge(ensemble.generate(latents.to(ensemble.device)))
             loss = ensemble.loss
             on_real = loss.on_real(real_logits, torch.ones_like(ensemble.real_label))

@@ -8,11 +8,13 @@ host's memory; batches are gathered into page-locked memory and copied while the
 from __future__ import annotations
 
 import logging
+import warnings
 
 import torch
 from torch import Tensor
 
-from pipeline.pixels import to_network
+from pipeline.pixels import SYMMETRIC, ValueRange, to_network
+from pipeline.storage.images import ImageFile
 
 log = logging.getLogger(__name__)
 
@@ -20,10 +22,24 @@ CONVERTED_BYTES = 2**29  # float32 images up to this size are kept converted on 
 SHARE_OF_FREE_MEMORY = 0.5  # of a GPU's, that the images may take
 
 
+def pixel_tensor(split: ImageFile) -> Tensor:
+    """A split's pixels (N, C, H, W) uint8 as a tensor that is a view of the file; never write to it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable", category=UserWarning)
+        return torch.from_numpy(split.pixels)
+
+
 class TrainingImages:
     """N images, (N, C, H, W) uint8, of which batches are taken by index."""
 
-    def __init__(self, pixels: Tensor, device: torch.device, *, resident: bool | None = None) -> None:
+    def __init__(
+        self,
+        pixels: Tensor,
+        device: torch.device,
+        value_range: ValueRange = SYMMETRIC,
+        *,
+        resident: bool | None = None,
+    ) -> None:
         """`resident` says whether they live on the device; None decides by its free memory."""
         self.shape, self.device = pixels.shape[1:], device
         self.resident = _fits(pixels, device) if resident is None else resident
@@ -31,7 +47,7 @@ class TrainingImages:
         flat = pixels.flatten(1).contiguous()
         self.pixels = flat.to(device) if self.resident else flat
         if self.resident and device.type == "cpu" and 4 * flat.numel() <= CONVERTED_BYTES:
-            self.pixels = to_network(flat)
+            self.pixels = to_network(flat, value_range)
         self.staging: list[Tensor] = []  # two page-locked buffers in turn, so that a copy is never overwritten
         self.copied: list[torch.cuda.Event] = []
         self.turn = 0
@@ -39,7 +55,7 @@ class TrainingImages:
             log.info("%s images stream from the host's memory: they do not fit on the device", f"{len(pixels):,}")
 
     def take(self, indices: Tensor) -> Tensor:
-        """Indices (M, B) → (M, B, C, H, W) on the device, uint8 or, where converted, float32 in [-1, 1]."""
+        """Indices (M, B) → (M, B, C, H, W) on the device, uint8 or, where converted, float32 in the value range."""
         flat = indices.flatten()
         taken = self.pixels.index_select(0, flat) if self.resident else self._stream(flat)
         return taken.view(*indices.shape, *self.shape)

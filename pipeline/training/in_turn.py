@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import Tensor
 
-from pipeline.networks import Architecture
+from pipeline.networks import Network
 from pipeline.networks.convolution import Convolution
 from pipeline.training.engine import Ensemble, Member
 from pipeline.training.images import TrainingImages
@@ -21,17 +21,16 @@ from pipeline.training.ranks import ALONE, Ranks
 from pipeline.training.step import StepOutputs
 
 
-def assemble(
-    members: Sequence[Member], network: Architecture, images: TrainingImages, ranks: Ranks = ALONE
-) -> Ensemble:
+def assemble(members: Sequence[Member], network: Network, images: TrainingImages, ranks: Ranks = ALONE) -> Ensemble:
     """The members as an ensemble, batched or in turn, whichever is faster on the images' device."""
     in_turn = len(members) > 1 and trains_in_turn(network, images.device)
     return InTurn(members, network, images, ranks) if in_turn else Ensemble(members, network, images, ranks)
 
 
-def trains_in_turn(network: Architecture, device: torch.device) -> bool:
+def trains_in_turn(network: Network, device: torch.device) -> bool:
     """Whether the network's members train one after another on this device."""
-    layers = [*network.Generator(1).modules(), *network.Discriminator(1).modules()]
+    with torch.device("meta"):  # to look at, without memory
+        layers = [*network.generator(1).modules(), *network.discriminator(1).modules()]
     return device.type == "cpu" and any(isinstance(layer, Convolution) for layer in layers)
 
 
@@ -39,7 +38,7 @@ class InTurn(Ensemble):
     """Several ensembles of one member each, behind the interface of one."""
 
     def __init__(
-        self, members: Sequence[Member], network: Architecture, images: TrainingImages, ranks: Ranks = ALONE
+        self, members: Sequence[Member], network: Network, images: TrainingImages, ranks: Ranks = ALONE
     ) -> None:
         self._take([Ensemble([member], network, images, ranks) for member in members])
 
@@ -56,7 +55,7 @@ class InTurn(Ensemble):
         outputs = [each.step(step, measure_gradients=measure_gradients) for each in self.alone]
         norms = [each.gradient_norms for each in outputs if each.gradient_norms is not None]
         return StepOutputs(
-            torch.cat([each.logits for each in outputs], dim=1),
+            torch.cat([each.logits for each in outputs]),
             torch.cat([each.penalty for each in outputs]),
             torch.cat(norms, dim=1) if norms else None,
         )

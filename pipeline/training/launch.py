@@ -47,7 +47,7 @@ def train_in_processes(
     found = {} if force else {each.key: find_intact(each.folder, each.fingerprint) for each in partitions}
     waiting = [each for each in partitions if found.get(each.key) is None]
     for each in waiting:
-        expect_trainable(each.settings, tensors, Ranks(0, processes))
+        expect_trainable(each, Ranks(0, processes))
     if waiting:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "settings.json"

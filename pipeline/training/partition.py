@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pipeline.networks import Network, network_for
 from pipeline.networks.layers import Stacked
 from pipeline.settings import TrainingSettings
 from pipeline.storage.artefact import Artefact, fingerprint, publish, staging_folder, write_json
@@ -27,6 +28,7 @@ from pipeline.training.engine import Member
 from pipeline.training.events import EventFiles, can_write_events
 from pipeline.training.history import HistoryRow, write_history
 from pipeline.training.snapshots import Pictures, snapshot_name, snapshot_step, write_movie, write_snapshot
+from pipeline.training.trained import image_shape
 
 ABANDONED_SECONDS = 3600.0
 
@@ -108,6 +110,11 @@ class Partition:
     def training_members(self) -> list[Member]:
         """Those that have not diverged."""
         return [Member(self.settings, index) for index in range(self.settings.members) if index not in self.frozen]
+
+    @property
+    def network(self) -> Network:
+        """What is trained, for the data set's images."""
+        return network_for(self.settings.network, image_shape(self.tensors), self.settings.width)
 
     # -----------------------------------------------------------------------------------------------------------------
     # On the way
@@ -232,6 +239,7 @@ class Partition:
             "recipe": settings.recipe,
             "optimizer": settings.optimizer,
             "network": settings.network,
+            "image_shape": self.tensors.details["image_shape"],
             "tensors": self.tensors.fingerprint,
             "steps": settings.steps,
             "members": settings.members,

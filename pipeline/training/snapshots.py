@@ -51,11 +51,12 @@ def fixed_latents(members: Sequence[Member], size: int, distribution: str) -> to
 def draw(ensemble: Ensemble) -> list[Pictures]:
     """What each member's fixed latents look like now; values that are not finite are black."""
     network = ensemble.network
-    latents = fixed_latents(ensemble.members, network.LATENT_SIZE, network.LATENT_DISTRIBUTION)
+    latents = fixed_latents(ensemble.members, network.latent_size, network.latent_distribution)
     with ensemble.evaluating():
         images = ensemble.generate(latents.to(ensemble.device))
-    finite = torch.nan_to_num(images, nan=-1.0, posinf=-1.0, neginf=-1.0)
-    return list(to_pixels(finite).cpu().numpy())
+    black = network.value_range[0]
+    finite = torch.nan_to_num(images, nan=black, posinf=black, neginf=black)
+    return list(to_pixels(finite, network.value_range).cpu().numpy())
 
 
 def write_snapshot(path: Path, members: Sequence[Pictures]) -> None:

@@ -1,6 +1,7 @@
 """Step: what one training step is given and what it gives back, all of it on the device.
 
-M members, B images a batch (a rank's part of it), K = `n_critic` rounds of the discriminator.
+M members, B images a batch (a rank's part of it) and B' a batch of the generator's own update (B where it has none),
+K = `n_critic` rounds of the discriminator.
 """
 
 from __future__ import annotations
@@ -19,13 +20,16 @@ class StepInputs:
 
     pixels: tuple[Tensor, ...]  # K of uint8 (M, B, C, H, W)
     latents: tuple[Tensor, ...]  # K of (M, B, Z)
+    generator_latents: Tensor | None  # (M, B', Z), where they are not the last of those
     instance_noise: Tensor | None  # standard deviation (M, 1, 1, 1, 1)
     discriminator_rates: tuple[Rates | Tensor, ...]  # one an update of the discriminator; a tensor is (2, M)
     generator_rates: Rates | Tensor
 
     def tensors(self) -> Iterator[Tensor]:
         """All of them, in a fixed order."""
-        for each in (*self.pixels, *self.latents, self.instance_noise, *self.discriminator_rates, self.generator_rates):
+        latents = (*self.latents, self.generator_latents)
+        rates = (*self.discriminator_rates, self.generator_rates)
+        for each in (*self.pixels, *latents, self.instance_noise, *rates):
             if isinstance(each, Tensor):
                 yield each
 
@@ -35,6 +39,7 @@ class StepInputs:
             self,
             pixels=tuple(each.clone() for each in self.pixels),
             latents=tuple(each.clone() for each in self.latents),
+            generator_latents=None if self.generator_latents is None else self.generator_latents.clone(),
             instance_noise=None if self.instance_noise is None else self.instance_noise.clone(),
             discriminator_rates=tuple(_cloned(each) for each in self.discriminator_rates),
             generator_rates=_cloned(self.generator_rates),
@@ -49,6 +54,6 @@ def _cloned(rates: Rates | Tensor) -> Rates | Tensor:
 class StepOutputs:
     """What one step saw before its updates; with n_critic > 1 in its last round."""
 
-    logits: Tensor  # (3, M, B): of real images, of generated ones, of generated ones as the generator is judged
+    logits: Tensor  # (M, 2B + B'): of real images, of generated ones, of generated ones as the generator is judged
     penalty: Tensor  # (M,): weighted gradient penalties
     gradient_norms: Tensor | None  # (2, M): of the discriminator's last update, of the generator's

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.networks import Architecture
+from pipeline.networks import Network
 from pipeline.networks.latents import draw_latents
 from pipeline.training.ranks import ALONE, Ranks
 
@@ -32,6 +32,7 @@ class Purpose(IntEnum):
     EVALUATION = 4
     SNAPSHOT = 5
     NOISE = 6
+    GENERATOR_LATENTS = 7
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,15 @@ class LatentStream:
     """The latents of every training step: step → (M, B, Z)."""
 
     def __init__(
-        self, members: Sequence[MemberAddress], network: Architecture, batch_size: int, device: torch.device
+        self,
+        members: Sequence[MemberAddress],
+        network: Network,
+        batch_size: int,
+        device: torch.device,
+        purpose: Purpose = Purpose.LATENTS,
     ) -> None:
         self.members, self.network, self.batch_size, self.device = members, network, batch_size, device
+        self.purpose = purpose
         self.block_index = -1
         self.block = torch.empty(0)  # (M, LATENT_BLOCK_STEPS, B, Z)
 
@@ -66,9 +73,9 @@ class LatentStream:
         return self.block[:, offset]
 
     def _draw(self, member: MemberAddress, index: int) -> Tensor:
-        stream = member.stream(Purpose.LATENTS, index, self.device)
-        shape = (LATENT_BLOCK_STEPS, self.batch_size, self.network.LATENT_SIZE)
-        return draw_latents(self.network.LATENT_DISTRIBUTION, shape, stream)
+        stream = member.stream(self.purpose, index, self.device)
+        shape = (LATENT_BLOCK_STEPS, self.batch_size, self.network.latent_size)
+        return draw_latents(self.network.latent_distribution, shape, stream)
 
 
 class ShuffleStream:

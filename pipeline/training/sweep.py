@@ -13,9 +13,7 @@ from collections.abc import Generator, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from pipeline.networks import architecture
 from pipeline.networks.normalisation import BatchNorm
-from pipeline.settings import TrainingSettings
 from pipeline.storage.artefact import Artefact, find_intact
 from pipeline.tensors.load import load_split
 from pipeline.training.checkpoint import Checkpoint, tensors_under
@@ -23,7 +21,7 @@ from pipeline.training.device import choose_device, device_name, tf32_products
 from pipeline.training.divergence import divergence
 from pipeline.training.engine import Ensemble, Member
 from pipeline.training.history import Evaluation, HistoryRow, Interval, Measured, history_row
-from pipeline.training.images import TrainingImages
+from pipeline.training.images import TrainingImages, pixel_tensor
 from pipeline.training.in_turn import assemble
 from pipeline.training.interruption import DeferredSignals
 from pipeline.training.partition import Frozen, Partition
@@ -53,7 +51,7 @@ class Sweep:
         self.settings = partitions[0].settings  # for what all partitions share
         self.start = checkpoints[0].step if checkpoints else 0
         self.device = choose_device()
-        self.network = architecture(self.settings.network)
+        self.network = partitions[0].network
         self._load_images()
         self.system = SystemReader(self.device)
         self._stack(checkpoints)
@@ -65,8 +63,8 @@ class Sweep:
     def _load_images(self) -> None:
         tensors = self.partitions[0].tensors
         train_split, test_split = load_split(tensors, "train"), load_split(tensors, "test")
-        self.images = TrainingImages(torch.tensor(train_split.pixels), self.device)
-        self.evaluation = Evaluation(torch.tensor(test_split.pixels), self.settings.evaluation_images)
+        self.images = TrainingImages(pixel_tensor(train_split), self.device, self.network.value_range)
+        self.evaluation = Evaluation(pixel_tensor(test_split), self.settings.evaluation_images)
 
     def _stack(self, checkpoints: Sequence[Checkpoint] | None) -> None:
         """The members that go on, as they were."""
@@ -289,7 +287,7 @@ class Sweep:
         for partition in self.partitions if self.ranks.first else ():
             rows = self.rows(partition)
             networks = {} if self.ensemble is None else self.ensemble.networks(rows)
-            generator = self.network.Generator(1)
+            generator = self.network.generator(1)
             last_rows = self.last_rows[partition.key]
             artefacts[partition.key] = partition.publish(generator, networks, last_rows, self._facts())
         self.ranks.wait()
@@ -315,28 +313,26 @@ def _require_published(partition: Partition) -> Artefact:
     return found
 
 
-def expect_trainable(settings: TrainingSettings, tensors: Artefact, ranks: Ranks) -> None:
+def expect_trainable(partition: Partition, ranks: Ranks) -> None:
     """Raise one sentence where these settings cannot be trained on this data set by these processes."""
-    network = architecture(settings.network)
-    train_split, test_split = load_split(tensors, "train"), load_split(tensors, "test")
-    where = f"{settings.recipe} {settings.optimizer}"
-    if tuple(network.IMAGE_SHAPE) != tuple(train_split.pixels.shape[1:]):
-        raise ValueError(
-            f"{where}: network {settings.network} draws images of {tuple(network.IMAGE_SHAPE)}, "
-            f"but the data set's are {tuple(train_split.pixels.shape[1:])}; choose another network or data set"
-        )
+    settings, where = partition.settings, partition.name
+    train_split, test_split = load_split(partition.tensors, "train"), load_split(partition.tensors, "test")
+    try:
+        with torch.device("meta"):  # to look at, without memory
+            partition.network.generator(1)
+            discriminator = partition.network.discriminator(1)
+        for batch_size in (settings.batch_size, settings.objective.generator_batch_size):
+            ranks.share(batch_size)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
     for found, expected, what, name in (
         (len(train_split), settings.batch_size, "training", "batch_size"),
         (len(test_split), settings.evaluation_images, "held-out", "evaluation_images"),
     ):
         if found < expected:
             raise ValueError(f"{where}: found {found} {what} images, expected at least {name}={expected}")
-    try:
-        ranks.share(settings.batch_size)
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from error
     penalised = settings.objective.gradient_penalty > 0 or settings.objective.r1 > 0
-    normalised = any(isinstance(layer, BatchNorm) for layer in network.Discriminator(1).modules())
+    normalised = any(isinstance(layer, BatchNorm) for layer in discriminator.modules())
     if ranks.count > 1 and penalised and normalised:
         raise ValueError(
             f"{where}: found a gradient penalty or R1 on a discriminator with batch normalisation for "

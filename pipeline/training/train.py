@@ -13,7 +13,6 @@ from collections.abc import Generator, Iterable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from pipeline.networks import architecture
 from pipeline.settings import TrainingSettings
 from pipeline.storage.artefact import Artefact, find_intact
 from pipeline.storage.paths import Paths
@@ -72,7 +71,7 @@ def train_watched(
             log.info("%s: unchanged, not trained again", partition.name)
             artefacts[partition.key] = found
         else:
-            expect_trainable(each, tensors, ranks)
+            expect_trainable(partition, ranks)
             waiting.append(partition)
     _expect_distinct(waiting)
     with ExitStack() as stack:
@@ -101,11 +100,12 @@ def _expect_distinct(partitions: Sequence[Partition]) -> None:
 # What trains together
 
 
-def _shared(settings: TrainingSettings) -> dict[str, Any]:
+def _shared(partition: Partition) -> dict[str, Any]:
     """What all partitions in one loop have in common, by the name under which the log speaks of it."""
-    objective = settings.objective
+    settings, objective = partition.settings, partition.settings.objective
     return {
         "network": settings.network,
+        "width": settings.width,
         "batch_size": settings.batch_size,
         "steps": settings.steps,
         "history_interval_steps": settings.history_interval_steps,
@@ -116,6 +116,8 @@ def _shared(settings: TrainingSettings) -> dict[str, Any]:
         "loss": objective.loss,
         "discriminator_update": objective.discriminator_update,
         "n_critic": objective.n_critic,
+        "generator_batch_size": objective.generator_batch_size,
+        "generated_in": objective.generated_in,
         "label_flip": objective.label_flip > 0,
         "instance_noise": objective.instance_noise > 0,
         "instance_noise_steps": objective.instance_noise_steps,
@@ -123,7 +125,7 @@ def _shared(settings: TrainingSettings) -> dict[str, Any]:
         "r1": objective.r1 > 0,
         "weight_clip": objective.weight_clip is not None,
         "spectral_norm": objective.spectral_norm,
-        "dropout": bool(settings.dropout) and architecture(settings.network).HAS_DROPOUT,
+        "dropout": bool(settings.dropout) and partition.network.has_dropout,
     }
 
 
@@ -131,7 +133,7 @@ def _stackable(partitions: Sequence[Partition]) -> list[list[Partition]]:
     """Partitions grouped by what a loop has once, in the given order; several groups are logged with what differs."""
     groups: list[list[Partition]] = []
     for partition in partitions:
-        alike = [group for group in groups if _shared(group[0].settings) == _shared(partition.settings)]
+        alike = [group for group in groups if _shared(group[0]) == _shared(partition)]
         if alike:
             alike[0].append(partition)
         else:
@@ -144,7 +146,7 @@ def _stackable(partitions: Sequence[Partition]) -> list[list[Partition]]:
 
 def _differing(group: list[Partition], groups: list[list[Partition]]) -> str:
     """What a group does not share with every other, such as `batch_size 16`."""
-    own, all_shared = _shared(group[0].settings), [_shared(each[0].settings) for each in groups]
+    own, all_shared = _shared(group[0]), [_shared(each[0]) for each in groups]
     return ", ".join(f"{name} {own[name]}" for name in own if len({shared[name] for shared in all_shared}) > 1)
 
 
@@ -188,7 +190,7 @@ def _intact(partition: Partition) -> list[Checkpoint]:
 def _announce(group: list[Partition], checkpoints: list[Checkpoint] | None, ranks: Ranks) -> None:
     settings = group[0].settings
     members = sum(partition.settings.members for partition in group)
-    network, device = architecture(settings.network), choose_device()
+    network, device = group[0].network, choose_device()
     in_turn = members > 1 and trains_in_turn(network, device)
     log.info(
         "%s: training %s: %s%s, %s steps of batch %d, on %s%s%s",
@@ -204,6 +206,6 @@ def _announce(group: list[Partition], checkpoints: list[Checkpoint] | None, rank
     )
     for partition in group:
         dropout = partition.settings.dropout
-        if dropout is not None and not network.HAS_DROPOUT:
+        if dropout is not None and not network.has_dropout:
             message = "%s: network %s has no dropout layers, so the configuration's dropout %g changes nothing"
             log.info(message, partition.name, settings.network, dropout)

@@ -9,7 +9,7 @@ import json
 
 import torch
 
-from pipeline.networks import architecture
+from pipeline.networks import ImageShape, Network, network_for
 from pipeline.networks.layers import Stacked
 from pipeline.settings import TrainingSettings
 from pipeline.storage.artefact import Artefact, require_artefact
@@ -29,6 +29,18 @@ def read_settings(training: Artefact) -> TrainingSettings:
     return TrainingSettings.from_json(json.loads(training.path("settings.json").read_text(encoding="utf-8")))
 
 
+def trained_network(training: Artefact) -> Network:
+    """The network that was trained, for the data set's images."""
+    settings = read_settings(training)
+    return network_for(settings.network, image_shape(training), settings.width)
+
+
+def image_shape(artefact: Artefact) -> ImageShape:
+    """Channels, height and width of the images of a tensors or training artefact."""
+    channels, height, width = artefact.details["image_shape"]
+    return channels, height, width
+
+
 FILE_OF_WEIGHTS = {"raw": "generator.safetensors", "average": "generator_average.safetensors"}
 
 
@@ -41,6 +53,6 @@ def load_generator(training: Artefact, device: torch.device, weights: str = "raw
             f"{training.folder}: no average of the generator's weights there, found weights={weights!r}; "
             "expected 'raw', or a recipe or configuration with ema_decay, trained again"
         )
-    generator = architecture(settings.network).Generator(settings.members)
+    generator = trained_network(training).generator(settings.members)
     load_weights(training.path(file), generator)
     return generator.to(device).eval()

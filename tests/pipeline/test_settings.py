@@ -10,6 +10,7 @@ from pipeline.settings import (
     Recipe,
     TrainingSettings,
     load_optimizers,
+    load_presets,
     load_recipes,
     resolve,
     step_budget,
@@ -35,6 +36,8 @@ OBJECTIVE: dict[str, Any] = {
     "loss": "hinge",
     "discriminator_update": "joint",
     "n_critic": 5,
+    "generator_batch_size": 32,
+    "generated_in": "evaluation",
     "real_label": 0.8,
     "label_flip": 0.05,
     "instance_noise": 0.1,
@@ -85,6 +88,59 @@ def test_the_notebooks_recipe_is_a_hundred_epochs_of_937_batches() -> None:
     assert (recipe.batch_size, recipe.objective.real_label, recipe.full_steps) == (64, 0.9, 100 * (60_000 // 64))
 
 
+def test_bultens_recipe_is_ten_thousand_mixed_steps_of_256_and_256_with_dropout() -> None:
+    recipe = load_recipes()["mnist_conv"]
+    expected = ObjectiveSettings(discriminator_update="mixed", generator_batch_size=256, generated_in="evaluation")
+    assert recipe.objective == expected
+    assert (recipe.batch_size, recipe.full_steps, recipe.dropout) == (256, 10_000, 0.4)
+    assert (recipe.history_interval_steps, recipe.snapshot_interval_steps) == (50, 500)
+
+
+def test_the_blogs_recipe_is_five_thousand_steps_of_16_and_16_and_32_latents() -> None:
+    recipe = load_recipes()["celeba_dense"]
+    assert recipe.objective == ObjectiveSettings(generator_batch_size=32, generated_in="evaluation")
+    assert (recipe.batch_size, recipe.steps, recipe.full_steps) == (16, 5_000, 5_000)
+
+
+def test_every_preset_names_a_recipe_and_a_configuration() -> None:
+    presets, recipes, optimizers = load_presets(), load_recipes(), load_optimizers()
+    assert set(presets) == {"notebook", "bulten_base", "bulten_tweaked", "blog_sgd", "blog_rmsprop", "blog_adam"}
+    for preset in presets.values():
+        assert preset.recipe in recipes
+        assert preset.optimizer in optimizers
+
+
+def test_bultens_two_presets_differ_in_dropout_and_two_rates_alone() -> None:
+    presets, recipes, optimizers = load_presets(), load_recipes(), load_optimizers()
+    base, tweaked = (
+        resolve(recipes[presets[name].recipe], optimizers[presets[name].optimizer]).to_json()
+        for name in ("bulten_base", "bulten_tweaked")
+    )
+    flat = [
+        {
+            f"{group}.{name}": value
+            for group in ("generator", "discriminator")
+            for name, value in settings[group].items()
+        }
+        | {name: value for name, value in settings.items() if name not in ("generator", "discriminator", "optimizer")}
+        for settings in (base, tweaked)
+    ]
+    differing = {name: (flat[0][name], flat[1][name]) for name in flat[0] if flat[0][name] != flat[1][name]}
+    assert differing == {
+        "dropout": (0.4, 0.5),
+        "discriminator.learning_rate": (8e-4, 9e-4),
+        "generator.learning_rate": (4e-4, 6e-4),
+    }
+
+
+def test_neighbouring_partitions_are_those_that_are_compared_together() -> None:
+    """A run takes a contiguous range, so the blog's three and the demo's three stand side by side."""
+    keys = list(load_optimizers())
+    for together in (["sgd", "adam", "rmsprop"], ["rmsprop", "rmsprop_adam", "rmsprop_adam_tweaked"]):
+        first = keys.index(together[0])
+        assert keys[first : first + 3] == together
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -126,6 +182,8 @@ ILL_VALUES = [
     ("n_critic", 0, "expected a whole number of at least 1"),
     ("n_critic", True, "expected a whole number of at least 1"),
     ("n_critic", 1.0, "expected a whole number of at least 1"),
+    ("generator_batch_size", -1, "expected a whole number of at least 0"),
+    ("generated_in", "predict", "expected one of: training, evaluation"),
     ("real_label", 0.5, "expected a number above 0.5 and at most 1"),
     ("real_label", 1.1, "expected a number above 0.5 and at most 1"),
     ("label_flip", 0.5, "expected a number at least 0 and below 0.5"),
@@ -160,7 +218,8 @@ def test_an_ill_value_is_one_sentence_in_a_recipe_and_in_a_configuration(
     [
         ('precision = "fp16"', "precision is 'fp16', expected one of: float32, bfloat16"),
         ('sweep = "no"', "sweep is 'no', expected true or false"),
-        ("dropout = 0.4", "unknown field 'dropout'"),
+        ("dropout = 1", "dropout is 1, expected a number at least 0 and below 1"),
+        ("width = 0", "width is 0, expected a whole number of at least 1"),
         ("objective = {}", "unknown field 'objective'"),
     ],
 )
@@ -191,6 +250,28 @@ def test_a_configuration_overrides_that_field_of_the_recipes_objective_and_no_ot
     settings = resolve(recipe, own)
     assert vars(settings.objective) == {**vars(recipe.objective), name: OBJECTIVE[name]}
     assert TrainingSettings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
+
+
+def test_a_configurations_dropout_comes_before_the_recipes(tmp_path: Path) -> None:
+    own, other = load_optimizers(write(tmp_path, f"[a]\ndropout = 0.0\n{BOTH}\n[b]\n{BOTH}")).values()
+    recipe = recipe_of(tmp_path, "dropout = 0.3")
+    assert (resolve(recipe, own).dropout, resolve(recipe, other).dropout) == (0.0, 0.3)
+
+
+def test_a_width_asked_for_comes_before_the_recipes(tmp_path: Path) -> None:
+    configuration = load_optimizers()["adam"]
+    recipe = recipe_of(tmp_path, "width = 16")
+    assert [resolve(recipe, configuration, width=width).width for width in (None, 8)] == [16, 8]
+    assert resolve(recipe_of(tmp_path, ""), configuration).width is None
+
+
+def test_the_users_own_recipes_come_after_the_built_in_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path, RECIPE, "recipes.toml")[0]
+    monkeypatch.setenv("GANFORGE_RECIPES", str(path))
+    assert list(load_recipes())[-1] == "r"
+    path.write_text(RECIPE.replace("[r]", "[mnist_mlp]"))
+    with pytest.raises(SettingsError, match=r"recipes.toml: \[mnist_mlp\] is already defined in .*recipes.toml"):
+        load_recipes()
 
 
 def test_a_configuration_overrides_the_recipes_average(tmp_path: Path) -> None:

@@ -6,15 +6,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline.networks import architecture
-from pipeline.networks.layers import Layer
+from pipeline.networks import network_for
+from pipeline.networks.layers import Dense, Layer, Score
 from pipeline.pixels import to_network
 from pipeline.settings import load_optimizers, load_recipes, resolve
 from pipeline.training.engine import Ensemble, Member
 from pipeline.training.images import TrainingImages
 
+DIGITS = (1, 28, 28)
+FACES = (3, 28, 28)
 STEPS = 30
-
 
 PLAIN = {
     "sgd": [lambda weights: torch.optim.SGD(weights, 0.01, momentum=0.5)] * 2,
@@ -44,7 +45,7 @@ def test_thirty_steps_equal_those_of_a_plain_loop(optimizer: str) -> None:
         configuration = replace(configuration, **of_torch)
     settings = resolve(load_recipes()["mnist_mlp"], configuration, members=1)
     images = TrainingImages(pixels, torch.device("cpu"))
-    stack = Ensemble([Member(settings, 0)], architecture("mlp"), images)
+    stack = Ensemble([Member(settings, 0)], network_for("mlp", DIGITS), images)
     generator = nn.Sequential(nn.Linear(100, 128), nn.LeakyReLU(0.01), nn.Linear(128, 784), nn.Tanh())
     discriminator = nn.Sequential(nn.Linear(784, 128), nn.LeakyReLU(0.01), nn.Linear(128, 1), nn.Sigmoid())
     copy_into(generator, stack.generator.hidden, stack.generator.output)
@@ -69,3 +70,57 @@ def test_thirty_steps_equal_those_of_a_plain_loop(optimizer: str) -> None:
         for linear, dense in ((plain[0], ours.hidden), (plain[2], ours.output)):
             difference = (linear.weight - as_linear(dense)).norm() / linear.weight.norm()
             assert difference.item() < 1e-5
+
+
+def plain_blog_networks() -> tuple[nn.Sequential, nn.Sequential]:
+    """The blog's networks, a quarter as wide, as its Keras model summary lists them."""
+    layers: list[nn.Module] = []
+    for before, after in ((100, 64), (64, 128), (128, 256)):
+        layers += [nn.Linear(before, after), nn.LeakyReLU(0.2), nn.BatchNorm1d(after, eps=1e-3, momentum=0.2)]
+    generator = nn.Sequential(*layers, nn.Linear(256, 2352), nn.Tanh())
+    judge = (nn.Linear(2352, 128), nn.LeakyReLU(0.2), nn.Linear(128, 64), nn.LeakyReLU(0.2), nn.Linear(64, 1))
+    return generator, nn.Sequential(*judge, nn.Sigmoid())
+
+
+def denses(network: nn.Module) -> list[Layer]:
+    return [layer for layer in network.modules() if isinstance(layer, Dense | Score)]
+
+
+def test_the_blogs_steps_equal_those_of_a_plain_loop_with_keras_predict() -> None:
+    """16 real and 16 predicted images for the discriminator, 32 other latents for the generator."""
+    pixels = torch.randint(0, 256, (256, *FACES), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    settings = resolve(load_recipes()["celeba_dense"], load_optimizers()["sgd"], members=1, width=64)
+    images = TrainingImages(pixels, torch.device("cpu"))
+    stack = Ensemble([Member(settings, 0)], network_for("celeba_dense", FACES, 64), images)
+    generator, discriminator = plain_blog_networks()
+    for plain, ours in ((generator, stack.generator), (discriminator, stack.discriminator)):
+        linears = [layer for layer in plain if isinstance(layer, nn.Linear)]
+        for linear, dense in zip(linears, denses(ours), strict=True):
+            linear.weight.data, linear.bias.data = as_linear(dense), dense.bias.detach().flatten().clone()
+    for_generator, for_discriminator = (
+        torch.optim.SGD(network.parameters(), 0.01, momentum=0.5) for network in (generator, discriminator)
+    )
+    loss = nn.BCELoss()
+    for step in range(STEPS):
+        real = to_network(pixels[stack.shuffle.at(step)[0]]).flatten(1)
+        assert stack.generator_latents is not None
+        generator.eval()
+        predicted = generator(stack.latents.at(step)[0]).detach()
+        generator.train()
+        for batch, labels in ((real, torch.ones(16, 1)), (predicted, torch.zeros(16, 1))):
+            for_discriminator.zero_grad()
+            loss(discriminator(batch), labels).backward()
+            for_discriminator.step()
+        for_generator.zero_grad()
+        loss(discriminator(generator(stack.generator_latents.at(step)[0])), torch.ones(32, 1)).backward()
+        for_generator.step()
+        assert stack.step(step).logits.shape == (1, 16 + 16 + 32)
+    for plain, ours in ((generator, stack.generator), (discriminator, stack.discriminator)):
+        linears = [layer for layer in plain if isinstance(layer, nn.Linear)]
+        for linear, dense in zip(linears, denses(ours), strict=True):
+            difference = (linear.weight - as_linear(dense)).norm() / linear.weight.norm()
+            assert difference.item() < 1e-5
+    last = generator[8]
+    assert isinstance(last, nn.BatchNorm1d)
+    assert last.running_mean is not None
+    assert torch.allclose(stack.generator.norms[2].running_mean[0], last.running_mean, rtol=1e-3, atol=1e-5)  # type: ignore[index,union-attr]

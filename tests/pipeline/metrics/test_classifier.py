@@ -67,6 +67,6 @@ def test_the_reference_puts_real_images_near_and_noise_far(
     assert artefact.details["images"] == {"test": 120, "train": 200, "noise": 200}
     reference = load_reference(artefact)
     assert reference.anchors(200) == (floor, ceiling)
-    fewer = score(reference.train.first(100), reference.test)
+    fewer = score(reference.train.first(100), reference.test, "classes")
     assert reference.anchors(100)[0] == fewer != floor  # anchors follow the count that is judged
     assert make_reference("mnist", paths).cached

@@ -2,9 +2,11 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.networks.convolution import Convolution
-from pipeline.networks.dcgan import Discriminator, Generator
+from pipeline.networks.dcgan import WIDTH, Discriminator, Generator
 from pipeline.networks.layers import Dense, Score, Stacked
 from pipeline.networks.normalisation import BatchNorm
+
+DIGITS = (1, 28, 28)
 
 
 def streams(*seeds: int) -> list[torch.Generator]:
@@ -56,14 +58,14 @@ def give(torchs: nn.Sequential, network: Stacked, member: int) -> nn.Sequential:
 
 
 def test_the_parameter_counts_are_those_stated() -> None:
-    assert parameters_a_member(Generator(2)) == 778_241
-    assert parameters_a_member(Discriminator(2)) == 36_577
+    assert parameters_a_member(Generator(2, DIGITS, WIDTH)) == 778_241
+    assert parameters_a_member(Discriminator(2, DIGITS, WIDTH)) == 36_577
     assert sum(parameter.numel() for parameter in torchs_generator().parameters()) == 778_241
     assert sum(parameter.numel() for parameter in torchs_discriminator().parameters()) == 36_577
 
 
 def test_each_member_equals_the_same_network_of_torchs_layers_in_training_and_evaluation() -> None:
-    generator, discriminator = Generator(2), Discriminator(2)
+    generator, discriminator = Generator(2, DIGITS, WIDTH), Discriminator(2, DIGITS, WIDTH)
     generator.initialise(streams(0, 1)), discriminator.initialise(streams(2, 3))
     generator.flatten(), discriminator.flatten()
     alone = [
@@ -85,7 +87,7 @@ def test_each_member_equals_the_same_network_of_torchs_layers_in_training_and_ev
 
 def trained_gradients(seeds: tuple[int, ...]) -> list[Tensor]:
     """The logits and all gradients of one generator's step, on flattened parameters, as in training."""
-    generator, discriminator = Generator(len(seeds)), Discriminator(len(seeds))
+    generator, discriminator = Generator(len(seeds), DIGITS, WIDTH), Discriminator(len(seeds), DIGITS, WIDTH)
     generator.initialise(streams(*seeds)), discriminator.initialise(streams(*seeds))
     generator.flatten(), discriminator.flatten()
     latents = torch.stack([torch.randn(16, 100, generator=stream) for stream in streams(*seeds)])
@@ -100,9 +102,9 @@ def test_a_members_logits_and_gradients_are_bit_identical_alone_and_in_a_stack()
 
 
 def test_initial_weights_are_normal_with_the_papers_deviation() -> None:
-    generator, discriminator = Generator(1), Discriminator(1)
+    generator, discriminator = Generator(1, DIGITS, WIDTH), Discriminator(1, DIGITS, WIDTH)
     generator.initialise(streams(0)), discriminator.initialise(streams(1))
-    for weight in (generator.dense.weight, generator.middle.weight, discriminator.middle.weight):
+    for weight in (generator.dense.weight, generator.hidden[0].weight, discriminator.hidden[0].weight):
         assert abs(weight.std().item() / 0.02 - 1) < 0.02
     scale = generator.dense_norm.scale
     assert abs(scale.mean().item() - 1) < 0.002

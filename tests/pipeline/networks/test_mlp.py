@@ -3,10 +3,10 @@ import math
 import pytest
 import torch
 
-from pipeline.networks import architecture, architecture_names
 from pipeline.networks.layers import Dense, Score, Stacked, tanh
-from pipeline.networks.mlp import Discriminator, Generator
-from pipeline.tables import SettingsError
+from pipeline.networks.mlp import WIDTH, Discriminator, Generator
+
+DIGITS = (1, 28, 28)
 
 
 def streams(count: int) -> list[torch.Generator]:
@@ -18,27 +18,12 @@ def parameters_a_member(network: Stacked) -> int:
 
 
 def test_the_parameter_counts_are_the_notebooks() -> None:
-    assert parameters_a_member(Generator(3)) == 114_064
-    assert parameters_a_member(Discriminator(3)) == 100_609
-
-
-def test_every_architecture_offers_what_a_recipe_needs() -> None:
-    assert "mlp" in architecture_names()
-    for name in architecture_names():
-        network = architecture(name)
-        generator, discriminator = network.Generator(2), network.Discriminator(2)
-        images = generator(torch.zeros(2, 3, network.LATENT_SIZE))
-        assert images.shape == (2, 3, *network.IMAGE_SHAPE)
-        assert discriminator(images).shape == (2, 3)
-
-
-def test_an_unknown_network_names_those_there_are() -> None:
-    with pytest.raises(SettingsError, match="network 'layers' does not exist; expected one of: dcgan, mlp"):
-        architecture("layers")
+    assert parameters_a_member(Generator(3, DIGITS, WIDTH)) == 114_064
+    assert parameters_a_member(Discriminator(3, DIGITS, WIDTH)) == 100_609
 
 
 def test_images_lie_between_minus_one_and_one() -> None:
-    generator = Generator(1)
+    generator = Generator(1, DIGITS, WIDTH)
     generator.initialise(streams(1))
     images = generator(torch.randn(1, 64, 100) * 100)
     assert images.abs().max() <= 1.0
@@ -84,7 +69,7 @@ def test_initial_weights_are_glorot_uniform_and_biases_zero() -> None:
 
 
 def test_a_members_initial_weights_do_not_depend_on_the_others() -> None:
-    stacked, alone = Generator(3), Generator(1)
+    stacked, alone = Generator(3, DIGITS, WIDTH), Generator(1, DIGITS, WIDTH)
     stacked.initialise(streams(3))
     alone.initialise([torch.Generator().manual_seed(2)])
     for name, value in alone.state_dict().items():
@@ -92,7 +77,7 @@ def test_a_members_initial_weights_do_not_depend_on_the_others() -> None:
 
 
 def test_flattened_parameters_stay_the_networks_own() -> None:
-    generator = Generator(2)
+    generator = Generator(2, DIGITS, WIDTH)
     generator.initialise(streams(2))
     before = {name: value.clone() for name, value in generator.state_dict().items()}
     flat = generator.flatten()

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.networks import architecture
+from pipeline.networks import network_for
 from pipeline.training.engine import Ensemble, Member
 from pipeline.training.history import (
     BLOCK_STEPS,
@@ -25,6 +25,8 @@ from pipeline.training.losses import LOSSES
 from pipeline.training.step import StepOutputs
 from tests.pipeline.training.conftest import settings
 
+DIGITS = (1, 28, 28)
+
 STEPS = 2 * BLOCK_STEPS + 22
 BATCH = 64  # whole vectors of any CPU: sums then do not depend on where blocks end, to the bit
 LABELS = (0.9, 0.7)
@@ -39,13 +41,13 @@ def ensemble() -> Ensemble:
         for index, label in enumerate(LABELS)
     ]
     pixels = torch.zeros(64, 1, 28, 28, dtype=torch.uint8)
-    return Ensemble(members, architecture("mlp"), TrainingImages(pixels, torch.device("cpu")))
+    return Ensemble(members, network_for("mlp", DIGITS), TrainingImages(pixels, torch.device("cpu")))
 
 
 def outputs(step: int) -> StepOutputs:
     """What a step might have shown."""
     stream = torch.Generator().manual_seed(step)
-    logits, penalty = 3 * torch.randn(3, 2, BATCH, generator=stream), torch.rand(2, generator=stream)
+    logits, penalty = 3 * torch.randn(2, 3 * BATCH, generator=stream), torch.rand(2, generator=stream)
     norms = torch.tensor([[1.0, 2.0], [3.0, 4.0]]) * step if step == STEPS - 1 else None
     return StepOutputs(logits, penalty, norms)
 
@@ -58,7 +60,7 @@ def add(interval: Interval, start: int, stop: int) -> None:
 def expected_of(member: int) -> Measured:
     """Plain means over all steps and images, by the textbook's formulas in double precision."""
     found = [outputs(step) for step in range(STEPS)]
-    real, generated, judged = torch.stack([each.logits[:, member] for each in found]).double().sigmoid().unbind(dim=1)
+    real, generated, judged = torch.stack([each.logits[member] for each in found]).double().sigmoid().chunk(3, dim=1)
     label = LABELS[member]
     means = (
         -(label * real.log() + (1 - label) * (1 - real).log()),
@@ -81,8 +83,8 @@ def values(measured: Measured) -> list[float]:
 
 def test_the_means_of_a_step_are_those_worked_by_hand() -> None:
     nine = math.log(9)  # σ(log 9) = 0.9
-    logits = torch.tensor([[nine, 0.0, nine], [0.0, -nine, nine], [nine, nine, -nine]]).view(1, 3, 1, 3)
-    found = step_means(logits, LOSSES["non_saturating"], torch.tensor([[1.0]]))
+    logits = torch.tensor([[nine, 0.0, nine], [0.0, -nine, nine], [nine, nine, -nine]]).view(1, 1, 9)
+    found = step_means(logits, 3, LOSSES["non_saturating"], torch.tensor([[1.0]]))
     assert all(each.shape == (1, 1) for each in found)
     expected = [
         (-2 * math.log(0.9) - math.log(0.5)) / 3,

@@ -41,7 +41,9 @@ def still(settings: TrainingSettings) -> dict[str, OptimizerSettings]:
 
 def convolutional() -> list[TrainingSettings]:
     """Batch statistics over all processes. With SGD: Adam's first steps are signs, which rounding can turn."""
-    return [replace(settings("sgd", steps=3, members=1), network="dcgan")]
+    dcgan = replace(settings("sgd", steps=3, members=1), network="dcgan")
+    own_latents = replace(dcgan.objective, generator_batch_size=32, generated_in="evaluation")
+    return [replace(dcgan, objective=own_latents)]
 
 
 @pytest.mark.parametrize("make", [wanted, convolutional])

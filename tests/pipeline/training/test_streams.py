@@ -1,11 +1,12 @@
 import pytest
 import torch
 
-from pipeline.networks import architecture
+from pipeline.networks import network_for
 from pipeline.training.streams import LATENT_BLOCK_STEPS, LatentStream, MemberAddress, Purpose, ShuffleStream
 
 CPU = torch.device("cpu")
-MLP = architecture("mlp")
+DIGITS = (1, 28, 28)
+MLP = network_for("mlp", DIGITS)
 
 
 def test_a_stream_is_found_again_by_its_address() -> None:

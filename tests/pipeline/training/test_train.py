@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from safetensors.numpy import load_file
 
-from pipeline.networks import architecture
+from pipeline.networks import network_for
 from pipeline.settings import OptimizerSettings, TrainingSettings, load_optimizers
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.paths import Paths
@@ -19,6 +19,8 @@ from pipeline.training.progress import Observation
 from pipeline.training.train import train, train_watched
 from pipeline.training.trained import load_generator, read_settings, require_training
 from tests.pipeline.training.conftest import settings
+
+DIGITS = (1, 28, 28)
 
 
 def test_a_partitions_artefact_holds_weights_settings_history_and_snapshots(tensors: Artefact, paths: Paths) -> None:
@@ -141,7 +143,7 @@ def test_a_frozen_member_keeps_its_last_sound_weights_and_has_no_rows_afterwards
     from pipeline.training.images import TrainingImages
 
     images = TrainingImages(torch.zeros(64, 1, 28, 28, dtype=torch.uint8), torch.device("cpu"))
-    at_start = Ensemble([Member(diverging(), 1)], architecture("mlp"), images)
+    at_start = Ensemble([Member(diverging(), 1)], network_for("mlp", DIGITS), images)
     kept = load_file(wild.path("generator.safetensors"))["hidden.weight"][1]
     assert np.array_equal(kept, at_start.generator.hidden.weight.detach().numpy()[0])
 

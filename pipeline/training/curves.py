@@ -1,0 +1,60 @@
+"""Curves: the losses and accuracies of a partition's history as one picture.
+
+In: the table of a history. Out: a PNG. A line is the mean over members, its band reaches from the least to the
+greatest; the three losses stand apart, as the blog plots them.
+"""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+LOSSES = {
+    "discriminator_loss_real": "D on real",
+    "discriminator_loss_generated": "D on generated",
+    "generator_loss": "G",
+}
+ACCURACIES = {
+    "discriminator_accuracy": "D judges right",
+    "adversarial_accuracy": "D takes generated for real",
+}
+PANELS = {"loss": LOSSES, "share of images": ACCURACIES}
+Steps = npt.NDArray[np.int64]  # (S,), ascending
+
+INCHES, DOTS_AN_INCH = (9.0, 3.2), 100
+
+
+def draw_curves(history: pa.Table) -> bytes:
+    """The table of `history.read_history` → a PNG of two panels, losses and accuracies by training step."""
+    from matplotlib.figure import Figure  # a second to import, and only pictures need it
+
+    figure = Figure(figsize=INCHES, layout="constrained")
+    steps = np.unique(history["step"].to_numpy())
+    for axes, (name, columns) in zip(figure.subplots(1, len(PANELS)), PANELS.items(), strict=True):
+        for column, label in columns.items():
+            low, mean, high = over_members(history, column, steps)
+            axes.plot(steps, mean, label=label, linewidth=1.2)
+            axes.fill_between(steps, low, high, alpha=0.2)
+        axes.set_xlabel("training step")
+        axes.set_ylabel(name)
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize="small")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DOTS_AN_INCH)
+    return buffer.getvalue()
+
+
+def over_members(history: pa.Table, column: str, steps: Steps) -> list[npt.NDArray[np.float64]]:
+    """The least, mean and greatest value of a column over the members that trained at each step, each (steps,)."""
+    values = history.filter(pc.is_finite(history[column]))
+    grouped = values.group_by("step").aggregate([(column, each) for each in ("min", "mean", "max")]).sort_by("step")
+    found = grouped["step"].to_numpy()
+    whole = np.full((3, len(steps)), np.nan)
+    at = np.searchsorted(steps, found)
+    for row, each in enumerate(("min", "mean", "max")):
+        whole[row, at] = grouped[f"{column}_{each}"].to_numpy()
+    return list(whole)
