@@ -4,7 +4,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 PORT ?= 3000
 BIN := .venv/bin
-DEMO := mnist_mlp --optimizer rmsprop rmsprop_adam rmsprop_adam_tweaked
+DENSE := mnist_mlp --optimizer rmsprop rmsprop_adam rmsprop_adam_tweaked
+CONVOLUTIONAL := mnist_dcgan --optimizer adam --members 1 --steps 1200
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
 .PHONY: run demo test check format lint types imports clean
@@ -15,9 +16,11 @@ run: demo
 
 ## demo: install and train the demo configurations, without the UI
 demo: .venv/installed
-	@echo "== training the demo: ganforge materialize $(DEMO)"
-	@$(BIN)/ganforge materialize $(DEMO)
-	@$(BIN)/ganforge reports mnist_mlp
+	@echo "== training the demo: ganforge materialize $(DENSE)"
+	@$(BIN)/ganforge materialize $(DENSE)
+	@echo "== and beside it: ganforge materialize $(CONVOLUTIONAL)"
+	@$(BIN)/ganforge materialize $(CONVOLUTIONAL)
+	@$(BIN)/ganforge reports
 
 ## test: install and run the whole fast test suite
 test: .venv/tested
@@ -45,9 +48,9 @@ clean:
 .venv/installed: pyproject.toml constraints.txt
 	@echo "== installing into .venv (torch is several GB: some minutes the first time)"
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
-	@$(PIP) -e '.[offline]' | sed -u '/^Requirement already/d'
+	@$(PIP) -e '.[offline,celeba]' | sed -u '/^Requirement already/d'
 	@touch $@
 
 .venv/tested: .venv/installed
-	@$(PIP) -e '.[offline,dev]' | sed -u '/^Requirement already/d'
+	@$(PIP) -e '.[offline,celeba,dev]' | sed -u '/^Requirement already/d'
 	@touch $@

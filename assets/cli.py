@@ -3,9 +3,15 @@
 import argparse
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from pipeline.cli import reports, train
+from pipeline.raw.catalogue import load_datasets
+from pipeline.settings import load_optimizers, load_presets, load_recipes
 from pipeline.storage.paths import make_variables_absolute
+
+if TYPE_CHECKING:
+    from assets.run import Budget
 
 NOTHING_TO_TRACE = (OSError, ValueError)  # their messages say what to do; GANFORGE_TRACE=1 shows where they come from
 
@@ -32,11 +38,13 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ganforge",
         description="Train GANs as Dagster assets and compare them.",
-        epilog="environment: GANFORGE_DATA the data folder; GANFORGE_OPTIMIZERS your own configurations; "
-        "GANFORGE_MNIST, GANFORGE_FASHION_MNIST your own files; GANFORGE_TRACE=1 full tracebacks",
+        epilog="environment: GANFORGE_DATA the data folder; GANFORGE_OPTIMIZERS, GANFORGE_RECIPES, GANFORGE_DATASETS "
+        "your own tables; GANFORGE_MNIST, GANFORGE_FASHION_MNIST, GANFORGE_CELEBA your own files; "
+        "GANFORGE_TRACE=1 full tracebacks",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_materialize(commands)
+    _add_reproduce(commands)
     _add_ui(commands)
     reports.add_parser(commands)
     train.add_parser(commands)
@@ -54,22 +62,65 @@ def _add_materialize(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--optimizer", nargs="+", action="extend", metavar="KEY", help="configurations; default: all of them"
     )
-    parser.add_argument("--steps", metavar="N", help="training steps, or 'full' for the source's own budget")
-    parser.add_argument("--members", type=int, metavar="M", help="replicates that differ by seed alone")
-    parser.add_argument("--samples", type=int, metavar="N", help="generated images a member, 10 or more")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="training seed (default 0)")
-    parser.add_argument("--force", action="store_true", help="make everything anew, even what has not changed")
+    _add_budget(parser)
     parser.set_defaults(run=_materialize)
 
 
 def _materialize(arguments: argparse.Namespace) -> int:
     from assets.run import materialize_chain
 
-    return materialize_chain(
-        arguments.recipe,
-        optimizers=arguments.optimizer,
+    return materialize_chain(arguments.recipe, arguments.optimizer, _budget(arguments))
+
+
+def _add_reproduce(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "reproduce",
+        help="make the chain of a source's own run by its name; without a name, list them",
+        description="Make the chains of presets (pipeline/presets.toml): a recipe with an optimizer configuration.",
+        epilog="example: ganforge reproduce blog_sgd blog_rmsprop blog_adam --members 1",
+    )
+    parser.add_argument("preset", nargs="*", help="such as notebook; none: list them")
+    parser.add_argument("--full", action="store_true", help="the source's own budget instead of the recipe's")
+    _add_budget(parser)
+    parser.set_defaults(run=_reproduce)
+
+
+def _reproduce(arguments: argparse.Namespace) -> int:
+    if not arguments.preset:
+        return _list_presets()
+    if arguments.full and arguments.steps:
+        raise ValueError(f"found --full and --steps {arguments.steps}, expected one of them")
+    from assets.run import reproduce
+
+    return reproduce(arguments.preset, full=arguments.full, budget=_budget(arguments))
+
+
+def _list_presets() -> int:
+    recipes = load_recipes()
+    for preset in load_presets().values():
+        recipe = recipes[preset.recipe]
+        budget = f"{recipe.steps:,} steps ({recipe.full_steps:,} with --full)"
+        print(f"{preset.key:15} {preset.recipe} {preset.optimizer}, {budget}")
+        print(f"{'':15} {preset.description}. {preset.source}")
+    return 0
+
+
+def _add_budget(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--steps", metavar="N", help="training steps, or 'full' for the source's own budget")
+    parser.add_argument("--members", type=int, metavar="M", help="replicates that differ by seed alone")
+    parser.add_argument("--width", type=int, metavar="W", help="of the network's layers; small ones suit a CPU")
+    parser.add_argument("--samples", type=int, metavar="N", help="generated images a member, 10 or more")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="training seed (default 0)")
+    parser.add_argument("--force", action="store_true", help="make everything anew, even what has not changed")
+
+
+def _budget(arguments: argparse.Namespace) -> "Budget":
+    from assets.run import Budget
+
+    return Budget(
         steps=arguments.steps,
         members=arguments.members,
+        width=arguments.width,
         samples=arguments.samples,
         seed=arguments.seed,
         force=arguments.force,
@@ -84,10 +135,9 @@ def _add_ui(commands: argparse._SubParsersAction) -> None:
 
 def _ui(arguments: argparse.Namespace) -> int:
     from assets.orchestration.ui import serve
-    from pipeline.settings import load_optimizers, load_recipes
 
-    load_optimizers()  # a mistake in a table is said here, not in a log of the webserver
-    load_recipes()
+    for load in (load_datasets, load_recipes, load_optimizers):
+        load()  # a mistake in a table is said here, not in a log of the webserver
     return serve(arguments.port)
 
 

@@ -50,6 +50,7 @@ def build_metrics(dataset: Dataset) -> list[dg.AssetsDefinition]:
 def _classifier(artefact: Artefact) -> dict[str, object]:
     details = artefact.details
     return {
+        "labels": details["labels"],
         "test_accuracy": details["test_accuracy"],
         "test_images": details["test_images"],
         "train_images": details["train_images"],

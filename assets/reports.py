@@ -55,6 +55,7 @@ def _metadata(report: Report) -> dict[str, object]:
             "real images": f"{floor:.4g}",
             "noise": f"{ceiling:.4g}",
             "better": report.better(metric),
+            "note": report.notes().get(metric, ""),
         }
         rows.append(dg.TableRecord({"score": metric, "mean ± 95 %": str(found), **anchors}))
         if not math.isnan(found.mean):

@@ -5,67 +5,105 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dagster as dg
 
+from assets.chain import comparison_key, data_keys, judge_keys, partitioned_keys
 from assets.definitions import defs
 from assets.orchestration.home import ensure_dagster_home
-from assets.orchestration.partitions import OPTIMIZERS, RECIPES, contiguous_ranges
+from assets.orchestration.partitions import (
+    DATASETS,
+    OPTIMIZERS,
+    PRESETS,
+    RANGE_END_TAG,
+    RANGE_START_TAG,
+    RECIPES,
+    contiguous_ranges,
+)
 from assets.orchestration.publishing import OWN_LOGGERS
-from assets.training import OUTPUTS
+from pipeline.raw.dataset import Dataset
 from pipeline.settings import LEAST_SAMPLES, Recipe, resolve, step_budget
+from pipeline.storage.paths import Paths
 from pipeline.tables import find
 
-PARTITIONED = (*OUTPUTS, "samples", "report")
-SHARED = ("raw", "tensors", "classifier", "reference")
-RANGE_START_TAG = "dagster/asset_partition_range_start"
-RANGE_END_TAG = "dagster/asset_partition_range_end"
+log = logging.getLogger(__name__)
 
 
-def materialize_chain(
-    recipe_key: str,
-    *,
-    optimizers: list[str] | None,
-    steps: str | None,
-    members: int | None,
-    samples: int | None,
-    seed: int,
-    force: bool,
-) -> int:
+@dataclass(frozen=True)
+class Budget:
+    """What a chain is made with; None is what the recipe says."""
+
+    steps: str | None = None  # a number, or "full" for the source's own
+    members: int | None = None
+    width: int | None = None
+    samples: int | None = None
+    seed: int = 0
+    force: bool = False
+
+
+def reproduce(presets: list[str], *, full: bool, budget: Budget) -> int:
+    """Make the chains of some presets; those of one recipe together. Exit code 0, or 1 where an asset failed."""
+    chosen = [find(PRESETS, key, "preset") for key in presets]
+    if full:
+        budget = replace(budget, steps="full")
+    recipes = dict.fromkeys(preset.recipe for preset in chosen)
+    outcomes = [
+        materialize_chain(recipe, [preset.optimizer for preset in chosen if preset.recipe == recipe], budget)
+        for recipe in recipes
+    ]
+    return max(outcomes)
+
+
+def materialize_chain(recipe_key: str, optimizers: list[str] | None, budget: Budget) -> int:
     """Make the chain for these configurations (default: all). Exit code 0, or 1 where an asset failed."""
     recipe = find(RECIPES, recipe_key, "recipe")
+    dataset = DATASETS[recipe.dataset]
     keys = [key for entry in optimizers or list(OPTIMIZERS) for key in entry.split(",") if key]
     for key in keys:
         find(OPTIMIZERS, key, "optimizer configuration")
-    config = _run_config(recipe, steps, members, samples, seed, force)
+    config = _run_config(recipe, dataset, budget)
     ensure_dagster_home()
     with dg.DagsterInstance.get() as instance, _printed_progress():
-        if not _run(_keys(recipe.dataset, SHARED), [], config, instance):
+        if not _run(data_keys(dataset), [], config, instance):
             return 1
+        scored = _has_labels(dataset)
+        if scored and not _run(judge_keys(dataset), [], config, instance):
+            return 1
+        made = [key for key in partitioned_keys(recipe) if scored or key.path[-1] != "report"]
         runs = contiguous_ranges(keys) if recipe.sweep else [[key] for key in keys]
-        outcomes = [_run(_keys(recipe.key, PARTITIONED), some, config, instance) for some in runs]
-        outcomes.append(_run(_keys(recipe.key, ("comparison",)), [], config, instance))
+        outcomes = [_run(made, some, config, instance) for some in runs]
+        if scored:
+            outcomes.append(_run([comparison_key(recipe)], [], config, instance))
         return 0 if all(outcomes) else 1
 
 
-def _keys(prefix: str, names: tuple[str, ...]) -> list[dg.AssetKey]:
-    return [dg.AssetKey([prefix, name]) for name in names]
+def _has_labels(dataset: Dataset) -> bool:
+    """Whether scores can be taken; where not, it is said."""
+    from pipeline.metrics.classifier import NoLabelsError, expect_labels
+    from pipeline.tensors.load import require_tensors
+
+    try:
+        expect_labels(require_tensors(Paths.default(), dataset.key))
+    except NoLabelsError as error:
+        log.warning("no scores, but networks, pictures and samples: %s", error)
+        return False
+    return True
 
 
-def _run_config(
-    recipe: Recipe, steps: str | None, members: int | None, samples: int | None, seed: int, force: bool
-) -> dict[str, Any]:
+def _run_config(recipe: Recipe, dataset: Dataset, budget: Budget) -> dict[str, Any]:
     """Each op's config, checked before anything runs."""
-    budget = step_budget(recipe, steps)
-    if samples is not None and samples < LEAST_SAMPLES:
-        raise ValueError(f"--samples: found {samples}, expected at least {LEAST_SAMPLES} images a member")
-    resolve(recipe, next(iter(OPTIMIZERS.values())), steps=budget, members=members, seed=seed)
-    training = {"steps": budget, "members": members, "seed": seed, "force": force}
+    steps, force = step_budget(recipe, budget.steps), budget.force
+    if budget.samples is not None and budget.samples < LEAST_SAMPLES:
+        raise ValueError(f"--samples: found {budget.samples}, expected at least {LEAST_SAMPLES} images a member")
+    first = next(iter(OPTIMIZERS.values()))
+    resolve(recipe, first, steps=steps, members=budget.members, width=budget.width, seed=budget.seed)
+    training = {"steps": steps, "members": budget.members, "width": budget.width, "seed": budget.seed, "force": force}
     ops: dict[str, dict[str, Any]] = {
-        **{f"{recipe.dataset}__{name}": {"force": force} for name in SHARED},
+        **{"__".join(key.path): {"force": force} for key in (*data_keys(dataset), *judge_keys(dataset))},
         f"{recipe.key}__training": training,
-        f"{recipe.key}__samples": {"images": samples, "force": force},
+        f"{recipe.key}__samples": {"images": budget.samples, "force": force},
         f"{recipe.key}__report": {"force": force},
         f"{recipe.key}__comparison": {"force": force},
     }

@@ -14,7 +14,7 @@ from assets.orchestration.run_config import TrainingConfig
 from pipeline.settings import Recipe, TrainingSettings, resolve
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.paths import Paths
-from pipeline.storage.pictures import inline_strip, markdown_file
+from pipeline.storage.pictures import inline_strip, markdown_file, markdown_image
 from pipeline.training import CODE_VERSION
 
 if TYPE_CHECKING:
@@ -61,9 +61,16 @@ def build_training(recipe: Recipe) -> dg.AssetsDefinition:
     def training(context: dg.AssetExecutionContext, config: TrainingConfig) -> Iterator[Told]:
         from pipeline.tensors.load import require_tensors
 
-        steps = config.step_budget(recipe)
+        steps = config.step_budget(recipe, context.run.tags)
         partitions = [
-            resolve(recipe, OPTIMIZERS[key], steps=steps, members=config.members, seed=config.seed)
+            resolve(
+                recipe,
+                OPTIMIZERS[key],
+                steps=steps,
+                members=config.members,
+                width=config.width,
+                seed=config.seed,
+            )
             for key in context.partition_keys
         ]
         paths = Paths.default()
@@ -159,9 +166,18 @@ def _evidence(name: str, artefact: Artefact) -> dict[str, object]:
             "path": dg.MetadataValue.path(artefact.path("snapshots")),
         }
     if name == "history":
-        return {**_last_losses(artefact), "path": dg.MetadataValue.path(artefact.path("history.parquet"))}
+        path = dg.MetadataValue.path(artefact.path("history.parquet"))
+        return {**_last_losses(artefact), "curves": _curves(artefact), "path": path}
     file = f"{name}.safetensors"
     return {"sha256": artefact.files[file].sha256, "path": dg.MetadataValue.path(artefact.path(file))}
+
+
+def _curves(artefact: Artefact) -> dg.MarkdownMetadataValue:
+    from pipeline.training.curves import draw_curves
+    from pipeline.training.history import read_history
+
+    picture = draw_curves(read_history(artefact.path("history.parquet")))
+    return dg.MetadataValue.md(markdown_image(picture, "losses and accuracies by training step"))
 
 
 def _last_losses(artefact: Artefact) -> dict[str, object]:

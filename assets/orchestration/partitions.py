@@ -1,14 +1,28 @@
-"""Partitions: one a configuration of `pipeline/optimizers.toml` and of the user's own file, in their order.
+"""Partitions: one a configuration of `pipeline/optimizers.toml` and of the user's own file, in their order; beside them
+the other tables that the definitions are built from.
 
-They are read when the definitions load: a new entry is a new partition after a reload of the code location.
+They are read when the definitions load: a new entry is there after a reload of the code location.
 """
 
 import dagster as dg
 
-from pipeline.settings import OptimizerConfiguration, Recipe, load_optimizers, load_recipes
+from pipeline.raw.catalogue import load_datasets
+from pipeline.raw.dataset import Dataset
+from pipeline.settings import (
+    OptimizerConfiguration,
+    Preset,
+    Recipe,
+    load_optimizers,
+    load_presets,
+    load_recipes,
+)
 
 OPTIMIZERS: dict[str, OptimizerConfiguration] = load_optimizers()
 RECIPES: dict[str, Recipe] = load_recipes()
+PRESETS: dict[str, Preset] = load_presets()
+DATASETS: dict[str, Dataset] = load_datasets()
+RANGE_START_TAG = "dagster/asset_partition_range_start"
+RANGE_END_TAG = "dagster/asset_partition_range_end"
 PARTITIONS = dg.StaticPartitionsDefinition(list(OPTIMIZERS))
 
 

@@ -5,7 +5,7 @@ import dagster as dg
 import pytest
 
 from assets.definitions import defs
-from assets.orchestration.partitions import OPTIMIZERS, PARTITIONS, RECIPES, contiguous_ranges
+from assets.orchestration.partitions import DATASETS, OPTIMIZERS, PARTITIONS, RECIPES, contiguous_ranges
 from pipeline.storage.paths import PROJECT
 
 STAGES = {"raw", "tensors", "metrics", "training", "samples", "reports", "comparison"}
@@ -46,7 +46,8 @@ def test_every_recipe_has_its_chain_grouped_by_stage() -> None:
     for recipe in RECIPES.values():
         for name in ("generator", "discriminator", "history", "snapshots", "samples", "report", "comparison"):
             assert dg.AssetKey([recipe.key, name]) in specs
-        for name in ("raw", "tensors", "classifier", "reference"):
+        assert dg.AssetKey([DATASETS[recipe.dataset].raw_key, "raw"]) in specs
+        for name in ("tensors", "classifier", "reference"):
             assert dg.AssetKey([recipe.dataset, name]) in specs
     assert {spec.group_name for spec in specs.values()} == STAGES
 
@@ -64,6 +65,8 @@ def test_the_lineage_is_the_flow() -> None:
         return {dep.asset_key.to_user_string() for dep in specs[dg.AssetKey(path)].deps}
 
     assert upstream("mnist", "tensors") == {"mnist/raw"}
+    assert upstream("celeba_64", "tensors") == {"celeba/raw"}
+    assert dg.AssetKey(["celeba_64", "raw"]) not in specs
     assert upstream("mnist_mlp", "generator") == {"mnist/tensors"}
     assert upstream("mnist_mlp", "samples") == {"mnist_mlp/generator"}
     assert upstream("mnist_mlp", "report") == {"mnist_mlp/samples", "mnist/classifier", "mnist/reference"}
@@ -82,8 +85,8 @@ def test_partitions_are_the_optimizer_configurations_in_order() -> None:
     ("keys", "expected"),
     [
         (["adam"], [["adam"]]),
-        (["sgd_adam", "sgd", "sgd"], [["sgd", "sgd_adam"]]),
-        (["adam_ttur", "sgd"], [["sgd"], ["adam_ttur"]]),
+        (["sgd", "sgd_adam", "sgd"], [["sgd_adam", "sgd"]]),
+        (["sgd", "adam_ttur"], [["adam_ttur"], ["sgd"]]),
     ],
 )
 def test_chosen_configurations_become_contiguous_ranges(keys: list[str], expected: list[list[str]]) -> None:

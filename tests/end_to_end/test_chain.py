@@ -56,7 +56,7 @@ def test_one_command_makes_the_chain_and_the_second_time_nothing(
     chosen = ["materialize", "mnist_mlp", "--optimizer", "sgd", "sgd_adam", "--optimizer", "rmsprop", *BUDGET]
     assert run(monkeypatch, *chosen) == 0
     first = capsys.readouterr().out
-    assert "training sgd, sgd_adam: 4 members as one model, 3 steps" in first
+    assert "training sgd_adam, sgd: 4 members as one model, 3 steps" in first
     assert "mnist_mlp/comparison: made" in first
     for optimizer in ("sgd", "sgd_adam", "rmsprop"):
         samples = read_artefact(paths.samples("mnist_mlp", optimizer))
@@ -78,7 +78,7 @@ def test_one_command_makes_the_chain_and_the_second_time_nothing(
 
     assert run(monkeypatch, "reports") == 0
     printed = capsys.readouterr().out
-    assert "no report yet: adam, adam_ttur" in printed
+    assert "no report yet: adam_ttur, adam" in printed
     assert "unofficial files from" in printed
     assert all(name in printed for name in ("sgd_adam", "rmsprop", "real images", "noise", "FID"))
 
@@ -203,7 +203,7 @@ def test_one_partition_that_fails_does_not_keep_the_others_from_being_published(
     monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance
 ) -> None:
     assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "sgd", *BUDGET) == 0
-    result = execute(instance, ["mnist_mlp/samples"], partitions=("sgd", "sgd_adam"), raise_on_error=False)
+    result = execute(instance, ["mnist_mlp/samples"], partitions=("sgd_adam", "sgd"), raise_on_error=False)
     assert not result.success
     error = result.get_step_failure_events()[0].step_failure_data.error
     assert error is not None
@@ -291,9 +291,9 @@ def test_checks_of_the_tensors_are_evaluated(monkeypatch: pytest.MonkeyPatch, in
 def test_progress_reaches_dagsters_log(instance: dg.DagsterInstance) -> None:
     execute(instance, ["mnist/raw", "mnist/tensors"])
     config = {"ops": {"mnist_mlp__training": {"config": {"steps": 2, "members": 1}}}}
-    result = execute(instance, ["mnist_mlp/generator"], partitions=("sgd", "sgd_adam"), config=config)
+    result = execute(instance, ["mnist_mlp/generator"], partitions=("sgd_adam", "sgd"), config=config)
     messages = [entry.user_message for entry in instance.all_logs(result.run_id)]
-    assert any("2/2 | sgd D " in message and "images/s" in message for message in messages)
+    assert any("2/2 | sgd_adam D " in message and "images/s" in message for message in messages)
 
 
 def execute(

@@ -1,0 +1,33 @@
+"""The jobs that make a preset's chain by its name."""
+
+import pytest
+
+from assets.chain import FULL
+from assets.definitions import defs
+from assets.orchestration.partitions import PRESETS, RANGE_END_TAG, RANGE_START_TAG, RECIPES
+from assets.orchestration.run_config import BUDGET_TAG, FULL_BUDGET, TrainingConfig
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["demo", "full"])
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_is_a_job_of_its_name_with_its_configuration_and_budget(name: str, full: bool) -> None:
+    preset, job = PRESETS[name], defs.resolve_job_def(name + (FULL if full else ""))
+    recipe = RECIPES[preset.recipe]
+    assert (job.tags[RANGE_START_TAG], job.tags[RANGE_END_TAG]) == (preset.optimizer, preset.optimizer)
+    budget = TrainingConfig().step_budget(recipe, job.tags)
+    assert budget == (recipe.full_steps if full else recipe.steps)
+    assert f"{budget:,} steps" in str(job.description)
+
+
+def test_steps_that_a_person_asks_for_come_before_a_jobs_budget() -> None:
+    recipe, tags = RECIPES["mnist_mlp"], {BUDGET_TAG: FULL_BUDGET}
+    assert TrainingConfig(steps=5).step_budget(recipe, tags) == 5
+    assert TrainingConfig().step_budget(recipe, tags) == recipe.full_steps
+    assert TrainingConfig(full_budget=True).step_budget(recipe, {}) == recipe.full_steps
+
+
+def test_a_presets_job_makes_the_whole_chain_from_raw_files_to_comparison() -> None:
+    made = {key.to_user_string() for key in defs.resolve_job_def("blog_adam").asset_layer.selected_asset_keys}
+    of_data = {f"celeba/{name}" for name in ("raw", "tensors", "classifier", "reference")}
+    names = ("generator", "discriminator", "history", "snapshots", "samples", "report", "comparison")
+    assert made == of_data | {f"celeba_dense/{name}" for name in names}

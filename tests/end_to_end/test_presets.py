@@ -1,0 +1,71 @@
+"""The sources' own runs by name, from the command line and as a job of the UI."""
+
+import pytest
+
+from assets import cli
+from pipeline.reports import store
+from pipeline.storage.artefact import read_artefact
+from pipeline.storage.paths import Paths
+from tests.end_to_end.conftest import Served
+from tests.end_to_end.test_watched_run import LAUNCH, ask, events, wait_for_status
+
+BUDGET = ["--steps", "2", "--members", "1", "--samples", "60"]
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr("sys.argv", ["ganforge", *arguments])
+    return cli.main()
+
+
+def test_a_preset_is_reproduced_by_its_name(
+    named_small_mnist: object, monkeypatch: pytest.MonkeyPatch, paths: Paths
+) -> None:
+    monkeypatch.setattr("pipeline.metrics.reference.ANCHOR_IMAGES", 100)
+    assert run(monkeypatch, "reproduce", "notebook", *BUDGET) == 0
+    report = store.latest(paths.reports(), "mnist_mlp", "adam_ttur")
+    assert report is not None
+    assert report.fact("steps") == 2
+
+
+def test_without_a_name_the_presets_are_listed_with_both_budgets(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "reproduce") == 0
+    listed = capsys.readouterr().out
+    assert "notebook        mnist_mlp adam_ttur, 4,500 steps (93,700 with --full)\n" in listed
+    assert "blog_adam       celeba_dense adam, 5,000 steps (5,000 with --full)\n" in listed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["reproduce", "notebok"], "preset 'notebok' does not exist; expected one of: notebook, bulten_base"),
+        (["reproduce", "notebook", "--full", "--steps", "5"], "found --full and --steps 5, expected one of them"),
+    ],
+)
+def test_a_mistake_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    assert run(monkeypatch, *arguments) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_a_job_of_the_ui_makes_the_presets_partition(served: Served) -> None:
+    """Launched as the Launchpad does: the job by its name, without a partition chosen."""
+    selector = {"repositoryName": "__repository__", "repositoryLocationName": "ganforge", "jobName": "notebook"}
+    ops = {
+        "mnist_mlp__training": {"config": {"steps": 2, "members": 1}},
+        "mnist_mlp__samples": {"config": {"images": 60}},
+    }
+    execution = {"selector": selector, "mode": "default", "runConfigData": {"ops": ops}}
+    launched = ask(served, LAUNCH, e=execution)["launchRun"]
+    assert launched["__typename"] == "LaunchRunSuccess", launched
+    run = launched["run"]["runId"]
+    wait_for_status(served, run, "SUCCESS")
+    made = {
+        ("/".join(each["assetKey"]["path"]), each["partition"]) for each in events(served, run, "MaterializationEvent")
+    }
+    assert ("mnist_mlp/report", "adam_ttur") in made
+    assert ("mnist_mlp/comparison", None) in made
+    assert {partition for asset, partition in made if asset.startswith("mnist/")} == {None}
+    assert read_artefact(served.paths.training("mnist_mlp", "adam_ttur")) is not None
