@@ -11,7 +11,8 @@ from pipeline.settings import load_optimizers, load_recipes
 from pipeline.storage.paths import Paths
 from pipeline.tables import find
 
-COLUMNS = ("optimizer", "FID", "Inception Score", "missing classes", "members", "steps", "images", "made (UTC)")
+SHOWN = {"fid": "FID", "inception_score": "Inception Score", "missing_classes": "missing classes"}
+COLUMNS = ("optimizer", *SHOWN.values(), "members", "steps", "images", "made (UTC)")
 
 
 def add_parser(commands: Any) -> None:
@@ -64,7 +65,7 @@ def render(ranking: Ranking) -> str:
         "",
         *_aligned(rows),
     ]
-    lines += [f"{metric}: {note}" for metric, note in first.notes().items()]
+    lines += [f"{SHOWN[metric]}: {note}" for metric, note in first.notes().items() if metric in SHOWN]
     if ranking.missing:
         lines.append(f"no report yet: {', '.join(ranking.missing)}")
     lines += [f"not comparable: {optimizer} ({how})" for optimizer, how in ranking.left_out.items()]
@@ -77,9 +78,7 @@ def _row(standing: Standing) -> list[str]:
     members = str(report.fact("members")) + (f" ({diverged} diverged)" if diverged else "")
     return [
         standing.optimizer,
-        str(scores["fid"]),
-        str(scores["inception_score"]),
-        str(scores.get("missing_classes", "-")),
+        *(str(scores.get(metric, "-")) for metric in SHOWN),
         members,
         f"{report.fact('steps'):,}",
         f"{report.fact('n_generated'):,}",
