@@ -7,7 +7,7 @@ from assets.orchestration.partitions import DATASETS, PRESETS, RANGE_END_TAG, RA
 from assets.orchestration.run_config import BUDGET_TAG, FULL_BUDGET
 from assets.training import OUTPUTS
 from pipeline.raw.dataset import Dataset
-from pipeline.settings import Preset, Recipe
+from pipeline.settings import Preset, Recipe, described, full_budget, plain_budget
 
 PARTITIONED = (*OUTPUTS, "samples", "report")
 FULL = "_full"  # ends the name of the job with a source's own budget
@@ -42,11 +42,11 @@ def _job(preset: Preset, *, full: bool) -> UnresolvedAssetJobDefinition:
     recipe = RECIPES[preset.recipe]
     dataset = DATASETS[recipe.dataset]
     keys = [*data_keys(dataset), *judge_keys(dataset), *partitioned_keys(recipe), comparison_key(recipe)]
-    steps = recipe.full_steps if full else recipe.steps
+    budget = described(full_budget(recipe) if full else plain_budget(recipe))
     return dg.define_asset_job(
         preset.key + (FULL if full else ""),
         selection=dg.AssetSelection.assets(*keys),
-        description=f"{preset.description}: {steps:,} steps. Source: {preset.source}",
+        description=f"{preset.description}: {budget}. Source: {preset.source}",
         # Tags, not config: Dagster applies the config of a partitioned job only where a person picks a partition.
         tags={
             RANGE_START_TAG: preset.optimizer,

@@ -1,17 +1,17 @@
 """The `ganforge` command: what `pipeline.cli` offers, and the commands that go through the Dagster assets."""
 
 import argparse
+import importlib
 import os
 import sys
 from typing import TYPE_CHECKING
 
 from pipeline.cli import reports, train
-from pipeline.raw.catalogue import load_datasets
-from pipeline.settings import load_optimizers, load_presets, load_recipes
+from pipeline.settings import described, full_budget, load_presets, load_recipes, plain_budget
 from pipeline.storage.paths import make_variables_absolute
 
 if TYPE_CHECKING:
-    from assets.run import Budget
+    from assets.run import Wanted
 
 NOTHING_TO_TRACE = (OSError, ValueError)  # their messages say what to do; GANFORGE_TRACE=1 shows where they come from
 
@@ -69,7 +69,7 @@ def _add_materialize(commands: argparse._SubParsersAction) -> None:
 def _materialize(arguments: argparse.Namespace) -> int:
     from assets.run import materialize_chain
 
-    return materialize_chain(arguments.recipe, arguments.optimizer, _budget(arguments))
+    return materialize_chain(arguments.recipe, arguments.optimizer, _wanted(arguments))
 
 
 def _add_reproduce(commands: argparse._SubParsersAction) -> None:
@@ -92,15 +92,15 @@ def _reproduce(arguments: argparse.Namespace) -> int:
         raise ValueError(f"found --full and --steps {arguments.steps}, expected one of them")
     from assets.run import reproduce
 
-    return reproduce(arguments.preset, full=arguments.full, budget=_budget(arguments))
+    return reproduce(arguments.preset, full=arguments.full, wanted=_wanted(arguments))
 
 
 def _list_presets() -> int:
     recipes = load_recipes()
     for preset in load_presets().values():
         recipe = recipes[preset.recipe]
-        budget = f"{recipe.steps:,} steps ({recipe.full_steps:,} with --full)"
-        print(f"{preset.key:15} {preset.recipe} {preset.optimizer}, {budget}")
+        budgets = f"{described(plain_budget(recipe))} ({described(full_budget(recipe))} with --full)"
+        print(f"{preset.key:15} {preset.recipe} {preset.optimizer}, {budgets}")
         print(f"{'':15} {preset.description}. {preset.source}")
     return 0
 
@@ -114,10 +114,10 @@ def _add_budget(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="make everything anew, even what has not changed")
 
 
-def _budget(arguments: argparse.Namespace) -> "Budget":
-    from assets.run import Budget
+def _wanted(arguments: argparse.Namespace) -> "Wanted":
+    from assets.run import Wanted
 
-    return Budget(
+    return Wanted(
         steps=arguments.steps,
         members=arguments.members,
         width=arguments.width,
@@ -136,8 +136,7 @@ def _add_ui(commands: argparse._SubParsersAction) -> None:
 def _ui(arguments: argparse.Namespace) -> int:
     from assets.orchestration.ui import serve
 
-    for load in (load_datasets, load_recipes, load_optimizers):
-        load()  # a mistake in a table is said here, not in a log of the webserver
+    importlib.import_module("assets.orchestration.partitions")  # a mistake in a table is said here, not in a log
     return serve(arguments.port)
 
 

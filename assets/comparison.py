@@ -52,6 +52,6 @@ def _metadata(artefact: Artefact, ranking: "Ranking") -> dict[str, object]:
 
 
 def _row(standing: "Standing") -> dg.TableRecord:
-    facts = {name: standing.report.fact(name) for name in ("members", "steps", "n_generated")}
+    facts = {name: standing.report.fact(name) for name in ("members", "steps", "width", "n_generated")}
     scores = {name: str(standing.scores[name]) for name in SHOWN if name in standing.scores}
     return dg.TableRecord({"rank": standing.rank, "optimizer": standing.optimizer, **scores, **facts})

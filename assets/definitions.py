@@ -11,22 +11,17 @@ from assets.reports import build_reports
 from assets.samples import build_samples
 from assets.tensors import build_tensors
 from assets.training import build_training
-from pipeline.networks import architecture_names
 from pipeline.raw.dataset import Dataset
 from pipeline.settings import Recipe
-from pipeline.tables import find
 
 
 def _of_dataset(dataset: Dataset) -> list[dg.AssetsDefinition]:
     """Data sets that are prepared from another's files share its raw asset."""
-    find(DATASETS, dataset.raw_key, f"data set {dataset.key}: raw files")
     raw = [build_raw(dataset)] if dataset.raw_key == dataset.key else []
     return [*raw, build_tensors(dataset), *build_metrics(dataset)]
 
 
 def _of_recipe(recipe: Recipe) -> list[dg.AssetsDefinition]:
-    find(DATASETS, recipe.dataset, f"recipes.toml: [{recipe.key}]: data set")
-    find(dict.fromkeys(architecture_names()), recipe.network, f"recipes.toml: [{recipe.key}]: network")
     stages = (build_training, build_samples, build_reports, build_comparison)
     return [build(recipe) for build in stages]
 

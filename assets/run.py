@@ -1,6 +1,7 @@
 """Run: a recipe's chain from the command line, through the same assets and the same Dagster instance as the UI."""
 
 import logging
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import dagster as dg
+from dagster_shared.error import SerializableErrorInfo
 
 from assets.chain import comparison_key, data_keys, judge_keys, partitioned_keys
 from assets.definitions import defs
@@ -24,18 +26,20 @@ from assets.orchestration.partitions import (
 )
 from assets.orchestration.publishing import OWN_LOGGERS
 from pipeline.raw.dataset import Dataset
-from pipeline.settings import LEAST_SAMPLES, Recipe, resolve, step_budget
+from pipeline.settings import LEAST_SAMPLES, OptimizerConfiguration, Recipe, TrainingSettings, budget_for, resolve
 from pipeline.storage.paths import Paths
 from pipeline.tables import find
 
 log = logging.getLogger(__name__)
 
+WRAPPERS = ("DagsterExecutionStepExecutionError",)  # around what an asset raised
+
 
 @dataclass(frozen=True)
-class Budget:
-    """What a chain is made with; None is what the recipe says."""
+class Wanted:
+    """What a person asks a chain to be made with; None is what the recipe says."""
 
-    steps: str | None = None  # a number, or "full" for the source's own
+    steps: str | None = None  # a number, or "full" for the source's own budget
     members: int | None = None
     width: int | None = None
     samples: int | None = None
@@ -43,40 +47,62 @@ class Budget:
     force: bool = False
 
 
-def reproduce(presets: list[str], *, full: bool, budget: Budget) -> int:
+def reproduce(presets: list[str], *, full: bool, wanted: Wanted) -> int:
     """Make the chains of some presets; those of one recipe together. Exit code 0, or 1 where an asset failed."""
     chosen = [find(PRESETS, key, "preset") for key in presets]
     if full:
-        budget = replace(budget, steps="full")
+        wanted = replace(wanted, steps="full")
     recipes = dict.fromkeys(preset.recipe for preset in chosen)
     outcomes = [
-        materialize_chain(recipe, [preset.optimizer for preset in chosen if preset.recipe == recipe], budget)
+        materialize_chain(recipe, [preset.optimizer for preset in chosen if preset.recipe == recipe], wanted)
         for recipe in recipes
     ]
     return max(outcomes)
 
 
-def materialize_chain(recipe_key: str, optimizers: list[str] | None, budget: Budget) -> int:
+def materialize_chain(recipe_key: str, optimizers: list[str] | None, wanted: Wanted) -> int:
     """Make the chain for these configurations (default: all). Exit code 0, or 1 where an asset failed."""
     recipe = find(RECIPES, recipe_key, "recipe")
     dataset = DATASETS[recipe.dataset]
     keys = [key for entry in optimizers or list(OPTIMIZERS) for key in entry.split(",") if key]
     for key in keys:
         find(OPTIMIZERS, key, "optimizer configuration")
-    config = _run_config(recipe, dataset, budget)
+    config = _run_config(recipe, dataset, wanted)
     ensure_dagster_home()
     with dg.DagsterInstance.get() as instance, _printed_progress():
         if not _run(data_keys(dataset), [], config, instance):
             return 1
+        _expect_trainable(recipe, dataset, keys, wanted)
         scored = _has_labels(dataset)
         if scored and not _run(judge_keys(dataset), [], config, instance):
             return 1
         made = [key for key in partitioned_keys(recipe) if scored or key.path[-1] != "report"]
         runs = contiguous_ranges(keys) if recipe.sweep else [[key] for key in keys]
         outcomes = [_run(made, some, config, instance) for some in runs]
-        if scored:
+        if scored and any(outcomes):
             outcomes.append(_run([comparison_key(recipe)], [], config, instance))
         return 0 if all(outcomes) else 1
+
+
+def _expect_trainable(recipe: Recipe, dataset: Dataset, keys: list[str], wanted: Wanted) -> None:
+    """Raise what is wrong before minutes are spent on what comes before training."""
+    from pipeline.tensors.load import require_tensors
+    from pipeline.training.partition import Partition
+    from pipeline.training.ranks import ALONE
+    from pipeline.training.sweep import expect_trainable
+
+    paths = Paths.default()
+    tensors = require_tensors(paths, dataset.key)
+    for key in keys:
+        expect_trainable(Partition(_settings(recipe, OPTIMIZERS[key], wanted), tensors, paths), ALONE)
+
+
+def _settings(recipe: Recipe, configuration: OptimizerConfiguration, wanted: Wanted) -> TrainingSettings:
+    """Of one partition, checked."""
+    budget = budget_for(recipe, wanted.steps, wanted.width)
+    return resolve(
+        recipe, configuration, steps=budget.steps, width=budget.width, members=wanted.members, seed=wanted.seed
+    )
 
 
 def _has_labels(dataset: Dataset) -> bool:
@@ -92,18 +118,17 @@ def _has_labels(dataset: Dataset) -> bool:
     return True
 
 
-def _run_config(recipe: Recipe, dataset: Dataset, budget: Budget) -> dict[str, Any]:
+def _run_config(recipe: Recipe, dataset: Dataset, wanted: Wanted) -> dict[str, Any]:
     """Each op's config, checked before anything runs."""
-    steps, force = step_budget(recipe, budget.steps), budget.force
-    if budget.samples is not None and budget.samples < LEAST_SAMPLES:
-        raise ValueError(f"--samples: found {budget.samples}, expected at least {LEAST_SAMPLES} images a member")
-    first = next(iter(OPTIMIZERS.values()))
-    resolve(recipe, first, steps=steps, members=budget.members, width=budget.width, seed=budget.seed)
-    training = {"steps": steps, "members": budget.members, "width": budget.width, "seed": budget.seed, "force": force}
+    settings, force = _settings(recipe, next(iter(OPTIMIZERS.values())), wanted), wanted.force
+    if wanted.samples is not None and wanted.samples < LEAST_SAMPLES:
+        raise ValueError(f"--samples: found {wanted.samples}, expected at least {LEAST_SAMPLES} images a member")
+    budget = {"steps": settings.steps, "width": settings.width}
+    training = {**budget, "members": wanted.members, "seed": wanted.seed, "force": force}
     ops: dict[str, dict[str, Any]] = {
         **{"__".join(key.path): {"force": force} for key in (*data_keys(dataset), *judge_keys(dataset))},
         f"{recipe.key}__training": training,
-        f"{recipe.key}__samples": {"images": budget.samples, "force": force},
+        f"{recipe.key}__samples": {"images": wanted.samples, "force": force},
         f"{recipe.key}__report": {"force": force},
         f"{recipe.key}__comparison": {"force": force},
     }
@@ -134,14 +159,27 @@ def _run(
 
 
 def _print_failure(event: dg.DagsterEvent) -> None:
-    """The step and the first cause, as one sentence; an interruption goes on up to the command."""
-    error = event.step_failure_data.error
-    while error is not None and error.cause is not None:
-        error = error.cause
-    if error is not None and error.cls_name == "DagsterExecutionInterruptedError":
+    """The step and its own error, as one sentence; an interruption goes on up to the command."""
+    chain = list(_causes(event.step_failure_data.error))
+    if any(error.cls_name == "DagsterExecutionInterruptedError" for error in chain):
         raise KeyboardInterrupt
-    reason = error.message.strip().removeprefix(f"{error.cls_name}: ") if error else "no reason given"
-    print(f"ganforge: {str(event.step_key).replace('__', '/', 1)} failed: {reason}", file=sys.stderr)
+    own = [error for error in chain if error.cls_name not in WRAPPERS]  # what caused it says less, without the place
+    print(f"ganforge: {str(event.step_key).replace('__', '/', 1)} failed: {_sentence(own)}", file=sys.stderr)
+
+
+def _causes(error: SerializableErrorInfo | None) -> Iterator[SerializableErrorInfo]:
+    """An error, what it was raised from, and so on."""
+    while error is not None:
+        yield error
+        error = error.cause
+
+
+def _sentence(errors: list[SerializableErrorInfo]) -> str:
+    """What the first of the errors says, in one line."""
+    if not errors:
+        return "no reason given"
+    message = re.sub(rf"^[\w.]*{errors[0].cls_name}: ", "", errors[0].message.strip())
+    return " ".join(message.split())
 
 
 @contextmanager

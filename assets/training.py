@@ -61,14 +61,14 @@ def build_training(recipe: Recipe) -> dg.AssetsDefinition:
     def training(context: dg.AssetExecutionContext, config: TrainingConfig) -> Iterator[Told]:
         from pipeline.tensors.load import require_tensors
 
-        steps = config.step_budget(recipe, context.run.tags)
+        budget = config.budget(recipe, context.run.tags)
         partitions = [
             resolve(
                 recipe,
                 OPTIMIZERS[key],
-                steps=steps,
+                steps=budget.steps,
+                width=budget.width,
                 members=config.members,
-                width=config.width,
                 seed=config.seed,
             )
             for key in context.partition_keys
@@ -151,7 +151,7 @@ def _made(name: str, artefact: Artefact) -> Made:
     facts |= {"images_per_second": details["images_per_second"], "resumed_at_step": details["resumed_at_step"]}
     facts |= {f"system_{name}": value for name, value in details["system"].items() if name != "device"}
     facts["note"] = details["source"]["note"] or "the whole published data set"
-    return Made(artefact.fingerprint, {**facts, **_evidence(name, artefact)}, artefact.cached)
+    return Made(artefact.fingerprint, {**_evidence(name, artefact), **facts}, artefact.cached)
 
 
 def _evidence(name: str, artefact: Artefact) -> dict[str, object]:
@@ -167,7 +167,7 @@ def _evidence(name: str, artefact: Artefact) -> dict[str, object]:
         }
     if name == "history":
         path = dg.MetadataValue.path(artefact.path("history.parquet"))
-        return {**_last_losses(artefact), "curves": _curves(artefact), "path": path}
+        return {"curves": _curves(artefact), **_last_losses(artefact), "path": path}
     file = f"{name}.safetensors"
     return {"sha256": artefact.files[file].sha256, "path": dg.MetadataValue.path(artefact.path(file))}
 

@@ -100,6 +100,7 @@ class Recipe:
     snapshot_interval_steps: int
     evaluation_images: int
     width: int | None = None  # the size that the network's layers are multiples of; None: the network's own
+    full_width: int | None = None  # the source's own, where `width` is less to suit a CPU
     dropout: float | None = None  # where the network has dropout and the configuration names no rate
     ema_decay: float | None = None  # decay a step of the running average of the generator's weights; None: no average
     precision: str = "float32"  # one of PRECISIONS
@@ -150,13 +151,46 @@ class TrainingSettings:
         return cls(**{**values, **networks, "objective": ObjectiveSettings(**values["objective"])})
 
 
+@dataclass(frozen=True)
+class Budget:
+    """How long networks are trained and how wide they are."""
+
+    steps: int
+    width: int | None  # None: the network's own
+
+
+def plain_budget(recipe: Recipe) -> Budget:
+    """Minutes on two CPU cores."""
+    return Budget(recipe.steps, recipe.width)
+
+
+def full_budget(recipe: Recipe) -> Budget:
+    """The source's own."""
+    return Budget(recipe.full_steps, recipe.full_width or recipe.width)
+
+
+def described(budget: Budget) -> str:
+    """Such as `500 steps at width 4`."""
+    return f"{budget.steps:,} steps" + ("" if budget.width is None else f" at width {budget.width}")
+
+
+def budget_for(recipe: Recipe, steps: str | None, width: int | None) -> Budget:
+    """What a person asks for: `steps` a number, "full" for the source's own budget, None for the plain one."""
+    if steps is not None and steps != "full" and not steps.isdecimal():
+        raise SettingsError(f"--steps: found {steps!r}, expected a whole number or 'full'")
+    budget = full_budget(recipe) if steps == "full" else plain_budget(recipe)
+    if steps is not None and steps != "full":
+        budget = replace(budget, steps=int(steps))
+    return budget if width is None else replace(budget, width=width)
+
+
 def resolve(
     recipe: Recipe,
     configuration: OptimizerConfiguration,
     *,
     steps: int | None = None,
-    members: int | None = None,
     width: int | None = None,
+    members: int | None = None,
     seed: int = 0,
 ) -> TrainingSettings:
     """The settings of one partition: the recipe, overridden by the configuration, overridden by the run's arguments."""
@@ -184,15 +218,6 @@ def resolve(
         snapshot_interval_steps=recipe.snapshot_interval_steps,
         evaluation_images=recipe.evaluation_images,
     )
-
-
-def step_budget(recipe: Recipe, asked: str | None) -> int:
-    """The steps a person asks for: a number, "full" for the source's own budget, None for the recipe's."""
-    if asked is None:
-        return recipe.steps
-    if asked != "full" and not asked.isdecimal():
-        raise SettingsError(f"--steps: found {asked!r}, expected a whole number or 'full'")
-    return recipe.full_steps if asked == "full" else int(asked)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -243,6 +268,7 @@ def _recipe(path: Path, key: str, entry: dict[str, Any]) -> Recipe:
         snapshot_interval_steps=read_whole(where, entry, "snapshot_interval_steps"),
         evaluation_images=read_whole(where, entry, "evaluation_images"),
         width=read_whole(where, entry, "width") if "width" in entry else Recipe.width,
+        full_width=read_whole(where, entry, "full_width") if "full_width" in entry else Recipe.full_width,
         dropout=_dropout(where, entry),
         ema_decay=_ema_decay(where, entry),
         precision=read_choice(where, entry, "precision", PRECISIONS) if "precision" in entry else Recipe.precision,

@@ -4,8 +4,11 @@ the other tables that the definitions are built from.
 They are read when the definitions load: a new entry is there after a reload of the code location.
 """
 
+from collections.abc import Mapping
+
 import dagster as dg
 
+from pipeline.networks import architecture_names
 from pipeline.raw.catalogue import load_datasets
 from pipeline.raw.dataset import Dataset
 from pipeline.settings import (
@@ -16,6 +19,17 @@ from pipeline.settings import (
     load_presets,
     load_recipes,
 )
+from pipeline.tables import find
+
+
+def expect_known(recipes: Mapping[str, Recipe], datasets: Mapping[str, Dataset]) -> None:
+    """Every recipe names a data set and a network that exist, every data set raw files that do."""
+    for recipe in recipes.values():
+        find(datasets, recipe.dataset, f"recipe {recipe.key!r}: data set")
+        find(dict.fromkeys(architecture_names()), recipe.network, f"recipe {recipe.key!r}: network")
+    for dataset in datasets.values():
+        find(datasets, dataset.raw_key, f"data set {dataset.key!r}: raw files of data set")
+
 
 OPTIMIZERS: dict[str, OptimizerConfiguration] = load_optimizers()
 RECIPES: dict[str, Recipe] = load_recipes()
@@ -23,6 +37,7 @@ PRESETS: dict[str, Preset] = load_presets()
 DATASETS: dict[str, Dataset] = load_datasets()
 RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"
+expect_known(RECIPES, DATASETS)
 PARTITIONS = dg.StaticPartitionsDefinition(list(OPTIMIZERS))
 
 

@@ -6,7 +6,7 @@ from enum import Enum
 import dagster as dg
 from pydantic import Field
 
-from pipeline.settings import LARGEST_SEED, LEAST_SAMPLES, Recipe
+from pipeline.settings import LARGEST_SEED, LEAST_SAMPLES, Budget, Recipe, full_budget, plain_budget
 
 BUDGET_TAG = "ganforge/budget"  # on runs of a preset's jobs
 FULL_BUDGET = "full"
@@ -33,13 +33,12 @@ class TrainingConfig(dg.Config):
     )
     force: bool = Field(False, description="train anew, even if nothing changed")
 
-    def step_budget(self, recipe: Recipe, tags: Mapping[str, str]) -> int:
-        """The number of steps that this configuration, or else the run's tag, asks for."""
-        if self.full_budget:
-            return recipe.full_steps
-        if self.steps is not None:
-            return self.steps
-        return recipe.full_steps if tags.get(BUDGET_TAG) == FULL_BUDGET else recipe.steps
+    def budget(self, recipe: Recipe, tags: Mapping[str, str]) -> Budget:
+        """What this configuration, or else the run's tag, asks for."""
+        full = self.full_budget or tags.get(BUDGET_TAG) == FULL_BUDGET
+        budget = full_budget(recipe) if full else plain_budget(recipe)
+        steps = budget.steps if self.steps is None or self.full_budget else self.steps
+        return Budget(steps, budget.width if self.width is None else self.width)
 
 
 class Weights(Enum):

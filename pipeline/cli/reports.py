@@ -66,10 +66,19 @@ def render(ranking: Ranking) -> str:
         *_aligned(rows),
     ]
     lines += [f"{SHOWN[metric]}: {note}" for metric, note in first.notes().items() if metric in SHOWN]
+    lines += _widths(ranking)
     if ranking.missing:
         lines.append(f"no report yet: {', '.join(ranking.missing)}")
     lines += [f"not comparable: {optimizer} ({how})" for optimizer, how in ranking.left_out.items()]
     return "\n".join(lines)
+
+
+def _widths(ranking: Ranking) -> list[str]:
+    """A line where networks of unlike width stand side by side."""
+    widths = {standing.optimizer: standing.report.fact("width") for standing in ranking.standings}
+    if len(set(widths.values())) < 2:
+        return []
+    return ["networks of unlike width: " + ", ".join(f"{optimizer} {width}" for optimizer, width in widths.items())]
 
 
 def _row(standing: Standing) -> list[str]:

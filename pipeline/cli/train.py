@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.settings import (
     TrainingSettings,
+    budget_for,
     load_optimizers,
     load_recipes,
     resolve,
-    step_budget,
 )
 from pipeline.tables import find
 
@@ -70,9 +70,9 @@ def _settings(arguments: argparse.Namespace) -> list[TrainingSettings]:
         raise ValueError("no recipe named; expected one of: " + ", ".join(load_recipes()))
     recipe, optimizers = find(load_recipes(), arguments.recipe, "recipe"), load_optimizers()
     chosen = [find(optimizers, key, "optimizer configuration") for key in arguments.optimizer or optimizers]
-    steps = step_budget(recipe, arguments.steps)
+    budget = budget_for(recipe, arguments.steps, arguments.width)
     return [
-        resolve(recipe, each, steps=steps, members=arguments.members, width=arguments.width, seed=arguments.seed)
+        resolve(recipe, each, steps=budget.steps, width=budget.width, members=arguments.members, seed=arguments.seed)
         for each in chosen
     ]
 

@@ -26,7 +26,7 @@ from pipeline.storage.paths import Paths
 CONFIDENCE = 0.95
 RANKED_BY = "fid"
 FACTS = (
-    *("optimizer", "steps", "seed", "members", "diverged_members", "n_generated", "n_real"),
+    *("optimizer", "steps", "width", "seed", "members", "diverged_members", "n_generated", "n_real"),
     *("extractor", "extractor_sha256", "source", "created_at", "report_id"),
 )
 

@@ -112,6 +112,8 @@ def train_classifier(
 
 def expect_labels(tensors: Artefact) -> None:
     """Raise one sentence where the data set has no labels."""
+    if "labels" not in tensors.details:
+        raise ValueError(f"{tensors.folder}: made by an older version; materialize the data set's tensors again")
     if tensors.details["labels"] not in LABEL_COLUMNS:
         raise NoLabelsError(
             f"{tensors.folder}: found images without labels, expected classes or attributes to train the extractor of "

@@ -35,6 +35,12 @@ def unfold(outputs: Tensor, members: int) -> Tensor:
     return outputs.view(len(outputs), members, -1, *outputs.shape[2:]).transpose(0, 1)
 
 
+def same_padding(side: int, kernel_size: int, stride: int) -> tuple[int, int]:
+    """Cells before and behind a side so that ⌈side / stride⌉ come out, as Keras' and TensorFlow's "same" has them."""
+    total = max((-(-side // stride) - 1) * stride + kernel_size - side, 0)
+    return total // 2, total - total // 2
+
+
 def upsample(inputs: Tensor) -> Tensor:
     """(M, B, C, H, W) → (M, B, C, 2H, 2W): every cell becomes four equal ones."""
     larger: Tensor = F.interpolate(inputs.flatten(0, 1), scale_factor=2.0, mode="nearest")

@@ -2,8 +2,9 @@
 
 Source: Radford et al. 2016, arXiv 1511.06434, sections 3 and 4: strided convolutions, batch normalisation everywhere
 but in the generator's output and the discriminator's input layer, ReLU against leaky ReLU, weights from N(0, 0.02).
-At 64 pixels and width 64 the generator is theirs: 1024 channels of 4x4, 512, 256, 128, then the image. The width of 32
-suits 28 pixels on a CPU: 778,241 parameters against 36,577. The sigmoid belongs to the loss here.
+At 64 pixels and width 64 the generator's layers are theirs: 1024 channels of 4x4, 512, 256, 128, then the image;
+latents are N(0, 1), as in most implementations, where theirs are uniform. The width of 32 suits 28 pixels on a CPU:
+778,241 parameters against 36,577. The sigmoid belongs to the loss here.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Source: article "Graduating in GANs", after W. Bulten's tutorial "Getting started with generative adversarial
 networks" (Keras). It draws through a sigmoid, so its images lie in [0, 1]. Keras' numerics: a batch normalisation's
-momentum of 0.9 is 0.1 here, its epsilon 1e-3. Where Keras pads a stride of 2 by one cell before and two behind, it is
-two on both sides here. The discriminator's sigmoid belongs to the loss here.
+momentum of 0.9 is 0.1 here, its epsilon 1e-3, and a stride of 2 pads an even side by one cell before and two behind.
+The discriminator's sigmoid belongs to the loss here.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.networks import ImageShape
-from pipeline.networks.convolution import Conv2d, upsample
+from pipeline.networks.convolution import Conv2d, same_padding, upsample
 from pipeline.networks.dropout import Dropout
 from pipeline.networks.latents import Distribution
 from pipeline.networks.layers import Dense, Score, Stacked
@@ -75,22 +75,27 @@ class Discriminator(Stacked):
         widths = [channels, 2 * width, 4 * width, 8 * width, 16 * width]
         strides = [2, 2, 2, 1]
         self.hidden = nn.ModuleList(
-            _convolution(members, before, after, stride)
-            for before, after, stride in zip(widths, widths[1:], strides, strict=False)
+            Conv2d(members, before, after, KERNEL, stride=stride)
+            for (before, after), stride in zip(itertools.pairwise(widths), strides, strict=True)
         )
+        self.paddings: list[list[int]] = []  # left, right, top, bottom
+        for stride in strides:
+            self.paddings.append([*same_padding(width_pixels, KERNEL, stride), *same_padding(height, KERNEL, stride)])
+            height, width_pixels = -(-height // stride), -(-width_pixels // stride)
         self.dropouts = nn.ModuleList(Dropout(members) for _ in strides[1:])
-        self.output = Score(members, widths[-1] * -(-height // 8) * -(-width_pixels // 8))
+        self.output = Score(members, widths[-1] * height * width_pixels)
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (M, B, C, H, W) in [0, 1] → logits (M, B): positive means real."""
-        hidden = F.leaky_relu(self.hidden[0](images), SLOPE)
-        for convolution, dropout in zip(self.hidden[1:], self.dropouts, strict=True):
-            hidden = dropout(F.leaky_relu(convolution(hidden), SLOPE))
+        hidden = images
+        for at, (convolution, padding) in enumerate(zip(self.hidden, self.paddings, strict=True)):
+            hidden = F.leaky_relu(convolution(F.pad(hidden, padding)), SLOPE)
+            hidden = self.dropouts[at - 1](hidden) if at else hidden
         return self.output(hidden.flatten(2))  # type: ignore[no-any-return]
 
 
-def _convolution(members: int, inputs: int, outputs: int, stride: int = 1) -> Conv2d:
-    return Conv2d(members, inputs, outputs, KERNEL, stride=stride, padding=PADDING)
+def _convolution(members: int, inputs: int, outputs: int) -> Conv2d:
+    return Conv2d(members, inputs, outputs, KERNEL, padding=PADDING)
 
 
 def _norm(members: int, channels: int) -> BatchNorm:

@@ -16,6 +16,7 @@ from typing import Any
 
 from pipeline.raw import CODE_VERSION
 from pipeline.raw.dataset import Dataset
+from pipeline.raw.idx import DamagedFileError
 from pipeline.raw.read import read_contents
 from pipeline.raw.sources import Provided, SourceUnavailableError, UserNamed
 from pipeline.storage.artefact import Artefact, find_intact, fingerprint, is_intact, publish, read_artefact
@@ -49,8 +50,10 @@ def _published(dataset: Dataset, provided: Provided, folder: Path, working: Path
     artefact = None if force else find_intact(folder, wanted)
     try:
         artefact = artefact or publish(provided.folder, folder, wanted, _details(dataset, provided))
-    except Exception:
+    except Exception as error:
         shutil.rmtree(working)  # complete, but not what it should be; an interruption leaves it to go on from
+        if isinstance(error, DamagedFileError):
+            error.args = (provided.in_words_of_origin(str(error)),)
         raise
     shutil.rmtree(working)
     return artefact

@@ -2,7 +2,8 @@
 
 In: a zip as published, or a folder of images, packed by `pack`. Out: the names of its images, sorted, and the checked
 bytes of each. What a broken or hostile archive may hold ends in one sentence before anything is read from it: no zip
-at all, encryption, names that lead out of a folder, entries that share their bytes or unfold beyond all measure.
+at all, a part that is missing, encryption, names that lead out of a folder, entries that share their bytes or unfold
+beyond all measure.
 Entries are read with one `pread`, which threads may call side by side: Python's `ZipFile` is
 slower, and its count of open readers is not guarded against threads.
 Source of the format: PKWARE's APPNOTE 6.3, sections 4.3.7 (local header) and 4.4.4 (flags).
@@ -16,13 +17,13 @@ import struct
 import weakref
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 import numpy as np
 
-from pipeline.raw.contents import UnreadableImageError, tolerate
+from pipeline.raw.contents import NAMES_IN_MESSAGE, UnreadableImageError, tolerate
 from pipeline.raw.idx import DamagedFileError
 from pipeline.raw.picture import check_header
 from pipeline.raw.progress import Progress
@@ -129,7 +130,7 @@ def find_unreadable(images: EncodedImages) -> tuple[str, ...]:
         except UnreadableImageError as error:
             damaged[name] = str(error)
         progress.at(index + 1)
-    tolerate(damaged, len(images.names), str(images.path), "cannot be read", "get the file again or remove them")
+    tolerate(damaged, len(images.names), images.path, "cannot be read", "get the file again or remove them")
     return tuple(damaged)
 
 
@@ -158,7 +159,9 @@ def _what_it_is(path: Path, error: Exception) -> str:
 
 def _check(path: Path, entries: list[zipfile.ZipInfo]) -> None:
     """No entry is dangerous, and none is one that `Archive` cannot read."""
+    size_bytes = path.stat().st_size
     for entry in entries:
+        _check_place(path, entry, size_bytes)
         if _leads_out(entry.orig_filename):
             raise DamagedFileError(
                 f"{path}: entry {entry.orig_filename!r} leads out of the archive, expected relative names "
@@ -169,6 +172,20 @@ def _check(path: Path, entries: list[zipfile.ZipInfo]) -> None:
         if is_image_name(entry.filename):
             _check_image(path, entry)
     _check_apart(path, entries)
+
+
+def _check_place(path: Path, entry: zipfile.ZipInfo, size_bytes: int) -> None:
+    """The entry lies within the file; places are counted from the directory, which is the file's end."""
+    if entry.header_offset < 0:
+        raise DamagedFileError(
+            f"{path}: entry {entry.orig_filename!r} begins {-entry.header_offset:,} bytes before the file does, "
+            "expected a whole zip; its beginning is missing: get it again"
+        )
+    if entry.header_offset + LOCAL_HEADER_BYTES + entry.compress_size > size_bytes:
+        raise DamagedFileError(
+            f"{path}: entry {entry.orig_filename!r} ends beyond the {size_bytes:,} bytes of the file, expected a whole "
+            "zip; it is damaged: get it again"
+        )
 
 
 def _leads_out(name: str) -> bool:
@@ -205,10 +222,10 @@ def _check_apart(path: Path, entries: list[zipfile.ZipInfo]) -> None:
 
 def pack(folder: Path, destination: Path) -> None:
     """Pack the images in a folder and below into one zip, uncompressed; the same images give the same bytes."""
-    paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
-    names = sorted(name for name, path in paths.items() if is_image_name(name) and path.is_file())
+    paths = {path.relative_to(folder).as_posix(): path for path in _files_below(folder)}
+    names = sorted(name for name in paths if is_image_name(name))
     if not names:
-        raise FileNotFoundError(f"{folder}: found no image, expected files that end in {', '.join(IMAGE_SUFFIXES)}")
+        raise FileNotFoundError(_no_image(folder))
     progress = Progress(f"{folder.name}: packing", len(names))
     with zipfile.ZipFile(destination, "w") as archive:
         for done, name in enumerate(names, 1):
@@ -216,11 +233,38 @@ def pack(folder: Path, destination: Path) -> None:
             progress.at(done)
 
 
+def _files_below(folder: Path, around: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """The files in a folder and below, through links too, but not back into a folder they lie in: that has no end."""
+    real = folder.resolve()
+    if real in around:
+        return
+    for path in folder.iterdir():
+        if path.is_dir():
+            yield from _files_below(path, around | {real})
+        elif path.is_file():
+            yield path
+
+
+def _no_image(folder: Path) -> str:
+    """What a folder is that holds no image."""
+    zips = sorted(path.name for path in folder.iterdir() if path.suffix.lower() == ".zip")
+    if zips:
+        return (
+            f"{folder}: found no image but {', '.join(zips[:NAMES_IN_MESSAGE])}, expected files that end in "
+            f"{', '.join(IMAGE_SUFFIXES)}; to take the images of a zip, name the zip itself: {folder / zips[0]}"
+        )
+    return f"{folder}: found no image, expected files that end in {', '.join(IMAGE_SUFFIXES)}"
+
+
 def _pack_one(archive: zipfile.ZipFile, name: str, path: Path) -> None:
     if path.stat().st_size > LARGEST_ENTRY_BYTES:
         raise DamagedFileError(
             f"{path}: found {path.stat().st_size:,} bytes, expected an image of at most {LARGEST_ENTRY_BYTES:,}; "
             "remove it"
+        )
+    if _leads_out(name):
+        raise DamagedFileError(
+            f"{path}: the name has a drive or a backslash, which no archive may hold; rename the file"
         )
     entry = zipfile.ZipInfo(name, FIXED_DATE)
     entry.create_system, entry.external_attr = 3, 0o644 << 16  # Unix, whatever this machine is

@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.parquet
 
-from pipeline.raw.archive import find_unreadable
+from pipeline.raw.archive import LARGEST_RATIO, RATIO_COUNTS_FROM_BYTES, find_unreadable
 from pipeline.raw.contents import (
     EVERY_FIFTH,
     Contents,
@@ -36,7 +37,9 @@ from pipeline.raw.idx import DamagedFileError
 from pipeline.raw.idx_layout import array_split
 from pipeline.raw.picture_layouts import encoded_split
 
-NPZ_ARRAYS = ("images", "labels", "test_images", "test_labels")
+IMAGE_ARRAYS = ("images", "test_images")  # labels may repeat one value as often as they like
+NPZ_ARRAYS = (*IMAGE_ARRAYS, "labels", "test_labels")
+MOST_NPZ_BYTES = 8 << 30  # an .npz is held in memory whole
 NPZ_SHAPES = "uint8 (N, H, W) or (N, H, W, C) with 1 or 3 channels"
 MOST_CLASSES = 10_000  # a label beyond is no class but a number of something else
 GROUPS_KEPT = 4  # row groups in memory: neighbouring threads may read across a border
@@ -68,11 +71,38 @@ def _load_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
             arrays = np.load(file, allow_pickle=False)
             if not isinstance(arrays, np.lib.npyio.NpzFile):
                 raise ValueError("it is a single array")
-            return {name: arrays[name] for name in NPZ_ARRAYS if name in arrays}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, MemoryError) as error:
+            _check_sizes(path)
+            loaded = {name: arrays[name] for name in NPZ_ARRAYS if name in arrays}
+    except DamagedFileError:
+        raise
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, MemoryError, RuntimeError) as error:
         raise DamagedFileError(
-            f"{path}: cannot be read ({error}), expected arrays saved by numpy.savez, without Python objects"
+            f"{path}: cannot be read ({_one_line(error)}), expected arrays saved by numpy.savez, without Python objects"
         ) from error
+    for name, array in loaded.items():
+        if not isinstance(array, np.ndarray):
+            raise DamagedFileError(f"{path}: {name} is no array, expected arrays saved by numpy.savez")
+    return loaded
+
+
+def _check_sizes(path: Path) -> None:
+    """What the arrays declare, before any is loaded; no more than that is ever unfolded."""
+    with zipfile.ZipFile(path) as archive:
+        entries = [(entry.filename.removesuffix(".npy"), entry) for entry in archive.infolist()]
+    size_bytes = sum(entry.file_size for name, entry in entries if name in NPZ_ARRAYS)
+    if size_bytes > MOST_NPZ_BYTES:
+        raise DamagedFileError(
+            f"{path}: its arrays declare {size_bytes:,} bytes, expected at most {MOST_NPZ_BYTES:,}; use a folder of "
+            "images or a .parquet, which are read piece by piece"
+        )
+    for name, entry in entries:
+        folded = entry.file_size > max(RATIO_COUNTS_FROM_BYTES, LARGEST_RATIO * entry.compress_size)
+        if folded and name in IMAGE_ARRAYS:
+            raise DamagedFileError(
+                f"{path}: {name} declares {entry.file_size:,} bytes from {entry.compress_size:,}, expected at most "
+                f"{LARGEST_RATIO:,} times as many; it is a decompression bomb, or holds no pictures: save it again "
+                "with numpy.savez"
+            )
 
 
 def _images(path: Path, name: str, images: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
@@ -83,7 +113,7 @@ def _images(path: Path, name: str, images: npt.NDArray[Any]) -> npt.NDArray[np.u
 
 
 def _labels(path: Path, name: str, labels: npt.NDArray[Any] | None, count: int) -> ClassLabels | None:
-    if labels is None:
+    if labels is None or not count:
         return None
     whole = labels.dtype.kind in "iu" and labels.shape == (count,)
     if not whole or labels.min() < 0 or labels.max() >= MOST_CLASSES:
@@ -97,6 +127,11 @@ def _labels(path: Path, name: str, labels: npt.NDArray[Any] | None, count: int) 
 def _held_out(path: Path, everything: RawSplit) -> dict[str, RawSplit]:
     held_out = every_fifth(len(everything), str(path))
     return {"train": everything.at(np.flatnonzero(~held_out)), "test": everything.at(np.flatnonzero(held_out))}
+
+
+def _one_line(error: Exception) -> str:
+    """Arrow's messages have several."""
+    return " ".join(str(error).split())
 
 
 def _contents(splits: dict[str, RawSplit], rule: str, unreadable: tuple[str, ...] = ()) -> Contents:
@@ -118,7 +153,7 @@ def read_parquet(folder: Path, unreadable: Sequence[str] | None) -> Contents:
         rows = Rows(path)
         labels = _labels(path, "column label", rows.labels(), len(rows.names))
     except (pa.ArrowException, OSError) as error:
-        raise DamagedFileError(f"{path}: not a whole Parquet file ({error}); get it again") from error
+        raise DamagedFileError(f"{path}: not a whole Parquet file ({_one_line(error)}); get it again") from error
     if rows.holds_arrays:
         everything = RawSplit(rows.names, labels, rows.picture)
         return _contents(_held_out(path, everything), EVERY_FIFTH)
@@ -132,7 +167,7 @@ def read_parquet(folder: Path, unreadable: Sequence[str] | None) -> Contents:
 @dataclass(frozen=True)
 class _Group:
     first: int  # row
-    images: Any  # an Arrow array of bytes, or (N, …) uint8
+    images: Any  # an Arrow array of bytes, whole or in chunks, or (N, …) uint8
 
 
 class Rows:
@@ -176,9 +211,9 @@ class Rows:
             return None
         column = self._file.read(["label"]).column("label")
         if column.null_count or not pa.types.is_integer(column.type):
+            empty = f" with {column.null_count:,} empty rows" if column.null_count else ""
             raise DamagedFileError(
-                f"{self.path}: column label is {column.type} with {column.null_count:,} empty rows, expected an "
-                "integer in each row"
+                f"{self.path}: column label is {column.type}{empty}, expected an integer in each row"
             )
         return np.asarray(column.to_numpy())
 
@@ -203,10 +238,20 @@ class Rows:
             return self._group(int(np.searchsorted(self._ends, row, side="right")))
 
     def _load(self, group: int) -> _Group:
-        column = self._file.read_row_group(group, columns=["image"]).column("image").combine_chunks()
-        if isinstance(column, pa.ChunkedArray):
-            column = column.chunk(0)
         first = int(self._ends[group - 1]) if group else 0
-        if self.holds_arrays:
-            return _Group(first, column.to_numpy_ndarray())
-        return _Group(first, column.field("bytes") if pa.types.is_struct(column.type) else column)
+        try:
+            column = self._file.read_row_group(group, columns=["image"]).column("image").combine_chunks()
+            if self.holds_arrays:
+                return _Group(first, _pixels(column))
+        except (pa.ArrowException, OSError) as error:
+            raise DamagedFileError(
+                f"{self.path}: row group {group} cannot be read ({_one_line(error)}); get the file again, or write it "
+                "with smaller row groups and an image in each row"
+            ) from error
+        return _Group(first, pa.compute.struct_field(column, "bytes") if pa.types.is_struct(column.type) else column)
+
+
+def _pixels(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[Any]:
+    """(N, …) of a column of tensors, which Arrow leaves in several chunks where it is large."""
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    return np.concatenate([chunk.to_numpy_ndarray() for chunk in chunks])

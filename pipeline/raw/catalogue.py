@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.raw import celeba, fashion_mnist, mnist
 from pipeline.raw.dataset import Dataset
-from pipeline.raw.own_data import VARIABLE, read_own
+from pipeline.raw.own_data import VARIABLE, read_own, with_raw
 from pipeline.tables import SettingsError, own_file, read_entries
 
 DATASETS: dict[str, Dataset] = {
@@ -17,10 +17,14 @@ DATASETS: dict[str, Dataset] = {
 
 def load_datasets(paths: tuple[Path, ...] | None = None) -> dict[str, Dataset]:
     """The built-in data sets and those of the user's files (default: the one that `GANFORGE_DATASETS` names)."""
-    return DATASETS | read_entries(own_file(VARIABLE) if paths is None else paths, _read)
+    own = read_entries(own_file(VARIABLE) if paths is None else paths, _read)
+    datasets = DATASETS | {key: dataset for key, (_, dataset) in own.items()}
+    prepared = {key: with_raw(path, dataset, datasets) for key, (path, dataset) in own.items() if dataset.raw}
+    return datasets | prepared
 
 
-def _read(path: Path, key: str, entry: dict[str, Any]) -> Dataset:
+def _read(path: Path, key: str, entry: dict[str, Any]) -> tuple[Path, Dataset]:
+    """The data set of an entry, and the file it stands in."""
     if key in DATASETS:
         raise SettingsError(f"{path}: [{key}] is a built-in data set; expected a key of its own")
-    return read_own(path, key, entry)
+    return path, read_own(path, key, entry)

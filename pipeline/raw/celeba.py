@@ -74,13 +74,14 @@ class NamedPhotographs(UserNamed):
         images, lists = self._find(named)
         empty(folder)
         archive = take_images(images, folder)
-        for name in LISTS:
-            if (lists / name).is_file():
-                shutil.copyfile(lists / name, folder / name)
+        found_at = {name: lists / name for name in LISTS if (lists / name).is_file()}
+        for name, path in found_at.items():
+            shutil.copyfile(path, folder / name)
+        found_at[archive.name] = images
         official = {path.name: _md5(path) for path in folder.iterdir()} == OFFICIAL_MD5
         note = "" if official else f"{len(Archive(archive)):,} images from {named}"
         sums = {path.name: sha256_of_file(path) for path in sorted(folder.iterdir())}
-        return Provided(folder, "directory", str(named), "celeba", sums, official, note)
+        return Provided(folder, "directory", str(named), "celeba", sums, official, note, found_at)
 
     def _find(self, named: Path) -> tuple[Path, Path]:
         """The zip or folder of photographs, and the directory of the lists."""
@@ -133,10 +134,15 @@ def _fetch(download: Download, file_id: str, path: Path, md5: str) -> None:
             Archive(path)  # an HTML page saved under this name says more than a checksum that does not fit
     except DamagedFileError as damaged:
         path.unlink()
-        raise SourceUnavailableError(f"{GOOGLE_DRIVE}: {damaged}") from failure
+        raise SourceUnavailableError(f"{GOOGLE_DRIVE}: {_without_folder(damaged, path)}") from failure
     if failure is not None or not path.exists():
-        reason = " ".join(str(failure or "nothing came").split())
+        reason = " ".join(_without_folder(failure or "nothing came", path).split())
         raise SourceUnavailableError(f"{GOOGLE_DRIVE}: {path.name}: {reason}") from failure
+
+
+def _without_folder(message: object, path: Path) -> str:
+    """A message about a file that is gone in a moment, without the folder it lay in."""
+    return str(message).replace(f"{path.parent}/", "")
 
 
 def _md5(path: Path) -> str:
@@ -146,7 +152,7 @@ def _md5(path: Path) -> str:
 
 DATASET = Dataset(
     key="celeba",
-    description="Faces, 28x28 RGB",
+    description="Photographs of faces",
     licence="non-commercial research only",
     sources=(NamedPhotographs(), TorchvisionDownload()),
     preparation=Preparation(crop=108, size=28, channels=3, num_images=5000),
@@ -154,7 +160,7 @@ DATASET = Dataset(
 
 DATASET_64 = Dataset(
     key="celeba_64",
-    description="Faces, 64x64 RGB",
+    description="Photographs of faces, 64x64",
     licence=DATASET.licence,
     sources=DATASET.sources,
     raw=DATASET.key,

@@ -116,14 +116,17 @@ def every_fifth(count: int, where: str) -> npt.NDArray[np.bool_]:
     return held_out
 
 
-def tolerate(left_out: Mapping[str, str], count: int, where: str, what: str, advice: str) -> None:
-    """A few of `count` images may be left out (by name, with the reason), which is logged; more are one error."""
+def tolerate(left_out: Mapping[str, str], count: int, where: Path | str, what: str, advice: str) -> None:
+    """A few of `count` images may be left out (by name, with the reason), which is logged; more are one error.
+
+    The log names a file `where` without its folder, which may be one that is there for a moment only.
+    """
     if not left_out:
         return
     tolerated = max(1, int(TOLERATED_SHARE * count))
     shown = "; ".join(f"{name}: {reason}" for name, reason in list(left_out.items())[:NAMES_IN_MESSAGE])
     shown += "; …" if len(left_out) > NAMES_IN_MESSAGE else ""
-    found = f"{where}: {len(left_out):,} of {count:,} images {what} ({shown})"
+    found = f"{len(left_out):,} of {count:,} images {what} ({shown})"
     if len(left_out) > tolerated:
-        raise DamagedFileError(f"{found}, expected at most {tolerated:,}; {advice}")
-    log.warning("%s; left out", found)
+        raise DamagedFileError(f"{where}: {found}, expected at most {tolerated:,}; {advice}")
+    log.warning("%s: %s; left out", where.name if isinstance(where, Path) else where, found)

@@ -22,15 +22,18 @@ class DamagedFileError(ValueError):
     """A file that is not what it should be; the message names the file, what was found and what was expected."""
 
 
-def decompressed(path: Path) -> bytes:
-    """A file's content, through gzip where its first bytes say so. A cut or damaged stream is a `DamagedFileError`."""
+def decompressed(path: Path, name: str = "") -> bytes:
+    """A file's content, through gzip where its first bytes say so; a cut or damaged stream is a `DamagedFileError`.
+
+    `name` is what that calls the file, where not by its path.
+    """
     content = path.read_bytes()
     if content[:2] != b"\x1f\x8b":
         return content
     try:
         return gzip.decompress(content)
     except (EOFError, OSError, zlib.error) as error:
-        raise DamagedFileError(f"{path}: damaged gzip file ({error}); get the file again") from error
+        raise DamagedFileError(f"{name or path}: damaged gzip file ({error}); get the file again") from error
 
 
 def parse_idx(content: bytes, dimensions: int, name: str) -> npt.NDArray[np.uint8]:

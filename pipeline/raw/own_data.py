@@ -6,6 +6,7 @@ In: an entry such as
     path = "pictures/shapes"    # relative to this file: a folder or zip of images, an .npz or a .parquet
     size = 28                   # and any other field of `Preparation`: crop, channels, num_images, subset, seed
 
+or, to prepare the files of a data set there is in another way, `raw = "celeba"` in place of `path`.
 Out: a `Dataset`. Forms of the files: `picture_layouts.py` ("images") and `array_layouts.py`. That the path is there is
 only asked when the data set is made: definitions load without it.
 """
@@ -13,7 +14,8 @@ only asked when the data set is made: definitions load without it.
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +23,11 @@ from pipeline.raw.celeba import take_images
 from pipeline.raw.dataset import SUBSETS, Dataset, Preparation
 from pipeline.raw.sources import Provided, UserNamed, empty
 from pipeline.storage.artefact import sha256_of_file
-from pipeline.tables import SettingsError, expect_fields, read_choice, read_text, read_whole
+from pipeline.tables import SettingsError, expect_fields, find, read_choice, read_text, read_whole
 
 VARIABLE = "GANFORGE_DATASETS"
 WHOLE_FIELDS = {"crop": 1, "size": 1, "num_images": 1, "seed": 0}  # the least value of each
-FIELDS = {"path", "description", "licence", "channels", "subset", *WHOLE_FIELDS}
+SHARED_FIELDS = {"description", "channels", "subset", *WHOLE_FIELDS}
 ARRAY_LAYOUTS = {".npz": "npz", ".parquet": "parquet"}
 EXPECTED = "a folder of images, a .zip of images, an .npz or a .parquet"
 
@@ -60,14 +62,24 @@ class OwnFiles(UserNamed):
         else:
             raise ValueError(f"{self.where}: path {self.path} is a file of another kind, expected {EXPECTED}")
         note = f"own data from {self.path}"
-        return Provided(folder, "directory", str(self.path), layout, {taken.name: sha256_of_file(taken)}, False, note)
+        sums, found_at = {taken.name: sha256_of_file(taken)}, {taken.name: self.path}
+        return Provided(folder, "directory", str(self.path), layout, sums, False, note, found_at)
 
 
 def read_own(path: Path, key: str, entry: dict[str, Any]) -> Dataset:
-    """The data set of one entry."""
+    """The data set of one entry; one with `raw` has no sources yet: `with_raw` gives it those."""
     where = f"{path}: [{key}]"
-    expect_fields(where, entry, FIELDS, {"path"})
-    files = path.parent / Path(read_text(where, entry, "path")).expanduser()
+    if ("path" in entry) == ("raw" in entry):
+        found = "both path and raw" if "raw" in entry else "neither path nor raw"
+        raise SettingsError(
+            f"{where}: found {found}, expected one of them: files, or the key of a data set that has some"
+        )
+    return _read_from_raw(where, key, entry) if "raw" in entry else _read_from_path(where, path.parent, key, entry)
+
+
+def _read_from_path(where: str, folder: Path, key: str, entry: dict[str, Any]) -> Dataset:
+    expect_fields(where, entry, {"path", "licence", *SHARED_FIELDS})
+    files = folder / Path(read_text(where, entry, "path")).expanduser()
     return Dataset(
         key=key,
         description=read_text(where, entry, "description") if "description" in entry else f"Own data {key}",
@@ -75,6 +87,30 @@ def read_own(path: Path, key: str, entry: dict[str, Any]) -> Dataset:
         sources=(OwnFiles(files.resolve(), where),),
         preparation=_read_preparation(where, entry),
     )
+
+
+def _read_from_raw(where: str, key: str, entry: dict[str, Any]) -> Dataset:
+    expect_fields(where, entry, {"raw", *SHARED_FIELDS}, of=" beside raw")
+    return Dataset(
+        key=key,
+        description=read_text(where, entry, "description") if "description" in entry else f"{entry['raw']} as {key}",
+        licence="",
+        sources=(),
+        raw=read_text(where, entry, "raw"),
+        preparation=_read_preparation(where, entry),
+    )
+
+
+def with_raw(path: Path, dataset: Dataset, datasets: Mapping[str, Dataset]) -> Dataset:
+    """A data set of the file `path` with what it takes from the one whose raw files it is prepared from."""
+    passed = [dataset.key]
+    while datasets[passed[-1]].raw:
+        where = f"{path}: [{passed[-1]}]: raw"
+        passed.append(find(datasets, datasets[passed[-1]].raw, where).key)
+        if passed[-1] in passed[:-1]:
+            raise SettingsError(f"{where} goes in a circle ({' → '.join(passed)}), expected a data set that has files")
+    files = datasets[passed[-1]]
+    return replace(dataset, raw=files.key, sources=files.sources, licence=files.licence, class_names=files.class_names)
 
 
 def _read_preparation(where: str, entry: dict[str, Any]) -> Preparation:

@@ -3,8 +3,8 @@
 In: one zip (`archive.py`), beside it CelebA's lists where there are any (`celeba_lists.py`). Out: `Contents`, images in
 the order of their names, whatever gaps the numbering has.
 "celeba": attributes from the list; official partition where it names test images of the archive, its validation images
-unused. "images": the first folder is the class if every image lies in one; folders train and test (or val) are the
-splits. Where nothing says what is for testing, every fifth image is.
+unused. "images": the first folder is the class if every image lies in one; folders train and test (or val), small
+or capital, are the splits. Where nothing says what is for testing, every fifth image is.
 """
 
 from __future__ import annotations
@@ -28,11 +28,27 @@ from pipeline.raw.celeba_lists import (
     read_partition,
     stem,
 )
-from pipeline.raw.contents import EVERY_FIFTH, Contents, Labels, Picture, RawSplit, every_fifth, only_file, tolerate
+from pipeline.raw.contents import (
+    EVERY_FIFTH,
+    NAMES_IN_MESSAGE,
+    Contents,
+    Labels,
+    Picture,
+    RawSplit,
+    every_fifth,
+    only_file,
+    tolerate,
+)
 from pipeline.raw.idx import DamagedFileError
 from pipeline.raw.picture import decode
 
-FOLDERS_OF_SPLITS = {"train": "train", "test": "test", "val": "validation", "valid": "validation"}
+FOLDERS_OF_SPLITS = {
+    "train": "train",
+    "test": "test",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+}
 
 Places = npt.NDArray[np.int64]
 
@@ -110,7 +126,7 @@ def _missing(listed: Listed, archive: Archive, places: Places) -> dict[str, str]
             "the files do not belong together"
         )
     advice = f"get the {listed.path.name} that belongs to the images, or remove it"
-    tolerate(missing, len(names), str(archive.path), f"have no line in {listed.path.name}", advice)
+    tolerate(missing, len(names), archive.path, f"have no line in {listed.path.name}", advice)
     return missing
 
 
@@ -137,6 +153,11 @@ def _partitioned(
                 f"{archive.path}: all images are for testing by {PARTITION_FILE}; add training images"
             )
         return train, test, unused, "official partition"
+    if unused and not len(train):
+        raise DamagedFileError(
+            f"{archive.path}: all {len(places):,} images are in the validation part by {PARTITION_FILE}, which is used "
+            "for nothing, expected training images; add some, or remove the list"
+        )
     held_out = every_fifth(len(train), str(archive.path))
     return train[~held_out], train[held_out], unused, EVERY_FIFTH
 
@@ -148,7 +169,7 @@ def _partitioned(
 def read_pictures(folder: Path, unreadable: Sequence[str] | None) -> Contents:
     """Pictures whose folders say class and split, where they do."""
     archive, places, damaged = open_archive(folder, unreadable)
-    split_of, folders = _splits([_folders(name) for name in archive.names])
+    split_of, folders = _splits(archive)
     classes, class_of = _classes(folders)
     of_train, of_test, of_neither = (places[split_of[places] == name] for name in ("train", "test", "validation"))
     rule = "folders of the splits"
@@ -168,17 +189,33 @@ def read_pictures(folder: Path, unreadable: Sequence[str] | None) -> Contents:
     )
 
 
-def _splits(folders: list[tuple[str, ...]]) -> tuple[npt.NDArray[Any], list[tuple[str, ...]]]:
+def _splits(archive: Archive) -> tuple[npt.NDArray[Any], list[tuple[str, ...]]]:
     """The split of each image and the rest of its folders, from the folders it lies in."""
+    folders = [_folders(name) for name in archive.names]
     if len({path[:1] for path in folders}) == 1 and folders[0]:
         folders = [path[1:] for path in folders]  # the folder that was packed, such as img_align_celeba/
     first = {path[0] if path else "" for path in folders}
-    if "train" not in first or len(first) == 1 or not first <= set(FOLDERS_OF_SPLITS):
+    found = {name.lower() for name in first}
+    if "train" in found and "test" in found:
+        _expect_splits_alone(archive, first)
+    if "train" not in found or len(found) == 1 or not found <= set(FOLDERS_OF_SPLITS):
         return np.full(len(folders), "train"), folders
-    split_of = np.array([FOLDERS_OF_SPLITS[path[0]] for path in folders])
-    if "test" not in first:
+    split_of = np.array([FOLDERS_OF_SPLITS[path[0].lower()] for path in folders])
+    if "test" not in found:
         split_of[split_of == "validation"] = "test"
     return split_of, [path[1:] for path in folders]
+
+
+def _expect_splits_alone(archive: Archive, first: set[str]) -> None:
+    """Beside folders train and test lies nothing that is no split."""
+    others = sorted(name for name in first if name.lower() not in FOLDERS_OF_SPLITS)
+    if others:
+        shown = ", ".join(f"{name}/" if name else "images in no folder" for name in others[:NAMES_IN_MESSAGE])
+        more = ", …" if len(others) > NAMES_IN_MESSAGE else ""
+        raise DamagedFileError(
+            f"{archive.path}: found {shown}{more} beside train/ and test/, expected either splits alone "
+            f"({', '.join(f'{name}/' for name in FOLDERS_OF_SPLITS)}) or classes alone; move or rename the rest"
+        )
 
 
 def _folders(name: str) -> tuple[str, ...]:

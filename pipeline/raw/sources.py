@@ -14,7 +14,7 @@ import re
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -39,6 +39,13 @@ class Provided:
     content_sha256: dict[str, str]  # of each file's content, decompressed where it is gzip, by file name
     official: bool  # whether the content is the published one, whole
     note: str = ""  # what a reader of a score must know, such as "5,000-image subset"
+    found_at: Mapping[str, Path] = field(default_factory=dict)  # by file name: what it is of, where not `origin`/name
+
+    def in_words_of_origin(self, message: str) -> str:
+        """A message about the files in `folder`, which is there for a moment, as one about those they come from."""
+        for name, path in self.found_at.items():
+            message = message.replace(str(self.folder / name), str(path))
+        return message.replace(f"{self.folder}/", f"{self.origin.rstrip('/')}/").replace(str(self.folder), self.origin)
 
 
 class Source(Protocol):
@@ -202,7 +209,7 @@ def _copy_any(directory: Path, name: str, folder: Path, variable: str) -> str:
     for candidate in (directory / name, directory / name.removesuffix(".gz")):
         if candidate.is_file():
             shutil.copyfile(candidate, folder / candidate.name)
-            return _content_sha256(folder / candidate.name)
+            return _content_sha256(folder / candidate.name, str(candidate))
     raise FileNotFoundError(
         f"{variable}={directory}: found neither {name} nor {name.removesuffix('.gz')}; "
         f"expected a directory with the four official files, or unset {variable} to use the other sources"
@@ -210,7 +217,7 @@ def _copy_any(directory: Path, name: str, folder: Path, variable: str) -> str:
 
 
 def _verify(path: Path, expected: str) -> str:
-    found = _content_sha256(path)
+    found = _content_sha256(path, path.name)
     if found != expected:
         raise DamagedFileError(
             f"{path.name}: decompressed content has sha256 {found[:12]}…, expected {expected[:12]}…; "
@@ -219,5 +226,5 @@ def _verify(path: Path, expected: str) -> str:
     return found
 
 
-def _content_sha256(path: Path) -> str:
-    return hashlib.sha256(decompressed(path)).hexdigest()
+def _content_sha256(path: Path, name: str) -> str:
+    return hashlib.sha256(decompressed(path, name)).hexdigest()

@@ -14,7 +14,7 @@ from typing import Any
 
 from pipeline.metrics import CODE_VERSION as METRICS_VERSION
 from pipeline.metrics.catalogue import BETTER, score, score_names, score_notes
-from pipeline.metrics.classifier import Classifier, extract, load_classifier, require_classifier
+from pipeline.metrics.classifier import Classifier, expect_labels, extract, load_classifier, require_classifier
 from pipeline.metrics.inception_score import SPLITS
 from pipeline.metrics.reference import Reference, load_reference, require_reference
 from pipeline.reports import CODE_VERSION, store
@@ -22,6 +22,7 @@ from pipeline.settings import TrainingSettings
 from pipeline.storage.artefact import Artefact, fingerprint, require_artefact
 from pipeline.storage.images import ImageFile, Pixels, read_images
 from pipeline.storage.paths import PROJECT, Paths
+from pipeline.tensors.load import require_tensors
 from pipeline.training.trained import read_settings, require_training
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ class Judge:
     @classmethod
     def load(cls, dataset: str, paths: Paths) -> Judge:
         """The data set's classifier and reference features, which must belong together."""
+        expect_labels(require_tensors(paths, dataset))  # without any, the advice to train a classifier would be none
         classifier, reference = require_classifier(paths, dataset), require_reference(paths, dataset)
         if reference.details["extractor_sha256"] != classifier.details["weights_sha256"]:
             raise StaleInputError(
@@ -169,6 +171,7 @@ def _shared_columns(
         "protocol": json.dumps(protocol, sort_keys=True),
         "training_fingerprint": training.fingerprint,
         "steps": settings.steps,
+        "width": training.details["width"],
         "seed": settings.seed,
         "members": settings.members,
         "diverged_members": len(training.details["diverged_members"]),

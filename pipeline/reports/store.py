@@ -41,6 +41,7 @@ SCHEMA = pa.schema(
         ("fingerprint", pa.string()),
         ("training_fingerprint", pa.string()),
         ("steps", pa.int64()),
+        ("width", pa.int64()),  # of the network's layers
         ("seed", pa.int64()),
         ("members", pa.int64()),  # trained
         ("diverged_members", pa.int64()),  # of them, without a score

@@ -7,11 +7,15 @@ greatest; the three losses stand apart, as the blog plots them.
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 LOSSES = {
     "discriminator_loss_real": "D on real",
@@ -25,11 +29,19 @@ ACCURACIES = {
 PANELS = {"loss": LOSSES, "share of images": ACCURACIES}
 Steps = npt.NDArray[np.int64]  # (S,), ascending
 
+FEW_STEPS = 5  # a line through fewer is hard to see, of one it is nothing
 INCHES, DOTS_AN_INCH = (9.0, 3.2), 100
 
 
 def draw_curves(history: pa.Table) -> bytes:
     """The table of `history.read_history` → a PNG of two panels, losses and accuracies by training step."""
+    buffer = io.BytesIO()
+    plot_curves(history).savefig(buffer, format="png", dpi=DOTS_AN_INCH)
+    return buffer.getvalue()
+
+
+def plot_curves(history: pa.Table) -> Figure:
+    """The two panels as a figure."""
     from matplotlib.figure import Figure  # a second to import, and only pictures need it
 
     figure = Figure(figsize=INCHES, layout="constrained")
@@ -37,15 +49,13 @@ def draw_curves(history: pa.Table) -> bytes:
     for axes, (name, columns) in zip(figure.subplots(1, len(PANELS)), PANELS.items(), strict=True):
         for column, label in columns.items():
             low, mean, high = over_members(history, column, steps)
-            axes.plot(steps, mean, label=label, linewidth=1.2)
+            axes.plot(steps, mean, label=label, linewidth=1.2, marker="." if len(steps) < FEW_STEPS else None)
             axes.fill_between(steps, low, high, alpha=0.2)
         axes.set_xlabel("training step")
         axes.set_ylabel(name)
         axes.grid(alpha=0.3)
         axes.legend(fontsize="small")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DOTS_AN_INCH)
-    return buffer.getvalue()
+    return figure
 
 
 def over_members(history: pa.Table, column: str, steps: Steps) -> list[npt.NDArray[np.float64]]:

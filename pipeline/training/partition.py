@@ -239,6 +239,7 @@ class Partition:
             "recipe": settings.recipe,
             "optimizer": settings.optimizer,
             "network": settings.network,
+            "width": self.network.width,
             "image_shape": self.tensors.details["image_shape"],
             "tensors": self.tensors.fingerprint,
             "steps": settings.steps,

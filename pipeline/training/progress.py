@@ -15,6 +15,7 @@ from pipeline.training.snapshots import Pictures
 from pipeline.training.system import SystemUse
 
 LOG_SECONDS = 5.0
+LONGEST_SILENCE_SECONDS = 15.0  # where an interval takes long, a line comes within it, without losses
 OBSERVATION_SECONDS = 15.0
 OBSERVATION_SHARE = 0.02  # of the time so far
 QUARTERS = 4
@@ -81,10 +82,10 @@ class Clock:
             self.observed = now
         return due
 
-    def should_log(self, step: int) -> bool:
+    def should_log(self, step: int, after_seconds: float = LOG_SECONDS) -> bool:
         """Whether it is time for a line in the log."""
         now = time.monotonic()
-        due = now - self.logged >= LOG_SECONDS or step == self.steps
+        due = now - self.logged >= after_seconds or step == self.steps
         if due:
             self.logged = now
         return due

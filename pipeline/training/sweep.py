@@ -25,7 +25,14 @@ from pipeline.training.images import TrainingImages, pixel_tensor
 from pipeline.training.in_turn import assemble
 from pipeline.training.interruption import DeferredSignals
 from pipeline.training.partition import Frozen, Partition
-from pipeline.training.progress import Clock, Observation, PartitionObservation, mean_measured, progress_line
+from pipeline.training.progress import (
+    LONGEST_SILENCE_SECONDS,
+    Clock,
+    Observation,
+    PartitionObservation,
+    mean_measured,
+    progress_line,
+)
 from pipeline.training.ranks import Ranks
 from pipeline.training.snapshots import Pictures, draw
 from pipeline.training.system import SystemReader
@@ -137,6 +144,8 @@ class Sweep:
         observation = self._observe(ensemble, measured, step) if measures and self.ranks.first else None
         if interval_ends:
             self._end_interval(ensemble, measured, step)
+        elif not last and self.ranks.first and self.clock.should_log(step, LONGEST_SILENCE_SECONDS):
+            log.info("%s", progress_line(self.settings.recipe, step, self.clock, {}))
         if step % self.settings.snapshot_interval_steps == 0:  # before the checkpoint, which promises it
             self._snapshot(step)
         if last or signals.waiting or self._should_save(step):

@@ -26,7 +26,14 @@ def require_training(paths: Paths, recipe: str, optimizer: str) -> Artefact:
 
 def read_settings(training: Artefact) -> TrainingSettings:
     """The resolved settings the partition was trained with."""
-    return TrainingSettings.from_json(json.loads(training.path("settings.json").read_text(encoding="utf-8")))
+    values = json.loads(training.path("settings.json").read_text(encoding="utf-8"))
+    try:
+        return TrainingSettings.from_json(values)
+    except TypeError as error:
+        raise ValueError(
+            f"{training.folder}: trained by an older version ({error}); materialize "
+            f"{training.details['recipe']}/generator, partition {training.details['optimizer']}, again"
+        ) from error
 
 
 def trained_network(training: Artefact) -> Network:

@@ -6,6 +6,7 @@ from assets.chain import FULL
 from assets.definitions import defs
 from assets.orchestration.partitions import PRESETS, RANGE_END_TAG, RANGE_START_TAG, RECIPES
 from assets.orchestration.run_config import BUDGET_TAG, FULL_BUDGET, TrainingConfig
+from pipeline.settings import Budget, described, full_budget, plain_budget
 
 
 @pytest.mark.parametrize("full", [False, True], ids=["demo", "full"])
@@ -14,16 +15,24 @@ def test_every_preset_is_a_job_of_its_name_with_its_configuration_and_budget(nam
     preset, job = PRESETS[name], defs.resolve_job_def(name + (FULL if full else ""))
     recipe = RECIPES[preset.recipe]
     assert (job.tags[RANGE_START_TAG], job.tags[RANGE_END_TAG]) == (preset.optimizer, preset.optimizer)
-    budget = TrainingConfig().step_budget(recipe, job.tags)
-    assert budget == (recipe.full_steps if full else recipe.steps)
-    assert f"{budget:,} steps" in str(job.description)
+    budget = TrainingConfig().budget(recipe, job.tags)
+    assert budget == (full_budget(recipe) if full else plain_budget(recipe))
+    assert described(budget) in str(job.description)
 
 
 def test_steps_that_a_person_asks_for_come_before_a_jobs_budget() -> None:
     recipe, tags = RECIPES["mnist_mlp"], {BUDGET_TAG: FULL_BUDGET}
-    assert TrainingConfig(steps=5).step_budget(recipe, tags) == 5
-    assert TrainingConfig().step_budget(recipe, tags) == recipe.full_steps
-    assert TrainingConfig(full_budget=True).step_budget(recipe, {}) == recipe.full_steps
+    assert TrainingConfig(steps=5).budget(recipe, tags) == Budget(5, None)
+    assert TrainingConfig().budget(recipe, tags) == Budget(93_700, None)
+    assert TrainingConfig(full_budget=True).budget(recipe, {}) == Budget(93_700, None)
+    assert TrainingConfig(steps=5, full_budget=True, width=7).budget(recipe, {}) == Budget(93_700, 7)
+
+
+def test_a_full_budget_is_as_wide_as_the_source() -> None:
+    recipe = RECIPES["mnist_conv"]
+    assert TrainingConfig().budget(recipe, {}) == Budget(500, 4)
+    assert TrainingConfig().budget(recipe, {BUDGET_TAG: FULL_BUDGET}) == Budget(10_000, 32)
+    assert TrainingConfig(steps=20).budget(recipe, {}) == Budget(20, 4)
 
 
 def test_a_presets_job_makes_the_whole_chain_from_raw_files_to_comparison() -> None:

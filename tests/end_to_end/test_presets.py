@@ -32,8 +32,8 @@ def test_without_a_name_the_presets_are_listed_with_both_budgets(
 ) -> None:
     assert run(monkeypatch, "reproduce") == 0
     listed = capsys.readouterr().out
-    assert "notebook        mnist_mlp adam_ttur, 4,500 steps (93,700 with --full)\n" in listed
-    assert "blog_adam       celeba_dense adam, 5,000 steps (5,000 with --full)\n" in listed
+    assert "notebook        mnist_mlp adam_ttur, 4,500 steps (93,700 steps with --full)\n" in listed
+    assert "blog_adam       celeba_dense adam, 5,000 steps (5,000 steps with --full)\n" in listed
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,7 @@ def test_a_mistake_is_one_sentence(
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.xdist_group("served")
 def test_a_job_of_the_ui_makes_the_presets_partition(served: Served) -> None:
     """Launched as the Launchpad does: the job by its name, without a partition chosen."""
     selector = {"repositoryName": "__repository__", "repositoryLocationName": "ganforge", "jobName": "notebook"}

@@ -9,7 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from assets import cli
+from pipeline.metrics.classifier import NoLabelsError
 from pipeline.reports import store
+from pipeline.reports.score import Judge
 from pipeline.storage.artefact import read_artefact
 from pipeline.storage.images import read_images
 from pipeline.storage.paths import Paths
@@ -90,6 +92,8 @@ def test_faces_without_attributes_are_trained_and_not_scored(
     assert "Inception weights" in said
     assert read_artefact(paths.samples("celeba_dense", "sgd")) is not None
     assert store.latest(paths.reports(), "celeba_dense", "sgd") is None
+    with pytest.raises(NoLabelsError, match="Inception weights"):  # what the report's asset says in the UI
+        Judge.load("celeba", paths)
 
 
 def test_bultens_networks_draw_in_their_own_range_and_samples_use_all_of_it(

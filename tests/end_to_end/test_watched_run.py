@@ -9,6 +9,8 @@ import pytest
 
 from tests.end_to_end.conftest import Served
 
+pytestmark = pytest.mark.xdist_group("served")  # one UI for all tests that look at it
+
 OUTPUTS = ("generator", "discriminator", "history", "snapshots")
 TIMEOUT_SECONDS = 180
 LAUNCH = """mutation($e: ExecutionParams!) { launchRun(executionParams: $e) {

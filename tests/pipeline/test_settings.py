@@ -6,14 +6,16 @@ from typing import Any
 import pytest
 
 from pipeline.settings import (
+    Budget,
     ObjectiveSettings,
     Recipe,
     TrainingSettings,
+    budget_for,
+    full_budget,
     load_optimizers,
     load_presets,
     load_recipes,
     resolve,
-    step_budget,
 )
 from pipeline.tables import SettingsError, find
 
@@ -92,7 +94,7 @@ def test_bultens_recipe_is_ten_thousand_mixed_steps_of_256_and_256_with_dropout(
     recipe = load_recipes()["mnist_conv"]
     expected = ObjectiveSettings(discriminator_update="mixed", generator_batch_size=256, generated_in="evaluation")
     assert recipe.objective == expected
-    assert (recipe.batch_size, recipe.full_steps, recipe.dropout) == (256, 10_000, 0.4)
+    assert (recipe.batch_size, full_budget(recipe), recipe.dropout) == (256, Budget(10_000, 32), 0.4)
     assert (recipe.history_interval_steps, recipe.snapshot_interval_steps) == (50, 500)
 
 
@@ -265,6 +267,13 @@ def test_a_width_asked_for_comes_before_the_recipes(tmp_path: Path) -> None:
     assert resolve(recipe_of(tmp_path, ""), configuration).width is None
 
 
+def test_the_sources_own_budget_has_the_sources_width(tmp_path: Path) -> None:
+    recipe = recipe_of(tmp_path, "width = 4\nfull_width = 32")
+    found = [budget_for(recipe, *asked) for asked in ((None, None), ("full", None), ("25", None), ("full", 8))]
+    assert found == [Budget(10, 4), Budget(1000, 32), Budget(25, 4), Budget(1000, 8)]
+    assert budget_for(recipe_of(tmp_path, "width = 4"), "full", None) == Budget(1000, 4)
+
+
 def test_the_users_own_recipes_come_after_the_built_in_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path, RECIPE, "recipes.toml")[0]
     monkeypatch.setenv("GANFORGE_RECIPES", str(path))
@@ -288,13 +297,13 @@ def test_gradients_are_clipped_by_norm_where_a_configuration_says_so(tmp_path: P
 
 @pytest.mark.parametrize(("asked", "expected"), [(None, 10), ("full", 1000), ("25", 25)])
 def test_the_budget_is_the_recipes_or_the_sources_or_a_number(tmp_path: Path, asked: str | None, expected: int) -> None:
-    assert step_budget(recipe_of(tmp_path, ""), asked) == expected
+    assert budget_for(recipe_of(tmp_path, ""), asked, None) == Budget(expected, None)
 
 
 @pytest.mark.parametrize("asked", ["", "ful", "-5", "1e3", "2.5"])
 def test_a_budget_that_is_no_number_is_one_sentence(tmp_path: Path, asked: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        step_budget(recipe_of(tmp_path, ""), asked)
+        budget_for(recipe_of(tmp_path, ""), asked, None)
     assert str(caught.value) == f"--steps: found {asked!r}, expected a whole number or 'full'"
 
 

@@ -153,8 +153,9 @@ def test_bultens_networks_are_its_layers_in_plain_pytorch() -> None:
     plain = [*start, *middle, nn.Conv2d(2, 1, 5, padding=2), nn.Sigmoid()]
     sizes, strides = [1, 4, 8, 16, 32], [2, 2, 2, 1]
     judge: list[nn.Module] = []
-    for before, after, stride in zip(sizes, sizes[1:], strides, strict=False):
-        judge += [nn.Conv2d(before, after, 5, stride=stride, padding=2), nn.LeakyReLU(0.3)]
+    same = [(1, 2, 1, 2), (1, 2, 1, 2), (2, 2, 2, 2), (2, 2, 2, 2)]  # of 28, 14, 7 and 4 cells, as Keras pads them
+    for before, after, stride, padding in zip(sizes, sizes[1:], strides, same, strict=False):
+        judge += [nn.ZeroPad2d(padding), nn.Conv2d(before, after, 5, stride=stride), nn.LeakyReLU(0.3)]
     judge += [nn.Flatten(), nn.Linear(512, 1)]
     with torch.no_grad():
         plain[0].weight.copy_(generator.dense.weight[0].T)  # type: ignore[operator,union-attr,index]

@@ -20,6 +20,7 @@ from pipeline.storage.paths import Paths
 from tests.pipeline.raw.conftest import Mirror
 
 MNIST = DATASETS["mnist"]
+ONE_IMAGE = np.zeros((1, 28, 28), np.uint8)
 
 
 def sums(files: dict[str, bytes]) -> dict[str, str]:
@@ -95,6 +96,30 @@ def test_images_and_labels_that_do_not_belong_together_are_refused(
     with pytest.raises(DamagedFileError, match="found 300 images but 299 labels"):
         acquire(MNIST, paths)
     assert not paths.raw("mnist").exists()
+
+
+def test_what_is_wrong_is_said_of_the_users_files_and_not_of_copies(
+    small_files: dict[str, bytes], tmp_path: Path, paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "train-images-idx3-ubyte.gz"
+    monkeypatch.setenv("GANFORGE_MNIST", str(tmp_path))
+    for content in (small_files[name][:1000], gzip.compress(b"no images"), gzip.compress(encode_idx(ONE_IMAGE))):
+        for each, sound in (small_files | {name: content}).items():
+            (tmp_path / each).write_bytes(sound)
+        with pytest.raises(DamagedFileError) as caught:
+            acquire(MNIST, paths)
+        assert str(caught.value).startswith((f"{tmp_path / name}: ", f"{tmp_path}: found 1 images but 300 labels"))
+        assert ".mnist.download" not in str(caught.value)
+
+
+def test_a_mirrors_damaged_file_is_named_without_a_folder_that_is_gone(
+    mirror: Mirror, small_files: dict[str, bytes], paths: Paths
+) -> None:
+    name = "train-images-idx3-ubyte.gz"
+    mirror.files = small_files | {name: small_files[name][:1000]}
+    with pytest.raises(NoSourceError, match=f"{name}: damaged gzip file") as caught:
+        acquire(with_sources(Mirrors(lambda: [mirror.address], sums(small_files))), paths)
+    assert ".mnist.download" not in str(caught.value)
 
 
 def test_the_mirror_gives_verified_files(mirror: Mirror, small_files: dict[str, bytes], paths: Paths) -> None:

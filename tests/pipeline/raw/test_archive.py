@@ -125,6 +125,25 @@ def test_entries_that_share_their_bytes_are_refused(tmp_path: Path) -> None:
         Archive(path)
 
 
+def test_a_zip_whose_beginning_is_missing_is_refused_by_name(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "a.zip", {f"{index}.jpg": IMAGE for index in range(30)})
+    path.write_bytes(path.read_bytes()[20_000:])
+    with pytest.raises(
+        DamagedFileError, match=r"a\.zip: entry '0\.jpg' begins 20,000 bytes before .*; its beginning is"
+    ):
+        Archive(path)
+
+
+def test_an_entry_beyond_the_end_is_refused_by_name(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "a.zip", {"1.jpg": IMAGE, "2.jpg": IMAGE})
+    content = bytearray(path.read_bytes())
+    at = content.rindex(b"PK\x01\x02") + 42
+    content[at : at + 4] = struct.pack("<I", 0x7FFFFFFF)
+    path.write_bytes(content)
+    with pytest.raises(DamagedFileError, match=r"a\.zip: entry '2\.jpg' ends beyond the [\d,]+ bytes of the file"):
+        Archive(path)
+
+
 def test_another_compression_is_refused_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(DamagedFileError, match="has compression method 14, expected stored or deflated; pack"):
         Archive(write_zip(tmp_path / "a.zip", {"1.jpg": IMAGE}, zipfile.ZIP_LZMA))
@@ -182,3 +201,41 @@ def test_packing_the_same_images_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_a_folder_without_images_cannot_be_packed(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"found no image, expected files that end in \.jpg"):
         pack(tmp_path, tmp_path / "packed.zip")
+
+
+def test_linked_folders_and_files_are_packed_in_the_order_of_their_names(tmp_path: Path) -> None:
+    for place in ("elsewhere/b", "own/c"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "1.jpg").write_bytes(IMAGE)
+    (tmp_path / "own" / "b").symlink_to(tmp_path / "elsewhere" / "b")
+    (tmp_path / "own" / "a").symlink_to(tmp_path / "elsewhere" / "b")
+    (tmp_path / "own" / "c" / "2.jpg").symlink_to(tmp_path / "elsewhere" / "b" / "1.jpg")
+    pack(tmp_path / "own", tmp_path / "packed.zip")
+    with zipfile.ZipFile(tmp_path / "packed.zip") as file:
+        assert file.namelist() == ["a/1.jpg", "b/1.jpg", "c/1.jpg", "c/2.jpg"]
+
+
+def test_a_link_back_into_a_folder_around_it_is_not_followed(tmp_path: Path) -> None:
+    for place in ("own/a", "elsewhere"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "1.jpg").write_bytes(IMAGE)
+    (tmp_path / "own" / "a" / "up").symlink_to(tmp_path / "own")
+    (tmp_path / "own" / "b").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "own" / "b")
+    (tmp_path / "own" / "self").symlink_to(tmp_path / "own" / "self")
+    pack(tmp_path / "own", tmp_path / "packed.zip")
+    assert Archive(tmp_path / "packed.zip").names == ["a/1.jpg", "b/1.jpg"]
+
+
+def test_a_folder_that_holds_a_zip_alone_is_told_to_name_the_zip(tmp_path: Path) -> None:
+    write_zip(tmp_path / "faces.zip", {"1.jpg": IMAGE})
+    with pytest.raises(
+        FileNotFoundError, match=r"found no image but faces\.zip, .*name the zip itself: .*/faces\.zip$"
+    ):
+        pack(tmp_path, tmp_path / "packed")
+
+
+def test_a_file_whose_name_no_archive_may_hold_is_named_before_it_is_packed(tmp_path: Path) -> None:
+    (tmp_path / "a\\b.jpg").write_bytes(IMAGE)
+    with pytest.raises(DamagedFileError, match=r"a\\b\.jpg: the name has a drive or a backslash.*; rename the file"):
+        pack(tmp_path, tmp_path / "packed")

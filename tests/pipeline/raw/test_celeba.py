@@ -190,7 +190,8 @@ def test_a_few_unreadable_images_are_named_and_left_out(
     with caplog.at_level(logging.WARNING):
         artefact = acquire(CELEBA, paths)
     assert artefact.details["unreadable"] == [bad]
-    assert f"1 of 60 images cannot be read ({bad}: begins with 0x6e6f7420" in caplog.text
+    assert f"img_align_celeba.zip: 1 of 60 images cannot be read ({bad}: begins with 0x6e6f7420" in caplog.text
+    assert ".celeba.download" not in caplog.text
     splits = splits_of(artefact)
     assert len(splits["train"]) == artefact.details["images"]["train"] == 35
     assert np.array_equal(splits["train"].labels, np.delete(small_attributes(60)[:36], 2, axis=0))
@@ -234,6 +235,11 @@ def shortened(text: str) -> str:
         ("list_eval_partition.txt", lambda text: text.replace(".jpg", "x.jpg"), "names none of the 60 images"),
         ("list_eval_partition.txt", shortened, "7 of 60 images have no line in list_eval_partition.txt .* at most 1"),
         ("list_eval_partition.txt", lambda text: text.replace(" 0", " 2"), "all images are for testing"),
+        (
+            "list_eval_partition.txt",
+            lambda text: text.replace(" 0", " 1").replace(" 2", " 1"),
+            r"all 60 images are in the validation part by list_eval_partition\.txt, .*; add some, or remove the list",
+        ),
     ],
 )
 def test_a_wrong_list_is_one_error_and_leaves_nothing(
@@ -243,7 +249,24 @@ def test_a_wrong_list_is_one_error_and_leaves_nothing(
     with pytest.raises(DamagedFileError, match=expected) as caught:
         acquire(CELEBA, paths)
     assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith((f"{named / file}: ", f"{named / 'img_align_celeba.zip'}: "))
+    assert ".celeba.download" not in str(caught.value)
     expect_nothing_left(paths)
+
+
+@pytest.mark.parametrize("place", ["celeba", "celeba/img_align_celeba", "celeba/img_align_celeba.zip"])
+def test_a_list_beside_the_photographs_is_named_where_it_is(
+    tmp_path: Path, paths: Paths, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    write_small_celeba(tmp_path / "celeba", as_folder=not place.endswith(".zip"))
+    monkeypatch.setenv("GANFORGE_CELEBA", str(tmp_path / place))
+    partition = tmp_path / "celeba" / "list_eval_partition.txt"
+    for text, culprit in (("<html>", partition), ("".join(f"{name} 2\n" for name in image_names(60)), None)):
+        partition.write_text(text)
+        with pytest.raises(DamagedFileError) as caught:
+            acquire(CELEBA, paths)
+        images = tmp_path / "celeba" / ("img_align_celeba.zip" if place.endswith(".zip") else "img_align_celeba")
+        assert str(caught.value).startswith(f"{culprit or images}: ")
 
 
 def cut(path: Path) -> None:
@@ -282,6 +305,7 @@ def test_a_wrong_archive_is_one_error_and_leaves_nothing(
     with pytest.raises(DamagedFileError, match=expected) as caught:
         acquire(CELEBA, paths)
     assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith(f"{named / 'img_align_celeba.zip'}: ")
     expect_nothing_left(paths)
 
 
@@ -305,6 +329,13 @@ def test_what_is_named_and_not_there_is_an_error_and_no_fallback(
     (tmp_path / "empty").mkdir()
     monkeypatch.setenv("GANFORGE_CELEBA", str(tmp_path / "empty"))
     with pytest.raises(FileNotFoundError, match="empty: found no image, expected files that end in"):
+        acquire(CELEBA, paths)
+    expect_nothing_left(paths)
+
+
+def test_a_directory_with_a_zip_under_another_name_is_told_to_name_the_zip(named: Path, paths: Paths) -> None:
+    (named / "img_align_celeba.zip").rename(named / "faces.zip")
+    with pytest.raises(FileNotFoundError, match=r"celeba: found no image but faces\.zip.*: .*/celeba/faces\.zip$"):
         acquire(CELEBA, paths)
     expect_nothing_left(paths)
 
@@ -384,6 +415,7 @@ def test_an_html_page_saved_as_the_zip_is_named_and_thrown_away(
     with pytest.raises(NoSourceError, match=r"img_align_celeba\.zip: found an HTML page, expected a zip") as caught:
         acquire(CELEBA, paths)
     assert "Set GANFORGE_CELEBA to a directory with img_align_celeba.zip" in str(caught.value)
+    assert ".celeba.download" not in str(caught.value)
     assert not paths.raw("celeba").exists()
     assert not list((paths.root / "raw").rglob("*.zip"))
 

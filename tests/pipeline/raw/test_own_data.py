@@ -1,5 +1,8 @@
+import logging
+import tracemalloc
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -7,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
+from pipeline.raw import array_layouts
 from pipeline.raw.acquire import acquire
 from pipeline.raw.catalogue import DATASETS, load_datasets
 from pipeline.raw.dataset import Dataset, Preparation
@@ -14,7 +18,7 @@ from pipeline.raw.idx import DamagedFileError
 from pipeline.raw.read import open_raw
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.images import write_images
-from pipeline.storage.paths import Paths
+from pipeline.storage.paths import PROJECT, Paths
 from pipeline.tables import SettingsError
 from tests.celeba_archive import encode, write_zip
 
@@ -91,7 +95,15 @@ def test_every_field_of_an_entry_is_read(own: Own) -> None:
 @pytest.mark.parametrize(
     ("entry", "expected"),
     [
-        ("size = 28", "field 'path' is missing"),
+        ("size = 28", "found neither path nor raw, expected one of them"),
+        ('path = "p"\nraw = "celeba"', "found both path and raw, expected one of them"),
+        (
+            'raw = "faces"',
+            "raw 'faces' does not exist; expected one of: mnist, fashion_mnist, celeba, celeba_64, shapes",
+        ),
+        ('raw = "shapes"', "raw goes in a circle (shapes → shapes), expected a data set that has files"),
+        ('raw = "celeba"\nlicence = "CC0"', "unknown field 'licence' beside raw; expected one of: channels, crop"),
+        ("raw = 3", "raw is 3, expected a text"),
         ("path = 3", "path is 3, expected a text"),
         ('path = "p"\nwidth = 3', "unknown field 'width'; expected one of: channels, crop, description"),
         ('path = "p"\nsize = 0', "size is 0, expected a whole number of at least 1"),
@@ -105,6 +117,55 @@ def test_a_wrong_entry_is_one_sentence_that_names_it(own: Own, entry: str, expec
     with pytest.raises(SettingsError, match=r"datasets\.toml: \[shapes\]") as caught:
         own(entry)
     assert expected in str(caught.value)
+
+
+def test_an_entry_may_prepare_the_files_of_another_data_set(own: Own) -> None:
+    celeba = DATASETS["celeba"]
+    dataset = own('raw = "celeba"\nsize = 32\ncrop = 128\nnum_images = 2000\nsubset = "random"\nseed = 1')
+    assert dataset.preparation == Preparation(128, 32, None, 2000, "random", 1)
+    assert (dataset.key, dataset.raw_key, dataset.description) == ("shapes", "celeba", "celeba as shapes")
+    assert (dataset.sources, dataset.licence) == (celeba.sources, celeba.licence)
+    assert own('raw = "fashion_mnist"').class_names == DATASETS["fashion_mnist"].class_names
+
+
+def test_the_files_of_a_data_set_that_has_none_are_those_it_is_prepared_from_itself(own: Own) -> None:
+    dataset = own('raw = "celeba_64"')
+    assert (dataset.raw_key, dataset.preparation) == ("celeba", Preparation())
+
+
+def test_an_entry_may_prepare_the_files_of_another_entry_wherever_that_stands(tmp_path: Path) -> None:
+    entries = '[small]\nraw = "middle"\nsize = 8\n[middle]\nraw = "own"\n[own]\npath = "p"\nlicence = "CC0"'
+    (tmp_path / "d.toml").write_text(entries)
+    found = load_datasets((tmp_path / "d.toml",))
+    assert [found[key].raw_key for key in ("small", "middle", "own")] == ["own"] * 3
+    assert found["small"].sources == found["own"].sources
+    assert (found["small"].licence, found["small"].preparation) == ("CC0", Preparation(size=8))
+
+
+def test_entries_whose_files_are_each_others_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "d.toml").write_text('[a]\nraw = "b"\n[b]\nraw = "a"')
+    with pytest.raises(SettingsError, match=r"d\.toml: \[b\]: raw goes in a circle \(a → b → a\)"):
+        load_datasets((tmp_path / "d.toml",))
+    (tmp_path / "d.toml").write_text('[a]\nraw = "b"\n[b]\nraw = "c"')
+    with pytest.raises(
+        SettingsError, match=r"d\.toml: \[b\]: raw 'c' does not exist; expected one of: mnist, .*, a, b"
+    ):
+        load_datasets((tmp_path / "d.toml",))
+
+
+def test_two_preparations_of_own_files_share_them(paths: Paths, tmp_path: Path) -> None:
+    write_files(tmp_path / "p", [f"{index}.png" for index in range(5)])
+    (tmp_path / "d.toml").write_text('[own]\npath = "p"\n[small]\nraw = "own"\nsize = 3')
+    found = load_datasets((tmp_path / "d.toml",))
+    first, second = acquire(found["own"], paths), acquire(found["small"], paths)
+    assert (first.folder, first.fingerprint, second.cached) == (second.folder, second.fingerprint, True)
+
+
+def test_the_entry_in_the_documentation_is_read(tmp_path: Path) -> None:
+    page = (PROJECT / "docs" / "own-data.md").read_text(encoding="utf-8")
+    (tmp_path / "faces.toml").write_text(page.split("```toml\n# faces.toml\n")[1].split("```")[0])
+    dataset = load_datasets((tmp_path / "faces.toml",))["faces"]
+    assert (dataset.raw_key, dataset.preparation) == ("celeba", Preparation(128, 32, None, 2000, "random", 1))
 
 
 def test_a_built_in_key_cannot_be_taken(tmp_path: Path) -> None:
@@ -166,9 +227,22 @@ def test_the_folder_around_a_zips_images_is_no_class(own: Own, paths: Paths, tmp
     assert artefact.path("p.zip").read_bytes() == (tmp_path / "p.zip").read_bytes()
 
 
-@pytest.mark.parametrize("test_folder", ["test", "val", "valid"])
-def test_folders_train_and_test_are_the_splits(own: Own, paths: Paths, tmp_path: Path, test_folder: str) -> None:
-    names = [f"{split}/{kind}/{index}.png" for split in ("train", test_folder) for kind in "ba" for index in range(2)]
+@pytest.mark.parametrize(
+    ("train_folder", "test_folder"),
+    [
+        ("train", "test"),
+        ("train", "val"),
+        ("train", "valid"),
+        ("train", "validation"),
+        ("Train", "Test"),
+        ("TRAIN", "Validation"),
+    ],
+)
+def test_folders_train_and_test_are_the_splits(
+    own: Own, paths: Paths, tmp_path: Path, train_folder: str, test_folder: str
+) -> None:
+    splits = (train_folder, test_folder)
+    names = [f"{split}/{kind}/{index}.png" for split in splits for kind in "ba" for index in range(2)]
     write_files(tmp_path / "p", names)
     artefact = acquire(own('path = "p"'), paths)
     assert artefact.details["class_names"] == ["a", "b"]
@@ -183,6 +257,35 @@ def test_beside_a_test_folder_validation_images_are_unused(own: Own, paths: Path
     assert artefact.details["images"] == {"train": 3, "test": 3}
     assert artefact.details["unused"] == {"validation": 3}
     assert (shades(artefact, "test"), artefact.details["labels"]) == ([6, 7, 8], "none")
+
+
+@pytest.mark.parametrize(
+    ("others", "expected"),
+    [
+        (["other/1.png"], "found other/ beside train/ and test/, expected either splits alone"),
+        (["Extra/1.png", "cover.png"], "found images in no folder, Extra/ beside train/ and test/"),
+        ([f"{kind}/1.png" for kind in "dcba"], "found a/, b/, c/, … beside train/ and test/"),
+    ],
+)
+def test_what_is_no_split_beside_train_and_test_is_an_error_and_makes_no_classes(
+    own: Own, paths: Paths, tmp_path: Path, others: list[str], expected: str
+) -> None:
+    write_files(tmp_path / "p", ["Train/1.png", "Train/2.png", "test/1.png", "val/1.png", *others])
+    with pytest.raises(DamagedFileError) as caught:
+        acquire(own('path = "p"'), paths)
+    assert str(caught.value).startswith(f"{tmp_path / 'p'}: {expected}")
+
+
+def test_train_is_a_class_like_others_where_nothing_is_for_testing(own: Own, paths: Paths, tmp_path: Path) -> None:
+    write_files(tmp_path / "p", [f"{kind}/{index}.png" for kind in ("train", "car", "ship") for index in range(5)])
+    assert acquire(own('path = "p"'), paths).details["class_names"] == ["car", "ship", "train"]
+
+
+def test_linked_folders_are_classes_too(own: Own, paths: Paths, tmp_path: Path) -> None:
+    write_files(tmp_path, [f"{kind}/{index}.png" for kind in ("elsewhere", "p/b") for index in range(5)])
+    (tmp_path / "p" / "a").symlink_to(tmp_path / "elsewhere")
+    details = acquire(own('path = "p"'), paths).details
+    assert (details["class_names"], details["class_histogram"]["train"]) == (["a", "b"], [4, 4])
 
 
 def test_fewer_than_five_images_cannot_be_split(own: Own, paths: Paths, tmp_path: Path) -> None:
@@ -202,6 +305,7 @@ def test_own_data_are_read_every_time_so_that_a_change_is_noticed(own: Own, path
 # ---------------------------------------------------------------------------------------------------------------------
 # Arrays
 
+NEGATIVE = np.full(10, -1)
 IMAGES = np.arange(10, dtype=np.uint8)[:, None, None].repeat(4, 1).repeat(5, 2)
 COLOURED = IMAGES[..., None].repeat(3, 3)
 
@@ -270,6 +374,43 @@ def test_what_is_no_npz_is_refused_without_unpickling(own: Own, paths: Paths, tm
         acquire(own('path = "p.npz"'), paths)
 
 
+def test_arrays_that_declare_too_much_to_hold_are_refused_before_they_are_loaded(
+    own: Own, paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(array_layouts, "MOST_NPZ_BYTES", 400)
+    np.savez_compressed(tmp_path / "p.npz", images=IMAGES, labels=np.zeros(10, int))
+    with pytest.raises(
+        DamagedFileError, match=r"p\.npz: its arrays declare 536 bytes, expected at most 400; use a fold"
+    ):
+        acquire(own('path = "p.npz"'), paths)
+
+
+def test_images_that_unfold_beyond_measure_are_refused_before_they_are_loaded(
+    own: Own, paths: Paths, tmp_path: Path
+) -> None:
+    np.savez_compressed(tmp_path / "p.npz", images=np.zeros((100, 512, 512), np.uint8))
+    tracemalloc.start()
+    with pytest.raises(
+        DamagedFileError, match=r"images declares 26,214,528 bytes from .*, expected at most 1,000 times"
+    ):
+        acquire(own('path = "p.npz"'), paths)
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 10 << 20
+
+
+def test_labels_may_repeat_one_value_however_often(own: Own, paths: Paths, tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (200_000, 1, 1), np.uint8)
+    np.savez_compressed(tmp_path / "p.npz", images=images, labels=np.zeros(200_000, int))
+    assert acquire(own('path = "p.npz"'), paths).details["class_names"] == ["0"]
+
+
+def test_an_entry_of_an_npz_that_is_no_array_is_refused(own: Own, paths: Paths, tmp_path: Path) -> None:
+    write_zip(tmp_path / "p.npz", {"images.npy": b"text"})
+    with pytest.raises(DamagedFileError, match=r"p\.npz: images is no array"):
+        acquire(own('path = "p.npz"'), paths)
+
+
 PNGS = [encode(shade(value), "PNG") for value in range(10)]
 
 
@@ -295,6 +436,33 @@ def test_a_parquet_of_tensors_is_read_in_either_order_of_channels(
     assert open_raw(artefact.folder, artefact.details)["test"].read(0).shape == expected
 
 
+def test_rows_of_a_group_that_arrow_leaves_in_chunks_are_all_read(tmp_path: Path) -> None:
+    """As it does where a group's bytes take more than 2 GiB."""
+    tensors = pa.FixedShapeTensorArray.from_numpy_ndarray(IMAGES)
+    structs = pa.array([{"bytes": png} for png in PNGS])
+    for whole in (pa.array(PNGS), structs, tensors):
+        pa.parquet.write_table(pa.table({"image": whole}), tmp_path / "p.parquet")
+        rows = array_layouts.Rows(tmp_path / "p.parquet")
+        expected = [rows.picture(row).tolist() if rows.holds_arrays else rows.content(row) for row in range(10)]
+        column = SimpleNamespace(combine_chunks=lambda whole=whole: pa.chunked_array([whole[:4], whole[4:]]))
+        group = SimpleNamespace(column=lambda name, column=column: column)
+        rows = array_layouts.Rows(tmp_path / "p.parquet")
+        rows._file = SimpleNamespace(read_row_group=lambda index, columns, group=group: group)
+        found = [rows.picture(row).tolist() if rows.holds_arrays else rows.content(row) for row in range(10)]
+        assert found == expected
+
+
+def test_a_row_group_that_cannot_be_read_is_one_sentence(own: Own, paths: Paths, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (10, 5000), np.uint8)
+    table = pa.table({"image": [row.tobytes() for row in noise]})
+    pa.parquet.write_table(table, tmp_path / "p.parquet", compression="zstd", use_dictionary=False)
+    content = bytearray((tmp_path / "p.parquet").read_bytes())
+    content[4:200] = bytes(196)
+    (tmp_path / "p.parquet").write_bytes(content)
+    with pytest.raises(DamagedFileError, match=r"p\.parquet: row group 0 cannot be read \(.*\); get the file again"):
+        acquire(own('path = "p.parquet"'), paths)
+
+
 def test_samples_of_this_project_can_be_a_data_set(own: Own, paths: Paths, tmp_path: Path) -> None:
     write_images(tmp_path / "samples.arrow", IMAGES[:, None], {"label": np.arange(10)}, {})
     table = pa.ipc.open_file(pa.memory_map(str(tmp_path / "samples.arrow"))).read_all()
@@ -316,9 +484,13 @@ def test_an_unreadable_row_is_named_and_left_out(own: Own, paths: Paths, tmp_pat
     [
         ({"picture": PNGS}, "found columns picture, expected one named image"),
         ({"image": ["a.png"] * 10}, "column image is string, expected encoded images as binary"),
-        ({"image": PNGS, "label": ["cat"] * 10}, "column label is string with 0 empty rows, expected an integer"),
+        ({"image": PNGS, "label": ["cat"] * 10}, "column label is string, expected an integer"),
         ({"image": PNGS, "label": [None, *range(9)]}, "column label is int64 with 1 empty rows, expected an integer"),
         ({"image": PNGS, "label": [-1] * 10}, "column label is int64 .* from -1 to -1, expected integers"),
+        (
+            {"image": pa.array([], pa.binary()), "label": pa.array([], pa.int64())},
+            "found 0 images, expected at least 5",
+        ),
     ],
 )
 def test_a_wrong_parquet_is_one_sentence(
@@ -331,3 +503,62 @@ def test_a_wrong_parquet_is_one_sentence(
     with pytest.raises(DamagedFileError, match=r"p\.parquet: not a whole Parquet file"):
         acquire(own('path = "p.parquet"'), paths)
     assert not paths.raw("shapes").exists()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Messages
+
+
+def write_npz(path: Path) -> None:
+    with path.open("wb") as file:  # under any suffix
+        np.savez(file, images=IMAGES, labels=NEGATIVE)
+
+
+def write_parquet(path: Path) -> None:
+    pa.parquet.write_table(pa.table({"image": PNGS, "label": NEGATIVE}), path)
+
+
+def write_folder_of_two(path: Path) -> None:
+    write_files(path, ["1.png", "2.png"])
+
+
+def write_zip_of_two(path: Path) -> None:
+    write_zip(path, {"1.png": PNGS[1], "2.png": PNGS[2]})
+
+
+def write_html(path: Path) -> None:
+    path.write_text("<html>")
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("neg.npz", write_npz),
+        ("NEG.NPZ", write_npz),
+        ("neg.parquet", write_parquet),
+        ("p", write_folder_of_two),
+        ("p.zip", write_zip_of_two),
+        ("P.ZIP", write_zip_of_two),
+        ("q.zip", write_html),
+        ("q.npz", write_html),
+        ("q.parquet", write_html),
+    ],
+)
+def test_a_message_names_the_users_file_and_no_copy_that_is_gone(
+    own: Own, paths: Paths, tmp_path: Path, name: str, write: Callable[[Path], None]
+) -> None:
+    write(tmp_path / name)
+    with pytest.raises(DamagedFileError) as caught:
+        acquire(own(f'path = "{name}"'), paths)
+    assert str(caught.value).startswith(f"{tmp_path / name}: ")
+    assert ".shapes.download" not in str(caught.value)
+
+
+def test_a_warning_names_no_copy_that_is_gone(
+    own: Own, paths: Paths, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pa.parquet.write_table(pa.table({"image": [*PNGS[:9], b"damaged"]}), tmp_path / "p.parquet")
+    with caplog.at_level(logging.WARNING):
+        acquire(own('path = "p.parquet"'), paths)
+    assert "p.parquet: 1 of 10 images cannot be read (row 9: " in caplog.text
+    assert ".shapes.download" not in caplog.text

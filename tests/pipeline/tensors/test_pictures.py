@@ -100,6 +100,20 @@ def test_the_other_preparation_is_made_from_the_same_raw_files(raw: Paths) -> No
     assert (build(DATASETS["celeba_64"], raw).cached, build(CELEBA, raw).cached) == (True, False)
 
 
+def test_an_own_preparation_of_the_same_raw_files_keeps_attributes_and_partition(
+    tmp_path: Path, raw: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = 'raw = "celeba_64"\ncrop = 128\nsize = 32\nnum_images = 20\nsubset = "random"\nseed = 1'
+    dataset = own(tmp_path, monkeypatch, entry)
+    assert acquire(dataset, raw).cached
+    tensors = build(dataset, raw)
+    train, places = load_split(tensors, "train"), np.sort(np.random.default_rng(1).choice(36, 20, replace=False))
+    assert tensors.folder == raw.tensors("own")
+    assert (tensors.details["labels"], tensors.details["images"]) == ("attributes", {"train": 20, "test": 12})
+    assert train.pixels.shape == (20, 3, 32, 32)
+    assert np.array_equal(train.columns["attributes"], small_attributes(60)[places])
+
+
 def test_every_part_of_the_preparation_makes_other_tensors(raw: Paths) -> None:
     changes = [{}, {"crop": 100}, {"size": 27}, {"channels": 1}, {"num_images": 9}, {"subset": "random"}, {"seed": 1}]
     assert len({build(prepared(**change), raw).fingerprint for change in changes}) == len(changes)

@@ -211,13 +211,10 @@ def test_a_convolutional_sweep_trains_and_keeps_its_batch_statistics(tensors: Ar
     assert generator(torch.zeros(1, 3, 100)).shape == (1, 3, 1, 28, 28)
 
 
-def test_a_data_set_of_another_shape_is_refused_with_both_shapes(tensors: Artefact, paths: Paths) -> None:
-    from pipeline.storage.images import write_images
-
-    for name in ("train", "test"):
-        write_images(tensors.path(f"{name}.arrow"), np.zeros((64, 3, 8, 8), np.uint8), {}, {})
-    with pytest.raises(ValueError, match=r"mlp draws images of \(1, 28, 28\), but the data set's are \(3, 8, 8\)"):
-        train([settings("adam")], tensors, paths)
+def test_images_that_a_network_cannot_draw_are_refused_by_partition(tensors: Artefact, paths: Paths) -> None:
+    wide = replace(tensors, details={**tensors.details, "image_shape": [1, 28, 30]})
+    with pytest.raises(ValueError, match="mnist_mlp adam: network dcgan: found images of 28 x 30 pixels"):
+        train([replace(settings("adam"), network="dcgan")], wide, paths)
 
 
 def test_too_few_held_out_images_are_an_error(tensors: Artefact, paths: Paths) -> None:
