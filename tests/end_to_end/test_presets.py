@@ -1,13 +1,10 @@
-"""The sources' own runs by name, from the command line and as a job of the UI."""
+"""The sources' own runs by name, from the command line; as a job of the UI: `test_watched_run.py`."""
 
 import pytest
 
 from assets import cli
 from pipeline.reports import store
-from pipeline.storage.artefact import read_artefact
 from pipeline.storage.paths import Paths
-from tests.end_to_end.conftest import Served
-from tests.end_to_end.test_watched_run import LAUNCH, ask, events, wait_for_status
 
 BUDGET = ["--steps", "2", "--members", "1", "--samples", "60"]
 
@@ -48,25 +45,3 @@ def test_a_mistake_is_one_sentence(
 ) -> None:
     assert run(monkeypatch, *arguments) == 1
     assert said in capsys.readouterr().err
-
-
-@pytest.mark.xdist_group("served")
-def test_a_job_of_the_ui_makes_the_presets_partition(served: Served) -> None:
-    """Launched as the Launchpad does: the job by its name, without a partition chosen."""
-    selector = {"repositoryName": "__repository__", "repositoryLocationName": "ganforge", "jobName": "notebook"}
-    ops = {
-        "mnist_mlp__training": {"config": {"steps": 2, "members": 1}},
-        "mnist_mlp__samples": {"config": {"images": 60}},
-    }
-    execution = {"selector": selector, "mode": "default", "runConfigData": {"ops": ops}}
-    launched = ask(served, LAUNCH, e=execution)["launchRun"]
-    assert launched["__typename"] == "LaunchRunSuccess", launched
-    run = launched["run"]["runId"]
-    wait_for_status(served, run, "SUCCESS")
-    made = {
-        ("/".join(each["assetKey"]["path"]), each["partition"]) for each in events(served, run, "MaterializationEvent")
-    }
-    assert ("mnist_mlp/report", "adam_ttur") in made
-    assert ("mnist_mlp/comparison", None) in made
-    assert {partition for asset, partition in made if asset.startswith("mnist/")} == {None}
-    assert read_artefact(served.paths.training("mnist_mlp", "adam_ttur")) is not None

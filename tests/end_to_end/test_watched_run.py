@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
+from pipeline.storage.artefact import read_artefact
 from tests.end_to_end.conftest import Served
-
-pytestmark = pytest.mark.xdist_group("served")  # one UI for all tests that look at it
 
 OUTPUTS = ("generator", "discriminator", "history", "snapshots")
 TIMEOUT_SECONDS = 180
@@ -116,3 +115,24 @@ def test_a_cancelled_run_goes_on_from_where_it_was(served: Served, processes: in
     wait_for_status(served, again, "SUCCESS")
     for event in events(served, again, "MaterializationEvent"):
         assert entries(event)["resumed_at_step"] == step
+
+
+def test_a_job_of_the_ui_makes_the_presets_partition(served: Served) -> None:
+    """Launched as the Launchpad does: the job by its name, without a partition chosen."""
+    selector = {"repositoryName": "__repository__", "repositoryLocationName": "ganforge", "jobName": "notebook"}
+    ops = {
+        "mnist_mlp__training": {"config": {"steps": 2, "members": 1}},
+        "mnist_mlp__samples": {"config": {"images": 60}},
+    }
+    execution = {"selector": selector, "mode": "default", "runConfigData": {"ops": ops}}
+    launched = ask(served, LAUNCH, e=execution)["launchRun"]
+    assert launched["__typename"] == "LaunchRunSuccess", launched
+    run = launched["run"]["runId"]
+    wait_for_status(served, run, "SUCCESS")
+    made = {
+        ("/".join(each["assetKey"]["path"]), each["partition"]) for each in events(served, run, "MaterializationEvent")
+    }
+    assert ("mnist_mlp/report", "adam_ttur") in made
+    assert ("mnist_mlp/comparison", None) in made
+    assert {partition for asset, partition in made if asset.startswith("mnist/")} == {None}
+    assert read_artefact(served.paths.training("mnist_mlp", "adam_ttur")) is not None
