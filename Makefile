@@ -5,7 +5,7 @@ PYTHON ?= python3
 PORT ?= 3000
 BIN := .venv/bin
 DENSE := mnist_mlp --optimizer rmsprop rmsprop_adam rmsprop_adam_tweaked
-CONVOLUTIONAL := mnist_dcgan --optimizer adam --members 1 --steps 1200
+CONVOLUTIONAL := mnist_dcgan --optimizer adam --members 1
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
 .PHONY: run demo test check format lint types imports clean
