@@ -137,7 +137,8 @@ def processes_of(marker: str) -> list[int]:
 def test_when_the_watcher_leaves_all_processes_end_and_a_checkpoint_is_there(tensors: Artefact, paths: Paths) -> None:
     long = [settings("adam", steps=100_000)]
     partition = Partition(long[0], tensors, paths)
-    program = (
+    program = (  # a suite that a shell started in the background ignores SIGINT, and so would this process
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "import sys, json; from pathlib import Path; from pipeline.settings import TrainingSettings; "
         "from pipeline.storage.paths import Paths; from pipeline.training.launch import train_in_processes; "
         "from pipeline.tensors.load import require_tensors; paths = Paths(Path(sys.argv[2])); "
