@@ -77,10 +77,9 @@ def _add_reproduce(commands: argparse._SubParsersAction) -> None:
         "reproduce",
         help="make the chain of a source's own run by its name; without a name, list them",
         description="Make the chains of presets (pipeline/presets.toml): a recipe with an optimizer configuration.",
-        epilog="example: ganforge reproduce blog_sgd blog_rmsprop blog_adam --members 1",
+        epilog="example: ganforge reproduce bulten_base bulten_tweaked --steps full",
     )
     parser.add_argument("preset", nargs="*", help="such as notebook; none: list them")
-    parser.add_argument("--full", action="store_true", help="the source's own budget instead of the recipe's")
     _add_budget(parser)
     parser.set_defaults(run=_reproduce)
 
@@ -88,18 +87,16 @@ def _add_reproduce(commands: argparse._SubParsersAction) -> None:
 def _reproduce(arguments: argparse.Namespace) -> int:
     if not arguments.preset:
         return _list_presets()
-    if arguments.full and arguments.steps:
-        raise ValueError(f"found --full and --steps {arguments.steps}, expected one of them")
     from assets.run import reproduce
 
-    return reproduce(arguments.preset, full=arguments.full, wanted=_wanted(arguments))
+    return reproduce(arguments.preset, _wanted(arguments))
 
 
 def _list_presets() -> int:
     recipes = load_recipes()
     for preset in load_presets().values():
         recipe = recipes[preset.recipe]
-        budgets = f"{described(plain_budget(recipe))} ({described(full_budget(recipe))} with --full)"
+        budgets = f"{described(plain_budget(recipe))} ({described(full_budget(recipe))} with --steps full)"
         print(f"{preset.key:15} {preset.recipe} {preset.optimizer}, {budgets}")
         print(f"{'':15} {preset.description}. {preset.source}")
     return 0

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
@@ -47,11 +47,9 @@ class Wanted:
     force: bool = False
 
 
-def reproduce(presets: list[str], *, full: bool, wanted: Wanted) -> int:
+def reproduce(presets: list[str], wanted: Wanted) -> int:
     """Make the chains of some presets; those of one recipe together. Exit code 0, or 1 where an asset failed."""
     chosen = [find(PRESETS, key, "preset") for key in presets]
-    if full:
-        wanted = replace(wanted, steps="full")
     recipes = dict.fromkeys(preset.recipe for preset in chosen)
     outcomes = [
         materialize_chain(recipe, [preset.optimizer for preset in chosen if preset.recipe == recipe], wanted)

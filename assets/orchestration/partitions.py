@@ -23,12 +23,10 @@ from pipeline.tables import find
 
 
 def expect_known(recipes: Mapping[str, Recipe], datasets: Mapping[str, Dataset]) -> None:
-    """Every recipe names a data set and a network that exist, every data set raw files that do."""
+    """Every recipe names a data set and a network that exist."""
     for recipe in recipes.values():
         find(datasets, recipe.dataset, f"recipe {recipe.key!r}: data set")
         find(dict.fromkeys(architecture_names()), recipe.network, f"recipe {recipe.key!r}: network")
-    for dataset in datasets.values():
-        find(datasets, dataset.raw_key, f"data set {dataset.key!r}: raw files of data set")
 
 
 OPTIMIZERS: dict[str, OptimizerConfiguration] = load_optimizers()

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from pipeline.raw.celeba_lists import ATTRIBUTES_FILE, PARTITION_FILE
 from pipeline.raw.dataset import Dataset, Preparation
 from pipeline.raw.download import DownloadError, expect_answer
 from pipeline.raw.idx import DamagedFileError
-from pipeline.raw.sources import Provided, SourceUnavailableError, UserNamed, empty
+from pipeline.raw.sources import NamedInEnvironment, Provided, SourceUnavailableError, empty
 from pipeline.storage.artefact import sha256_of_file
 
 VARIABLE = "GANFORGE_CELEBA"
@@ -52,14 +51,10 @@ def take_images(source: Path, folder: Path) -> Path:
 
 
 @dataclass(frozen=True)
-class NamedPhotographs(UserNamed):
+class NamedPhotographs(NamedInEnvironment):
     """What `GANFORGE_CELEBA` names: a directory with the official names, a zip, or any folder of images."""
 
     variable: str = VARIABLE
-
-    def is_named(self) -> bool:
-        """Whether the user names one."""
-        return bool(os.environ.get(self.variable))
 
     @property
     def how_to_name(self) -> str:
@@ -70,7 +65,7 @@ class NamedPhotographs(UserNamed):
         """Copy or pack the photographs, and copy the lists beside them."""
         if not self.is_named():
             return None
-        named = Path(os.environ[self.variable]).expanduser().resolve()
+        named = self.named()
         images, lists = self._find(named)
         empty(folder)
         archive = take_images(images, folder)

@@ -77,15 +77,25 @@ class UserNamed(ABC):
 
 
 @dataclass(frozen=True)
-class NamedDirectory(UserNamed):
-    """A directory the user names in an environment variable, with the official file names, gzipped or not."""
+class NamedInEnvironment(UserNamed):
+    """A file or directory that the user names in an environment variable."""
 
     variable: str
-    content_sha256: Mapping[str, str]  # published checksums, by the official name of the gzipped file
 
     def is_named(self) -> bool:
-        """Whether the user names a directory."""
+        """Whether the variable is set."""
         return bool(os.environ.get(self.variable))
+
+    def named(self) -> Path:
+        """What it names, absolute."""
+        return Path(os.environ[self.variable]).expanduser().resolve()
+
+
+@dataclass(frozen=True)
+class NamedDirectory(NamedInEnvironment):
+    """A directory with the official file names, gzipped or not."""
+
+    content_sha256: Mapping[str, str]  # published checksums, by the official name of the gzipped file
 
     @property
     def how_to_name(self) -> str:
@@ -96,12 +106,12 @@ class NamedDirectory(UserNamed):
         """Copy the four files; unofficial content is taken and named as such, a missing file is an error."""
         if not self.is_named():
             return None
-        directory = Path(os.environ[self.variable]).expanduser()
+        directory = self.named()
         empty(folder)
         found = {name: _copy_any(directory, name, folder, self.variable) for name in self.content_sha256}
         official = found == dict(self.content_sha256)
-        note = "" if official else f"unofficial files from {directory.resolve()}"
-        return Provided(folder, "directory", str(directory.resolve()), "idx", found, official, note)
+        note = "" if official else f"unofficial files from {directory}"
+        return Provided(folder, "directory", str(directory), "idx", found, official, note)
 
 
 @dataclass(frozen=True)
