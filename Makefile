@@ -52,5 +52,5 @@ clean:
 	@touch $@
 
 .venv/tested: .venv/installed
-	@$(PIP) -e '.[offline,celeba,dev]' | sed -u '/^Requirement already/d'
+	@$(PIP) -e '.[offline,celeba,dev,references]' | sed -u '/^Requirement already/d'
 	@touch $@

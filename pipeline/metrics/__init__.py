@@ -7,4 +7,4 @@ A new metric is one file with a `METRIC`, one line in `catalogue.py` and one tes
 trained on the data set's own labels; `reference.py` keeps the features of real images and of noise.
 """
 
-CODE_VERSION = "2"
+CODE_VERSION = "3"

@@ -76,23 +76,28 @@ class Classifier(nn.Module):
 
 
 def train_classifier(
-    dataset: str, paths: Paths, *, settings: ClassifierSettings = ClassifierSettings(), force: bool = False
+    dataset: str,
+    paths: Paths,
+    *,
+    settings: ClassifierSettings = ClassifierSettings(),
+    folder: Path | None = None,
+    force: bool = False,
 ) -> Artefact:
-    """The data set's classifier, trained unless it is there already."""
+    """The data set's classifier, trained unless it is there already; `folder` for another one than the extractor."""
     tensors = require_tensors(paths, dataset)
     expect_labels(tensors)
     wanted = fingerprint("classifier", CODE_VERSION, settings=asdict(settings), tensors=tensors.fingerprint)
 
-    def fill(folder: Path) -> dict[str, Any]:
+    def fill(staged: Path) -> dict[str, Any]:
         train, test = load_split(tensors, "train"), load_split(tensors, "test")
         started = time.monotonic()
         labels = tensors.details["labels"]
-        network = _fit(dataset, train, len(tensors.details["class_names"]), settings)
+        network = fit(f"{dataset} classifier", pixel_tensor(train), _targets(train), _classes(tensors), settings)
         accuracy = measure_accuracy(network, test)
         judged = f"{len(test):,} held-out images" if labels == CLASSES else "the held-out images' attributes"
         log.info("%s classifier: %.2f %% of %s right", dataset, 100 * accuracy, judged)
-        save_weights(folder / "classifier.safetensors", network.state_dict())
-        write_json(folder / "settings.json", asdict(settings))
+        save_weights(staged / "classifier.safetensors", network.state_dict())
+        write_json(staged / "settings.json", asdict(settings))
         return {
             "dataset": dataset,
             "tensors": tensors.fingerprint,
@@ -100,14 +105,14 @@ def train_classifier(
             "test_images": len(test),
             "train_images": len(train),
             "labels": labels,
-            "classes": len(tensors.details["class_names"]),
+            "classes": _classes(tensors),
             "image_shape": tensors.details["image_shape"],
-            "weights_sha256": sha256_of_file(folder / "classifier.safetensors"),
+            "weights_sha256": sha256_of_file(staged / "classifier.safetensors"),
             "seconds": round(time.monotonic() - started, 1),
             "source": tensors.details["source"],
         }
 
-    return make_artefact(paths.classifier(dataset), wanted, fill, force=force)
+    return make_artefact(folder or paths.classifier(dataset), wanted, fill, force=force)
 
 
 def expect_labels(tensors: Artefact) -> None:
@@ -117,8 +122,8 @@ def expect_labels(tensors: Artefact) -> None:
     if tensors.details["labels"] not in LABEL_COLUMNS:
         raise NoLabelsError(
             f"{tensors.folder}: found images without labels, expected classes or attributes to train the extractor of "
-            "the scores on; add labels to the data set, or score its samples with Inception weights elsewhere: "
-            "this version cannot load them yet"
+            "the scores on; add labels to the data set, or score with Inception: --extractor inception, in the UI "
+            "`extractor: INCEPTION` in the report's config"
         )
 
 
@@ -151,30 +156,36 @@ def extract(network: Classifier, pixels: Pixels) -> Features:
 def measure_accuracy(network: Classifier, split: ImageFile) -> float:
     """The share of a split's images whose class the network names, or of their attributes that it judges right."""
     logits = extract(network, split.pixels).logits
+    assert logits is not None
     if LABEL_COLUMNS[ATTRIBUTES] in split.columns:
         return float(((logits > 0) == split.columns[LABEL_COLUMNS[ATTRIBUTES]]).mean())
     return float((logits.argmax(axis=1) == split.columns[LABEL_COLUMNS[CLASSES]]).mean())
 
 
-def _fit(dataset: str, train: ImageFile, classes: int, settings: ClassifierSettings) -> Classifier:
+def fit(what: str, pixels: Tensor, targets: Tensor, classes: int, settings: ClassifierSettings) -> Classifier:
+    """Train a classifier on pixels (N, C, H, W) uint8 and classes (N,) int64 or attributes (N, K) float32."""
     device = choose_device()
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        shape = train.pixels.shape[1:]
-        network = Classifier((shape[0], shape[1], shape[2]), classes, settings).to(device)
-        pixels, labels = pixel_tensor(train), _targets(train).to(device)
-        steps = min(settings.images_seen, settings.most_epochs * len(train)) // settings.batch_size
+        channels, height, width = pixels.shape[1:]
+        network = Classifier((channels, height, width), classes, settings).to(device)
+        targets = targets.to(device)
+        steps = min(settings.images_seen, settings.most_epochs * len(pixels)) // settings.batch_size
         optimizer = torch.optim.Adam(network.parameters(), settings.learning_rate, fused=device.type == "cuda")
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-        log.info("%s classifier: training %s steps of %d images", dataset, f"{steps:,}", settings.batch_size)
+        log.info("%s: training %s steps of %d images", what, f"{steps:,}", settings.batch_size)
         told = time.monotonic()
-        for step, chosen in enumerate(_batches(len(train), steps, settings), start=1):
-            loss = _update(network, optimizer, pixels[chosen].to(device), labels[chosen])
+        for step, chosen in enumerate(_batches(len(pixels), steps, settings), start=1):
+            loss = _update(network, optimizer, pixels[chosen].to(device), targets[chosen])
             schedule.step()
             if time.monotonic() - told > PROGRESS_SECONDS:
                 told = time.monotonic()
-                log.info("%s classifier %s/%s loss %.3f", dataset, f"{step:,}", f"{steps:,}", loss.item())
+                log.info("%s %s/%s loss %.3f", what, f"{step:,}", f"{steps:,}", loss.item())
     return network.eval()
+
+
+def _classes(tensors: Artefact) -> int:
+    return len(tensors.details["class_names"])
 
 
 def _batches(image_count: int, steps: int, settings: ClassifierSettings) -> list[Tensor]:

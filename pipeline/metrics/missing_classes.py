@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.metrics.features import CLASSES, Features, Matrix, Metric
+from pipeline.metrics.features import CLASSES, Features, Matrix, Metric, Real, Score
 
 LEAST_SHARE_OF_EQUAL = 0.1
 
@@ -26,8 +26,10 @@ def missing_classes(logits: Matrix) -> int:
     return int((class_counts(logits) < LEAST_SHARE_OF_EQUAL * images / classes).sum())
 
 
-def _compute(judged: Features, real: Features) -> dict[str, float]:  # noqa: ARG001, the count needs no real images
-    return {"missing_classes": float(missing_classes(judged.logits))}
+def _compute(judged: Features, real: Real) -> dict[str, Score]:  # noqa: ARG001, the count needs no real images
+    assert judged.logits is not None
+    counts = tuple(float(count) for count in class_counts(judged.logits))
+    return {"missing_classes": Score(float(missing_classes(judged.logits)), by_class=counts)}
 
 
 METRIC = Metric({"missing_classes": "lower"}, _compute, labels=(CLASSES,))

@@ -1,9 +1,20 @@
 import numpy as np
 import pytest
 
-from pipeline.metrics.inception_score import inception_score, split_inception_score
+from pipeline.metrics.features import Features, Real
+from pipeline.metrics.inception_score import METRIC, inception_score_infinity, log_of_probabilities, log_probabilities
+from pipeline.metrics.inception_score import inception_score as score_of
+from pipeline.metrics.inception_score import split_inception_score as split_score_of
 
 CERTAIN = 1e4  # a logit so large that its softmax is one-hot
+
+
+def inception_score(logits: np.ndarray) -> float:
+    return score_of(log_probabilities(logits)).value
+
+
+def split_inception_score(logits: np.ndarray) -> tuple[float, float]:
+    return split_score_of(log_probabilities(logits))
 
 
 def one_hot(classes: np.ndarray, count: int) -> np.ndarray:
@@ -50,3 +61,52 @@ def test_images_sorted_by_class_score_as_shuffled_ones() -> None:
 def test_fewer_images_than_splits_is_an_error() -> None:
     with pytest.raises(ValueError, match="found 9 images, expected at least one for each of 10 splits"):
         split_inception_score(np.zeros((9, 3)))
+
+
+def random_logits(count: int, seed: int, classes: int = 10) -> np.ndarray:
+    stream = np.random.default_rng(seed)
+    return 3 * stream.standard_normal((count, classes)) + 2 * np.linspace(0, 1, classes)
+
+
+def test_probabilities_and_their_logits_score_the_same_and_zeros_are_not_nan() -> None:
+    logits = random_logits(300, 0)
+    probabilities = np.exp(log_probabilities(logits))
+    assert score_of(log_of_probabilities(probabilities)).value == pytest.approx(inception_score(logits), rel=1e-12)
+    assert score_of(log_of_probabilities(np.eye(10)[np.arange(500) % 10])).value == pytest.approx(10, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (np.full((4, 3), 0.5), r"4 of 4 rows that are none \(row 0 adds up to 1.5\)"),
+        (np.array([[0.5, 0.5], [1.5, -0.5]]), r"1 of 2 rows that are none \(row 1 adds up to 1\)"),
+        (np.array([[0.5, 0.5], [np.nan, 1]]), r"1 of 2 rows that are none \(row 1 adds up to nan\)"),
+        (np.array([0.5, 0.5]), r"found shape \(2,\), expected \(N, classes\)"),
+    ],
+)
+def test_what_is_no_probability_is_refused(wrong: np.ndarray, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        log_of_probabilities(wrong)
+
+
+def test_the_error_is_the_deviation_of_repeated_draws() -> None:
+    found = [score_of(log_probabilities(random_logits(500, seed))) for seed in range(300)]
+    deviation = np.std([each.value for each in found], ddof=1)
+    assert np.mean([each.standard_error for each in found]) == pytest.approx(deviation, rel=0.12)
+
+
+def test_extrapolated_small_sets_score_what_a_large_one_does() -> None:
+    large = inception_score(random_logits(400_000, 999))
+    small = np.array([inception_score_infinity(log_probabilities(random_logits(100, seed))) for seed in range(400)])
+    plain = np.array([inception_score(random_logits(100, seed)) for seed in range(400)])
+    assert abs(small.mean() - large) < 3 * small.std() / 20
+    assert abs(plain.mean() - large) > 6 * plain.std() / 20
+
+
+def test_every_score_but_the_splits_is_independent_of_the_order() -> None:
+    logits = random_logits(400, 1)
+    features, real = np.zeros((400, 1)), Real(Features(np.zeros((2, 1))))
+    one, other = (METRIC.compute(Features(features, each), real) for each in (logits, logits[::-1]))
+    for name in ("inception_score", "inception_score_infinity"):
+        assert one[name].value == pytest.approx(other[name].value, rel=1e-12)
+    assert list(one) == list(METRIC.scores)

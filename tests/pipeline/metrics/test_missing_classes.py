@@ -1,6 +1,7 @@
 import numpy as np
 
-from pipeline.metrics.missing_classes import class_counts, missing_classes
+from pipeline.metrics.features import Features, Real
+from pipeline.metrics.missing_classes import METRIC, class_counts, missing_classes
 
 
 def test_classes_are_counted_by_the_largest_logit() -> None:
@@ -10,3 +11,9 @@ def test_classes_are_counted_by_the_largest_logit() -> None:
 def test_a_class_below_a_tenth_of_its_equal_share_is_missing() -> None:
     classes = np.repeat([0, 1, 2, 3], [470, 497, 25, 8])  # of 1,000 in 4 classes: a tenth of a share is 25
     assert missing_classes(np.eye(4)[classes]) == 1
+
+
+def test_the_score_carries_the_count_of_every_class() -> None:
+    judged = Features(np.zeros((4, 1)), np.eye(3)[[0, 2, 2, 2]])
+    score = METRIC.compute(judged, Real(judged))["missing_classes"]
+    assert (score.value, score.by_class) == (1.0, (1.0, 0.0, 3.0))

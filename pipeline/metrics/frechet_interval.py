@@ -1,0 +1,178 @@
+"""Fréchet distance with what it can be trusted for: its standard error, and the distance of infinitely many images.
+
+Source of the extrapolation in 1/n: Chong & Forsyth 2020, arXiv 1911.07023. Here it needs no random subsets: both
+sets are halved, and the line through the distance of the whole and the mean distance of the halves is followed to
+1/n = 0,
+
+    FID∞ = 2·FID(n) - (FID of the first halves + FID of the second halves) / 2.
+
+The standard error is that of the distance's first-order (von Mises) expansion. With T the optimal map from N₁ to N₂,
+T = S₁^-½ (S₁^½ S₂ S₁^½)^½ S₁^-½, an image x of the first set moves the distance by its influence
+
+    IF₁(x) = (x-m₁)ᵀ(I-T)(x-m₁) + 2(x-m₁)ᵀ(m₁-m₂),   and of the second by the same with T⁻¹ and m₂-m₁,
+
+so V = var(IF₁)/n₁ + var(IF₂)/n₂. Where both sets are nearly alike the linear part L of the distance's variance vanishes
+and a quadratic one, Q, is left. Estimated from the same images, V holds L + 2Q (a quadratic form of a mean shows it:
+|x̄|² has variance 2 tr S²/n², its influences 4 tr S²/n²), which is just the variance of FID∞ above; the halves' V holds
+2L + 8Q. Hence var FID∞ = V and var FID = L + Q = 1.5·V - V(halves)/4. Measured against repeated draws in docs/log.md.
+
+A percentile bootstrap would be wrong here: a resample has fewer different images, so its distances are biased upwards
+by several standard errors, and the interval misses the very score it is drawn around.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.linalg
+
+from pipeline.metrics.features import Features, Matrix, Metric, Real, Score
+from pipeline.metrics.frechet_distance import (
+    EPSILON,
+    FEW_DIMENSIONS,
+    Factored,
+    FrechetDistance,
+    expect_comparable,
+    factorise,
+    frechet_distance,
+)
+from pipeline.metrics.moments import Array, Moments, fit_moments
+
+FEWEST_IMAGES = 4  # halves of 2
+STRAIGHT = 2.0  # standard errors that the quarters may lie off the line through whole and halves
+IMAGES_A_DIMENSION = 5  # from here on the bias falls as 1/n (docs/log.md)
+
+
+@dataclass(frozen=True)
+class FrechetEstimate:
+    """The Fréchet distance of two sets of images, and that of the distributions they come from."""
+
+    distance: FrechetDistance
+    standard_error: float
+    infinity: float  # without the bias of few images; below 0 where nothing but noise is left
+    infinity_standard_error: float
+    slope: float  # what both sets being half as large adds: FID(n/k) = infinity + slope·k
+    bend: float  # how far quarters lie off that line, in standard errors of `infinity`; NaN below 8 images
+    note: str  # why `infinity` should not be trusted, or empty
+
+
+def estimate_frechet(first: Matrix, second: Matrix) -> FrechetEstimate:
+    """Two sets of features (N, D) and (M, D), at least 4 images each → distance, errors and extrapolation.
+
+    Halves are taken by the rows' content, so that the order of the images decides nothing.
+    """
+    expect_comparable(first, second)
+    if min(len(first), len(second)) < FEWEST_IMAGES:
+        raise ValueError(f"found {len(first)} and {len(second)} images, expected at least {FEWEST_IMAGES} for an error")
+    first, second = by_content(first), by_content(second)
+    distance, variance = frechet_distance(first, second), _variance(first, second)
+    halves = _parts(first, second, 2)
+    of_halves = float(np.mean([frechet_distance(*pair).value for pair in halves]))
+    variance_of_halves = float(np.mean([_variance(*pair) for pair in halves]))
+    infinity, slope = 2 * distance.value - of_halves, of_halves - distance.value
+    bend = _bend(first, second, infinity, slope, np.sqrt(variance))
+    return FrechetEstimate(
+        distance,
+        standard_error=float(np.sqrt(np.clip(1.5 * variance - variance_of_halves / 4, variance / 2, variance))),
+        infinity=infinity,
+        infinity_standard_error=float(np.sqrt(variance)),
+        slope=slope,
+        bend=bend,
+        note=_note(min(len(first), len(second)), first.shape[1], bend),
+    )
+
+
+def by_content(features: Matrix) -> Array:
+    """The same rows in float64, in an order that their values decide and nothing else."""
+    values = np.ascontiguousarray(features, np.float64)
+    keys = [hashlib.blake2b(row.data, digest_size=8).digest() for row in values]
+    order = np.argsort(np.frombuffer(b"".join(keys), np.uint64), kind="stable")
+    ordered: Array = values[order]
+    return ordered
+
+
+def influences(first: Matrix, second: Matrix) -> tuple[Array, Array]:
+    """How far each image moves the distance: (N,) and (M,), each of mean 0 but for a constant."""
+    if first.shape[1] > FEW_DIMENSIONS and min(len(first), len(second)) > first.shape[1]:
+        try:
+            return _influences_of_moments(first, second, fit_moments(first), fit_moments(second))
+        except np.linalg.LinAlgError:
+            pass  # the second covariance is not definite: factors need nothing of the kind
+    return _influences_of_factors(first, second)
+
+
+def _variance(first: Matrix, second: Matrix) -> float:
+    return float(sum(each.var(ddof=1) / len(each) for each in influences(first, second)))
+
+
+def _parts(first: Array, second: Array, count: int) -> list[tuple[Array, Array]]:
+    return list(zip(np.array_split(first, count), np.array_split(second, count), strict=True))
+
+
+def _bend(first: Array, second: Array, infinity: float, slope: float, error: float) -> float:
+    if min(len(first), len(second)) < 2 * FEWEST_IMAGES or error == 0:
+        return float("nan")
+    of_quarters = float(np.mean([frechet_distance(*pair).value for pair in _parts(first, second, 4)]))
+    return (of_quarters - (infinity + 4 * slope)) / error
+
+
+def _note(images: int, dimensions: int, bend: float) -> str:
+    if images < IMAGES_A_DIMENSION * dimensions and abs(bend) > STRAIGHT:
+        return (
+            f"{images:,} images for {dimensions:,} dimensions are too few: the distance does not fall along a straight "
+            f"line in 1/n (quarters lie {abs(bend):.1f} standard errors off), so its end at 1/n = 0 is a guess"
+        )
+    return ""
+
+
+def _influences_of_factors(first: Matrix, second: Matrix) -> tuple[Array, Array]:
+    """With G₁ᵀ G₂ = U Σ Vᵀ, row j of the first set has (x-m₁)ᵀ T (x-m₁) = (N-1) Σᵢ σᵢ (W U)ⱼᵢ²."""
+    one, other = factorise(first, with_rows=True), factorise(second, with_rows=True)
+    left, singular, right = scipy.linalg.svd(one.factor.T @ other.factor, full_matrices=False, check_finite=False)
+    difference = one.mean - other.mean
+    return (
+        _influence(first, one.mean, _mapped(one, left, singular), difference),
+        _influence(second, other.mean, _mapped(other, right.T, singular), -difference),
+    )
+
+
+def _mapped(factored: Factored, vectors: Array, singular: Array) -> Array:
+    rotated = vectors if factored.rows is None else factored.rows @ vectors
+    mapped: Array = (factored.count - 1) * (rotated**2 @ singular)
+    return mapped
+
+
+def _influences_of_moments(first: Matrix, second: Matrix, one: Moments, other: Moments) -> tuple[Array, Array]:
+    """With S₂ = L Lᵀ and Lᵀ S₁ L = V Σ² Vᵀ: T = L V Σ⁻¹ Vᵀ Lᵀ and T⁻¹ = L⁻ᵀ V Σ Vᵀ L⁻¹."""
+    lower = scipy.linalg.cholesky(other.covariance, lower=True, check_finite=False)
+    squares, vectors = scipy.linalg.eigh(lower.T @ one.covariance @ lower, check_finite=False, overwrite_a=True)
+    kept = squares > squares[-1] * len(squares) * EPSILON
+    roots, vectors = np.sqrt(squares[kept]), vectors[:, kept]
+    forth = lower @ (vectors / np.sqrt(roots))
+    back = scipy.linalg.solve_triangular(lower, vectors * np.sqrt(roots), lower=True, trans="T", check_finite=False)
+    difference = one.mean - other.mean
+    return (
+        _influence(first, one.mean, (((first - one.mean) @ forth) ** 2).sum(axis=1), difference),
+        _influence(second, other.mean, (((second - other.mean) @ back) ** 2).sum(axis=1), -difference),
+    )
+
+
+def _influence(features: Matrix, mean: Array, mapped: Array, difference: Array) -> Array:
+    centred = np.asarray(features, np.float64) - mean
+    influence: Array = (centred**2).sum(axis=1) - mapped + 2 * centred @ difference
+    return influence
+
+
+def _compute(judged: Features, real: Real) -> dict[str, Score]:
+    if min(len(judged), len(real.test)) < FEWEST_IMAGES:
+        return {"fid": Score(frechet_distance(judged.features, real.test.features).value)}
+    found = estimate_frechet(judged.features, real.test.features)
+    return {
+        "fid": Score(found.distance.value, found.standard_error),
+        "fid_infinity": Score(found.infinity, None if found.note else found.infinity_standard_error),
+    }
+
+
+METRIC = Metric({"fid": "lower", "fid_infinity": "lower"}, _compute)

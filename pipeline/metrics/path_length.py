@@ -1,0 +1,53 @@
+"""Perceptual path length: how much an extractor sees change when a latent moves a little. Lower is smoother.
+
+Source: Karras et al. 2019, arXiv 1812.04948: mean of |f(g(z(t))) - f(g(z(t + ε)))|² / ε² over pairs of latents and
+places t between them, without the hundredth of the pairs at either end. Normal latents are interpolated on the sphere,
+uniform ones along the line. The unit is the extractor's, so that values of unlike extractors do not compare. ε is 0.1
+and not the paper's 1e-4, because images are judged as 8-bit pixels: steps smaller than their quantisation measure the
+quantisation (1,146.9 instead of 31.0 at 1e-4 in torch-fidelity's own table, 11.34 and 11.33 at 0.1).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.metrics.features import Matrix, Score
+
+EPSILON = 0.1
+KEPT = (0.01, 0.99)  # quantiles of the squared distances
+SCORE, BETTER = "perceptual_path_length", "lower"
+
+Latents = npt.NDArray[np.float32]
+
+
+def path_ends(first: Latents, second: Latents, places: Latents, *, on_sphere: bool) -> tuple[Latents, Latents]:
+    """Pairs of latents (N, L) and places (N,) in 0..1 → where each path stands at its place, and EPSILON further."""
+    between = _on_sphere if on_sphere else _on_line
+    return between(first, second, places), between(first, second, places + EPSILON)
+
+
+def path_length(here: Matrix, further: Matrix) -> Score:
+    """Features (N, D) at both ends of each small step → their mean length, squared, by ε²."""
+    squared = ((np.asarray(here, np.float64) - np.asarray(further, np.float64)) ** 2).sum(axis=1) / EPSILON**2
+    low, high = np.quantile(squared, KEPT)
+    kept = squared[(squared >= low) & (squared <= high)]
+    return Score(float(kept.mean()), float(kept.std(ddof=1) / np.sqrt(len(kept))))
+
+
+def _on_line(first: Latents, second: Latents, places: Latents) -> Latents:
+    line: Latents = first + (second - first) * places[:, np.newaxis]
+    return line
+
+
+def _on_sphere(first: Latents, second: Latents, places: Latents) -> Latents:
+    """Spherical interpolation of the directions (White 2016, arXiv 1609.04468), linear of the lengths."""
+    lengths = [np.linalg.norm(each, axis=1, keepdims=True) for each in (first, second)]
+    one, other = first / lengths[0], second / lengths[1]
+    angle = np.arccos(np.clip((one * other).sum(axis=1), -1, 1))[:, np.newaxis]
+    at = places[:, np.newaxis]
+    sine = np.maximum(np.sin(angle), np.finfo(np.float32).tiny)
+    direction = np.where(angle > 1e-6, (np.sin((1 - at) * angle) * one + np.sin(at * angle) * other) / sine, one)
+    length = lengths[0] + (lengths[1] - lengths[0]) * at
+    moved: Latents = (direction * length).astype(np.float32)
+    return moved

@@ -1,0 +1,166 @@
+"""The standard error and the extrapolation, against what many independent draws do."""
+
+import numpy as np
+import pytest
+
+from pipeline.metrics.features import Features, Real
+from pipeline.metrics.frechet_distance import frechet_distance
+from pipeline.metrics.frechet_interval import METRIC, by_content, estimate_frechet, influences
+
+WITHIN_95_PERCENT = 1.959964
+
+
+def spread(dimensions: int, seed: int, like: float = 0.0) -> np.ndarray:
+    """A factor of a covariance; `like` 1 is that of seed 0."""
+    own, common = (np.random.default_rng(each).standard_normal((dimensions, dimensions)) for each in (seed, 0))
+    return ((1 - like) * own + like * common) / np.sqrt(dimensions)
+
+
+class Pair:
+    """Two distributions that pairs of feature sets are drawn from."""
+
+    def __init__(self, dimensions: int, counts: tuple[int, int], like: float, shift: float, *, rectified: bool) -> None:
+        self.factors = (spread(dimensions, 0), spread(dimensions, 1, like))
+        self.counts, self.shift, self.rectified = counts, shift, rectified
+
+    def draw(self, seed: int, counts: tuple[int, int] | None = None) -> tuple[np.ndarray, np.ndarray]:
+        stream = np.random.default_rng(seed)
+        sets = [
+            stream.standard_normal((count, len(factor))) @ factor
+            for count, factor in zip(counts or self.counts, self.factors, strict=True)
+        ]
+        sets[1] += self.shift / np.sqrt(sets[1].shape[1])
+        first, second = (np.maximum(each, 0) for each in sets) if self.rectified else sets
+        return first, second
+
+    def true_distance(self) -> float:
+        """In closed form, or rectified of a million images each, whose own error is a thirtieth of a set's."""
+        if self.rectified:
+            return frechet_distance(*self.draw(10**6, (10**6, 10**6))).value
+        first, second = self.factors
+        overlap = np.linalg.norm(first @ second.T, "nuc")
+        return float(self.shift**2 + (first**2).sum() + (second**2).sum() - 2 * overlap)
+
+
+GAUSSIAN = Pair(16, (1000, 1000), 0.5, 1.0, rectified=False)
+RECTIFIED = Pair(64, (3000, 2000), 0.7, 0.3, rectified=True)
+EQUAL = Pair(16, (500, 500), 1.0, 0.0, rectified=False)
+NEAR = Pair(32, (1000, 1000), 0.9, 0.2, rectified=False)
+
+
+def test_influences_are_what_one_image_more_does_to_the_distance() -> None:
+    first, second = GAUSSIAN.draw(0)
+    distance, (of_first, of_second) = frechet_distance(first, second).value, influences(first, second)
+    weight = 1e-4
+    for index in (3, 500):
+        doubled = 1 + weight * len(first) * (np.arange(len(first)) == index)
+        moved = _weighted_distance(first, doubled, second)
+        assert (moved - distance) / weight == pytest.approx(of_first[index] - of_first.mean(), rel=0.02, abs=0.05)
+        moved = _weighted_distance(second, doubled, first)
+        assert (moved - distance) / weight == pytest.approx(of_second[index] - of_second.mean(), rel=0.02, abs=0.05)
+
+
+def _weighted_distance(weighted: np.ndarray, weights: np.ndarray, other: np.ndarray) -> float:
+    from pipeline.metrics.frechet_distance import frechet_distance_of_moments
+    from pipeline.metrics.moments import Moments, fit_moments
+
+    mean = np.average(weighted, axis=0, weights=weights)
+    covariance = np.cov(weighted, rowvar=False, aweights=weights, ddof=0) * len(weighted) / (len(weighted) - 1)
+    return frechet_distance_of_moments(Moments(len(weighted), mean, covariance), fit_moments(other)).value
+
+
+def test_both_ways_to_the_influences_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = RECTIFIED.draw(1)
+    by_factors = influences(first, second)
+    monkeypatch.setattr("pipeline.metrics.frechet_interval.FEW_DIMENSIONS", 8)
+    by_moments = influences(first, second)
+    for one, other in zip(by_factors, by_moments, strict=True):
+        assert not np.array_equal(one, other)
+        assert np.allclose(one, other, rtol=1e-7, atol=1e-7)
+
+
+def test_in_one_dimension_the_error_is_that_of_the_closed_form() -> None:
+    stream = np.random.default_rng(0)
+    first, second = stream.standard_normal((20_000, 1)), 2 * stream.standard_normal((10_000, 1)) + 3
+    # (m1-m2)^2 + (s1-s2)^2 with Var m = s^2/n and Var s = s^2/2n
+    variance = (2 * 3) ** 2 * (1 / 20_000 + 4 / 10_000) + (2 * 1) ** 2 * (1 / 40_000 + 4 / 20_000)
+    assert estimate_frechet(first, second).standard_error == pytest.approx(np.sqrt(variance), rel=0.05)
+
+
+def test_the_order_of_images_changes_nothing() -> None:
+    first, second = NEAR.draw(2)
+    one, other = estimate_frechet(first, second), estimate_frechet(first[::-1].copy(), second)
+    assert one == other
+
+
+def test_swapped_sets_give_the_same_estimate() -> None:
+    first, second = NEAR.draw(3)
+    one, other = estimate_frechet(first, second), estimate_frechet(second, first)
+    assert other.distance.value == pytest.approx(one.distance.value, rel=1e-10)
+    assert other.infinity == pytest.approx(one.infinity, rel=1e-10)
+    assert other.standard_error == pytest.approx(one.standard_error, rel=1e-10)
+
+
+def test_the_order_by_content_keeps_every_row_once() -> None:
+    rows = np.random.default_rng(0).standard_normal((50, 3)).astype(np.float32)
+    assert sorted(map(tuple, by_content(rows))) == sorted(map(tuple, rows.astype(np.float64)))
+
+
+def test_twice_as_many_images_lie_on_the_line_through_infinity() -> None:
+    pair = Pair(16, (400, 400), 0.5, 1.0, rectified=False)
+    few = [estimate_frechet(*pair.draw(seed)) for seed in range(60)]
+    many = [frechet_distance(*pair.draw(seed, (1600, 1600))).value for seed in range(100, 160)]
+    predicted = np.mean([found.infinity + found.slope / 4 for found in few])
+    error = np.hypot(np.std([found.infinity for found in few]), np.std(many)) / np.sqrt(60)
+    assert abs(predicted - np.mean(many)) < 3 * error
+    assert all(found.slope > 0 for found in few)
+
+
+def test_too_few_images_for_the_extrapolation_are_said() -> None:
+    found = estimate_frechet(*Pair(64, (90, 90), 0.5, 0.5, rectified=False).draw(0))
+    assert "90 images for 64 dimensions are too few" in found.note
+    score = METRIC.compute(*_sets(Pair(64, (90, 90), 0.5, 0.5, rectified=False).draw(0)))["fid_infinity"]
+    assert score.standard_error is None
+    assert estimate_frechet(*GAUSSIAN.draw(0)).note == ""
+
+
+def test_three_images_have_a_distance_but_no_error() -> None:
+    scores = METRIC.compute(*_sets(Pair(4, (3, 9), 0.5, 0.5, rectified=False).draw(0)))
+    assert list(scores) == ["fid"]
+    assert scores["fid"].standard_error is None
+    with pytest.raises(ValueError, match="found 3 and 9 images, expected at least 4"):
+        estimate_frechet(np.zeros((3, 2)), np.zeros((9, 2)))
+
+
+def test_constant_features_have_no_error_and_no_bend() -> None:
+    found = estimate_frechet(np.ones((20, 3)), np.zeros((20, 3)))
+    assert (found.distance.value, found.standard_error, found.infinity) == (3.0, 0.0, 3.0)
+
+
+def _sets(pair: tuple[np.ndarray, np.ndarray]) -> tuple[Features, Real]:
+    return Features(pair[0]), Real(Features(pair[1]))
+
+
+@pytest.mark.parametrize("pair", [GAUSSIAN, EQUAL], ids=["gaussian", "equal"])
+def test_the_error_is_about_the_deviation_of_repeated_draws(pair: Pair) -> None:
+    found = [estimate_frechet(*pair.draw(seed)) for seed in range(150)]
+    for values, errors in (
+        ([each.distance.value for each in found], [each.standard_error for each in found]),
+        ([each.infinity for each in found], [each.infinity_standard_error for each in found]),
+    ):
+        assert np.mean(errors) == pytest.approx(np.std(values, ddof=1), rel=0.2)  # 150 draws know it to 6 %
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pair", [GAUSSIAN, RECTIFIED, EQUAL, NEAR], ids=["gaussian", "rectified", "equal", "near"])
+def test_errors_are_within_a_tenth_and_intervals_cover_in_95_of_100(pair: Pair) -> None:
+    truth, found = pair.true_distance(), [estimate_frechet(*pair.draw(seed)) for seed in range(1000)]
+    errors = np.array([each.infinity_standard_error for each in found])
+    infinities = np.array([each.infinity for each in found])
+    covered = (np.abs(infinities - truth) <= WITHIN_95_PERCENT * errors).mean()
+    deviation = np.std([each.distance.value for each in found], ddof=1)
+    print(f"error / deviation {np.mean([each.standard_error for each in found]) / deviation:.3f}", end=", ")
+    print(f"of infinity {errors.mean() / infinities.std(ddof=1):.3f}, covered {covered:.3f}, truth {truth:.4f}")
+    assert np.mean([each.standard_error for each in found]) == pytest.approx(deviation, rel=0.1)
+    assert errors.mean() == pytest.approx(infinities.std(ddof=1), rel=0.1)
+    assert 0.93 <= covered <= 0.97

@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+
+from pipeline.metrics.path_length import EPSILON, path_ends, path_length
+
+
+def latents(seed: int, count: int = 2000, size: int = 50) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((count, size)).astype(np.float32)
+
+
+PLACES = np.random.default_rng(2).random(2000, np.float32)
+
+
+def test_an_extractor_that_sees_latents_themselves_measures_the_squared_distance_of_straight_paths() -> None:
+    first, second = latents(0), latents(1)
+    here, further = path_ends(first, second, PLACES, on_sphere=False)
+    squared = ((first - second).astype(np.float64) ** 2).sum(axis=1)
+    kept = squared[(squared >= np.quantile(squared, 0.01)) & (squared <= np.quantile(squared, 0.99))]
+    assert path_length(here, further).value == pytest.approx(kept.mean(), rel=1e-4)
+
+
+def test_paths_on_the_sphere_move_by_equal_angles_and_stay_between_the_lengths() -> None:
+    first, second = latents(0), latents(1)
+    unit = [each / np.linalg.norm(each, axis=1, keepdims=True) for each in (first, second)]
+    here, further = path_ends(first, second, PLACES, on_sphere=True)
+    between, whole = (_angle(*pair) for pair in ((here, further), unit))
+    assert np.allclose(between, EPSILON * whole, atol=1e-3)
+    on_unit = path_ends(unit[0], unit[1], PLACES, on_sphere=True)[0]
+    assert np.allclose(np.linalg.norm(on_unit, axis=1), 1, atol=1e-5)
+    starts = path_ends(first, second, np.zeros(2000, np.float32), on_sphere=True)[0]
+    assert np.allclose(starts, first, atol=1e-5)
+
+
+def _angle(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
+    cosine = (first.astype(np.float64) * second).sum(axis=1) / lengths
+    return np.arccos(np.clip(cosine, -1, 1))
+
+
+def test_a_generator_that_always_draws_the_same_image_has_length_zero() -> None:
+    assert path_length(np.ones((500, 8)), np.ones((500, 8))).value == 0
+
+
+def test_one_leap_in_two_hundred_does_not_count() -> None:
+    further = np.full((400, 1), EPSILON)
+    leaping = further.copy()
+    leaping[[7, 300]] = 1000.0
+    assert path_length(np.zeros((400, 1)), leaping).value == pytest.approx(1)
+    leaping[:20] = 1000.0
+    assert path_length(np.zeros((400, 1)), leaping).value > 1e4
+
+
+def test_equal_latents_have_no_direction_and_stay_where_they_are() -> None:
+    first = latents(0)
+    here, further = path_ends(first, first, PLACES, on_sphere=True)
+    assert np.allclose(here, first, atol=1e-5)
+    assert np.allclose(further, first, atol=1e-5)
