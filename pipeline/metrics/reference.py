@@ -1,30 +1,41 @@
-"""Reference: what the extractor sees in real images and in noise, the fixed points every score stands between.
+"""Reference: what an extractor sees in real images and in noise, the fixed points every score stands between.
 
-In: the data set's tensors and classifier. Out: `data/metrics/<data set>/reference/features.safetensors`: features and
-logits of the held-out test images (what generated images are judged against), of as many training images (the floor:
-real against real) and of uniform noise (the ceiling).
+In: the data set's tensors and an extractor. Out: `data/metrics/<data set>/reference/` (for Inception
+`inception_reference/`): `features.safetensors` with features and logits of the held-out test images (what generated
+images are judged against), of training images in a seeded order (the floor: real against real, and what copies are
+looked for among) and of uniform noise (the ceiling); `moments.npz` with `mu` and `sigma` of the test images' features,
+as pytorch-fid reads them.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from safetensors.numpy import load_file, save_file
 
 from pipeline.metrics import CODE_VERSION
-from pipeline.metrics.catalogue import score
-from pipeline.metrics.classifier import extract, load_classifier, require_classifier
-from pipeline.metrics.features import Features
+from pipeline.metrics.catalogue import FINDING_COPIES, score
+from pipeline.metrics.extractor import Extractor, require_extractor
+from pipeline.metrics.features import Features, Real, Score
+from pipeline.metrics.moments import fit_moments
 from pipeline.storage.artefact import Artefact, fingerprint, make_artefact, require_artefact
 from pipeline.storage.images import Pixels
 from pipeline.storage.paths import Paths
 from pipeline.tensors.load import load_split, require_tensors
 
-ANCHOR_IMAGES = 10_000  # at most so many training images and noise images are kept
+ANCHOR_IMAGES = 10_000  # at most so many images are scored as floor and ceiling
 CHOICE_SEED = 0
+
+Anchors = dict[str, float | None]  # value by score; None where a score is not defined for the images
+
+
+class StaleReferenceError(ValueError):
+    """Features that were taken with other weights or of other images; the message says what to make again."""
 
 
 @dataclass(frozen=True)
@@ -36,56 +47,84 @@ class Reference:
     noise: Features  # uniform noise
     labels: str  # what the logits stand for
 
-    def anchors(self, count: int) -> tuple[dict[str, float], dict[str, float]]:
-        """Every score of `count` real training images (the floor) and of `count` noise images (the ceiling).
+    @property
+    def real(self) -> Real:
+        """What a judged set is compared with."""
+        return Real(self.test, self.train)
 
-        As many as are judged, because the scores depend on the count; fewer where the data set has fewer.
+    def anchors(self, count: int) -> tuple[Anchors, Anchors]:
+        """Every score of `count` real images (the floor) and of `count` noise images (the ceiling).
+
+        As many as are judged, because the scores depend on the count; fewer where the data set has fewer. The floor is
+        that of training images against the test images, and where copies of training images are looked for, that of
+        test images: what a generator scores that has seen neither.
         """
-        floor, ceiling = (score(each.first(count), self.test, self.labels) for each in (self.train, self.noise))
-        return floor, ceiling
+        real = score(self.train.first(count), Real(self.test), self.labels)
+        real |= score(self.test.first(count), self.real, self.labels, FINDING_COPIES)
+        noise = score(self.noise.first(count), self.real, self.labels)
+        return values_of(real), values_of(noise)
 
 
-def make_reference(dataset: str, paths: Paths, *, force: bool = False) -> Artefact:
-    """The data set's reference features, computed unless they are there already."""
-    tensors, classifier = require_tensors(paths, dataset), require_classifier(paths, dataset)
+def make_reference(dataset: str, paths: Paths, *, extractor: str = "classifier", force: bool = False) -> Artefact:
+    """The data set's reference features for an extractor, computed unless they are there already."""
+    tensors, seeing = require_tensors(paths, dataset), require_extractor(extractor, dataset, paths)
     wanted = fingerprint(
         "reference",
         CODE_VERSION,
         tensors=tensors.fingerprint,
-        extractor=classifier.details["weights_sha256"],
+        extractor=seeing.sha256,
+        resize=seeing.resize,
         anchor_images=ANCHOR_IMAGES,
+        train_images=seeing.most_train_images,
     )
 
     def fill(folder: Path) -> dict[str, Any]:
-        network = load_classifier(classifier)
         train, test = load_split(tensors, "train").pixels, load_split(tensors, "test").pixels
-        seen = {"test": test, "train": _chosen(train), "noise": _noise(train.shape[1:])}
-        values = {}
-        for name, pixels in seen.items():
-            features = extract(network, pixels)
-            values[f"{name}.features"], values[f"{name}.logits"] = features.features, features.logits
+        seen = {
+            "test": test,
+            "train": train[training_order(len(train), seeing.most_train_images)],
+            "noise": _noise(train.shape[1:]),
+        }
+        values = _extract(seeing, seen)
         save_file(values, folder / "features.safetensors")
-        reference = _reference(values, classifier.details["labels"])
+        reference = _reference(values, seeing.labels)
+        moments = fit_moments(reference.test.features)
+        np.savez(folder / "moments.npz", mu=moments.mean, sigma=moments.covariance)
         floor, ceiling = reference.anchors(ANCHOR_IMAGES)
         return {
             "dataset": dataset,
-            "extractor": "classifier",
+            "extractor": seeing.name,
             "labels": reference.labels,
             "tensors": tensors.fingerprint,
-            "extractor_sha256": classifier.details["weights_sha256"],
-            "extractor_accuracy": classifier.details["test_accuracy"],
+            "extractor_sha256": seeing.sha256,
+            "extractor_accuracy": seeing.accuracy,
+            "resize": seeing.resize,
             "images": {name: len(pixels) for name, pixels in seen.items()},
+            "anchor_images": ANCHOR_IMAGES,
             "floor": floor,
             "ceiling": ceiling,
             "source": tensors.details["source"],
         }
 
-    return make_artefact(paths.reference(dataset), wanted, fill, force=force)
+    return make_artefact(paths.reference(dataset, extractor), wanted, fill, force=force)
 
 
-def require_reference(paths: Paths, dataset: str) -> Artefact:
+def require_reference(paths: Paths, dataset: str, extractor: str = "classifier") -> Artefact:
     """The reference artefact of a data set, or a sentence saying how to make it."""
-    return require_artefact(paths.reference(dataset), "reference features", f"{dataset}/reference")
+    folder = paths.reference(dataset, extractor)
+    return require_artefact(folder, "reference features", f"{dataset}/{folder.name}")
+
+
+def expect_current(reference: Artefact, extractor: Extractor, tensors: Artefact) -> None:
+    """Raise where a reference was made with other weights or of other images than are there now."""
+    made_with = {"weights": reference.details["extractor_sha256"], "images": reference.details["tensors"]}
+    there_now = {"weights": extractor.sha256, "images": tensors.fingerprint}
+    for what, sha256 in there_now.items():
+        if made_with[what] != sha256:
+            raise StaleReferenceError(
+                f"{reference.folder}: features made with {what} {made_with[what][:12]}, but {sha256[:12]} are there "
+                f"now; materialize {reference.details['dataset']}/{reference.folder.name} again"
+            )
 
 
 def load_reference(artefact: Artefact) -> Reference:
@@ -93,16 +132,30 @@ def load_reference(artefact: Artefact) -> Reference:
     return _reference(load_file(artefact.path("features.safetensors")), artefact.details["labels"])
 
 
+def values_of(scores: dict[str, Score]) -> Anchors:
+    """The values of scores, None where there is none."""
+    return {name: None if math.isnan(found.value) else found.value for name, found in scores.items()}
+
+
+def _extract(extractor: Extractor, seen: dict[str, Pixels]) -> dict[str, Any]:
+    values = {}
+    for name, pixels in seen.items():
+        features = extractor.extract(pixels)
+        values[f"{name}.features"] = features.features
+        if features.logits is not None:
+            values[f"{name}.logits"] = features.logits
+    return values
+
+
 def _reference(values: dict[str, Any], labels: str) -> Reference:
     names = ("test", "train", "noise")
-    test, train, noise = (Features(values[f"{name}.features"], values[f"{name}.logits"]) for name in names)
+    test, train, noise = (Features(values[f"{name}.features"], values.get(f"{name}.logits")) for name in names)
     return Reference(test, train, noise, labels)
 
 
-def _chosen(pixels: Pixels) -> Pixels:
-    order = np.random.default_rng(CHOICE_SEED).permutation(len(pixels))[:ANCHOR_IMAGES]
-    chosen: Pixels = pixels[order]
-    return chosen
+def training_order(count: int, most: int | None) -> npt.NDArray[np.int64]:
+    """The places, among `count` training images, of those whose features are kept, in the order they are kept in."""
+    return np.random.default_rng(CHOICE_SEED).permutation(count)[:most]
 
 
 def _noise(shape: tuple[int, ...]) -> Pixels:

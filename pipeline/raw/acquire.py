@@ -6,11 +6,9 @@ left out. Nothing appears where a file is not what it should be.
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,7 @@ from pipeline.raw.dataset import Dataset
 from pipeline.raw.idx import DamagedFileError
 from pipeline.raw.read import read_contents
 from pipeline.raw.sources import Provided, SourceUnavailableError, UserNamed
-from pipeline.storage.artefact import Artefact, find_intact, fingerprint, is_intact, publish, read_artefact
+from pipeline.storage.artefact import Artefact, alone, find_intact, fingerprint, is_intact, publish, read_artefact
 from pipeline.storage.paths import Paths
 
 log = logging.getLogger(__name__)
@@ -36,7 +34,7 @@ def acquire(dataset: Dataset, paths: Paths, *, force: bool = False) -> Artefact:
     without asking the sources again, unless `force`. A data set prepared from another's files gets those.
     """
     folder = paths.raw(dataset.raw_key)
-    with _alone(folder):
+    with alone(folder):
         working = folder.with_name(f".{folder.name}.download")  # stays after a failure: downloads continue from there
         kept = None if force else _kept(folder, dataset, working)
         if kept is not None:
@@ -61,15 +59,6 @@ def _published(dataset: Dataset, provided: Provided, folder: Path, working: Path
 
 def _fingerprint(dataset: Dataset, layout: str, content_sha256: dict[str, str]) -> str:
     return fingerprint("raw", CODE_VERSION, **{"dataset": dataset.raw_key, "layout": layout, **content_sha256})
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One process at a time gets a data set's files; the next one finds them there."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_name(f".{folder.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _kept(folder: Path, dataset: Dataset, working: Path) -> Artefact | None:

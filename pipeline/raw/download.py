@@ -75,6 +75,8 @@ def _open(url: str, from_byte: int) -> Any:
                 response.close()
         except (OSError, http.client.HTTPException) as error:
             outcome.append(error)
+            if given_up.is_set() and isinstance(error, urllib.error.HTTPError):
+                error.close()
 
     thread = threading.Thread(target=connect, daemon=True)
     thread.start()

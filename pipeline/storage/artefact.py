@@ -7,6 +7,7 @@ rename, and the manifest comes last: a folder without a manifest is not an artef
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -104,6 +105,15 @@ def make_artefact(folder: Path, wanted_fingerprint: str, fill: Fill, *, force: b
     with staging_folder(folder) as staged:
         details = dict(fill(staged))
         return publish(staged, folder, wanted_fingerprint, details)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """One process at a time gets what belongs in a folder; the next one finds it there."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f".{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager

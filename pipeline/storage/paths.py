@@ -48,9 +48,10 @@ class Paths:
         """The data set's own feature extractor."""
         return self.root / "metrics" / dataset / "classifier"
 
-    def reference(self, dataset: str) -> Path:
-        """Features of real images and of noise."""
-        return self.root / "metrics" / dataset / "reference"
+    def reference(self, dataset: str, extractor: str = "classifier") -> Path:
+        """Features of real images and of noise, as an extractor sees them."""
+        name = "reference" if extractor == "classifier" else f"{extractor}_reference"
+        return self.root / "metrics" / dataset / name
 
     def training(self, recipe: str, optimizer: str) -> Path:
         """Weights, settings, history and snapshots of one partition."""

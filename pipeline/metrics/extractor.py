@@ -1,0 +1,101 @@
+"""Extractor: the network that every score of a set of images is taken with, and where it comes from.
+
+In: a name. Out: an `Extractor`, whose weights are read when the first image is looked at. `classifier` is trained on
+the data set's own labels and is the default; `inception` is the network that published scores are taken with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from pipeline.metrics.features import IMAGENET, Features
+from pipeline.raw.progress import Progress
+from pipeline.storage.images import Pixels
+from pipeline.storage.paths import Paths
+from pipeline.tables import find
+from pipeline.tensors.load import require_tensors
+
+BLOCK = 1000  # images between two looks at the clock
+INCEPTION_TRAIN_IMAGES = 10_000  # a forward pass of Inception takes a tenth of a second on a CPU
+
+
+class StaleClassifierError(ValueError):
+    """The classifier was trained on other images than the data set has now."""
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """A network with everything that decides what it sees."""
+
+    name: str
+    sha256: str  # of its weights
+    labels: str  # what its logits stand for
+    resize: str  # what is done to an image's size before
+    load: Callable[[], Callable[[Pixels], Features]]
+    accuracy: float | None = None  # on held-out images, where it was trained on the data set's labels
+    most_train_images: int | None = None  # that copies are looked for among; None: all of them
+
+    def extract(self, pixels: Pixels) -> Features:
+        """Images (N, C, H, W) uint8 → features and logits; slow networks say how far they are."""
+        progress = Progress(f"{self.name} features", len(pixels))
+        seen = []
+        for start in range(0, len(pixels), BLOCK):
+            seen.append(self._network(pixels[start : start + BLOCK]))
+            progress.at(start + len(seen[-1]))
+        return joined(seen)
+
+    @cached_property
+    def _network(self) -> Callable[[Pixels], Features]:
+        return self.load()
+
+
+def joined(parts: list[Features]) -> Features:
+    """Several sets as one."""
+    logits = [part.logits for part in parts if part.logits is not None]
+    return Features(np.concatenate([part.features for part in parts]), np.concatenate(logits) if logits else None)
+
+
+def require_extractor(name: str, dataset: str, paths: Paths) -> Extractor:
+    """The extractor of that name for a data set, or a sentence saying how to get it."""
+    return find(EXTRACTORS, name, "extractor")(dataset, paths)
+
+
+def _classifier(dataset: str, paths: Paths) -> Extractor:
+    from pipeline.metrics.classifier import extract, load_classifier, require_classifier
+
+    artefact, tensors = require_classifier(paths, dataset), require_tensors(paths, dataset)
+    if artefact.details["tensors"] != tensors.fingerprint:
+        raise StaleClassifierError(
+            f"{artefact.folder}: trained on images {artefact.details['tensors'][:12]}, but {tensors.fingerprint[:12]} "
+            f"are there now; materialize {dataset}/classifier again"
+        )
+
+    def load() -> Callable[[Pixels], Features]:
+        network = load_classifier(artefact)
+        return lambda pixels: extract(network, pixels)
+
+    details = artefact.details
+    return Extractor(
+        "classifier", details["weights_sha256"], details["labels"], "none", load, accuracy=details["test_accuracy"]
+    )
+
+
+def _inception(dataset: str, paths: Paths) -> Extractor:  # noqa: ARG001, the same for every data set
+    from pipeline.metrics.inception import extract, load_inception
+    from pipeline.metrics.inception_weights import require_inception_weights
+
+    weights = require_inception_weights(paths)
+
+    def load() -> Callable[[Pixels], Features]:
+        network = load_inception(weights)
+        return lambda pixels: extract(network, pixels)
+
+    resize = "bilinear to 299x299 as TensorFlow 1"
+    return Extractor("inception", weights.sha256, IMAGENET, resize, load, most_train_images=INCEPTION_TRAIN_IMAGES)
+
+
+EXTRACTORS: dict[str, Callable[[str, Paths], Extractor]] = {"classifier": _classifier, "inception": _inception}
