@@ -1,4 +1,4 @@
-"""`<recipe>/comparison`: the configurations of a recipe ranked by their newest reports; those without are named."""
+"""`<recipe>/comparison`: the configurations of a recipe ranked by their newest reports, and a verdict on every pair."""
 
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from pipeline.storage.paths import Paths
 
 if TYPE_CHECKING:
     from pipeline.comparison.ranking import Ranking, Standing
+    from pipeline.comparison.verdicts import Verdict
 
 SHOWN = ("fid", "inception_score", "missing_classes")
 
@@ -25,7 +26,8 @@ def build_comparison(recipe: Recipe) -> dg.AssetsDefinition:
         key=[recipe.key, "comparison"],
         deps=[[recipe.key, "report"]],
         group_name="comparison",
-        description="The configurations ranked by Fréchet distance, each score with its interval over members.",
+        description="The configurations ranked by Fréchet distance, each score with its interval over members, "
+        "and of every pair which one is better.",
         code_version=CODE_VERSION,
         kinds={"parquet"},
     )
@@ -41,9 +43,13 @@ def build_comparison(recipe: Recipe) -> dg.AssetsDefinition:
 
 
 def _metadata(artefact: Artefact, ranking: "Ranking") -> dict[str, object]:
+    from pipeline.comparison.ranking import verdicts_on
+
     rows = [_row(standing) for standing in ranking.standings]
+    verdicts = [_verdict_row(verdict) for verdict in verdicts_on(ranking)]
     return {
         "ranking": dg.MetadataValue.table(rows) if rows else "no report yet",
+        "verdicts": dg.MetadataValue.table(verdicts) if verdicts else "needs at least 2 configurations",
         "best": artefact.details["best"] or "none",
         "missing": ", ".join(ranking.missing) or "none",
         "left_out": dg.MetadataValue.json(ranking.left_out),
@@ -55,3 +61,17 @@ def _row(standing: "Standing") -> dg.TableRecord:
     facts = {name: standing.report.fact(name) for name in ("members", "steps", "width", "n_generated")}
     scores = {name: str(standing.scores[name]) for name in SHOWN if name in standing.scores}
     return dg.TableRecord({"rank": standing.rank, "optimizer": standing.optimizer, **scores, **facts})
+
+
+def _verdict_row(verdict: "Verdict") -> dg.TableRecord:
+    numbers = {"difference": verdict.difference, "low": verdict.low, "high": verdict.high, "p": verdict.corrected_p}
+    return dg.TableRecord(
+        {
+            "first": verdict.first,
+            "second": verdict.second,
+            "metric": verdict.metric,
+            **{name: "-" if value is None else f"{value:.3g}" for name, value in numbers.items()},
+            "members": verdict.members,
+            "verdict": str(verdict),
+        }
+    )

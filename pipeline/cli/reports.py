@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import math
 from typing import Any
 
-from pipeline.comparison.ranking import Ranking, Standing, compare
-from pipeline.reports.store import latest_of_all
+from pipeline.comparison.ranking import Estimate, Ranking, Standing, compare, verdicts_on
+from pipeline.comparison.verdicts import Verdict
+from pipeline.reports.store import Report, latest_of_all
 from pipeline.settings import load_optimizers, load_recipes
 from pipeline.storage.paths import Paths
 from pipeline.tables import find
 
 SHOWN = {"fid": "FID", "inception_score": "Inception Score", "missing_classes": "missing classes"}
+ANCHORED = ("fid", "inception_score")  # the first of SHOWN, whose real images and noise are shown too
 COLUMNS = ("optimizer", *SHOWN.values(), "members", "steps", "images", "made (UTC)")
 
 
@@ -50,13 +53,10 @@ def _undefined(paths: Paths, recipes: list[str], optimizers: list[str]) -> list[
 
 
 def render(ranking: Ranking) -> str:
-    """A ranking as text: what it was measured with, a row a configuration, anchors, and what is not in it."""
+    """A ranking as text: what it was measured with, a row a configuration, anchors, verdicts, and what is not in it."""
     rows = [list(COLUMNS), *(_row(standing) for standing in ranking.standings)]
     first = ranking.standings[0].report
-    fid_floor, fid_ceiling = first.anchors("fid")
-    score_floor, score_ceiling = first.anchors("inception_score")
-    rows.append(["real images", f"{fid_floor:.4g}", f"{score_floor:.4g}", "", "", "", "", ""])
-    rows.append(["noise", f"{fid_ceiling:.4g}", f"{score_ceiling:.4g}", "", "", "", "", ""])
+    rows += [_anchors(first, name, place) for place, name in enumerate(("real images", "noise"))]
     accuracy, sha256 = first.fact("extractor_accuracy"), first.fact("extractor_sha256")
     lines = [
         f"{ranking.recipe}: mean ± 95 % interval over members (none for one member), best FID first",
@@ -70,7 +70,15 @@ def render(ranking: Ranking) -> str:
     if ranking.missing:
         lines.append(f"no report yet: {', '.join(ranking.missing)}")
     lines += [f"not comparable: {optimizer} ({how})" for optimizer, how in ranking.left_out.items()]
+    lines += _verdicts(ranking)
     return "\n".join(lines)
+
+
+def _anchors(report: Report, name: str, place: int) -> list[str]:
+    """The row of the floor (place 0) or the ceiling (1); a score that is not defined has none."""
+    found = [report.anchors(metric)[place] if metric in report.metrics() else None for metric in ANCHORED]
+    cells = ["-" if value is None else f"{value:.4g}" for value in found]
+    return [name, *cells, *[""] * (len(COLUMNS) - 1 - len(cells))]
 
 
 def _widths(ranking: Ranking) -> list[str]:
@@ -79,6 +87,44 @@ def _widths(ranking: Ranking) -> list[str]:
     if len(set(widths.values())) < 2:
         return []
     return ["networks of unlike width: " + ", ".join(f"{optimizer} {width}" for optimizer, width in widths.items())]
+
+
+def _verdicts(ranking: Ranking) -> list[str]:
+    """A second table: the best configuration against each other one on FID, or a line where none can be judged."""
+    if len(ranking.standings) < 2:
+        return []
+    found = verdicts_on(ranking)
+    best = [verdict for verdict in found if verdict.first == ranking.standings[0].optimizer]
+    if all(verdict.members < 2 for verdict in best):
+        return ["which is better is undecided: that takes at least 2 members with a score of each (--members)"]
+    head = [f"{best[0].first} against", "FID difference", "corrected p", "verdict"]
+    return [
+        "",
+        *_aligned([head, *(_verdict_row(verdict) for verdict in best)]),
+        f"differences by member, with 95 % intervals; p is Holm's over {_all_pairs(len(found))}; "
+        "more members: --members, for a chance of 80 %",
+    ]
+
+
+def _all_pairs(count: int) -> str:
+    return "the one pair" if count == 1 else f"all {count} pairs"
+
+
+def _verdict_row(verdict: Verdict) -> list[str]:
+    return [verdict.second, _difference(verdict), _p(verdict.corrected_p), str(verdict)]
+
+
+def _difference(verdict: Verdict) -> str:
+    if verdict.difference is None:
+        return "-"
+    half_width = math.nan if verdict.high is None else verdict.high - verdict.difference
+    return str(Estimate(verdict.difference, half_width))
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.2g}" if value >= 0.0001 else "< 0.0001"
 
 
 def _row(standing: Standing) -> list[str]:

@@ -1,6 +1,7 @@
 """Comparison: the configurations of a recipe beside each other, ranked by their newest reports.
 
-In: the report store. Out: `data/comparison/<recipe>/ranking.parquet`, one row a configuration, best first.
+In: the report store. Out: `data/comparison/<recipe>/ranking.parquet`, one row a configuration, best first, and
+`verdicts.parquet`, one row a pair of configurations and metric.
 """
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"

@@ -1,15 +1,15 @@
 """Ranking: every configuration's scores as mean and 95 % interval over members, best Fréchet distance first.
 
-In: the newest reports of a recipe. Out: `Ranking`, and as an artefact `ranking.parquet`. Only scores of one protocol
-meet: `rank` refuses anything else, and `compare` names the reports it leaves out and the partitions that have none.
+In: the newest reports of a recipe. Out: `Ranking`, and as an artefact `ranking.parquet` and `verdicts.parquet`. Only
+scores of one protocol meet: `rank` refuses anything else, and `compare` names the reports it leaves out and the
+partitions that have none.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ import pyarrow.parquet as pq
 import scipy.stats
 
 from pipeline.comparison import CODE_VERSION
+from pipeline.comparison.protocol import expect_one_protocol, protocol_difference
+from pipeline.comparison.verdicts import Verdict, verdicts
 from pipeline.reports.store import Report, latest_of_all
 from pipeline.storage.artefact import Artefact, fingerprint, make_artefact
 from pipeline.storage.paths import Paths
@@ -29,10 +31,17 @@ FACTS = (
     *("optimizer", "steps", "width", "seed", "members", "diverged_members", "n_generated", "n_real"),
     *("extractor", "extractor_sha256", "source", "created_at", "report_id"),
 )
-
-
-class UnlikeProtocolsError(ValueError):
-    """Scores that were measured differently and cannot be compared."""
+VERDICTS_SCHEMA = pa.schema(
+    [
+        *((name, pa.string()) for name in ("first", "second", "metric")),
+        *((name, pa.float64()) for name in ("difference", "low", "high", "p", "corrected_p")),
+        ("verdict", pa.string()),  # on the first: "better" | "worse" | "undecided"
+        ("paired", pa.bool_()),
+        ("members", pa.int64()),
+        ("more_members", pa.int64()),  # null: decided, or no number can be given
+        ("note", pa.string()),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -93,11 +102,7 @@ def estimate(values: Sequence[float]) -> Estimate:
 
 def rank(reports: Sequence[Report]) -> list[Standing]:
     """Reports of one protocol, by mean Fréchet distance, diverged ones last; unlike protocols are an error."""
-    for report in reports[1:]:
-        difference = protocol_difference(reports[0], report)
-        if difference:
-            names = f"{reports[0].fact('optimizer')} and {report.fact('optimizer')}"
-            raise UnlikeProtocolsError(f"scores of {names} cannot be compared: {difference}; score both the same way")
+    expect_one_protocol(reports)
     scored = [(report, {metric: estimate(report.scores(metric)) for metric in report.metrics()}) for report in reports]
     scored.sort(key=_order)
     return [Standing(place, report, scores) for place, (report, scores) in enumerate(scored, start=1)]
@@ -125,18 +130,6 @@ def compare(recipe: str, optimizers: Sequence[str], paths: Paths) -> Ranking:
     )
 
 
-def protocol_difference(first: Report, second: Report) -> str:
-    """What differs between two reports' protocols, such as `n_generated 10000 and 500`; empty where nothing does."""
-    protocols = [json.loads(report.fact("protocol")) for report in (first, second)]
-    names = sorted({*protocols[0], *protocols[1]})
-    pairs = [(name, protocols[0].get(name), protocols[1].get(name)) for name in names]
-    return ", ".join(f"{name} {_short(one)} and {_short(other)}" for name, one, other in pairs if one != other)
-
-
-def _short(value: Any) -> str:
-    return str(value)[:12]
-
-
 def make_comparison(
     recipe: str, optimizers: Sequence[str], paths: Paths, *, force: bool = False
 ) -> tuple[Artefact, Ranking]:
@@ -147,6 +140,7 @@ def make_comparison(
 
     def fill(folder: Path) -> dict[str, Any]:
         pq.write_table(as_table(ranking), folder / "ranking.parquet")
+        pq.write_table(verdicts_table(all_verdicts(ranking)), folder / "verdicts.parquet")
         return {"recipe": recipe, "best": best_of(ranking), **decided_by}
 
     wanted = fingerprint("comparison", CODE_VERSION, recipe=recipe, **decided_by)
@@ -159,11 +153,27 @@ def best_of(ranking: Ranking) -> str | None:
     return None if first is None or math.isnan(first.scores[RANKED_BY].mean) else first.optimizer
 
 
+def verdicts_on(ranking: Ranking, metric: str = RANKED_BY) -> list[Verdict]:
+    """A verdict on every pair of the ranked configurations, the better ranked one first."""
+    return verdicts([standing.report for standing in ranking.standings], metric)
+
+
+def all_verdicts(ranking: Ranking) -> list[Verdict]:
+    """The verdicts by every metric of which lower or higher is better."""
+    metrics = {metric: None for standing in ranking.standings for metric in standing.scores}
+    return [verdict for metric in metrics for verdict in verdicts_on(ranking, metric)]
+
+
 def as_table(ranking: Ranking) -> pa.Table:
     """One row a configuration: rank, facts, and of each score the mean, the half-width, floor and ceiling."""
     if not ranking.standings:
         return pa.table({"rank": pa.array([], pa.int64()), "optimizer": pa.array([], pa.string())})
     return pa.Table.from_pylist([_row(standing) for standing in ranking.standings])
+
+
+def verdicts_table(found: Sequence[Verdict]) -> pa.Table:
+    """One row a pair and metric: the fields of `Verdict`."""
+    return pa.Table.from_pylist([asdict(verdict) for verdict in found], schema=VERDICTS_SCHEMA)
 
 
 def _row(standing: Standing) -> dict[str, Any]:

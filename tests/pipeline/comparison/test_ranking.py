@@ -1,13 +1,24 @@
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.comparison.ranking import Estimate, UnlikeProtocolsError, compare, estimate, make_comparison, rank
+from pipeline.comparison.protocol import UnlikeProtocolsError
+from pipeline.comparison.ranking import (
+    Estimate,
+    all_verdicts,
+    compare,
+    estimate,
+    make_comparison,
+    rank,
+    verdicts_on,
+)
+from pipeline.comparison.verdicts import Verdict
 from pipeline.reports import store
 from pipeline.storage.paths import Paths
 
@@ -19,6 +30,17 @@ def add(paths: Paths, optimizer: str, fids: Sequence[float | None], **protocol: 
         paths.reports(),
         [{**shared, "member": member, "metric": "fid", "value": value} for member, value in enumerate(fids)],
     )
+
+
+def add_metrics(paths: Paths, optimizer: str, values: dict[str, list[float]]) -> None:
+    better = {"fid": "lower", "inception_score": "higher", "spread": "neither"}
+    shared = {"recipe": "mnist_mlp", "optimizer": optimizer, "fingerprint": "f", "protocol": "{}"}
+    rows = [
+        {**shared, "member": member, "metric": metric, "value": value, "better": better[metric]}
+        for metric, of_members in values.items()
+        for member, value in enumerate(of_members)
+    ]
+    store.append(paths.reports(), rows)
 
 
 def test_an_estimate_is_the_mean_with_students_95_percent_interval() -> None:
@@ -98,6 +120,27 @@ def test_the_artefact_holds_the_ranking_and_is_kept_while_no_report_is_new(paths
     add(paths, "sgd", [1.0])
     second, _ = make_comparison("mnist_mlp", ["adam", "sgd"], paths)
     assert (second.cached, second.details["best"]) == (False, "sgd")
+
+
+def test_the_artefact_holds_a_verdict_on_every_pair_by_every_ranked_metric(paths: Paths) -> None:
+    for optimizer, offset in (("sgd", 100.0), ("adam", 0.0), ("rmsprop", 50.0)):
+        values = {"fid": [offset + noise for noise in (1.0, 3.0, 2.5)], "inception_score": [offset, offset + 1, offset]}
+        add_metrics(paths, optimizer, {**values, "spread": [1.0, 2.0, 3.0]})
+    artefact, ranking = make_comparison("mnist_mlp", ["sgd", "adam", "rmsprop"], paths)
+    rows = pq.read_table(artefact.path("verdicts.parquet")).to_pylist()
+    pairs = [("adam", "rmsprop"), ("adam", "sgd"), ("rmsprop", "sgd")]
+    assert [(row["metric"], row["first"], row["second"]) for row in rows] == [
+        (metric, *pair) for metric in ("fid", "inception_score") for pair in pairs
+    ]
+    assert (rows[1]["difference"], rows[1]["verdict"], rows[1]["members"]) == (-100.0, "undecided", 3)
+    assert rows[1]["note"] == "the difference does not vary at all"
+    assert verdicts_on(ranking) == all_verdicts(ranking)[:3]
+
+
+def test_without_pairs_the_table_of_verdicts_is_empty_and_typed(paths: Paths) -> None:
+    add(paths, "adam", [2.0, 4.0])
+    table = pq.read_table(make_comparison("mnist_mlp", ["adam"], paths)[0].path("verdicts.parquet"))
+    assert (table.num_rows, table.schema.names) == (0, [field.name for field in fields(Verdict)])
 
 
 def test_without_any_report_the_comparison_says_so(paths: Paths, tmp_path: Path) -> None:

@@ -1,0 +1,40 @@
+import dagster as dg
+import pyarrow.parquet as pq
+
+from assets.comparison import build_comparison
+from pipeline.reports import store
+from pipeline.settings import load_recipes
+from pipeline.storage.paths import Paths
+
+
+def add(paths: Paths, optimizer: str, fids: list[float]) -> None:
+    shared = {"recipe": "mnist_mlp", "optimizer": optimizer, "fingerprint": "f", "protocol": "{}", "seed": 0}
+    shared |= {"metric": "fid", "better": "lower"}
+    store.append(paths.reports(), [{**shared, "member": m, "value": value} for m, value in enumerate(fids)])
+
+
+def materialized() -> dg.AssetMaterialization:
+    asset = build_comparison(load_recipes()["mnist_mlp"])
+    result = dg.materialize([asset])
+    (event,) = result.asset_materializations_for_node(asset.node_def.name)
+    return event
+
+
+def test_the_comparison_shows_and_stores_a_verdict_on_every_pair(paths: Paths) -> None:
+    add(paths, "sgd", [800.0, 821.0, 839.0])
+    add(paths, "adam", [100.0, 120.0, 140.0])
+    add(paths, "rmsprop", [130.0, 121.0, 155.0])
+    table = materialized().metadata["verdicts"]
+    assert isinstance(table, dg.TableMetadataValue)
+    shown = [(row.data["first"], row.data["second"], row.data["verdict"]) for row in table.records]
+    assert shown == [
+        ("adam", "rmsprop", "undecided: about 7 more members would decide"),
+        ("adam", "sgd", "adam is better"),
+        ("rmsprop", "sgd", "rmsprop is better"),
+    ]
+    assert pq.read_table(paths.comparison("mnist_mlp") / "verdicts.parquet").num_rows == 3
+
+
+def test_a_lone_configuration_says_what_a_verdict_needs(paths: Paths) -> None:
+    add(paths, "adam", [1.0, 2.0])
+    assert materialized().metadata["verdicts"].value == "needs at least 2 configurations"

@@ -1,0 +1,74 @@
+import argparse
+import json
+import re
+from collections.abc import Sequence
+
+import pytest
+
+from pipeline.cli import reports
+from pipeline.reports import store
+from pipeline.storage.paths import Paths
+
+
+def add(
+    paths: Paths, optimizer: str, fids: Sequence[float | None], metrics: Sequence[str] = ("fid", "inception_score")
+) -> None:
+    shared = {"recipe": "mnist_mlp", "optimizer": optimizer, "fingerprint": "f", "protocol": json.dumps({"n": 10})}
+    shared |= {"floor": 1.0, "ceiling": 900.0, "better": "lower", "members": len(fids), "seed": 0, "steps": 100}
+    shared |= {"n_generated": 10, "n_real": 10, "extractor": "classifier", "extractor_sha256": "a" * 64}
+    shared |= {"extractor_accuracy": 0.99, "source": "made up", "width": 8, "diverged_members": fids.count(None)}
+    rows = [
+        {**shared, "member": member, "metric": metric, "value": value}
+        for metric in metrics
+        for member, value in enumerate(fids)
+    ]
+    store.append(paths.reports(), rows)
+
+
+def printed(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    assert reports.run(argparse.Namespace(recipe="mnist_mlp")) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+def test_the_best_configuration_is_held_against_each_other_one(
+    paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add(paths, "adam", [100.0, 120.0, 140.0])
+    add(paths, "rmsprop", [130.0, 121.0, 155.0])
+    add(paths, "sgd", [800.0, 821.0, 839.0])
+    lines = printed(capsys)
+    start = lines.index("adam against  FID difference  corrected p  verdict")
+    rows = [re.split(r"\s{2,}", line) for line in lines[start + 1 : start + 3]]
+    # adam - rmsprop: -30, -1, -15, t = -1.83, p = 0.21, the largest of the three; adam - sgd: -700, -701, -699
+    assert rows[0] == ["rmsprop", "-15 ± 36", "0.21", "undecided: about 7 more members would decide"]
+    assert rows[1] == ["sgd", "-700.0 ± 2.5", "< 0.0001", "adam is better"]
+    assert "over all 3 pairs" in lines[start + 3]
+    assert len(lines) == start + 4
+
+
+def test_single_members_get_one_line_instead_of_a_table_of_nothing(
+    paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for optimizer in ("adam", "rmsprop", "sgd"):
+        add(paths, optimizer, [100.0])
+    lines = printed(capsys)
+    assert lines[-1] == "which is better is undecided: that takes at least 2 members with a score of each (--members)"
+    assert not any("against" in line for line in lines)
+
+
+def test_a_diverged_member_is_named_beside_the_verdict(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+    add(paths, "adam", [100.0, None, 120.0])
+    add(paths, "sgd", [800.0, 821.0, 839.0])
+    (line,) = [line for line in printed(capsys) if line.startswith("sgd ") and "adam" in line]
+    assert line.endswith("adam has no score for 1 of 3 members")
+
+
+def test_a_lone_configuration_has_nothing_to_be_compared_with(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+    add(paths, "adam", [100.0, 120.0])
+    assert not any("undecided" in line or "against" in line for line in printed(capsys))
+
+
+def test_a_score_that_is_not_defined_leaves_its_cells_empty(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+    add(paths, "adam", [100.0, 120.0], metrics=["fid"])
+    (line,) = [line for line in printed(capsys) if line.startswith("real images")]
+    assert line.split() == ["real", "images", "1", "-"]
