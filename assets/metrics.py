@@ -1,13 +1,17 @@
-"""`<data set>/classifier` and `<data set>/reference`: what every score on a data set is taken with."""
+"""`<data set>/classifier`, `reference` and `inception_reference`: what every score on a data set is taken with.
+
+`<data set>/ladder` says what each of those scores notices.
+"""
 
 import dagster as dg
 
-from assets.orchestration.publishing import Made, logged, publish
+from assets.orchestration.publishing import Made, logged, publish, shown
 from assets.orchestration.run_config import MakeConfig
 from pipeline.metrics import CODE_VERSION
 from pipeline.raw.dataset import Dataset
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.paths import Paths
+from pipeline.storage.pictures import markdown_file
 
 
 def build_metrics(dataset: Dataset) -> list[dg.AssetsDefinition]:
@@ -44,7 +48,43 @@ def build_metrics(dataset: Dataset) -> list[dg.AssetsDefinition]:
             artefact = make_reference(dataset.key, Paths.default(), force=config.force)
             return publish(context.asset_key, Made(artefact.fingerprint, _reference(artefact), artefact.cached))
 
-    return [classifier, reference]
+    @dg.asset(
+        key=[dataset.key, "inception_reference"],
+        deps=[[dataset.key, "tensors"]],
+        group_name="metrics",
+        description="The same as Inception-v3 sees it, for scores beside published ones. Needs its weights: a "
+        "download, or GANFORGE_INCEPTION. Slow without a GPU: a tenth of a second an image.",
+        code_version=CODE_VERSION,
+        kinds={"pytorch"},
+        pool="gpu",
+    )
+    def inception_reference(context: dg.AssetExecutionContext, config: MakeConfig) -> dg.MaterializeResult:
+        from pipeline.metrics.reference import make_reference
+
+        with logged(context):
+            artefact = make_reference(dataset.key, Paths.default(), extractor="inception", force=config.force)
+            return publish(context.asset_key, Made(artefact.fingerprint, _reference(artefact), artefact.cached))
+
+    return [classifier, reference, inception_reference, _build_ladder(dataset)]
+
+
+def _build_ladder(dataset: Dataset) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=[dataset.key, "ladder"],
+        deps=[[dataset.key, name] for name in ("tensors", "classifier", "reference")],
+        group_name="metrics",
+        description="Every score on graded corruptions of real images: which score notices what.",
+        code_version=CODE_VERSION,
+        kinds={"parquet"},
+    )
+    def ladder(context: dg.AssetExecutionContext, config: MakeConfig) -> dg.MaterializeResult:
+        from pipeline.metrics.ladder import make_ladder
+
+        with logged(context):
+            artefact = make_ladder(dataset.key, Paths.default(), force=config.force)
+            return publish(context.asset_key, Made(artefact.fingerprint, _ladder(artefact), artefact.cached))
+
+    return ladder
 
 
 def _classifier(artefact: Artefact) -> dict[str, object]:
@@ -64,7 +104,7 @@ def _classifier(artefact: Artefact) -> dict[str, object]:
 def _reference(artefact: Artefact) -> dict[str, object]:
     details = artefact.details
     rows = [
-        dg.TableRecord({"score": name, "real images": f"{floor:.4g}", "noise": f"{details['ceiling'][name]:.4g}"})
+        dg.TableRecord({"score": name, "real images": shown(floor), "noise": shown(details["ceiling"].get(name))})
         for name, floor in details["floor"].items()
     ]
     return {
@@ -72,6 +112,27 @@ def _reference(artefact: Artefact) -> dict[str, object]:
         "fid_floor": details["floor"]["fid"],
         "fid_ceiling": details["ceiling"]["fid"],
         "images": dg.MetadataValue.json(details["images"]),
+        "extractor_sha256": details["extractor_sha256"],
+        "path": dg.MetadataValue.path(artefact.folder),
+    }
+
+
+def _ladder(artefact: Artefact) -> dict[str, object]:
+    details = artefact.details
+    verdicts = details["verdicts"]
+    matrix = [
+        dg.TableRecord({"score": score, **{corruption: found[score] for corruption, found in verdicts.items()}})
+        for score in next(iter(verdicts.values()))
+    ]
+    fids = [
+        dg.TableRecord({"corruption": corruption, **{f"level {level}": shown(fid) for level, fid in enumerate(values)}})
+        for corruption, values in details["fid"].items()
+    ]
+    return {
+        "verdicts": dg.MetadataValue.table(matrix),
+        "fid": dg.MetadataValue.table(fids),
+        "corruptions": dg.MetadataValue.md(markdown_file(artefact.path("ladder.png"), "a row a corruption, 4 levels")),
+        "images": details["images"],
         "extractor_sha256": details["extractor_sha256"],
         "path": dg.MetadataValue.path(artefact.folder),
     }
