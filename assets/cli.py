@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from pipeline.cli import reports, train
+from pipeline.cli import ladder, reports, score, train
 from pipeline.settings import described, full_budget, load_presets, load_recipes, plain_budget
 from pipeline.storage.paths import make_variables_absolute
 
@@ -47,6 +47,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_reproduce(commands)
     _add_ui(commands)
     reports.add_parser(commands)
+    ladder.add_parser(commands)
+    score.add_parser(commands)
     train.add_parser(commands)
     return parser
 
@@ -108,6 +110,15 @@ def _add_budget(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--width", type=int, metavar="W", help="of the network's layers; small ones suit a CPU")
     parser.add_argument("--samples", type=int, metavar="N", help="generated images a member, 10 or more")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="training seed (default 0)")
+    parser.add_argument(
+        "--extractor",
+        choices=("classifier", "inception"),
+        default="classifier",
+        help="the network that scores are taken with: the data set's own (default), or Inception-v3 as papers use",
+    )
+    parser.add_argument(
+        "--thorough", action="store_true", help="also score what takes minutes: GAN-train, GAN-test, path length"
+    )
     parser.add_argument("--force", action="store_true", help="make everything anew, even what has not changed")
 
 
@@ -120,6 +131,8 @@ def _wanted(arguments: argparse.Namespace) -> "Wanted":
         width=arguments.width,
         samples=arguments.samples,
         seed=arguments.seed,
+        extractor=arguments.extractor,
+        thorough=arguments.thorough,
         force=arguments.force,
     )
 

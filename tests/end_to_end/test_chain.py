@@ -15,12 +15,14 @@ from assets import cli
 from assets.definitions import defs
 from assets.orchestration.home import ensure_dagster_home
 from assets.run import RANGE_END_TAG, RANGE_START_TAG
+from pipeline.metrics.catalogue import score_names
 from pipeline.metrics.classifier import train_classifier
+from pipeline.metrics.extractor import StaleClassifierError
+from pipeline.metrics.reference import StaleReferenceError, make_reference
 from pipeline.raw.acquire import acquire
 from pipeline.raw.catalogue import DATASETS
 from pipeline.reports import store
 from pipeline.reports.score import Judge, StaleInputError, score_partition
-from pipeline.samples.generate import generate
 from pipeline.settings import load_optimizers, load_recipes, resolve
 from pipeline.storage.artefact import read_artefact
 from pipeline.storage.images import read_images
@@ -74,7 +76,7 @@ def test_one_command_makes_the_chain_and_the_second_time_nothing(
     assert ": made" not in second
     assert second.count(": unchanged\n") == first.count(": made\n") == 4 + 3 * 6 + 1
     assert " as one model" not in second
-    assert store.read_all(paths.reports()).num_rows == 3 * 2 * 5
+    assert store.read_all(paths.reports()).num_rows == 3 * 2 * len(score_names("classes"))
 
     assert run(monkeypatch, "reports") == 0
     printed = capsys.readouterr().out
@@ -188,15 +190,15 @@ def test_scores_are_not_taken_with_a_classifier_of_other_data(
     monkeypatch.setenv("GANFORGE_MNIST", str(tmp_path))
     acquire(DATASETS["mnist"], paths)
     build(DATASETS["mnist"], paths)
-    settings = resolve(load_recipes()["mnist_mlp"], load_optimizers()["sgd"], steps=1, members=2)
-    trained = train([settings], require_tensors(paths, "mnist"), paths)["sgd"]
-    generate(trained, 60, paths)
-    judge = Judge.load("mnist", paths)
-    with pytest.raises(StaleInputError, match="trained on different data; materialize mnist/classifier and"):
-        score_partition("mnist_mlp", "sgd", judge, paths)
-    train_classifier("mnist", paths)
-    with pytest.raises(StaleInputError, match="materialize mnist/reference again"):
+    with pytest.raises(StaleClassifierError, match=r"trained on images .* materialize mnist/classifier again"):
         Judge.load("mnist", paths)
+    train_classifier("mnist", paths)
+    with pytest.raises(StaleReferenceError, match=r"features made with weights .* materialize mnist/reference again"):
+        Judge.load("mnist", paths)
+    make_reference("mnist", paths)
+    judge = Judge.load("mnist", paths)
+    with pytest.raises(StaleInputError, match=r"trained on images .* materialize mnist_mlp/generator and"):
+        score_partition("mnist_mlp", "sgd", judge, paths)
 
 
 def test_one_partition_that_fails_does_not_keep_the_others_from_being_published(

@@ -57,4 +57,4 @@ def test_images_without_labels_are_trained_on_and_not_scored(folder: Path, monke
     assert done.returncode == 0, done.stdout + done.stderr
     assert "found images without labels, expected classes or attributes" in done.stdout
     assert "shapes_dcgan/samples adam: made" in done.stdout
-    assert "report" not in done.stdout
+    assert "shapes_dcgan/report" not in done.stdout
