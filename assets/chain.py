@@ -18,9 +18,12 @@ def data_keys(dataset: Dataset) -> list[dg.AssetKey]:
     return [dg.AssetKey([dataset.raw_key, "raw"]), dg.AssetKey([dataset.key, "tensors"])]
 
 
-def judge_keys(dataset: Dataset) -> list[dg.AssetKey]:
+JUDGES = {"classifier": ("classifier", "reference"), "inception": ("inception_reference",)}  # by extractor
+
+
+def judge_keys(dataset: Dataset, extractor: str = "classifier") -> list[dg.AssetKey]:
     """What its scores are taken with."""
-    return [dg.AssetKey([dataset.key, name]) for name in ("classifier", "reference")]
+    return [dg.AssetKey([dataset.key, name]) for name in JUDGES[extractor]]
 
 
 def partitioned_keys(recipe: Recipe) -> list[dg.AssetKey]:

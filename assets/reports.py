@@ -2,16 +2,18 @@
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 
 import dagster as dg
 
 from assets.orchestration.partitions import PARTITIONS, backfill_policy
-from assets.orchestration.publishing import Made, Published, logged, publish_each
-from assets.orchestration.run_config import MakeConfig
+from assets.orchestration.publishing import Made, Published, logged, publish_each, shown
+from assets.orchestration.run_config import ReportConfig
 from pipeline.reports import CODE_VERSION
 from pipeline.reports.store import Report
 from pipeline.settings import Recipe
 from pipeline.storage.paths import Paths
+from pipeline.storage.pictures import markdown_file
 
 
 def build_reports(recipe: Recipe) -> dg.AssetsDefinition:
@@ -21,18 +23,18 @@ def build_reports(recipe: Recipe) -> dg.AssetsDefinition:
         key=[recipe.key, "report"],
         deps=[[recipe.key, "samples"], [recipe.dataset, "classifier"], [recipe.dataset, "reference"]],
         group_name="reports",
-        description="Inception Score and Fréchet distance of every member, between real images and noise.",
+        description="Every score of every member with its standard error, between real images and noise.",
         code_version=CODE_VERSION,
         kinds={"parquet"},
         partitions_def=PARTITIONS,
         backfill_policy=backfill_policy(recipe),
     )
-    def report(context: dg.AssetExecutionContext, config: MakeConfig) -> Iterator[Published]:
+    def report(context: dg.AssetExecutionContext, config: ReportConfig) -> Iterator[Published]:
         from pipeline.reports.score import Judge, score_partition
 
         paths = Paths.default()
         with logged(context):
-            judge = Judge.load(recipe.dataset, paths)
+            judge = Judge.load(recipe.dataset, paths, config.extractor.value, thorough=config.thorough)
 
             def make(optimizer: str) -> Made:
                 run_id = context.run.run_id
@@ -46,14 +48,15 @@ def build_reports(recipe: Recipe) -> dg.AssetsDefinition:
 
 def _metadata(report: Report) -> dict[str, object]:
     from pipeline.comparison.ranking import estimate
+    from pipeline.reports.score import PAIRS_PICTURE
 
     rows: list[dg.TableRecord] = []
     numbers: dict[str, float] = {}
     for metric in report.metrics():
         found, (floor, ceiling) = estimate(report.scores(metric)), report.anchors(metric)
         anchors: dict[str, str] = {
-            "real images": f"{floor:.4g}",
-            "noise": f"{ceiling:.4g}",
+            "real images": shown(floor),
+            "noise": shown(ceiling),
             "better": report.better(metric),
             "note": report.notes().get(metric, ""),
         }
@@ -61,6 +64,7 @@ def _metadata(report: Report) -> dict[str, object]:
         if not math.isnan(found.mean):
             numbers[metric] = found.mean
     return {
+        **_picture(report.path.with_name(PAIRS_PICTURE)),
         "scores": dg.MetadataValue.table(rows),
         **numbers,
         "members": report.fact("members"),
@@ -71,3 +75,11 @@ def _metadata(report: Report) -> dict[str, object]:
         "data": report.fact("source"),
         "path": dg.MetadataValue.path(report.path),
     }
+
+
+def _picture(path: Path) -> dict[str, object]:
+    """Nothing where every member diverged."""
+    if not path.exists():
+        return {}
+    caption = "generated images closest to training images, each above the one it resembles, two rows a member"
+    return {"nearest_training_images": dg.MetadataValue.md(markdown_file(path, caption))}

@@ -25,6 +25,7 @@ from assets.orchestration.partitions import (
     contiguous_ranges,
 )
 from assets.orchestration.publishing import OWN_LOGGERS
+from assets.orchestration.run_config import ExtractorName
 from pipeline.raw.dataset import Dataset
 from pipeline.settings import LEAST_SAMPLES, OptimizerConfiguration, Recipe, TrainingSettings, budget_for, resolve
 from pipeline.storage.paths import Paths
@@ -44,6 +45,8 @@ class Wanted:
     width: int | None = None
     samples: int | None = None
     seed: int = 0
+    extractor: str = "classifier"
+    thorough: bool = False
     force: bool = False
 
 
@@ -71,8 +74,8 @@ def materialize_chain(recipe_key: str, optimizers: list[str] | None, wanted: Wan
         if not _run(data_keys(dataset), [], config, instance):
             return 1
         _expect_trainable(recipe, dataset, keys, wanted)
-        scored = _has_labels(dataset)
-        if scored and not _run(judge_keys(dataset), [], config, instance):
+        scored = wanted.extractor != "classifier" or _has_labels(dataset)
+        if scored and not _run(judge_keys(dataset, wanted.extractor), [], config, instance):
             return 1
         made = [key for key in partitioned_keys(recipe) if scored or key.path[-1] != "report"]
         runs = contiguous_ranges(keys) if recipe.sweep else [[key] for key in keys]
@@ -122,12 +125,17 @@ def _run_config(recipe: Recipe, dataset: Dataset, wanted: Wanted) -> dict[str, A
     if wanted.samples is not None and wanted.samples < LEAST_SAMPLES:
         raise ValueError(f"--samples: found {wanted.samples}, expected at least {LEAST_SAMPLES} images a member")
     budget = {"steps": settings.steps, "width": settings.width}
+    judges = judge_keys(dataset, wanted.extractor)
     training = {**budget, "members": wanted.members, "seed": wanted.seed, "force": force}
     ops: dict[str, dict[str, Any]] = {
-        **{"__".join(key.path): {"force": force} for key in (*data_keys(dataset), *judge_keys(dataset))},
+        **{"__".join(key.path): {"force": force} for key in (*data_keys(dataset), *judges)},
         f"{recipe.key}__training": training,
         f"{recipe.key}__samples": {"images": wanted.samples, "force": force},
-        f"{recipe.key}__report": {"force": force},
+        f"{recipe.key}__report": {
+            "extractor": ExtractorName(wanted.extractor).name,
+            "thorough": wanted.thorough,
+            "force": force,
+        },
         f"{recipe.key}__comparison": {"force": force},
     }
     return {

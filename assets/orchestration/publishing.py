@@ -76,6 +76,11 @@ def publish_each(
         raise dg.Failure("; ".join(f"{partition}: {error}" for partition, error in failed.items()), allow_retries=False)
 
 
+def shown(value: float | None) -> str:
+    """A score in a table."""
+    return "not defined" if value is None else f"{value:.4g}"
+
+
 def _tell(asset_key: dg.AssetKey, made: Made, partition: str) -> None:
     name = f"{asset_key.to_user_string()} {partition}".rstrip()
     log.info("%s: %s", name, "unchanged" if made.cached else "made")

@@ -59,3 +59,24 @@ class SamplesConfig(dg.Config):
         Weights.RAW, description="of the generator: as trained, or their running average where the recipe keeps one"
     )
     force: bool = Field(False, description="draw anew, even if nothing changed")
+
+
+class ExtractorName(Enum):
+    """Which network the scores are taken with."""
+
+    CLASSIFIER = "classifier"
+    INCEPTION = "inception"
+
+
+class ReportConfig(dg.Config):
+    """For reports."""
+
+    extractor: ExtractorName = Field(
+        ExtractorName.CLASSIFIER,
+        description="the network that scores are taken with: the data set's own, or Inception-v3 as papers use, "
+        "which needs the data set's inception_reference",
+    )
+    thorough: bool = Field(
+        False, description="also the scores that take minutes: GAN-train, GAN-test, perceptual path length"
+    )
+    force: bool = Field(False, description="score again, even if nothing changed")

@@ -5,4 +5,4 @@ Out: one Parquet file a materialization under `data/reports/recipe=…/optimizer
 overwritten. `score.py` computes the rows, `store.py` keeps and reads them.
 """
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"

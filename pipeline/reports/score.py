@@ -1,6 +1,6 @@
 """Score: from a partition's samples to its report: every metric, member by member, beside floor and ceiling.
 
-In: the samples artefact, the data set's classifier and reference. Out: one stored report. Features are computed once a
+In: the samples artefact, the data set's extractor and reference. Out: one stored report. Features are computed once a
 member, every score from them.
 """
 
@@ -8,24 +8,33 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from pipeline.metrics import CODE_VERSION as METRICS_VERSION
 from pipeline.metrics.catalogue import BETTER, score, score_names, score_notes
-from pipeline.metrics.classifier import Classifier, expect_labels, extract, load_classifier, require_classifier
+from pipeline.metrics.classifier import expect_labels
+from pipeline.metrics.extractor import Extractor, require_extractor
+from pipeline.metrics.features import CLASSES, Features, Score
 from pipeline.metrics.inception_score import SPLITS
-from pipeline.metrics.reference import Reference, load_reference, require_reference
-from pipeline.reports import CODE_VERSION, store
+from pipeline.metrics.reference import Anchors, Reference, expect_current, load_reference, require_reference, values_of
+from pipeline.reports import CODE_VERSION, store, thorough
+from pipeline.reports.copies import closest_pairs, write_pairs
+from pipeline.reports.thorough import Thorough
 from pipeline.settings import TrainingSettings
 from pipeline.storage.artefact import Artefact, fingerprint, require_artefact
 from pipeline.storage.images import ImageFile, Pixels, read_images
 from pipeline.storage.paths import PROJECT, Paths
-from pipeline.tensors.load import require_tensors
+from pipeline.tensors.load import load_split, require_tensors
 from pipeline.training.trained import read_settings, require_training
 
 log = logging.getLogger(__name__)
+
+PAIRS_PICTURE = "_nearest_training_images.png"  # beside the newest report
+LOGGED = ("fid", "inception_score", "precision", "recall", "missing_classes")
 
 
 class StaleInputError(ValueError):
@@ -41,46 +50,89 @@ class Scored:
 
 
 @dataclass(frozen=True)
+class Judged:
+    """What was found out about a partition's members."""
+
+    scores: dict[int, dict[str, Score]]  # by member, by name
+    pairs: list[Pixels]  # of generated and training images, see `copies.py`
+
+
+@dataclass(frozen=True)
 class Judge:
     """What every partition of a data set is judged with, loaded once."""
 
-    classifier: Artefact
+    dataset: str
+    tensors: Artefact
+    extractor: Extractor
     reference_artefact: Artefact
-    network: Classifier
     reference: Reference
+    thorough: Thorough | None  # where the scores that take minutes are wanted too
+    _anchors: dict[int, tuple[Anchors, Anchors]] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, dataset: str, paths: Paths) -> Judge:
-        """The data set's classifier and reference features, which must belong together."""
-        expect_labels(require_tensors(paths, dataset))  # without any, the advice to train a classifier would be none
-        classifier, reference = require_classifier(paths, dataset), require_reference(paths, dataset)
-        if reference.details["extractor_sha256"] != classifier.details["weights_sha256"]:
-            raise StaleInputError(
-                f"{reference.folder}: features of classifier {reference.details['extractor_sha256'][:12]}, "
-                f"but {classifier.folder} holds {classifier.details['weights_sha256'][:12]}; "
-                f"materialize {dataset}/reference again"
-            )
-        return cls(classifier, reference, load_classifier(classifier), load_reference(reference))
+    def load(cls, dataset: str, paths: Paths, extractor: str = "classifier", *, thorough: bool = False) -> Judge:
+        """The data set's extractor and its reference features, which must belong together."""
+        tensors = require_tensors(paths, dataset)
+        if extractor == "classifier":
+            expect_labels(tensors)  # without any, the advice to train a classifier would be none
+        seeing, reference = require_extractor(extractor, dataset, paths), require_reference(paths, dataset, extractor)
+        expect_current(reference, seeing, tensors)
+        asked = Thorough(dataset, tensors, seeing, paths) if thorough else None
+        return cls(dataset, tensors, seeing, reference, load_reference(reference), asked)
+
+    @cached_property
+    def train(self) -> ImageFile:
+        """The images that networks were trained on."""
+        return load_split(self.tensors, "train")
+
+    def anchors(self, count: int) -> tuple[Anchors, Anchors]:
+        """What `count` real images and `count` noise images score."""
+        if count not in self._anchors:
+            self._anchors[count] = self._score_anchors(count)
+        return self._anchors[count]
+
+    def score_names(self) -> list[str]:
+        """What a member is scored by."""
+        names = score_names(self.reference.labels)
+        if self.thorough is not None:
+            names += [name for name in thorough.BETTER if self.reference.labels == CLASSES or "gan" not in name]
+        return names
 
     def protocol(self, samples: Artefact) -> dict[str, Any]:
         """Everything that must agree before two scores may be compared."""
         n_generated = samples.details["images_a_member"]
         return {
-            "extractor": "classifier",
-            "extractor_labels": self.reference.labels,
-            "extractor_sha256": self.classifier.details["weights_sha256"],
+            "extractor": self.extractor.name,
+            "extractor_labels": self.extractor.labels,
+            "extractor_sha256": self.extractor.sha256,
+            "labels_of_generated": "the extractor's",
             "n_generated": n_generated,
             "n_real": len(self.reference.test),
+            "n_train": len(self.reference.train),
+            "neighbours": self.reference.real.neighbours,
             "samples_seed": samples.details["seed"],
             "inception_score_splits": SPLITS,
             "real_split": "test",
             "real_images": self.reference_artefact.fingerprint,
             "value_range": "uint8, rounded half up",
-            "resize": "none",
+            "resize": self.extractor.resize,
             "weights": samples.details["weights"],
             "batch_normalisation": "evaluation",
             "metrics_version": METRICS_VERSION,
         }
+
+    def _score_anchors(self, count: int) -> tuple[Anchors, Anchors]:
+        details = self.reference_artefact.details
+        floor, ceiling = (
+            (details["floor"], details["ceiling"])
+            if count == details["anchor_images"]
+            else self.reference.anchors(count)
+        )
+        if self.thorough is None:
+            return floor, ceiling
+        pixels = self.train.pixels[:count]
+        real = self.thorough.of_images(pixels, self.extractor.extract(pixels))
+        return floor | values_of(real), ceiling
 
 
 def score_partition(
@@ -91,63 +143,102 @@ def score_partition(
     training = require_training(paths, recipe, optimizer)
     _expect_belonging(samples, training, judge)
     protocol = judge.protocol(samples)
-    wanted = fingerprint("reports", CODE_VERSION, samples=samples.fingerprint, protocol=protocol)
+    wanted = fingerprint(
+        "reports",
+        CODE_VERSION,
+        samples=samples.fingerprint,
+        protocol=protocol,
+        thorough=judge.thorough is not None,
+    )
     newest = store.latest(paths.reports(), recipe, optimizer)
     if newest is not None and newest.fingerprint == wanted and not force:
         return Scored(newest, cached=True)
-    scores = _score_members(samples, judge)
-    floor, ceiling = judge.reference.anchors(protocol["n_generated"])
-    labels = judge.reference.labels
-    notes = score_notes(labels)
-    shared = _shared_columns(read_settings(training), training, judge, protocol) | {
+    shared = {
+        **_shared_columns(read_settings(training), training, judge, protocol),
         "fingerprint": wanted,
         "run_id": run_id,
     }
-    rows = [
+    judged = _judge_members(samples, training, judge)
+    rows = _rows(judged.scores, judge, protocol["n_generated"])
+    report = store.append(paths.reports(), [{**shared, **row} for row in rows])
+    write_pairs(report.path.with_name(PAIRS_PICTURE), judged.pairs)
+    return Scored(report, cached=False)
+
+
+def _rows(scores: dict[int, dict[str, Score]], judge: Judge, count: int) -> list[dict[str, Any]]:
+    """What differs from row to row: one a member and score."""
+    floor, ceiling = judge.anchors(count)
+    notes, better = score_notes(judge.reference.labels), BETTER | thorough.BETTER
+    return [
         {
-            **shared,
             "member": member,
             "metric": metric,
-            "value": of_member.get(metric),
-            "floor": floor[metric],
-            "ceiling": ceiling[metric],
-            "better": BETTER[metric],
+            **_numbers(of_member.get(metric)),
+            "floor": floor.get(metric),
+            "ceiling": ceiling.get(metric),
+            "better": better[metric],
             "note": notes.get(metric, ""),
         }
         for member, of_member in scores.items()
-        for metric in score_names(labels)
+        for metric in judge.score_names()
     ]
-    return Scored(store.append(paths.reports(), rows), cached=False)
+
+
+def _numbers(found: Score | None) -> dict[str, Any]:
+    """Value, error and values by class; null where a score is not defined for the images, or the member diverged."""
+    if found is None:
+        return {"value": None, "standard_error": None, "by_class": None}
+    by_class = None if found.by_class is None else [_defined(value) for value in found.by_class]
+    error = None if found.standard_error is None else _defined(found.standard_error)
+    return {"value": _defined(found.value), "standard_error": error, "by_class": by_class}
+
+
+def _defined(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 def _expect_belonging(samples: Artefact, training: Artefact, judge: Judge) -> None:
     recipe, optimizer = training.details["recipe"], training.details["optimizer"]
-    dataset = judge.classifier.details["dataset"]
     if samples.details["training"] != training.fingerprint:
         raise StaleInputError(
             f"{samples.folder}: drawn by other weights than {training.folder} holds now; "
             f"materialize {recipe}/samples, partition {optimizer}, again"
         )
-    if judge.classifier.details["tensors"] != training.details["tensors"]:
+    if training.details["tensors"] != judge.tensors.fingerprint:
         raise StaleInputError(
-            f"{recipe} {optimizer} and {dataset}/classifier were trained on different data; "
-            f"materialize {dataset}/classifier and {dataset}/reference again, or {recipe}/generator"
+            f"{training.folder}: trained on images {training.details['tensors'][:12]}, but scores are taken against "
+            f"{judge.tensors.fingerprint[:12]}; materialize {recipe}/generator and {recipe}/samples, partition "
+            f"{optimizer}, again"
         )
 
 
-def _score_members(samples: Artefact, judge: Judge) -> dict[int, dict[str, float]]:
-    """The scores of every trained member; a diverged one has none."""
+def _judge_members(samples: Artefact, training: Artefact, judge: Judge) -> Judged:
+    """Every trained member; a diverged one has no scores."""
     images = read_images(samples.path("samples.arrow"))
-    scores: dict[int, dict[str, float]] = {member: {} for member in samples.details["diverged_members"]}
+    scores: dict[int, dict[str, Score]] = {member: {} for member in samples.details["diverged_members"]}
+    pairs: list[Pixels] = []
     for member in samples.details["members"]:
-        scores[member] = score(
-            extract(judge.network, _of_member(images, member)), judge.reference.test, judge.reference.labels
-        )
-        name = f"{samples.details['recipe']} {samples.details['optimizer']}"
-        log.info(
-            "%s member %d: %s", name, member, ", ".join(f"{key} {value:.4g}" for key, value in scores[member].items())
-        )
-    return dict(sorted(scores.items()))
+        pixels = _of_member(images, member)
+        seen = judge.extractor.extract(pixels)
+        pairs.append(closest_pairs(pixels, seen, judge.reference, judge.train))
+        scores[member] = score(seen, judge.reference.real, judge.reference.labels)
+        if judge.thorough is not None:
+            scores[member] |= _thorough_scores(judge.thorough, pixels, seen, samples, training, member)
+        _log(samples, member, scores[member])
+    return Judged(dict(sorted(scores.items())), pairs)
+
+
+def _thorough_scores(
+    asked: Thorough, pixels: Pixels, seen: Features, samples: Artefact, training: Artefact, member: int
+) -> dict[str, Score]:
+    of_generator = asked.of_generator(training, samples.details["weights"], member, samples.details["seed"])
+    return asked.of_images(pixels, seen) | of_generator
+
+
+def _log(samples: Artefact, member: int, scores: dict[str, Score]) -> None:
+    name = f"{samples.details['recipe']} {samples.details['optimizer']}"
+    shown = ", ".join(f"{key} {scores[key].value:.4g}" for key in LOGGED if key in scores)
+    log.info("%s member %d: %s", name, member, shown)
 
 
 def _of_member(images: ImageFile, member: int) -> Pixels:
@@ -167,7 +258,7 @@ def _shared_columns(
         "n_floor": min(protocol["n_generated"], len(judge.reference.train)),
         "extractor": protocol["extractor"],
         "extractor_sha256": protocol["extractor_sha256"],
-        "extractor_accuracy": judge.classifier.details["test_accuracy"],
+        "extractor_accuracy": judge.extractor.accuracy,
         "protocol": json.dumps(protocol, sort_keys=True),
         "training_fingerprint": training.fingerprint,
         "steps": settings.steps,

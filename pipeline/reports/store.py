@@ -26,7 +26,9 @@ SCHEMA = pa.schema(
         ("optimizer", pa.string()),
         ("member", pa.int64()),
         ("metric", pa.string()),
-        ("value", pa.float64()),  # null for a member that diverged
+        ("value", pa.float64()),  # null for a member that diverged, or where the score is not defined for its images
+        ("standard_error", pa.float64()),  # of drawing other images; null where it is not known
+        ("by_class", pa.list_(pa.float64())),  # the same class by class, where the score has classes
         ("floor", pa.float64()),  # the same score of real training images
         ("ceiling", pa.float64()),  # the same score of noise
         ("better", pa.string()),  # "lower" | "higher" | "neither"
@@ -109,7 +111,7 @@ def append(root: Path, rows: list[dict[str, Any]]) -> Report:
     now = datetime.now(UTC)
     report_id = uuid.uuid4().hex
     table = pa.Table.from_pylist([{**row, "report_id": report_id, "created_at": now} for row in rows], schema=SCHEMA)
-    folder = root / f"recipe={rows[0]['recipe']}" / f"optimizer={rows[0]['optimizer']}"
+    folder = partition_folder(root, rows[0]["recipe"], rows[0]["optimizer"])
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{now:%Y%m%dT%H%M%S%f}-{report_id[:8]}.parquet"
     temporary = path.with_name(f".{path.name}.partial")
@@ -133,8 +135,13 @@ def read_all(root: Path, recipe: str | None = None) -> pa.Table:
 
 def latest(root: Path, recipe: str, optimizer: str) -> Report | None:
     """The newest report of a partition, or None."""
-    paths = sorted((root / f"recipe={recipe}" / f"optimizer={optimizer}").glob("[!.]*.parquet"))
+    paths = sorted(partition_folder(root, recipe, optimizer).glob("[!.]*.parquet"))
     return _read(paths[-1], recipe, optimizer) if paths else None
+
+
+def partition_folder(root: Path, recipe: str, optimizer: str) -> Path:
+    """Where a partition's reports lie; what starts with `_` there is no report."""
+    return root / f"recipe={recipe}" / f"optimizer={optimizer}"
 
 
 def latest_of_all(root: Path, recipe: str | None = None) -> list[Report]:

@@ -86,23 +86,29 @@ def _sound_members(training: Artefact) -> npt.NDArray[np.int64]:
     return np.array(sound, dtype=np.int64)
 
 
-@torch.no_grad()
 def _draw(training: Artefact, weights: str, members: npt.NDArray[np.int64], seeds: npt.NDArray[np.int64]) -> Pixels:
     """Every member's image of every seed → (M, N, C, H, W) uint8."""
+    network = trained_network(training)
+    latents = latents_by_seed(network.latent_distribution, network.latent_size, seeds)
+    return draw(training, weights, members, latents)
+
+
+@torch.no_grad()
+def draw(training: Artefact, weights: str, members: npt.NDArray[np.int64], latents: npt.NDArray[np.float32]) -> Pixels:
+    """Every member's image of every latent (N, L) → (M, N, C, H, W) uint8."""
     device = choose_device()
     generator: Stacked = load_generator(training, device, weights)
-    network = trained_network(training)
-    by_seed = latents_by_seed(network.latent_distribution, network.latent_size, _padded(seeds))
-    padded = torch.from_numpy(by_seed).to(device)
+    value_range = trained_network(training).value_range
+    padded = torch.from_numpy(_padded(latents)).to(device)
     blocks = []
-    for start in range(0, len(seeds), BLOCK):
-        latents = padded[start : start + BLOCK].expand(training.details["members"], -1, -1)
-        images = generator(latents)[torch.from_numpy(members).to(device)]
-        blocks.append(to_pixels(images, network.value_range).cpu().numpy())
-    pixels: Pixels = np.concatenate(blocks, axis=1)[:, : len(seeds)]
+    for start in range(0, len(latents), BLOCK):
+        of_members = padded[start : start + BLOCK].expand(training.details["members"], -1, -1)
+        images = generator(of_members)[torch.from_numpy(members).to(device)]
+        blocks.append(to_pixels(images, value_range).cpu().numpy())
+    pixels: Pixels = np.concatenate(blocks, axis=1)[:, : len(latents)]
     return pixels
 
 
-def _padded(seeds: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    missing = -len(seeds) % BLOCK
-    return np.concatenate([seeds, np.zeros(missing, np.int64)])
+def _padded(latents: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    missing = -len(latents) % BLOCK
+    return np.concatenate([latents, np.zeros((missing, latents.shape[1]), latents.dtype)])

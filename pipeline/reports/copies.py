@@ -1,0 +1,38 @@
+"""Copies: a picture of the generated images that look most like training images, each above the one it resembles.
+
+In: a member's images and features, and the data set's training images. Out: rows of pictures, a pair of rows a member,
+the closest pair first; a generator that copies shows the same image twice.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.metrics.features import Features
+from pipeline.metrics.memorisation import nearest_training_images
+from pipeline.metrics.reference import Reference, training_order
+from pipeline.storage.images import ImageFile, Pixels
+from pipeline.storage.pictures import write_grid
+
+PAIRS = 16  # a member
+SCALE = 2
+
+
+def closest_pairs(pixels: Pixels, seen: Features, reference: Reference, train: ImageFile) -> Pixels:
+    """A member's images (N, C, H, W) → (2 · PAIRS, C, H, W): generated ones, then the training images nearest."""
+    generated, nearest, _ = nearest_training_images(seen.features, reference.train.features, PAIRS)
+    places = training_order(len(train), len(reference.train))[nearest]
+    columns = np.arange(PAIRS) % len(generated)  # a short row is filled up with its beginning
+    return np.concatenate([pixels[generated[columns]], np.stack([train.pixels[place] for place in places[columns]])])
+
+
+def write_pairs(path: Path, pairs: list[Pixels]) -> None:
+    """All members' pairs as one picture, by rename; none where no member drew anything."""
+    if not pairs:
+        path.unlink(missing_ok=True)
+        return
+    temporary = path.with_name(f".{path.name}.partial.png")
+    write_grid(temporary, np.concatenate(pairs), PAIRS, SCALE)
+    temporary.replace(path)
