@@ -27,7 +27,7 @@ def build_metrics(dataset: Dataset) -> list[dg.AssetsDefinition]:
         pool="gpu",
     )
     def classifier(context: dg.AssetExecutionContext, config: MakeConfig) -> dg.MaterializeResult:
-        from pipeline.metrics.classifier import train_classifier
+        from pipeline.metrics.extractors.classifier import train_classifier
 
         with logged(context):
             artefact = train_classifier(dataset.key, Paths.default(), force=config.force)

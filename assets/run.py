@@ -108,7 +108,7 @@ def _settings(recipe: Recipe, configuration: OptimizerConfiguration, wanted: Wan
 
 def _has_labels(dataset: Dataset) -> bool:
     """Whether scores can be taken; where not, it is said."""
-    from pipeline.metrics.classifier import NoLabelsError, expect_labels
+    from pipeline.metrics.extractors.classifier import NoLabelsError, expect_labels
     from pipeline.tensors.load import require_tensors
 
     try:

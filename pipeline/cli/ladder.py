@@ -7,6 +7,7 @@ import json
 import logging
 from typing import Any
 
+from pipeline.cli.table import aligned
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.paths import Paths
 
@@ -60,12 +61,12 @@ def render(artefact: Artefact) -> str:
             f"{details['dataset']}: {details['images']:,} held-out images corrupted, against as many others; "
             f"extractor: {details['extractor']} {details['extractor_sha256'][:12]}",
             "",
-            *_aligned(matrix),
+            *aligned(matrix),
             "",
             *(f"{verdict}: {meaning}" for verdict, meaning in VERDICTS.items() if verdict in used),
             f"sampling explains {details['tolerance']:g} standard errors of a difference",
             "",
-            *_aligned([["FID", "clean", "level 1", "level 2", "level 3"], *fids]),
+            *aligned([["FID", "clean", "level 1", "level 2", "level 3"], *fids]),
             "",
             *(f"{name}: {artefact.path(name)}" for name in artefact.files),
         ]
@@ -74,8 +75,3 @@ def render(artefact: Artefact) -> str:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}"
-
-
-def _aligned(rows: list[list[str]]) -> list[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -6,6 +6,7 @@ import argparse
 import math
 from typing import Any
 
+from pipeline.cli.table import aligned
 from pipeline.comparison.ranking import Estimate, Ranking, Standing, compare, verdicts_on
 from pipeline.comparison.verdicts import Verdict
 from pipeline.reports.store import Report, latest_of_all
@@ -57,13 +58,13 @@ def render(ranking: Ranking) -> str:
     rows = [list(COLUMNS), *(_row(standing) for standing in ranking.standings)]
     first = ranking.standings[0].report
     rows += [_anchors(first, name, place) for place, name in enumerate(("real images", "noise"))]
-    accuracy, sha256 = first.fact("extractor_accuracy"), first.fact("extractor_sha256")
+    sha256 = first.fact("extractor_sha256")
     lines = [
         f"{ranking.recipe}: mean ± 95 % interval over members (none for one member), best FID first",
         f"data: {first.fact('source')}; {first.fact('n_real'):,} real test images; "
-        f"extractor: {first.fact('extractor')} {sha256[:12]} ({100 * accuracy:.1f} % accurate)",
+        f"extractor: {first.fact('extractor')} {sha256[:12]}{_accurate(first)}",
         "",
-        *_aligned(rows),
+        *aligned(rows),
     ]
     lines += [f"{SHOWN[metric]}: {note}" for metric, note in first.notes().items() if metric in SHOWN]
     lines += _widths(ranking)
@@ -79,6 +80,12 @@ def _anchors(report: Report, name: str, place: int) -> list[str]:
     found = [report.anchors(metric)[place] if metric in report.metrics() else None for metric in ANCHORED]
     cells = ["-" if value is None else f"{value:.4g}" for value in found]
     return [name, *cells, *[""] * (len(COLUMNS) - 1 - len(cells))]
+
+
+def _accurate(report: Report) -> str:
+    """How good the extractor is at the data set's own labels; nothing where it was trained on others."""
+    accuracy = report.fact("extractor_accuracy")
+    return "" if accuracy is None else f" ({100 * accuracy:.1f} % accurate)"
 
 
 def _widths(ranking: Ranking) -> list[str]:
@@ -100,7 +107,7 @@ def _verdicts(ranking: Ranking) -> list[str]:
     head = [f"{best[0].first} against", "FID difference", "corrected p", "verdict"]
     return [
         "",
-        *_aligned([head, *(_verdict_row(verdict) for verdict in best)]),
+        *aligned([head, *(_verdict_row(verdict) for verdict in best)]),
         f"differences by member, with 95 % intervals; p is Holm's over {_all_pairs(len(found))}; "
         "more members: --members, for a chance of 80 %",
     ]
@@ -139,8 +146,3 @@ def _row(standing: Standing) -> list[str]:
         f"{report.fact('n_generated'):,}",
         f"{report.fact('created_at'):%Y-%m-%d %H:%M}",
     ]
-
-
-def _aligned(rows: list[list[str]]) -> list[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -19,7 +19,7 @@ from typing import Any
 from pipeline.cli.score_inputs import from_arrays, from_images
 from pipeline.cli.score_output import as_json, as_table
 from pipeline.metrics.features import NEIGHBOURS
-from pipeline.metrics.score_sets import score_sets
+from pipeline.metrics.standalone.score_sets import score_sets
 
 
 def add_parser(commands: Any) -> None:

@@ -12,19 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pipeline.metrics import CODE_VERSION
-from pipeline.metrics.feature_files import holds_statistics, read_features, read_statistics
 from pipeline.metrics.features import Features, Matrix, Real
 from pipeline.metrics.inception_score import METRIC as INCEPTION_SCORE
 from pipeline.metrics.inception_score import SPLITS, log_of_probabilities, log_probabilities
 from pipeline.metrics.moments import Moments
-from pipeline.metrics.score_sets import Judged
+from pipeline.metrics.standalone.feature_files import holds_statistics, read_features, read_statistics
+from pipeline.metrics.standalone.score_sets import Judged
 from pipeline.storage.paths import Paths
 from pipeline.tables import find
 
 if TYPE_CHECKING:
-    from pipeline.metrics.extraction import Shape
-    from pipeline.metrics.extractor import Extractor
-    from pipeline.metrics.image_sets import ImageSet
+    from pipeline.metrics.extractors.extractor import Extractor
+    from pipeline.metrics.standalone.extraction import Shape
+    from pipeline.metrics.standalone.image_sets import ImageSet
 
 INCEPTION = "inception"
 FID_ALONE = "mean and covariance alone give FID alone"
@@ -122,7 +122,7 @@ def _same(real: Path, generated: Path) -> tuple[str, ...]:
 
 def from_images(arguments: argparse.Namespace) -> Inputs:
     """REAL and GENERATED as sets of images, seen by an extractor; all files are opened before anything is computed."""
-    from pipeline.metrics.image_sets import open_images
+    from pipeline.metrics.standalone.image_sets import open_images
 
     _expect_both(arguments, "images")
     generated, source = open_images(arguments.generated), _open_real(arguments.real)
@@ -148,7 +148,7 @@ def from_images(arguments: argparse.Namespace) -> Inputs:
 
 def _open_real(real: str) -> Source:
     """What REAL names; a file or folder of a data set's name comes before the data set."""
-    from pipeline.metrics.image_sets import open_images
+    from pipeline.metrics.standalone.image_sets import open_images
     from pipeline.raw.catalogue import load_datasets
 
     path, datasets = Path(real), load_datasets()
@@ -172,21 +172,21 @@ class _Seeing:
 
     @classmethod
     def load(cls, name: str, paths: Paths, skip_unreadable: bool) -> _Seeing:
-        from pipeline.metrics.extractor import require_extractor
+        from pipeline.metrics.extractors.extractor import require_extractor
         from pipeline.raw.catalogue import load_datasets
 
         if name == INCEPTION:
             return cls(require_extractor(INCEPTION, "", paths), "", None, skip_unreadable)
         find({INCEPTION: None, **load_datasets()}, name, "extractor")
         extractor = require_extractor("classifier", name, paths)
-        from pipeline.metrics.classifier import require_classifier
+        from pipeline.metrics.extractors.classifier import require_classifier
 
         channels, height, width = require_classifier(paths, name).details["image_shape"]
         return cls(extractor, name, (channels, height, width), skip_unreadable)
 
     def features_of(self, images: ImageSet) -> tuple[Features, tuple[str, ...]]:
         """What the network sees, and what is to be known of the images."""
-        from pipeline.metrics.extraction import extract_images, note_on
+        from pipeline.metrics.standalone.extraction import extract_images, note_on
 
         found = extract_images(images, self.extractor, self.shape, skip_unreadable=self.skip_unreadable)
         return found.features, note_on(images, found)
@@ -207,8 +207,8 @@ class _Seeing:
 
     def _of_dataset(self, key: str) -> tuple[Features, Features | None, tuple[str, ...]]:
         """Stored features of held-out and training images; where this network's are not stored, of the former."""
-        from pipeline.metrics.image_sets import open_images
         from pipeline.metrics.reference import expect_current, load_reference, require_reference
+        from pipeline.metrics.standalone.image_sets import open_images
         from pipeline.storage.artefact import read_artefact
         from pipeline.tensors.load import require_tensors
 

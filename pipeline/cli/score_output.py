@@ -6,8 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from pipeline.cli.table import aligned
 from pipeline.metrics.features import Score
-from pipeline.metrics.score_sets import BETTER, SetScores
+from pipeline.metrics.standalone.score_sets import BETTER, SetScores
 
 # Of these the JSON object has the standard error beside the value.
 WITH_ERROR = ("fid", "fid_infinity", "kid", "inception_score", "memorisation_distance", "authenticity")
@@ -52,10 +53,8 @@ def as_json(found: SetScores, notes: Sequence[str], protocol: dict[str, Any] | N
 def as_table(found: SetScores, notes: Sequence[str], protocol: dict[str, Any] | None) -> str:
     """What was judged, a row a score, and the notes."""
     rows = [HEAD, *(_row(name, found.scores[name]) for name in ROWS if name in found.scores)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
-    aligned = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join(
-        [_judged(found, protocol), "", *aligned, *([""] if notes else []), *(f"- {note}" for note in notes)]
+        [_judged(found, protocol), "", *aligned(rows), *([""] if notes else []), *(f"- {note}" for note in notes)]
     )
 
 

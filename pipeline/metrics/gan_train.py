@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from pipeline.metrics.classifier import (
+from pipeline.metrics.extractors.classifier import (
     Classifier,
     ClassifierSettings,
     extract,

@@ -47,9 +47,10 @@ def log_of_probabilities(probabilities: Matrix) -> npt.NDArray[np.float64]:
         raise ValueError(f"probabilities: found shape {values.shape}, expected (N, classes)")
     wrong = ~(np.isclose(values.sum(axis=1), 1, rtol=0, atol=SUM_TOLERANCE) & (values >= 0).all(axis=1))
     if wrong.any():
+        first = int(wrong.argmax())
         raise ValueError(
-            f"probabilities: found {wrong.sum()} of {len(values)} rows that are none (row {wrong.argmax()} adds up to "
-            f"{values[wrong.argmax()].sum():.4g}), expected numbers from 0 that add up to 1 in each row"
+            f"probabilities: found {wrong.sum()} of {len(values)} rows that are not probabilities (row {first} adds up "
+            f"to {values[first].sum():.4g}), expected numbers from 0 that add up to 1 in each row"
         )
     with np.errstate(divide="ignore"):
         return np.log(values)

@@ -20,7 +20,7 @@ from safetensors.numpy import load_file, save_file
 
 from pipeline.metrics import CODE_VERSION
 from pipeline.metrics.catalogue import FINDING_COPIES, score
-from pipeline.metrics.extractor import Extractor, require_extractor
+from pipeline.metrics.extractors.extractor import Extractor, require_extractor
 from pipeline.metrics.features import Features, Real, Score
 from pipeline.metrics.moments import fit_moments
 from pipeline.storage.artefact import Artefact, fingerprint, make_artefact, require_artefact

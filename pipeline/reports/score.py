@@ -16,8 +16,8 @@ from typing import Any
 
 from pipeline.metrics import CODE_VERSION as METRICS_VERSION
 from pipeline.metrics.catalogue import BETTER, score, score_names, score_notes
-from pipeline.metrics.classifier import expect_labels
-from pipeline.metrics.extractor import Extractor, require_extractor
+from pipeline.metrics.extractors.classifier import expect_labels
+from pipeline.metrics.extractors.extractor import Extractor, require_extractor
 from pipeline.metrics.features import CLASSES, Features, Score
 from pipeline.metrics.inception_score import SPLITS
 from pipeline.metrics.reference import Anchors, Reference, expect_current, load_reference, require_reference, values_of

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.metrics import gan_train, path_length
-from pipeline.metrics.classifier import Classifier
-from pipeline.metrics.extractor import Extractor
+from pipeline.metrics.extractors.classifier import Classifier
+from pipeline.metrics.extractors.extractor import Extractor
 from pipeline.metrics.features import CLASSES, Features, Score
 from pipeline.networks.latents import latents_by_seed
 from pipeline.samples.generate import SEEDS_A_SAMPLING_SEED, draw, latent_seeds

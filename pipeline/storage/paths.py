@@ -53,6 +53,11 @@ class Paths:
         name = "reference" if extractor == "classifier" else f"{extractor}_reference"
         return self.root / "metrics" / dataset / name
 
+    def ladder(self, dataset: str, extractor: str = "classifier") -> Path:
+        """Every score on graded corruptions of real images, as an extractor sees them."""
+        name = "ladder" if extractor == "classifier" else f"{extractor}_ladder"
+        return self.root / "metrics" / dataset / name
+
     def training(self, recipe: str, optimizer: str) -> Path:
         """Weights, settings, history and snapshots of one partition."""
         return self.root / "training" / recipe / optimizer

@@ -16,8 +16,8 @@ from assets.definitions import defs
 from assets.orchestration.home import ensure_dagster_home
 from assets.run import RANGE_END_TAG, RANGE_START_TAG
 from pipeline.metrics.catalogue import score_names
-from pipeline.metrics.classifier import train_classifier
-from pipeline.metrics.extractor import StaleClassifierError
+from pipeline.metrics.extractors.classifier import train_classifier
+from pipeline.metrics.extractors.extractor import StaleClassifierError
 from pipeline.metrics.reference import StaleReferenceError, make_reference
 from pipeline.raw.acquire import acquire
 from pipeline.raw.catalogue import DATASETS

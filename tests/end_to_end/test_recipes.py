@@ -10,7 +10,7 @@ import pytest
 
 from assets import cli
 from pipeline.metrics.catalogue import score_names
-from pipeline.metrics.classifier import NoLabelsError
+from pipeline.metrics.extractors.classifier import NoLabelsError
 from pipeline.reports import store
 from pipeline.reports.score import Judge
 from pipeline.storage.artefact import read_artefact

@@ -10,10 +10,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pipeline.metrics.inception import extract, load_inception
-from pipeline.metrics.inception_network import Inception, resize_as_tensorflow_1
-from pipeline.metrics.inception_weights import InceptionWeights
-from tests.pipeline.metrics.test_inception import pictures, random_state
+from pipeline.metrics.extractors.inception import extract, load_inception
+from pipeline.metrics.extractors.inception_network import Inception, resize_as_tensorflow_1
+from pipeline.metrics.extractors.inception_weights import InceptionWeights
+from tests.pipeline.metrics.extractors.test_inception import pictures, random_state
 
 extractors = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3", reason="needs torch-fidelity")
 resizes = pytest.importorskip("torch_fidelity.interpolate_compat_tensorflow", reason="needs torch-fidelity")

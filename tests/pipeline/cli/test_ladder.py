@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from assets import cli
-from pipeline.metrics.classifier import ClassifierSettings, train_classifier
+from pipeline.metrics.extractors.classifier import ClassifierSettings, train_classifier
 from pipeline.metrics.reference import make_reference
 from pipeline.raw.acquire import acquire
 from pipeline.raw.catalogue import DATASETS

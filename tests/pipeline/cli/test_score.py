@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from pipeline.cli import score
-from pipeline.metrics import extractor as extractors
-from pipeline.metrics.extractor import Extractor
+from pipeline.metrics.extractors import extractor as extractors
+from pipeline.metrics.extractors.extractor import Extractor
 from pipeline.metrics.features import IMAGENET, Features
 from pipeline.raw.acquire import acquire
 from pipeline.raw.catalogue import DATASETS
@@ -77,7 +77,7 @@ def inception(monkeypatch: pytest.MonkeyPatch) -> None:
 def classifier(named_small_mnist: Path, paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tensors, a hardly trained classifier and its reference features: made in a moment, and of the right form."""
     from pipeline.metrics import reference
-    from pipeline.metrics.classifier import ClassifierSettings, train_classifier
+    from pipeline.metrics.extractors.classifier import ClassifierSettings, train_classifier
 
     acquire(DATASETS["mnist"], paths)
     build(DATASETS["mnist"], paths)
@@ -174,7 +174,7 @@ def test_the_table_shows_95_percent_intervals(
         (["--features", "a.npy", "a.npy", "--extractor", "mnist"], "--extractor is for images"),
         (["--features", "a.npy", "nan.npy"], r"nan\.npy: 1 of 9 images have NaN or infinite values"),
         (["--features", "none.npy", "a.npy"], r"none\.npy: found nothing there"),
-        (["--probabilities", "a.npy"], r"a\.npy: probabilities: found 9 of 9 rows that are none"),
+        (["--probabilities", "a.npy"], r"a\.npy: probabilities: found 9 of 9 rows that are not probabilities"),
         (["--features", "a.npy", "a.npy", "--k", "0"], "--k is 0, expected at least 1"),
         ([], "found neither REAL nor GENERATED"),
         (["mnist", "a.npy"], r"a\.npy: found float64 of shape \(9, 6\), expected uint8"),
@@ -232,8 +232,8 @@ def test_images_of_unlike_sizes_keep_their_places(
     protocol = {"extractor": "inception", "extractor_sha256": "a" * 64, "resize": "mean"}
     assert protocol.items() <= found["protocol"].items()
 
-    from pipeline.metrics import extraction
-    from pipeline.metrics.image_sets import open_images
+    from pipeline.metrics.standalone import extraction
+    from pipeline.metrics.standalone.image_sets import open_images
 
     images, network = open_images(tmp_path / "folder"), extractors.require_extractor("inception", "", Paths.default())
     whole = extraction.extract_images(images, network, None).features

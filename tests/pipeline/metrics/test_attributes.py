@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.metrics.catalogue import score_names, score_notes
-from pipeline.metrics.classifier import (
+from pipeline.metrics.extractors.classifier import (
     ClassifierSettings,
     NoLabelsError,
     extract,

@@ -78,9 +78,9 @@ def test_probabilities_and_their_logits_score_the_same_and_zeros_are_not_nan() -
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (np.full((4, 3), 0.5), r"4 of 4 rows that are none \(row 0 adds up to 1.5\)"),
-        (np.array([[0.5, 0.5], [1.5, -0.5]]), r"1 of 2 rows that are none \(row 1 adds up to 1\)"),
-        (np.array([[0.5, 0.5], [np.nan, 1]]), r"1 of 2 rows that are none \(row 1 adds up to nan\)"),
+        (np.full((4, 3), 0.5), r"4 of 4 rows that are not probabilities \(row 0 adds up to 1.5\)"),
+        (np.array([[0.5, 0.5], [1.5, -0.5]]), r"1 of 2 rows that are not probabilities \(row 1 adds up to 1\)"),
+        (np.array([[0.5, 0.5], [np.nan, 1]]), r"1 of 2 rows that are not probabilities \(row 1 adds up to nan\)"),
         (np.array([0.5, 0.5]), r"found shape \(2,\), expected \(N, classes\)"),
     ],
 )

@@ -65,7 +65,7 @@ def require_extractor(name: str, dataset: str, paths: Paths) -> Extractor:
 
 
 def _classifier(dataset: str, paths: Paths) -> Extractor:
-    from pipeline.metrics.classifier import extract, load_classifier, require_classifier
+    from pipeline.metrics.extractors.classifier import extract, load_classifier, require_classifier
 
     artefact, tensors = require_classifier(paths, dataset), require_tensors(paths, dataset)
     if artefact.details["tensors"] != tensors.fingerprint:
@@ -85,8 +85,8 @@ def _classifier(dataset: str, paths: Paths) -> Extractor:
 
 
 def _inception(dataset: str, paths: Paths) -> Extractor:  # noqa: ARG001, the same for every data set
-    from pipeline.metrics.inception import extract, load_inception
-    from pipeline.metrics.inception_weights import require_inception_weights
+    from pipeline.metrics.extractors.inception import extract, load_inception
+    from pipeline.metrics.extractors.inception_weights import require_inception_weights
 
     weights = require_inception_weights(paths)
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pipeline.metrics.catalogue import score
-from pipeline.metrics.classifier import ClassifierSettings, extract, load_classifier, train_classifier
+from pipeline.metrics.extractors.classifier import ClassifierSettings, extract, load_classifier, train_classifier
 from pipeline.metrics.features import Real
 from pipeline.metrics.reference import load_reference, make_reference
 from pipeline.raw.acquire import acquire
@@ -18,10 +18,20 @@ from pipeline.tensors.load import load_split, require_tensors
 LONGER = ClassifierSettings(most_epochs=40)  # 300 images need more than the usual few epochs
 
 
-@pytest.fixture
-def classifier(named_small_mnist: Path, paths: Paths) -> Artefact:
-    acquire(DATASETS["mnist"], paths)
-    build(DATASETS["mnist"], paths)
+@pytest.fixture(scope="module")
+def paths(small_mnist: Path, tmp_path_factory: pytest.TempPathFactory) -> Paths:
+    """One data folder for all tests of this file, with tensors in it."""
+    found = Paths(tmp_path_factory.mktemp("classifier"))
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("GANFORGE_MNIST", str(small_mnist))
+        acquire(DATASETS["mnist"], found)
+        build(DATASETS["mnist"], found)
+    return found
+
+
+@pytest.fixture(scope="module")
+def classifier(paths: Paths) -> Artefact:
+    """Trained once: training again repeats it, and no test changes it."""
     return train_classifier("mnist", paths, settings=LONGER)
 
 
@@ -30,18 +40,21 @@ def test_it_learns_classes_that_can_be_told_apart(classifier: Artefact) -> None:
     assert classifier.details["test_images"] == 120
 
 
-def test_its_hash_is_that_of_its_weights_and_training_repeats(classifier: Artefact, paths: Paths) -> None:
+def test_its_hash_is_that_of_its_weights_and_training_repeats(
+    classifier: Artefact, paths: Paths, tmp_path: Path
+) -> None:
     assert classifier.details["weights_sha256"] == sha256_of_file(classifier.path("classifier.safetensors"))
     assert train_classifier("mnist", paths, settings=LONGER).cached
-    again = train_classifier("mnist", paths, settings=LONGER, force=True)
+    again = train_classifier("mnist", paths, settings=LONGER, folder=tmp_path / "again")
+    assert not again.cached
     assert again.details["weights_sha256"] == classifier.details["weights_sha256"]
 
 
-def test_training_leaves_the_callers_random_numbers_alone(classifier: Artefact, paths: Paths) -> None:
+def test_training_leaves_the_callers_random_numbers_alone(paths: Paths, tmp_path: Path) -> None:
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    train_classifier("mnist", paths, settings=LONGER, force=True)
+    train_classifier("mnist", paths, settings=ClassifierSettings(most_epochs=1), folder=tmp_path / "another")
     assert torch.equal(torch.rand(1), expected)
 
 
@@ -50,7 +63,7 @@ def test_features_do_not_depend_on_the_batch(
 ) -> None:
     network, pixels = load_classifier(classifier), load_split(require_tensors(paths, "mnist"), "test").pixels
     whole = extract(network, pixels)
-    monkeypatch.setattr("pipeline.metrics.classifier.EXTRACT_BATCH", 7)
+    monkeypatch.setattr("pipeline.metrics.extractors.classifier.EXTRACT_BATCH", 7)
     in_parts = extract(network, pixels)
     assert whole.features.shape == (120, 128)
     assert np.allclose(whole.features, in_parts.features, rtol=1e-5, atol=1e-5)

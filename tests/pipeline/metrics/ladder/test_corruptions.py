@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.metrics.corruptions import (
+from pipeline.metrics.ladder.corruptions import (
     IMAGE_CORRUPTIONS,
     LEVELS,
     copy_training_images,
@@ -47,7 +47,7 @@ def test_the_seed_and_the_place_alone_decide(images: Pixels, name: str, monkeypa
     kept = images.copy()
     first = corrupt(name, images, 2, seed=5)
     assert np.array_equal(images, kept)
-    monkeypatch.setattr("pipeline.metrics.corruptions.BLOCK", 64)
+    monkeypatch.setattr("pipeline.metrics.ladder.corruptions.BLOCK", 64)
     assert np.array_equal(corrupt(name, images, 2, seed=5), first)
     assert np.array_equal(corrupt(name, images[:10], 2, seed=5), first[:10])
     is_random = name in {"noise", "rectangles", "salt_pepper"}

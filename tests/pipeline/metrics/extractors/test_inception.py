@@ -8,11 +8,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from pipeline.metrics import inception as inception_module
+from pipeline.metrics.extractors import inception as inception_module
+from pipeline.metrics.extractors.inception import extract, load_inception
+from pipeline.metrics.extractors.inception_network import BlockA, Inception, LastBlockE, resize_as_tensorflow_1
+from pipeline.metrics.extractors.inception_weights import PUBLISHED, InceptionWeights, require_inception_weights
 from pipeline.metrics.features import NotFiniteError
-from pipeline.metrics.inception import extract, load_inception
-from pipeline.metrics.inception_network import BlockA, Inception, LastBlockE, resize_as_tensorflow_1
-from pipeline.metrics.inception_weights import PUBLISHED, InceptionWeights, require_inception_weights
 from pipeline.storage.paths import Paths
 
 

@@ -8,7 +8,7 @@ import pyarrow.parquet
 import pytest
 from PIL import Image
 
-from pipeline.metrics.image_sets import ImageSet, open_images
+from pipeline.metrics.standalone.image_sets import ImageSet, open_images
 from pipeline.raw.contents import UnreadableImageError
 from pipeline.storage.images import write_images
 

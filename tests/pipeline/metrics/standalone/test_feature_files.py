@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.metrics.feature_files import holds_statistics, read_features, read_statistics
 from pipeline.metrics.features import NotFiniteError
+from pipeline.metrics.standalone.feature_files import holds_statistics, read_features, read_statistics
 
 VALUES = np.random.default_rng(0).normal(size=(20, 3))
 

@@ -4,7 +4,7 @@ import pytest
 from pipeline.metrics.features import Features, Real
 from pipeline.metrics.inception_score import log_of_probabilities
 from pipeline.metrics.moments import fit_moments
-from pipeline.metrics.score_sets import BETTER, Judged, SetScores, score_sets
+from pipeline.metrics.standalone.score_sets import BETTER, Judged, SetScores, score_sets
 
 SHIFT, SCALE, DIMENSIONS = 0.5, 1.5, 8
 CLOSED_FORM = DIMENSIONS * (SHIFT**2 + (SCALE - 1) ** 2)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet
 
-from pipeline.metrics.feature_files import names_in_npz, read_npy, read_npz
+from pipeline.metrics.standalone.feature_files import names_in_npz, read_npy, read_npz
 from pipeline.raw.archive import IMAGE_SUFFIXES, Archive, is_image_name
 from pipeline.raw.array_layouts import Rows
 from pipeline.raw.contents import Picture, RawSplit, UnreadableImageError

@@ -18,9 +18,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from pipeline.metrics.extractors.inception_network import FEATURES, LOGITS, Inception
+from pipeline.metrics.extractors.inception_weights import PUBLISHED, VARIABLE, InceptionWeights
 from pipeline.metrics.features import Features
-from pipeline.metrics.inception_network import FEATURES, LOGITS, Inception
-from pipeline.metrics.inception_weights import PUBLISHED, VARIABLE, InceptionWeights
 from pipeline.storage.images import Pixels
 from pipeline.training.device import choose_device
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.metrics.extractor import Extractor, joined
+from pipeline.metrics.extractors.extractor import Extractor, joined
 from pipeline.metrics.features import Features
-from pipeline.metrics.image_sets import ImageSet
+from pipeline.metrics.standalone.image_sets import ImageSet
 from pipeline.raw.contents import Picture, UnreadableImageError, channels_first
 from pipeline.raw.progress import Progress
 from pipeline.tensors.decode import available_cores

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from pipeline.metrics.inception_weights import (
+from pipeline.metrics.extractors.inception_weights import (
     PUBLISHED,
     InceptionWeights,
     PublishedFile,

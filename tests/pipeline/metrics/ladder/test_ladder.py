@@ -1,5 +1,4 @@
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,22 +7,15 @@ import pytest
 from PIL import Image
 
 from pipeline.metrics.catalogue import score_names
-from pipeline.metrics.classifier import ClassifierSettings, train_classifier
-from pipeline.metrics.corruptions import IMAGE_CORRUPTIONS, SET_CORRUPTIONS, corrupt
-from pipeline.metrics.extractor import Extractor, require_extractor
-from pipeline.metrics.features import Features, Score
-from pipeline.metrics.ladder import (
-    SCHEMA,
-    Ladder,
-    RealImages,
-    climb,
-    judge,
-    make_ladder,
-    modes_of,
-    real_images,
-    sampling_errors,
-    write_picture,
-)
+from pipeline.metrics.extractors.classifier import ClassifierSettings, train_classifier
+from pipeline.metrics.extractors.extractor import Extractor, require_extractor
+from pipeline.metrics.features import Features
+from pipeline.metrics.ladder import make_ladder
+from pipeline.metrics.ladder.climb import Ladder, climb
+from pipeline.metrics.ladder.corruptions import IMAGE_CORRUPTIONS, SET_CORRUPTIONS, corrupt
+from pipeline.metrics.ladder.make import SCHEMA
+from pipeline.metrics.ladder.picture import write_picture
+from pipeline.metrics.ladder.real_images import RealImages, modes_of, real_images
 from pipeline.metrics.reference import Reference, load_reference, make_reference
 from pipeline.raw.acquire import acquire
 from pipeline.raw.catalogue import DATASETS
@@ -172,45 +164,6 @@ def test_too_few_images_are_told_with_what_is_expected() -> None:
         real_images(test, train, reference)
 
 
-@pytest.mark.parametrize(
-    ("scores", "better", "verdict"),
-    [
-        ([1, 2, 3, 9], "lower", "sees"),
-        ([1, 2, 3, 9], "higher", "misled"),
-        ([1, 1.1, 0.9, 1.2], "lower", "blind"),
-        ([1, 9, 7, 8], "lower", "sees"),  # a step back within 3 errors
-        ([1, 9, 2, 9], "lower", "unordered"),
-        ([1, 9, 2, 1], "lower", "unordered"),
-        ([9, 1, 2, 30], "lower", "misled"),
-        ([1, 2, float("nan"), 9], "lower", "undefined"),
-    ],
-)
-def test_a_verdict_follows_from_differences_above_3_standard_errors(
-    scores: Sequence[float], better: str, verdict: str
-) -> None:
-    assert judge([Score(value) for value in scores], [0.5] * 4, better) == verdict
-
-
-def test_without_any_error_every_difference_counts_and_equality_does_not() -> None:
-    assert judge([Score(0)] * 4, [0] * 4, "lower") == "blind"
-    assert judge([Score(value) for value in (0, 0, 0, 1)], [0] * 4, "lower") == "sees"
-
-
-def test_where_clean_images_have_no_value_nothing_is_known_of_its_error() -> None:
-    assert judge([Score(value) for value in (0, 0, 0, 1)], [float("nan")] * 4, "lower") == "undefined"
-
-
-def test_a_scores_own_error_counts_unless_it_has_none_or_images_are_there_more_than_once() -> None:
-    own, without = Score(1, 0.1), Score(1)
-    assert sampling_errors([own] * 4, 7, [1] * 4) == [0.1] * 4
-    measured = sampling_errors([own, own, own, without], 7, [1] * 4)
-    assert len(set(measured)) == 1
-    assert 7 < measured[0] < 14  # wider than measured, as few draws tell an error badly
-    assert sampling_errors([own] * 4, 7, [1, 4, 4, 16]) == pytest.approx(
-        [measured[0] * times for times in (1, 2, 2, 4)]
-    )
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 # The artefact
 
@@ -230,7 +183,7 @@ def test_the_artefact_is_kept_until_what_decides_it_changes(
         make_ladder("mnist", paths)
     make_reference("mnist", paths)
     artefact = make_ladder("mnist", paths)
-    assert artefact.folder == paths.root / "metrics" / "mnist" / "ladder"
+    assert artefact.folder == paths.ladder("mnist") == paths.root / "metrics" / "mnist" / "ladder"
     assert artefact.details["images"] == 40
     assert artefact.details["extractor_sha256"] == classifier.details["weights_sha256"]
     assert make_ladder("mnist", paths).cached

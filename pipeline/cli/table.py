@@ -1,0 +1,11 @@
+"""Table: rows of texts as lines of text in columns, for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """A line a row, columns two spaces apart, each as wide as its widest cell; at least one row, all equally long."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

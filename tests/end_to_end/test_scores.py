@@ -1,0 +1,113 @@
+"""Reports beyond the plain ones: the scores that take minutes, and another extractor."""
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assets import cli
+from pipeline.metrics.catalogue import score_names
+from pipeline.metrics.extractors import extractor as extractors
+from pipeline.metrics.extractors.extractor import Extractor
+from pipeline.metrics.features import IMAGENET, Features
+from pipeline.reports import store
+from pipeline.reports.thorough import BETTER
+from pipeline.storage.images import Pixels
+from pipeline.storage.paths import Paths
+
+BUDGET = ["--steps", "3", "--members", "2", "--samples", "60"]
+
+
+@pytest.fixture(autouse=True)
+def small_world(named_small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.metrics.reference.ANCHOR_IMAGES", 100)
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr("sys.argv", ["ganforge", *arguments])
+    return cli.main()
+
+
+def newest(paths: Paths, optimizer: str) -> store.Report:
+    report = store.latest(paths.reports(), "mnist_mlp", optimizer)
+    assert report is not None
+    return report
+
+
+def test_thorough_scores_come_when_asked_for_with_what_real_images_score(
+    monkeypatch: pytest.MonkeyPatch, paths: Paths
+) -> None:
+    monkeypatch.setattr("pipeline.reports.thorough.PATHS", 100)
+    assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "adam", *BUDGET) == 0
+    assert newest(paths, "adam").metrics() == score_names("classes")
+    assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "adam", *BUDGET, "--thorough") == 0
+    report = newest(paths, "adam")
+    assert report.metrics() == [*score_names("classes"), *BETTER]
+    for metric in BETTER:
+        assert len(report.scores(metric)) == 2
+    assert all(0 <= value <= 1 for value in report.scores("gan_train") + report.scores("gan_test"))
+    assert all(value > 0 for value in report.scores("perceptual_path_length"))
+    floor, ceiling = report.anchors("gan_test")
+    assert floor > np.mean(report.scores("gan_test"))
+    assert ceiling is None
+
+
+def test_every_report_row_carries_its_error_and_its_classes(monkeypatch: pytest.MonkeyPatch, paths: Paths) -> None:
+    assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "adam", *BUDGET) == 0
+    rows = {row["metric"]: row for row in newest(paths, "adam").rows.to_pylist() if row["member"] == 0}
+    assert rows["fid"]["standard_error"] > 0
+    assert rows["kid"]["standard_error"] > 0
+    assert sum(rows["missing_classes"]["by_class"]) == 60
+    assert len(rows["per_class_fid"]["by_class"]) == 10
+    assert rows["precision"]["standard_error"] is None
+    picture = newest(paths, "adam").path.with_name("_nearest_training_images.png")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def stand_in(dataset: str, paths: Paths, sha256: str = "0" * 64) -> Extractor:
+    """Inception's kind of logits from a random projection: the real network takes a tenth of a second an image."""
+
+    def load() -> Callable[[Pixels], Features]:
+        projection = np.random.default_rng(0).standard_normal((784, 16)).astype(np.float32)
+
+        def extract(pixels: Pixels) -> Features:
+            features = pixels.reshape(len(pixels), -1).astype(np.float32) / 255 @ projection
+            return Features(features, features[:, :12])
+
+        return extract
+
+    return Extractor("inception", sha256, IMAGENET, "none", load, most_train_images=200)
+
+
+def test_scores_of_another_extractor_stand_apart_from_the_classifiers(
+    monkeypatch: pytest.MonkeyPatch, paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(extractors.EXTRACTORS, "inception", stand_in)
+    assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "adam", "sgd", *BUDGET) == 0
+    assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "adam", *BUDGET, "--extractor", "inception") == 0
+    report = newest(paths, "adam")
+    assert report.fact("extractor") == "inception"
+    assert report.metrics() == score_names(IMAGENET)
+    assert "missing_classes" not in report.metrics()
+    assert json.loads(report.fact("protocol"))["n_train"] == 200
+    capsys.readouterr()
+    assert run(monkeypatch, "reports", "mnist_mlp") == 0
+    assert "not comparable: sgd (extractor inception and classifier" in capsys.readouterr().out
+
+
+def test_a_reference_of_other_weights_is_refused_and_says_what_to_make_again(
+    monkeypatch: pytest.MonkeyPatch, paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from pipeline.metrics.reference import StaleReferenceError
+    from pipeline.reports.score import Judge
+
+    monkeypatch.setitem(extractors.EXTRACTORS, "inception", stand_in)
+    assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "adam", *BUDGET, "--extractor", "inception") == 0
+    monkeypatch.setitem(extractors.EXTRACTORS, "inception", partial(stand_in, sha256="1" * 64))
+    with pytest.raises(
+        StaleReferenceError, match=r"weights 000000000000, but 1{12} .* mnist/inception_reference again"
+    ):
+        Judge.load("mnist", paths, "inception")
