@@ -16,7 +16,9 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"  # before any of them is loaded
 
 import argparse
+import contextlib
 import importlib.metadata
+import io
 import platform
 import resource
 import statistics
@@ -216,13 +218,17 @@ def prdc() -> list[Contest]:
         found = precision_recall(generated, real, 5)
         return found.precision + found.recall + found.density + found.coverage
 
+    def theirs() -> float:
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints counts
+            return float(sum(compute_prdc(real, generated, 5).values()))
+
     report_wide_memory()
     return [
         Contest(
             "PRDC, D = 2,048, N = 5,000, k = 5 (value: the sum of all four)",
             "at most 70 %: 1.43 x",
             ours,
-            {"prdc": lambda: float(sum(compute_prdc(real, generated, 5).values()))},
+            {"prdc": theirs},
         )
     ]
 

@@ -56,7 +56,8 @@ class Factored:
     @property
     def trace(self) -> float:
         """Of the covariance."""
-        return float(np.vdot(self.factor, self.factor))
+        values = self.factor.ravel(order="K")  # a view, whichever way it lies in memory
+        return float(values @ values)
 
 
 def frechet_distance(first: Matrix, second: Matrix) -> FrechetDistance:

@@ -25,9 +25,8 @@ from pipeline.metrics.features import Features, Matrix, Metric, Real, Score
 
 LEAST_IMAGES = 4  # of each set; the variance of pairs divides by N - 3
 BLOCK_ROWS = 512  # a block of kernel values, 2 MiB, stays in the processor's cache
-FLOOR = (
-    0.5  # the least variance, in that of the pairs; in simulations of equal sets the mean standard error is then right
-)
+# The least variance, in that of the pairs; in simulations of equal sets the mean standard error is then right.
+FLOOR = 0.5
 FLOAT64_PRODUCTS = 3e10  # up to so many multiplications, about a second, float32 is not worth its rounding
 
 Vector = npt.NDArray[np.float64]
