@@ -26,3 +26,6 @@ class Progress:
         self._told = now
         rate = done / (now - self._started)
         log.info("%s: %s/%s images, %s images/s", self.what, f"{done:,}", f"{self.total:,}", f"{rate:,.0f}")
+
+    def close(self) -> None:
+        """All are done."""

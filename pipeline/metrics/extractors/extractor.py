@@ -19,7 +19,7 @@ from pipeline.storage.paths import Paths
 from pipeline.tables import find
 from pipeline.tensors.load import require_tensors
 
-BLOCK = 1000  # images between two looks at the clock
+BLOCK = 256  # images between two looks at the clock
 INCEPTION_TRAIN_IMAGES = 10_000  # a forward pass of Inception takes a tenth of a second on a CPU
 
 
@@ -40,13 +40,17 @@ class Extractor:
     most_train_images: int | None = None  # that copies are looked for among; None: all of them
 
     def extract(self, pixels: Pixels) -> Features:
-        """Images (N, C, H, W) uint8 → features and logits; slow networks say how far they are."""
+        """Images (N, C, H, W) uint8 → what it sees in them; says how far it is where that takes long."""
         progress = Progress(f"{self.name} features", len(pixels))
         seen = []
         for start in range(0, len(pixels), BLOCK):
-            seen.append(self._network(pixels[start : start + BLOCK]))
+            seen.append(self.see(pixels[start : start + BLOCK]))
             progress.at(start + len(seen[-1]))
         return joined(seen)
+
+    def see(self, pixels: Pixels) -> Features:
+        """A batch of images (N, C, H, W) uint8 → features and logits."""
+        return self._network(pixels)
 
     @cached_property
     def _network(self) -> Callable[[Pixels], Features]:

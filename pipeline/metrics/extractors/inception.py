@@ -8,8 +8,6 @@ torchvision, which takes seconds: import it inside the function that needs it.
 
 from __future__ import annotations
 
-import logging
-import time
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +22,6 @@ from pipeline.metrics.features import Features
 from pipeline.storage.images import Pixels
 from pipeline.training.device import choose_device
 
-log = logging.getLogger(__name__)
-
-PROGRESS_SECONDS = 5.0
 CPU_BATCH = 16  # measured: activations of more images leave the caches, and each image takes longer
 GPU_BATCH = 128
 
@@ -57,14 +52,10 @@ def extract(network: Inception, pixels: Pixels) -> Features:
     features = np.empty((len(pixels), FEATURES), np.float32)
     logits = np.empty((len(pixels), LOGITS), np.float32)
     batch = GPU_BATCH if choose_device().type == "cuda" else CPU_BATCH
-    told = time.monotonic()
     with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):  # else a GPU keeps 3 digits
         for start in range(0, len(pixels), batch):
             seen = network(torch.tensor(pixels[start : start + batch]).to(choose_device()))
             features[start : start + batch], logits[start : start + batch] = (values.cpu().numpy() for values in seen)
-            if time.monotonic() - told > PROGRESS_SECONDS:
-                told = time.monotonic()
-                log.info("inception %s/%s images", f"{min(start + batch, len(pixels)):,}", f"{len(pixels):,}")
     return Features(features, logits)
 
 

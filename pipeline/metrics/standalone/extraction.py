@@ -6,12 +6,14 @@ the result is the image at its place. Threads decode the next images while the n
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+from tqdm import tqdm
 
 from pipeline.metrics.extractors.extractor import Extractor, joined
 from pipeline.metrics.features import Features
@@ -42,7 +44,7 @@ def extract_images(
     Unreadable images are one error that names the first and counts the rest, or are left out. Fewer than 2 readable
     images are an error too, and so is an image of another shape.
     """
-    progress, done = Progress(f"{images.path.name}: {extractor.name} features", len(images)), 0
+    progress, done = _progress(f"{images.path.name}: {extractor.name} features", len(images)), 0
     seen: list[Features] = []
     left_out: dict[str, str] = {}
     for batch in _batches(images):
@@ -52,11 +54,32 @@ def extract_images(
         if sound and (skip_unreadable or not left_out):  # after the first failure the rest is only counted
             seen.append(_see(extractor, [_fitting(images, name, each, shape) for name, each in sound.items()]))
         progress.at(done)
+    progress.close()
     if left_out and not skip_unreadable:
         raise ValueError(f"{_unreadable(images, left_out)}; remove or replace them, or pass --skip-unreadable")
     if sum(map(len, seen)) < 2:
         raise ValueError(f"{images.path}: found {sum(map(len, seen))} readable images, expected at least 2")
     return Extracted(joined(seen), left_out)
+
+
+class Bar(Progress):
+    """The same as a bar, on a terminal."""
+
+    def __init__(self, what: str, total: int) -> None:
+        super().__init__(what, total)
+        self._bar = tqdm(total=total, desc=what, unit=" images", file=sys.stderr)
+
+    def at(self, done: int) -> None:
+        """So many images are done."""
+        self._bar.update(done - self._bar.n)
+
+    def close(self) -> None:
+        """All are done; the bar stays as it is."""
+        self._bar.close()
+
+
+def _progress(what: str, total: int) -> Progress:
+    return (Bar if sys.stderr.isatty() else Progress)(what, total)
 
 
 def note_on(images: ImageSet, extracted: Extracted) -> tuple[str, ...]:
@@ -102,7 +125,7 @@ def _see(extractor: Extractor, batch: list[Image3D]) -> Features:
     places: dict[tuple[int, ...], list[int]] = {}
     for place, image in enumerate(batch):
         places.setdefault(image.shape, []).append(place)
-    parts = [extractor.extract(np.stack([batch[place] for place in group])) for group in places.values()]
+    parts = [extractor.see(np.stack([batch[place] for place in group])) for group in places.values()]
     together, order = joined(parts), np.argsort(np.concatenate(list(places.values())))
     return Features(together.features[order], None if together.logits is None else together.logits[order])
 
