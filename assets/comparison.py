@@ -64,14 +64,13 @@ def _row(standing: "Standing") -> dg.TableRecord:
 
 
 def _verdict_row(verdict: "Verdict") -> dg.TableRecord:
+    """The verdict first: the UI cuts wide tables off."""
     numbers = {"difference": verdict.difference, "low": verdict.low, "high": verdict.high, "p": verdict.corrected_p}
     return dg.TableRecord(
         {
-            "first": verdict.first,
-            "second": verdict.second,
-            "metric": verdict.metric,
+            "verdict on FID": str(verdict),
+            "pair": f"{verdict.first} against {verdict.second}",
             **{name: "-" if value is None else f"{value:.3g}" for name, value in numbers.items()},
             "members": verdict.members,
-            "verdict": str(verdict),
         }
     )

@@ -26,11 +26,11 @@ def test_the_comparison_shows_and_stores_a_verdict_on_every_pair(paths: Paths) -
     add(paths, "rmsprop", [130.0, 121.0, 155.0])
     table = materialized().metadata["verdicts"]
     assert isinstance(table, dg.TableMetadataValue)
-    shown = [(row.data["first"], row.data["second"], row.data["verdict"]) for row in table.records]
+    shown = [(row.data["pair"], row.data["verdict on FID"]) for row in table.records]
     assert shown == [
-        ("adam", "rmsprop", "undecided: about 7 more members would decide"),
-        ("adam", "sgd", "adam is better"),
-        ("rmsprop", "sgd", "rmsprop is better"),
+        ("adam against rmsprop", "undecided: about 7 more members would decide"),
+        ("adam against sgd", "adam is better"),
+        ("rmsprop against sgd", "rmsprop is better"),
     ]
     assert pq.read_table(paths.comparison("mnist_mlp") / "verdicts.parquet").num_rows == 3
 
