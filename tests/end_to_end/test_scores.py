@@ -11,12 +11,17 @@ import pytest
 from assets import cli
 from pipeline.metrics.catalogue import score_names
 from pipeline.metrics.extractors import extractor as extractors
-from pipeline.metrics.extractors.extractor import Extractor
+from pipeline.metrics.extractors.extractor import Extractor, require_extractor
 from pipeline.metrics.features import IMAGENET, Features
+from pipeline.metrics.frechet_distance import frechet_distance
+from pipeline.metrics.memorisation import memorisation_distance
+from pipeline.metrics.precision_recall import precision_recall
+from pipeline.metrics.reference import load_reference, require_reference, training_order
 from pipeline.reports import store
 from pipeline.reports.thorough import BETTER
-from pipeline.storage.images import Pixels
+from pipeline.storage.images import Pixels, read_images
 from pipeline.storage.paths import Paths
+from pipeline.tensors.load import load_split, require_tensors
 
 BUDGET = ["--steps", "3", "--members", "2", "--samples", "60"]
 
@@ -65,6 +70,30 @@ def test_every_report_row_carries_its_error_and_its_classes(monkeypatch: pytest.
     assert rows["precision"]["standard_error"] is None
     picture = newest(paths, "adam").path.with_name("_nearest_training_images.png")
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_report_holds_what_its_images_score_and_its_anchors_what_as_many_real_ones_and_noise_do(
+    monkeypatch: pytest.MonkeyPatch, paths: Paths
+) -> None:
+    assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "adam", *BUDGET) == 0
+    extractor, rows = require_extractor("classifier", "mnist", paths), newest(paths, "adam").rows.to_pylist()
+    images = read_images(paths.samples("mnist_mlp", "adam") / "samples.arrow")
+    tensors = require_tensors(paths, "mnist")
+    test, train = (extractor.extract(load_split(tensors, name).pixels).features for name in ("test", "train"))
+    floor_set = train[training_order(len(train), None)][:60]
+    for member in (0, 1):
+        seen = extractor.extract(np.asarray(images.pixels)[images.columns["member"] == member]).features
+        found = {row["metric"]: row for row in rows if row["member"] == member}
+        assert found["fid"]["value"] == pytest.approx(frechet_distance(seen, test).value, rel=1e-4)
+        assert found["precision"]["value"] == precision_recall(seen, test).precision
+        assert found["recall"]["value"] == precision_recall(seen, test).recall
+        assert found["memorisation_distance"]["value"] == pytest.approx(memorisation_distance(seen, train).mean())
+        assert found["fid"]["floor"] == pytest.approx(frechet_distance(floor_set, test).value, rel=1e-4)
+        assert found["memorisation_distance"]["floor"] == pytest.approx(memorisation_distance(test[:60], train).mean())
+        assert found["memorisation_distance"]["floor"] > 0
+    noise = load_reference(require_reference(paths, "mnist")).noise.features[:60]
+    assert rows[0]["ceiling"] == pytest.approx(frechet_distance(noise, test).value, rel=1e-4)
+    assert len({row["value"] for row in rows if row["metric"] == "fid"}) == 2  # members differ
 
 
 def stand_in(dataset: str, paths: Paths, sha256: str = "0" * 64) -> Extractor:

@@ -124,6 +124,15 @@ def test_too_few_images_for_the_extrapolation_are_said() -> None:
     assert estimate_frechet(*GAUSSIAN.draw(0)).note == ""
 
 
+def test_the_scores_are_those_of_the_judged_against_the_test_images() -> None:
+    first, second = GAUSSIAN.draw(0)
+    real = Real(Features(second), train=Features(first + 5))
+    scores, found = METRIC.compute(Features(first), real), estimate_frechet(first, second)
+    assert (scores["fid"].value, scores["fid"].standard_error) == (found.distance.value, found.standard_error)
+    assert scores["fid_infinity"].value == found.infinity
+    assert scores["fid_infinity"].standard_error == found.infinity_standard_error
+
+
 def test_three_images_have_a_distance_but_no_error() -> None:
     scores = METRIC.compute(*_sets(Pair(4, (3, 9), 0.5, 0.5, rectified=False).draw(0)))
     assert list(scores) == ["fid"]

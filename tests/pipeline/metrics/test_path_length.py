@@ -29,6 +29,8 @@ def test_paths_on_the_sphere_move_by_equal_angles_and_stay_between_the_lengths()
     assert np.allclose(np.linalg.norm(on_unit, axis=1), 1, atol=1e-5)
     starts = path_ends(first, second, np.zeros(2000, np.float32), on_sphere=True)[0]
     assert np.allclose(starts, first, atol=1e-5)
+    ends = path_ends(first, 3 * second, np.ones(2000, np.float32), on_sphere=True)[0]
+    assert np.allclose(ends, 3 * second, atol=1e-4)
 
 
 def _angle(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -39,6 +41,15 @@ def _angle(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 def test_a_generator_that_always_draws_the_same_image_has_length_zero() -> None:
     assert path_length(np.ones((500, 8)), np.ones((500, 8))).value == 0
+
+
+def test_the_error_is_the_deviation_of_repeated_draws() -> None:
+    found = []
+    for seed in range(100):
+        here, further = path_ends(latents(seed, 300), latents(seed + 500, 300), PLACES[:300], on_sphere=False)
+        found.append(path_length(here, further))
+    deviation = np.std([each.value for each in found], ddof=1)
+    assert np.mean([each.standard_error for each in found]) == pytest.approx(deviation, rel=0.25)
 
 
 def test_one_leap_in_two_hundred_does_not_count() -> None:
