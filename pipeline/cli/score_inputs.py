@@ -62,18 +62,18 @@ def from_arrays(arguments: argparse.Namespace) -> Inputs:
 
 def _of_features(arguments: argparse.Namespace, log_p: Matrix | None) -> Inputs:
     _expect_both(arguments, "features: .npy files (N, D)")
-    real, generated = Path(arguments.real), read_features(arguments.generated)
+    real, generated = Path(arguments.real), _features_at(arguments.generated, "GENERATED")
     if log_p is not None:
         outputs = arguments.probabilities or arguments.logits
         _expect_equal("rows", arguments.generated, len(generated), outputs, len(log_p))
     judged, same = Judged(generated, log_p), _same(real, arguments.generated)
     if holds_statistics(real):
         return Inputs(judged, _statistics(arguments, real, generated))
-    against = read_features(real)
+    against = _features_at(real, "REAL")
     _expect_equal("dimensions", real, against.shape[1], arguments.generated, generated.shape[1])
     if arguments.train is None:
         return Inputs(judged, Real(Features(against), neighbours=arguments.k), same)
-    train = read_features(arguments.train)
+    train = _features_at(arguments.train, "TRAIN")
     _expect_equal("dimensions", arguments.train, train.shape[1], arguments.generated, generated.shape[1])
     return Inputs(judged, Real(Features(against), Features(train), arguments.k), same)
 
@@ -87,7 +87,18 @@ def _log_p(arguments: argparse.Namespace) -> Matrix | None:
     try:
         return log_of_probabilities(values)
     except ValueError as error:
-        raise ValueError(f"{arguments.probabilities}: {error}") from error
+        raise ValueError(f"{arguments.probabilities}: {str(error).removeprefix('probabilities: ')}") from error
+
+
+def _features_at(path: Path, place: str) -> Matrix:
+    """Features; an .npz of statistics or of anything else is told where it belongs."""
+    if path.suffix.lower() == ".npz" and path.is_file():
+        found = "an .npz of mu and sigma" if holds_statistics(path) else "an .npz without mu and sigma"
+        raise ValueError(
+            f"{path}: found {found} in {place}'s place, expected features there, an .npy (N, D); statistics, an .npz "
+            "of mu and sigma, go in REAL's place"
+        )
+    return read_features(path)
 
 
 def _statistics(arguments: argparse.Namespace, path: Path, generated: Matrix) -> Moments:

@@ -4,4 +4,4 @@ In: the report store. Out: `data/comparison/<recipe>/ranking.parquet`, one row a
 `verdicts.parquet`, one row a pair of configurations and metric.
 """
 
-CODE_VERSION = "2"
+CODE_VERSION = "3"

@@ -168,7 +168,9 @@ def as_table(ranking: Ranking) -> pa.Table:
     """One row a configuration: rank, facts, and of each score the mean, the half-width, floor and ceiling."""
     if not ranking.standings:
         return pa.table({"rank": pa.array([], pa.int64()), "optimizer": pa.array([], pa.string())})
-    return pa.Table.from_pylist([_row(standing) for standing in ranking.standings])
+    rows = [_row(standing) for standing in ranking.standings]
+    columns = dict.fromkeys(name for row in rows for name in row)  # the best may lack a score that others have
+    return pa.table({name: [row.get(name) for row in rows] for name in columns})
 
 
 def verdicts_table(found: Sequence[Verdict]) -> pa.Table:

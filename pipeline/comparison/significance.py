@@ -63,7 +63,9 @@ class Contrast:
         grown = Contrast(self.difference, self.variances, tuple(count + more for count in self.counts))
         freedom = grown.degrees_of_freedom
         shift = abs(self.difference) / grown.standard_error
-        return float(1 - special.nctdtr(freedom, shift, t_quantile(level, freedom)))
+        missed = float(special.nctdtr(freedom, shift, t_quantile(level, freedom)))
+        # SciPy's series gives NaN for some shifts far above the quantile, where the chance to miss is below 1e-100.
+        return 1.0 if np.isnan(missed) else 1 - missed
 
     def _parts(self) -> list[float]:
         return [variance / count for variance, count in zip(self.variances, self.counts, strict=True)]

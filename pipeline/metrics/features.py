@@ -35,7 +35,11 @@ class Features:
 
     def first(self, count: int) -> Features:
         """The first `count` images."""
-        return Features(self.features[:count], None if self.logits is None else self.logits[:count])
+        return self.at(slice(count))
+
+    def at(self, places: slice | npt.NDArray[np.int64]) -> Features:
+        """The images at these places."""
+        return Features(self.features[places], None if self.logits is None else self.logits[places])
 
 
 def expect_finite_rows(name: str, values: Matrix) -> None:

@@ -1,20 +1,18 @@
 """Fréchet distance with what it can be trusted for: its standard error, and the distance of infinitely many images.
 
-Source of the extrapolation in 1/n: Chong & Forsyth 2020, arXiv 1911.07023. Here it needs no random subsets: both
-sets are halved, and the line through the distance of the whole and the mean distance of the halves is followed to
-1/n = 0,
+Source of the extrapolation in 1/n: Chong & Forsyth 2020, arXiv 1911.07023. Here it needs no random subsets: both sets
+are halved, and the line through the distance of the whole and the mean distance of the halves is followed to 1/n = 0,
 
-    FID∞ = 2·FID(n) - (FID of the first halves + FID of the second halves) / 2.
+    FID∞ = 2·FID(n) - mean FID of halves, over a few halvings (`halving.py`).
 
 The standard error is that of the distance's first-order (von Mises) expansion. With T the optimal map from N₁ to N₂,
 T = S₁^-½ (S₁^½ S₂ S₁^½)^½ S₁^-½, an image x of the first set moves the distance by its influence
 
     IF₁(x) = (x-m₁)ᵀ(I-T)(x-m₁) + 2(x-m₁)ᵀ(m₁-m₂),   and of the second by the same with T⁻¹ and m₂-m₁,
 
-so V = var(IF₁)/n₁ + var(IF₂)/n₂. Where both sets are nearly alike the linear part L of the distance's variance vanishes
-and a quadratic one, Q, is left. Estimated from the same images, V holds L + 2Q (a quadratic form of a mean shows it:
-|x̄|² has variance 2 tr S²/n², its influences 4 tr S²/n²), which is just the variance of FID∞ above; the halves' V holds
-2L + 8Q. Hence var FID∞ = V and var FID = L + Q = 1.5·V - V(halves)/4. Measured against repeated draws in docs/log.md.
+so V = var(IF₁)/n₁ + var(IF₂)/n₂. Where both sets are nearly alike, the linear part of the distance's variance vanishes
+and a quadratic one is left; `halving.variances` tells them apart. Measured against repeated draws in docs/log.md.
+Halves are drawn anew where features change: rounding alone moves FID∞ by a few hundredths of its standard error.
 
 A percentile bootstrap would be wrong here: a resample has fewer different images, so its distances are biased upwards
 by several standard errors, and the interval misses the very score it is drawn around.
@@ -22,7 +20,6 @@ by several standard errors, and the interval misses the very score it is drawn a
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,11 +35,11 @@ from pipeline.metrics.frechet_distance import (
     factorise,
     frechet_distance,
 )
+from pipeline.metrics.halving import Order, halving_orders, variances
 from pipeline.metrics.moments import Array, Moments, fit_moments
 
 FEWEST_IMAGES = 4  # halves of 2
-STRAIGHT = 2.0  # standard errors that the quarters may lie off the line through whole and halves
-IMAGES_A_DIMENSION = 5  # from here on the bias falls as 1/n (docs/log.md)
+STRAIGHT = 4.0  # standard errors that the quarters may lie off the line through whole and halves
 
 
 @dataclass(frozen=True)
@@ -61,36 +58,27 @@ class FrechetEstimate:
 def estimate_frechet(first: Matrix, second: Matrix) -> FrechetEstimate:
     """Two sets of features (N, D) and (M, D), at least 4 images each → distance, errors and extrapolation.
 
-    Halves are taken by the rows' content, so that the order of the images decides nothing.
+    The order of the images decides nothing.
     """
     expect_comparable(first, second)
     if min(len(first), len(second)) < FEWEST_IMAGES:
         raise ValueError(f"found {len(first)} and {len(second)} images, expected at least {FEWEST_IMAGES} for an error")
-    first, second = by_content(first), by_content(second)
     distance, variance = frechet_distance(first, second), _variance(first, second)
-    halves = _parts(first, second, 2)
-    of_halves = float(np.mean([frechet_distance(*pair).value for pair in halves]))
-    variance_of_halves = float(np.mean([_variance(*pair) for pair in halves]))
+    orders = list(zip(halving_orders(first), halving_orders(second), strict=True))
+    of_halves = float(np.mean([_distance_of_parts(first, second, order, 2) for order in orders]))
+    variance_of_halves = float(np.mean([_variance(*pair) for pair in _parts(first, second, orders[0], 2)]))
+    plain, extrapolated = variances(variance, variance_of_halves)
     infinity, slope = 2 * distance.value - of_halves, of_halves - distance.value
-    bend = _bend(first, second, infinity, slope, np.sqrt(variance))
+    bend = _bend(first, second, orders, infinity + 4 * slope, extrapolated**0.5)
     return FrechetEstimate(
         distance,
-        standard_error=float(np.sqrt(np.clip(1.5 * variance - variance_of_halves / 4, variance / 2, variance))),
+        standard_error=plain**0.5,
         infinity=infinity,
-        infinity_standard_error=float(np.sqrt(variance)),
+        infinity_standard_error=extrapolated**0.5,
         slope=slope,
         bend=bend,
         note=_note(min(len(first), len(second)), first.shape[1], bend),
     )
-
-
-def by_content(features: Matrix) -> Array:
-    """The same rows in float64, in an order that their values decide and nothing else."""
-    values = np.ascontiguousarray(features, np.float64)
-    keys = [hashlib.blake2b(row.data, digest_size=8).digest() for row in values]
-    order = np.argsort(np.frombuffer(b"".join(keys), np.uint64), kind="stable")
-    ordered: Array = values[order]
-    return ordered
 
 
 def influences(first: Matrix, second: Matrix) -> tuple[Array, Array]:
@@ -107,24 +95,31 @@ def _variance(first: Matrix, second: Matrix) -> float:
     return float(sum(each.var(ddof=1) / len(each) for each in influences(first, second)))
 
 
-def _parts(first: Array, second: Array, count: int) -> list[tuple[Array, Array]]:
-    return list(zip(np.array_split(first, count), np.array_split(second, count), strict=True))
+def _parts(first: Matrix, second: Matrix, order: tuple[Order, Order], count: int) -> list[tuple[Matrix, Matrix]]:
+    """Both sets cut into so many parts, in this order of their rows."""
+    cuts = zip(*(np.array_split(each, count) for each in order), strict=True)
+    return [(first[one], second[other]) for one, other in cuts]
 
 
-def _bend(first: Array, second: Array, infinity: float, slope: float, error: float) -> float:
+def _distance_of_parts(first: Matrix, second: Matrix, order: tuple[Order, Order], count: int) -> float:
+    return float(np.mean([frechet_distance(*pair).value for pair in _parts(first, second, order, count)]))
+
+
+def _bend(first: Matrix, second: Matrix, orders: list[tuple[Order, Order]], on_the_line: float, error: float) -> float:
+    """How far quarters lie off the line, in standard errors; NaN where there are too few images for quarters."""
     if min(len(first), len(second)) < 2 * FEWEST_IMAGES or error == 0:
         return float("nan")
-    of_quarters = float(np.mean([frechet_distance(*pair).value for pair in _parts(first, second, 4)]))
-    return (of_quarters - (infinity + 4 * slope)) / error
+    of_quarters = float(np.mean([_distance_of_parts(first, second, order, 4) for order in orders]))
+    return (of_quarters - on_the_line) / error
 
 
 def _note(images: int, dimensions: int, bend: float) -> str:
-    if images < IMAGES_A_DIMENSION * dimensions and abs(bend) > STRAIGHT:
-        return (
-            f"{images:,} images for {dimensions:,} dimensions are too few: the distance does not fall along a straight "
-            f"line in 1/n (quarters lie {abs(bend):.1f} standard errors off), so its end at 1/n = 0 is a guess"
-        )
-    return ""
+    if abs(bend) <= STRAIGHT or np.isnan(bend):
+        return ""
+    return (
+        f"the distance of {images:,} images in {dimensions:,} dimensions does not fall along a straight line in 1/n "
+        f"(quarters lie {abs(bend):.1f} standard errors off), so its end at 1/n = 0 is a guess"
+    )
 
 
 def _influences_of_factors(first: Matrix, second: Matrix) -> tuple[Array, Array]:

@@ -6,12 +6,13 @@ Given for all images at once, and as mean and population deviation over ten spli
 score is biased downwards when a split has few images, so compare like with like. The score of infinitely many images
 (Chong & Forsyth 2020, arXiv 1911.07023) lies on the line through the whole and its halves, as in `frechet_interval.py`;
 the standard error is that of the first-order expansion: an image moves the logarithm of the score by how far its own
-divergence lies from the mean.
+divergence lies from the mean, told apart into linear and quadratic parts as for the Fréchet distance (`halving.py`).
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,7 @@ import numpy.typing as npt
 import scipy.special
 
 from pipeline.metrics.features import ATTRIBUTES, CLASSES, IMAGENET, Features, Matrix, Metric, Real, Score
-from pipeline.metrics.frechet_interval import by_content
+from pipeline.metrics.halving import halving_orders, variances
 
 SPLITS = 10
 SHUFFLE_SEED = 0  # images sorted by class would make splits of few classes
@@ -29,10 +30,12 @@ SUM_TOLERANCE = 1e-3  # of probabilities that are given, such as float16 ones
 
 @dataclass(frozen=True)
 class InceptionScore:
-    """The score of all images at once."""
+    """The score of all images at once, and of infinitely many; NaN where there are too few to know more."""
 
     value: float
-    standard_error: float
+    standard_error: float = math.nan
+    infinity: float = math.nan
+    infinity_standard_error: float = math.nan
 
 
 def log_probabilities(logits: Matrix) -> npt.NDArray[np.float64]:
@@ -56,15 +59,33 @@ def log_of_probabilities(probabilities: Matrix) -> npt.NDArray[np.float64]:
         return np.log(values)
 
 
-def inception_score(log_p: Matrix) -> InceptionScore:
+def inception_score(log_p: Matrix) -> float:
     """Logarithms of p(y|x) (N, C) → the score of all images at once."""
+    return _score_and_variance(log_p)[0]
+
+
+def _score_and_variance(log_p: Matrix) -> tuple[float, float]:
+    """The score, and the variance that its first-order expansion gives it."""
     probabilities = np.exp(log_p)
     log_marginal = scipy.special.logsumexp(log_p, axis=0) - np.log(len(log_p))
     possible = probabilities > 0  # p log p is 0 for p = 0
     log_ratio = np.subtract(log_p, log_marginal, out=np.zeros_like(probabilities), where=possible)
     divergence = (probabilities * log_ratio).sum(axis=1)
     score = float(np.exp(divergence.mean()))
-    return InceptionScore(score, float(score * divergence.std() / np.sqrt(len(log_p))))
+    return score, score**2 * float(divergence.var()) / len(log_p)
+
+
+def estimate_inception_score(log_p: Matrix) -> InceptionScore:
+    """Logarithms of p(y|x) (N, C) → score, errors, and the score without the bias of few images."""
+    value, variance = _score_and_variance(log_p)
+    if len(log_p) < FEWEST_IMAGES:
+        return InceptionScore(value)
+    halves = [
+        _score_and_variance(log_p[half]) for order in halving_orders(np.exp(log_p)) for half in np.array_split(order, 2)
+    ]
+    score_of_halves, variance_of_halves = np.mean(halves, axis=0)
+    plain, extrapolated = variances(variance, float(variance_of_halves))
+    return InceptionScore(value, plain**0.5, 2 * value - float(score_of_halves), extrapolated**0.5)
 
 
 def split_inception_score(log_p: Matrix, splits: int = SPLITS) -> tuple[float, float]:
@@ -73,27 +94,19 @@ def split_inception_score(log_p: Matrix, splits: int = SPLITS) -> tuple[float, f
         raise ValueError(f"found {len(log_p)} images, expected at least one for each of {splits} splits")
     shuffled = log_p[np.random.default_rng(SHUFFLE_SEED).permutation(len(log_p))]
     bounds = [index * len(log_p) // splits for index in range(splits + 1)]
-    scores = [inception_score(shuffled[start:stop]).value for start, stop in itertools.pairwise(bounds)]
+    scores = [inception_score(shuffled[start:stop]) for start, stop in itertools.pairwise(bounds)]
     return float(np.mean(scores)), float(np.std(scores))
-
-
-def inception_score_infinity(log_p: Matrix) -> float:
-    """The score without the bias of few images: twice that of all less the mean of the halves'."""
-    if len(log_p) < FEWEST_IMAGES:
-        raise ValueError(f"found {len(log_p)} images, expected at least {FEWEST_IMAGES} to extrapolate")
-    halves = np.array_split(by_content(log_p), 2)
-    return 2 * inception_score(log_p).value - float(np.mean([inception_score(half).value for half in halves]))
 
 
 def scores_of(log_p: Matrix) -> dict[str, Score]:
     """Logarithms of p(y|x) (N, C) → every form of the score, by name."""
-    whole = inception_score(log_p)
+    found = estimate_inception_score(log_p)
     mean, deviation = split_inception_score(log_p)
     return {
-        "inception_score": Score(whole.value, whole.standard_error),
+        "inception_score": Score(found.value, found.standard_error),
         "inception_score_splits_mean": Score(mean),
         "inception_score_splits_std": Score(deviation),
-        "inception_score_infinity": Score(inception_score_infinity(log_p), whole.standard_error),
+        "inception_score_infinity": Score(found.infinity, found.infinity_standard_error),
     }
 
 

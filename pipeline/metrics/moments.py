@@ -19,6 +19,7 @@ from pipeline.metrics.features import Matrix, expect_finite_rows
 
 Array = npt.NDArray[np.float64]
 BLOCK = 512  # rows are merged in blocks of so many, whatever batches they come in: the result is the same to the bit
+MIRRORED_ROWS = 64  # at a time, so that mirroring takes no memory to speak of
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Moments:
 
 
 class RunningMoments:
-    """Moments of features that come in batches: 2·D²·8 bytes at most, and one block of rows."""
+    """Moments of features that come in batches, in 2·D²·8 bytes and one block of rows."""
 
     def __init__(self, dimensions: int) -> None:
         self.mean: Array = np.zeros(dimensions)
@@ -68,15 +69,22 @@ class RunningMoments:
         self._merge_block()
         if self._merged < 2:
             raise ValueError(f"found {self._merged} images, expected at least 2 to fit a covariance")
-        covariance = np.tril(self._scatter)
-        covariance += np.tril(self._scatter, -1).T
+        covariance = np.array(self._scatter.T, order="C")  # its upper triangle
+        for start in range(0, len(covariance), MIRRORED_ROWS):
+            stop = min(start + MIRRORED_ROWS, len(covariance))
+            corner = np.triu(covariance[start:stop, start:stop])
+            covariance[start:stop, start:stop] = corner + np.triu(corner, 1).T
+            covariance[stop:, start:stop] = covariance[start:stop, stop:].T
         covariance /= self._merged - 1
         return Moments(self._merged, self.mean.copy(), covariance)
 
     def save(self, path: Path) -> None:
         """Write everything that `load` needs to go on from here."""
         self._merge_block()
-        save_file({"count": np.array([self._merged]), "mean": self.mean, "scatter": np.tril(self._scatter)}, path)
+        values = {"count": np.array([self._merged]), "mean": self.mean, "scatter": self._scatter.T}
+        temporary = path.with_name(f".{path.name}.partial")
+        save_file(values, temporary)
+        temporary.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> RunningMoments:
@@ -84,7 +92,7 @@ class RunningMoments:
         stored = load_file(path)
         running = cls(stored["mean"].size)
         running._merged, running.mean = int(stored["count"][0]), stored["mean"]
-        running._scatter[:] = stored["scatter"]
+        running._scatter[:] = stored["scatter"].T
         return running
 
     def _merge_block(self) -> None:

@@ -28,11 +28,16 @@ def path_ends(first: Latents, second: Latents, places: Latents, *, on_sphere: bo
 
 
 def path_length(here: Matrix, further: Matrix) -> Score:
-    """Features (N, D) at both ends of each small step → their mean length, squared, by ε²."""
+    """Features (N, D) at both ends of each small step → their mean length, squared, by ε².
+
+    The standard error is that of a trimmed mean: the deviation after what is cut off has been pulled to where the cut
+    is, over the share that is kept (Tukey & McLaughlin 1963).
+    """
     squared = ((np.asarray(here, np.float64) - np.asarray(further, np.float64)) ** 2).sum(axis=1) / EPSILON**2
     low, high = np.quantile(squared, KEPT)
     kept = squared[(squared >= low) & (squared <= high)]
-    return Score(float(kept.mean()), float(kept.std(ddof=1) / np.sqrt(len(kept))))
+    winsorised = np.clip(squared, low, high).std(ddof=1)
+    return Score(float(kept.mean()), float(winsorised / ((KEPT[1] - KEPT[0]) * np.sqrt(len(squared)))))
 
 
 def _on_line(first: Latents, second: Latents, places: Latents) -> Latents:

@@ -57,10 +57,12 @@ class Reference:
 
         As many as are judged, because the scores depend on the count; fewer where the data set has fewer. The floor is
         that of training images against the test images, and where copies of training images are looked for, that of
-        test images: what a generator scores that has seen neither.
+        test images: what a generator scores that has seen neither. Test images are chosen at random: a data set's own
+        order may be that of its classes.
         """
+        held_out = self.test.at(seeded_order(len(self.test), count))
         real = score(self.train.first(count), Real(self.test), self.labels)
-        real |= score(self.test.first(count), self.real, self.labels, FINDING_COPIES)
+        real |= score(held_out, self.real, self.labels, FINDING_COPIES)
         noise = score(self.noise.first(count), self.real, self.labels)
         return values_of(real), values_of(noise)
 
@@ -82,7 +84,7 @@ def make_reference(dataset: str, paths: Paths, *, extractor: str = "classifier",
         train, test = load_split(tensors, "train").pixels, load_split(tensors, "test").pixels
         seen = {
             "test": test,
-            "train": train[training_order(len(train), seeing.most_train_images)],
+            "train": train[seeded_order(len(train), seeing.most_train_images)],
             "noise": _noise(train.shape[1:]),
         }
         values = _extract(seeing, seen)
@@ -153,8 +155,8 @@ def _reference(values: dict[str, Any], labels: str) -> Reference:
     return Reference(test, train, noise, labels)
 
 
-def training_order(count: int, most: int | None) -> npt.NDArray[np.int64]:
-    """The places, among `count` training images, of those whose features are kept, in the order they are kept in."""
+def seeded_order(count: int, most: int | None) -> npt.NDArray[np.int64]:
+    """At most so many of `count` places, in the order in which training images' features are kept."""
     return np.random.default_rng(CHOICE_SEED).permutation(count)[:most]
 
 

@@ -26,6 +26,10 @@ Vector = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
 
+class TooLargeError(ValueError):
+    """Features lie so far apart that squares of their distances overflow float64."""
+
+
 @dataclass(frozen=True)
 class Distinct:
     """A set of rows without its copies: a collapsed generator's many equal images are one row."""
@@ -75,11 +79,18 @@ class Frame:
 
     @classmethod
     def around(cls, *sets: Matrix) -> Frame:
-        """The frame of all rows of some sets."""
-        total = np.sum([rows.sum(axis=0, dtype=np.float64) for rows in sets], axis=0)
-        centre = total / sum(map(len, sets))
-        extremes = np.array([bound - centre for rows in sets for bound in (rows.min(axis=0), rows.max(axis=0))])
-        spread = float(np.abs(extremes).max())
+        """The frame of all rows of some sets; `TooLargeError` where their squared distances may overflow float64."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = np.sum([rows.sum(axis=0, dtype=np.float64) for rows in sets], axis=0)
+            centre = total / sum(map(len, sets))
+            extremes = np.array([bound - centre for rows in sets for bound in (rows.min(axis=0), rows.max(axis=0))])
+            spread = float(np.abs(extremes).max())
+            farthest = 4 * len(centre) * np.square(spread)  # no squared distance exceeds this: (2 · spread)² D times
+        if not np.isfinite(farthest):
+            raise TooLargeError(
+                "the features' values are too large to compute with, expected squared distances between images below "
+                f"{np.finfo(np.float64).max:.1g}; divide all features by one number"
+            )
         return cls(centre, 2.0 ** np.ceil(np.log2(spread)) if spread > 0 else 1.0)
 
     def bounded(self, features: Matrix, dtype: type[np.floating]) -> Bounded:

@@ -12,7 +12,7 @@ import numpy as np
 
 from pipeline.metrics.features import Features
 from pipeline.metrics.memorisation import nearest_training_images
-from pipeline.metrics.reference import Reference, training_order
+from pipeline.metrics.reference import Reference, seeded_order
 from pipeline.storage.images import ImageFile, Pixels
 from pipeline.storage.pictures import write_grid
 
@@ -23,7 +23,7 @@ SCALE = 2
 def closest_pairs(pixels: Pixels, seen: Features, reference: Reference, train: ImageFile) -> Pixels:
     """A member's images (N, C, H, W) → (2 · PAIRS, C, H, W): generated ones, then the training images nearest."""
     generated, nearest, _ = nearest_training_images(seen.features, reference.train.features, PAIRS)
-    places = training_order(len(train), len(reference.train))[nearest]
+    places = seeded_order(len(train), len(reference.train))[nearest]
     columns = np.arange(PAIRS) % len(generated)  # a short row is filled up with its beginning
     return np.concatenate([pixels[generated[columns]], np.stack([train.pixels[place] for place in places[columns]])])
 

@@ -18,9 +18,17 @@ from pipeline.metrics import CODE_VERSION as METRICS_VERSION
 from pipeline.metrics.catalogue import BETTER, score, score_names, score_notes
 from pipeline.metrics.extractors.classifier import expect_labels
 from pipeline.metrics.extractors.extractor import Extractor, require_extractor
-from pipeline.metrics.features import CLASSES, Features, Score
+from pipeline.metrics.features import Features, Score
 from pipeline.metrics.inception_score import SPLITS
-from pipeline.metrics.reference import Anchors, Reference, expect_current, load_reference, require_reference, values_of
+from pipeline.metrics.reference import (
+    Anchors,
+    Reference,
+    expect_current,
+    load_reference,
+    require_reference,
+    seeded_order,
+    values_of,
+)
 from pipeline.reports import CODE_VERSION, store, thorough
 from pipeline.reports.copies import closest_pairs, write_pairs
 from pipeline.reports.thorough import Thorough
@@ -94,9 +102,7 @@ class Judge:
     def score_names(self) -> list[str]:
         """What a member is scored by."""
         names = score_names(self.reference.labels)
-        if self.thorough is not None:
-            names += [name for name in thorough.BETTER if self.reference.labels == CLASSES or "gan" not in name]
-        return names
+        return names if self.thorough is None else names + thorough.score_names(self.reference.labels)
 
     def protocol(self, samples: Artefact) -> dict[str, Any]:
         """Everything that must agree before two scores may be compared."""
@@ -130,7 +136,7 @@ class Judge:
         )
         if self.thorough is None:
             return floor, ceiling
-        pixels = self.train.pixels[:count]
+        pixels = self.train.pixels[seeded_order(len(self.train), count)]
         real = self.thorough.of_images(pixels, self.extractor.extract(pixels))
         return floor | values_of(real), ceiling
 
@@ -143,15 +149,11 @@ def score_partition(
     training = require_training(paths, recipe, optimizer)
     _expect_belonging(samples, training, judge)
     protocol = judge.protocol(samples)
-    wanted = fingerprint(
-        "reports",
-        CODE_VERSION,
-        samples=samples.fingerprint,
-        protocol=protocol,
-        thorough=judge.thorough is not None,
-    )
+    decided_by = {"samples": samples.fingerprint, "protocol": protocol}
+    plain, fuller = (fingerprint("reports", CODE_VERSION, **decided_by, thorough=each) for each in (False, True))
+    wanted, enough = (plain, (plain, fuller)) if judge.thorough is None else (fuller, (fuller,))
     newest = store.latest(paths.reports(), recipe, optimizer)
-    if newest is not None and newest.fingerprint == wanted and not force:
+    if newest is not None and newest.fingerprint in enough and not force:
         return Scored(newest, cached=True)
     shared = {
         **_shared_columns(read_settings(training), training, judge, protocol),

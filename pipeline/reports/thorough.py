@@ -29,6 +29,11 @@ PLACE_SEED = 0
 BETTER = {**gan_train.BETTER, path_length.SCORE: path_length.BETTER}
 
 
+def score_names(labels: str) -> list[str]:
+    """The scores that are defined for logits of a kind, in order."""
+    return [name for name in BETTER if labels == CLASSES or name not in gan_train.BETTER]
+
+
 @dataclass(frozen=True)
 class Thorough:
     """What the thorough scores of a data set are taken with."""

@@ -16,7 +16,7 @@ from pipeline.metrics.features import IMAGENET, Features
 from pipeline.metrics.frechet_distance import frechet_distance
 from pipeline.metrics.memorisation import memorisation_distance
 from pipeline.metrics.precision_recall import precision_recall
-from pipeline.metrics.reference import load_reference, require_reference, training_order
+from pipeline.metrics.reference import load_reference, require_reference, seeded_order
 from pipeline.reports import store
 from pipeline.reports.thorough import BETTER
 from pipeline.storage.images import Pixels, read_images
@@ -55,6 +55,9 @@ def test_thorough_scores_come_when_asked_for_with_what_real_images_score(
         assert len(report.scores(metric)) == 2
     assert all(0 <= value <= 1 for value in report.scores("gan_train") + report.scores("gan_test"))
     assert all(value > 0 for value in report.scores("perceptual_path_length"))
+    written = len(store.read_all(paths.reports()))
+    assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "adam", *BUDGET) == 0
+    assert len(store.read_all(paths.reports())) == written  # the fuller report stays
     floor, ceiling = report.anchors("gan_test")
     assert floor > np.mean(report.scores("gan_test"))
     assert ceiling is None
@@ -80,7 +83,8 @@ def test_a_report_holds_what_its_images_score_and_its_anchors_what_as_many_real_
     images = read_images(paths.samples("mnist_mlp", "adam") / "samples.arrow")
     tensors = require_tensors(paths, "mnist")
     test, train = (extractor.extract(load_split(tensors, name).pixels).features for name in ("test", "train"))
-    floor_set = train[training_order(len(train), None)][:60]
+    floor_set = train[seeded_order(len(train), None)][:60]
+    held_out_distance = memorisation_distance(test[seeded_order(len(test), 60)], train).mean()
     for member in (0, 1):
         seen = extractor.extract(np.asarray(images.pixels)[images.columns["member"] == member]).features
         found = {row["metric"]: row for row in rows if row["member"] == member}
@@ -89,7 +93,7 @@ def test_a_report_holds_what_its_images_score_and_its_anchors_what_as_many_real_
         assert found["recall"]["value"] == precision_recall(seen, test).recall
         assert found["memorisation_distance"]["value"] == pytest.approx(memorisation_distance(seen, train).mean())
         assert found["fid"]["floor"] == pytest.approx(frechet_distance(floor_set, test).value, rel=1e-4)
-        assert found["memorisation_distance"]["floor"] == pytest.approx(memorisation_distance(test[:60], train).mean())
+        assert found["memorisation_distance"]["floor"] == pytest.approx(held_out_distance)
         assert found["memorisation_distance"]["floor"] > 0
     noise = load_reference(require_reference(paths, "mnist")).noise.features[:60]
     assert rows[0]["ceiling"] == pytest.approx(frechet_distance(noise, test).value, rel=1e-4)

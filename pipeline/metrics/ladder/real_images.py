@@ -24,7 +24,7 @@ from pipeline.metrics.ladder.corruptions import (
     drop_modes,
     duplicate,
 )
-from pipeline.metrics.reference import Reference, training_order
+from pipeline.metrics.reference import Reference, seeded_order
 from pipeline.storage.images import ImageFile, Pixels
 from pipeline.tensors import LABEL_COLUMNS
 
@@ -78,8 +78,7 @@ class RealImages:
 
     def seen(self, places: Indices) -> Features:
         """What the extractor sees in unchanged images."""
-        logits = self.features.logits
-        return Features(self.features.features[places], None if logits is None else logits[places])
+        return self.features.at(places)
 
     def pixels(self, places: Indices) -> Pixels:
         """The unchanged images."""
@@ -108,7 +107,7 @@ def real_images(test: ImageFile, train: ImageFile, reference: Reference, images:
     known = min(len(reference.train), TRAIN_IMAGES)
     return RealImages(
         test.pixels,
-        train.pixels[training_order(len(train), known)],
+        train.pixels[seeded_order(len(train), known)],
         joined([reference.test, reference.train.first(known)]),
         modes_of(test),
         min(images, len(test) // 3, known),

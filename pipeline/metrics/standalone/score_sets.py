@@ -13,6 +13,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from pipeline.metrics import frechet_interval, inception_score, kernel_distance, memorisation, precision_recall
 from pipeline.metrics.features import Features, Matrix, Real, Score
 from pipeline.metrics.frechet_distance import (
@@ -23,6 +25,7 @@ from pipeline.metrics.frechet_distance import (
 )
 from pipeline.metrics.frechet_interval import FrechetEstimate, estimate_frechet
 from pipeline.metrics.moments import Moments, fit_moments
+from pipeline.metrics.squared_distances import Frame, TooLargeError
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +38,7 @@ METRICS = (
 )
 BETTER: dict[str, str] = {name: better for metric in METRICS for name, better in metric.scores.items()}
 MANY_IMAGES = 10_000  # Heusel et al. 2017 ask for as many
+NEIGHBOURHOODS = "precision, recall, density and coverage"
 LONG_PRODUCTS = 2e10  # multiplications; more take seconds, and a line in the log says what is going on
 
 
@@ -71,6 +75,11 @@ class _Part:
 
 def score_sets(judged: Judged, real: Real | Moments | None) -> SetScores:
     """Every score that is defined; at least 2 images a set, equal dimensions, finite values, or a `ValueError`."""
+    with np.errstate(over="ignore", invalid="ignore"):  # a score that overflows is left out, and a note says so
+        return _finite_only(_score_sets(judged, real))
+
+
+def _score_sets(judged: Judged, real: Real | Moments | None) -> SetScores:
     parts, counts = [], SetScores({}, (), _count(judged))
     if judged.features is not None and isinstance(real, Real):
         expect_comparable(judged.features, real.test.features)
@@ -86,7 +95,7 @@ def score_sets(judged: Judged, real: Real | Moments | None) -> SetScores:
     scores = {name: score for part in parts for name, score in part.scores.items()}
     notes = [note for part in parts for note in part.notes]
     distance = next((part.distance for part in parts if part.distance is not None), None)
-    return _finite_only(replace(counts, scores=scores, notes=tuple(notes), distance=distance))
+    return replace(counts, scores=scores, notes=tuple(notes), distance=distance)
 
 
 def _count(judged: Judged) -> int:
@@ -99,12 +108,24 @@ def _count(judged: Judged) -> int:
 
 def _of_features(generated: Matrix, real: Real) -> list[_Part]:
     work = len(generated) * len(real.test) * generated.shape[1]
+    too_large = _too_large(("fid", "fid_infinity", "kid", NEIGHBOURHOODS), generated, real.test.features)
+    if too_large:
+        return [_Part(notes=too_large), _copies(generated, real)]
     parts = []
     for name, part in (("fid", _frechet), ("kid", _kernel), ("precision and recall", _neighbourhoods)):
         if work > LONG_PRODUCTS:
             log.info("%s of %s and %s images", name, f"{len(generated):,}", f"{len(real.test):,}")
         parts.append(part(generated, real))
     return [*parts, _copies(generated, real)]
+
+
+def _too_large(names: tuple[str, ...], *sets: Matrix) -> tuple[str, ...]:
+    """Why these scores are not defined, where squares of distances overflow."""
+    try:
+        Frame.around(*sets)
+    except TooLargeError as error:
+        return tuple(f"{name}: not defined, {error}" for name in names)
+    return ()
 
 
 def _frechet(generated: Matrix, real: Real) -> _Part:
@@ -155,8 +176,7 @@ def _kernel(generated: Matrix, real: Real) -> _Part:
 def _neighbourhoods(generated: Matrix, real: Real) -> _Part:
     fewest, needed = min(len(generated), len(real.test)), real.neighbours + 1
     if fewest < needed:
-        names = "precision, recall, density and coverage"
-        return _Part(notes=(f"{names}: {_too_few(fewest, needed)}, more than k = {real.neighbours}",))
+        return _Part(notes=(f"{NEIGHBOURHOODS}: {_too_few(fewest, needed)}, more than k = {real.neighbours}",))
     return _Part(precision_recall.METRIC.compute(Features(generated), real))
 
 
@@ -164,6 +184,9 @@ def _copies(generated: Matrix, real: Real) -> _Part:
     if real.train is None:
         return _Part()
     expect_comparable(generated, real.train.features)
+    too_large = _too_large(tuple(memorisation.METRIC.scores), generated, real.train.features)
+    if too_large:
+        return _Part(notes=too_large)
     return _Part(memorisation.METRIC.compute(Features(generated), real))
 
 
@@ -172,6 +195,9 @@ def _of_moments(generated: Matrix, real: Moments) -> _Part:
         raise ValueError(
             f"found features of {generated.shape[1]} values and statistics of {real.mean.size}, expected equally many"
         )
+    too_large = _too_large(("fid",), generated)
+    if too_large:
+        return _Part(notes=too_large)
     distance = frechet_distance_of_moments(fit_moments(generated), real)
     alone = (
         "the real images are known by mean and covariance alone: that gives fid, without a standard error and without "
@@ -181,11 +207,10 @@ def _of_moments(generated: Matrix, real: Moments) -> _Part:
 
 
 def _inception(log_p: Matrix) -> _Part:
-    whole = inception_score.inception_score(log_p)
-    scores, notes = {"inception_score": Score(whole.value, whole.standard_error)}, []
+    found = inception_score.estimate_inception_score(log_p)
+    scores, notes = {"inception_score": Score(found.value, found.standard_error)}, []
     if len(log_p) >= inception_score.FEWEST_IMAGES:
-        infinity = inception_score.inception_score_infinity(log_p)
-        scores["inception_score_infinity"] = Score(infinity, whole.standard_error)
+        scores["inception_score_infinity"] = Score(found.infinity, found.infinity_standard_error)
     else:
         notes.append(f"inception_score_infinity: {_too_few(len(log_p), inception_score.FEWEST_IMAGES)}")
     if len(log_p) >= inception_score.SPLITS:

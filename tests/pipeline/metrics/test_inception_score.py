@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pipeline.metrics.features import Features, Real
-from pipeline.metrics.inception_score import METRIC, inception_score_infinity, log_of_probabilities, log_probabilities
+from pipeline.metrics.inception_score import METRIC, estimate_inception_score, log_of_probabilities, log_probabilities
 from pipeline.metrics.inception_score import inception_score as score_of
 from pipeline.metrics.inception_score import split_inception_score as split_score_of
 
@@ -10,7 +10,7 @@ CERTAIN = 1e4  # a logit so large that its softmax is one-hot
 
 
 def inception_score(logits: np.ndarray) -> float:
-    return score_of(log_probabilities(logits)).value
+    return score_of(log_probabilities(logits))
 
 
 def split_inception_score(logits: np.ndarray) -> tuple[float, float]:
@@ -71,8 +71,8 @@ def random_logits(count: int, seed: int, classes: int = 10) -> np.ndarray:
 def test_probabilities_and_their_logits_score_the_same_and_zeros_are_not_nan() -> None:
     logits = random_logits(300, 0)
     probabilities = np.exp(log_probabilities(logits))
-    assert score_of(log_of_probabilities(probabilities)).value == pytest.approx(inception_score(logits), rel=1e-12)
-    assert score_of(log_of_probabilities(np.eye(10)[np.arange(500) % 10])).value == pytest.approx(10, rel=1e-12)
+    assert score_of(log_of_probabilities(probabilities)) == pytest.approx(inception_score(logits), rel=1e-12)
+    assert score_of(log_of_probabilities(np.eye(10)[np.arange(500) % 10])) == pytest.approx(10, rel=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -89,18 +89,29 @@ def test_what_is_no_probability_is_refused(wrong: np.ndarray, said: str) -> None
         log_of_probabilities(wrong)
 
 
-def test_the_error_is_the_deviation_of_repeated_draws() -> None:
-    found = [score_of(log_probabilities(random_logits(500, seed))) for seed in range(300)]
-    deviation = np.std([each.value for each in found], ddof=1)
-    assert np.mean([each.standard_error for each in found]) == pytest.approx(deviation, rel=0.12)
+@pytest.mark.parametrize("count", [60, 500])
+def test_the_errors_are_the_deviations_of_repeated_draws(count: int) -> None:
+    found = [estimate_inception_score(log_probabilities(random_logits(count, seed))) for seed in range(300)]
+    for values, errors in (
+        ([each.value for each in found], [each.standard_error for each in found]),
+        ([each.infinity for each in found], [each.infinity_standard_error for each in found]),
+    ):
+        assert np.mean(errors) == pytest.approx(np.std(values, ddof=1), rel=0.15)
 
 
 def test_extrapolated_small_sets_score_what_a_large_one_does() -> None:
     large = inception_score(random_logits(400_000, 999))
-    small = np.array([inception_score_infinity(log_probabilities(random_logits(100, seed))) for seed in range(400)])
+    small = np.array(
+        [estimate_inception_score(log_probabilities(random_logits(100, seed))).infinity for seed in range(400)]
+    )
     plain = np.array([inception_score(random_logits(100, seed)) for seed in range(400)])
     assert abs(small.mean() - large) < 3 * small.std() / 20
     assert abs(plain.mean() - large) > 6 * plain.std() / 20
+
+
+def test_sure_predictions_score_no_more_than_there_are_classes_at_infinity_either() -> None:
+    found = estimate_inception_score(log_of_probabilities(np.eye(10)[np.arange(4000) % 10]))
+    assert found.infinity == pytest.approx(10, abs=0.05)
 
 
 def test_every_score_but_the_splits_is_independent_of_the_order() -> None:

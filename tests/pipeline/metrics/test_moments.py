@@ -1,3 +1,4 @@
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -98,3 +99,17 @@ def test_wrong_shapes_and_nan_are_refused() -> None:
         found.add(np.array([[1.0, 2, 3, 4], [1, 2, np.nan, 4]]))
     with pytest.raises(ValueError, match=r"found shape \(3,\)"):
         fit_moments(np.zeros(3))
+
+
+def test_memory_is_two_matrices_and_a_block() -> None:
+    dimensions = 700
+    rows = np.random.default_rng(0).standard_normal((2000, dimensions)).astype(np.float32)
+    tracemalloc.start()
+    found = RunningMoments(dimensions)
+    for start in range(0, 2000, 100):
+        found.add(rows[start : start + 100])
+    result = found.moments()
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert np.allclose(result.covariance, np.cov(rows.astype(np.float64), rowvar=False))
+    assert peak_bytes < (2.2 * dimensions**2 + 1.1 * BLOCK * dimensions) * 8

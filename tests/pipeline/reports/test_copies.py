@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from pipeline.metrics.features import Features
-from pipeline.metrics.reference import Reference, training_order
+from pipeline.metrics.reference import Reference, seeded_order
 from pipeline.reports.copies import PAIRS, SCALE, closest_pairs, write_pairs
 from pipeline.storage.images import ImageFile, read_images, write_images
 from pipeline.storage.pictures import GAP_PIXELS
@@ -23,13 +23,13 @@ def seen(pixels: np.ndarray) -> Features:
 
 
 def reference(train: ImageFile) -> Reference:
-    kept = seen(np.asarray(train.pixels)[training_order(60, 50)])
+    kept = seen(np.asarray(train.pixels)[seeded_order(60, 50)])
     return Reference(kept, kept, kept, "none")
 
 
 def test_copies_stand_first_above_the_very_images_they_copy(train: ImageFile) -> None:
     generated = np.random.default_rng(1).integers(0, 256, (40, 1, 8, 8), np.uint8)
-    copied = training_order(60, 50)[[7, 30]]
+    copied = seeded_order(60, 50)[[7, 30]]
     generated[[5, 20]] = np.asarray(train.pixels)[copied]
     pairs = closest_pairs(generated, seen(generated), reference(train), train)
     assert pairs.shape == (2 * PAIRS, 1, 8, 8)
