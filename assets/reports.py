@@ -2,9 +2,12 @@
 
 import math
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
+from statistics import fmean
 
 import dagster as dg
+import pyarrow.compute as pc
 
 from assets.orchestration.partitions import PARTITIONS, backfill_policy
 from assets.orchestration.publishing import Made, Published, logged, publish_each, shown
@@ -39,7 +42,8 @@ def build_reports(recipe: Recipe) -> dg.AssetsDefinition:
             def make(optimizer: str) -> Made:
                 run_id = context.run.run_id
                 scored = score_partition(recipe.key, optimizer, judge, paths, run_id=run_id, force=config.force)
-                return Made(scored.report.fingerprint, _metadata(scored.report), scored.cached)
+                metadata = {**_metadata(scored.report), **_classes(scored.report, recipe.dataset, paths)}
+                return Made(scored.report.fingerprint, metadata, scored.cached)
 
             yield from publish_each(context, context.asset_key, make)
 
@@ -75,6 +79,33 @@ def _metadata(report: Report) -> dict[str, object]:
         "data": report.fact("source"),
         "path": dg.MetadataValue.path(report.path),
     }
+
+
+def _classes(report: Report, dataset: str, paths: Paths) -> dict[str, object]:
+    """A row a class, means over members: how many images show it, and its distance; nothing where none was counted."""
+    from pipeline.tensors.load import require_tensors
+
+    counts, distances = (_means_by_class(report, metric) for metric in ("missing_classes", "per_class_fid"))
+    if not counts and not distances:
+        return {}
+    names = require_tensors(paths, dataset).details["class_names"]
+    rows = [
+        dg.TableRecord({"class": str(name), "generated images": _or_dash(count), "FID": _or_dash(distance)})
+        for name, count, distance in zip_longest(names, counts, distances)
+    ]
+    return {"classes": dg.MetadataValue.table(rows)}
+
+
+def _means_by_class(report: Report, metric: str) -> list[float | None]:
+    """The mean over members of each class; None for a class of which no member has a value, [] without classes."""
+    chosen = report.rows.filter(pc.field("metric") == metric)["by_class"].drop_null().to_pylist()
+    classes = zip(*chosen, strict=True)
+    known = ([value for value in of_class if value is not None] for of_class in classes)
+    return [fmean(values) if values else None for values in known]
+
+
+def _or_dash(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
 
 
 def _picture(path: Path) -> dict[str, object]:

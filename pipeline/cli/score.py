@@ -16,10 +16,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pipeline.cli.alone import run_alone
 from pipeline.cli.score_inputs import from_arrays, from_images
 from pipeline.cli.score_output import as_json, as_table
 from pipeline.metrics.features import NEIGHBOURS
 from pipeline.metrics.standalone.score_sets import score_sets
+
+DESCRIPTION = (
+    "Every score that two sets of images allow: FID, KID, precision, recall, density, coverage, Inception Score, with "
+    "95 % intervals."
+)
+EPILOG = "example: %(prog)s real/ generated.zip; more: docs/scoring.md"
+
+log = logging.getLogger(__name__)
 
 
 def add_parser(commands: Any) -> None:
@@ -27,9 +36,8 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "score",
         help="score any images, or features, against real ones",
-        description="Every score that two sets of images allow: FID, KID, precision, recall, density, coverage, "
-        "Inception Score, with 95 % intervals.",
-        epilog="example: ganforge score real/ generated.zip; more: docs/scoring.md",
+        description=DESCRIPTION,
+        epilog=EPILOG,
     )
     add_arguments(parser)
     parser.set_defaults(run=run)
@@ -55,6 +63,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--train", type=Path, metavar="TRAIN", help="what the generator was trained on, to find copies of it"
     )
     parser.add_argument(
+        "--sheet", type=Path, metavar="FILE.png", help="with --train: draw the closest images above what they resemble"
+    )
+    parser.add_argument(
         "--k", type=int, default=NEIGHBOURS, help="neighbours for precision, recall, density, coverage (default 5)"
     )
     parser.add_argument("--json", action="store_true", help="one JSON object with all digits")
@@ -71,18 +82,17 @@ def run(arguments: argparse.Namespace) -> int:
     found = score_sets(inputs.judged, inputs.real)
     show = as_json if arguments.json else as_table
     print(show(found, (*inputs.notes, *found.notes), inputs.protocol))
+    if inputs.sheet is not None:
+        inputs.sheet()
+        log.info("%s: the generated images closest to training images", arguments.sheet)
     return 0
 
 
 def main() -> int:
-    """The command by itself; a mistake is one sentence on standard error and exit code 1."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.cli.score", description=__doc__.partition("\n")[0])
+    """The command by itself."""
+    parser = argparse.ArgumentParser(prog="python -m pipeline.cli.score", description=DESCRIPTION, epilog=EPILOG)
     add_arguments(parser)
-    try:
-        return run(parser.parse_args())
-    except (OSError, ValueError) as error:
-        print(f"ganforge: {error}", file=sys.stderr)
-        return 1
+    return run_alone(parser, run)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,9 @@ together is one sentence that names the files.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -23,7 +25,7 @@ from pipeline.tables import find
 
 if TYPE_CHECKING:
     from pipeline.metrics.extractors.extractor import Extractor
-    from pipeline.metrics.standalone.extraction import Shape
+    from pipeline.metrics.standalone.extraction import Extracted, Shape
     from pipeline.metrics.standalone.image_sets import ImageSet
 
 INCEPTION = "inception"
@@ -40,6 +42,7 @@ class Inputs:
     real: Real | Moments | None
     notes: tuple[str, ...] = ()
     protocol: dict[str, Any] | None = None  # how features were taken of images; None where they were given
+    sheet: Callable[[], None] | None = None  # draws the closest images; None where that is not asked for
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -48,8 +51,8 @@ class Inputs:
 
 def from_arrays(arguments: argparse.Namespace) -> Inputs:
     """REAL and GENERATED as features, probabilities or logits of GENERATED, or the latter alone."""
-    for option, given in (("--extractor", arguments.extractor), ("--skip-unreadable", arguments.skip_unreadable)):
-        if given:
+    for option in ("--extractor", "--skip-unreadable", "--sheet"):
+        if getattr(arguments, option.removeprefix("--").replace("-", "_")):
             raise ValueError(f"{option} is for images; leave it out with --features, --probabilities and --logits")
     log_p = _log_p(arguments)
     if not arguments.features:
@@ -136,14 +139,17 @@ def from_images(arguments: argparse.Namespace) -> Inputs:
     from pipeline.metrics.standalone.image_sets import open_images
 
     _expect_both(arguments, "images")
+    _expect_sheet(arguments)
     generated, source = open_images(arguments.generated), _open_real(arguments.real)
     train = None if arguments.train is None else open_images(arguments.train)
     if isinstance(source, Moments) and train is not None:
         raise ValueError(f"{arguments.real}: {FID_ALONE}; leave --train out, or give images")
     named = arguments.extractor or (source if isinstance(source, str) else INCEPTION)
     seeing = _Seeing.load(named, Paths.default(), arguments.skip_unreadable)
-    real, notes = seeing.real(source, train, arguments.k)
-    judged, on_generated = seeing.features_of(generated)
+    trained = None if train is None else seeing.see(train)
+    real, notes = seeing.real(source, trained, arguments.k)
+    drawn = seeing.see(generated)
+    judged = drawn.features
     if isinstance(real, Moments):
         of_judged = judged.features.shape[1]
         _expect_equal("dimensions", Path(arguments.real), real.mean.size, arguments.generated, of_judged)
@@ -152,9 +158,26 @@ def from_images(arguments: argparse.Namespace) -> Inputs:
     return Inputs(
         Judged(judged.features, log_p),
         real,
-        (*same, *notes, *on_generated, *seeing.notes()),
+        (*same, *notes, *drawn.notes(), *seeing.notes()),
         seeing.protocol(arguments, source),
+        None if arguments.sheet is None or trained is None else partial(_write_sheet, arguments.sheet, drawn, trained),
     )
+
+
+def _expect_sheet(arguments: argparse.Namespace) -> None:
+    from pipeline.cli.score_sheet import expect_writable
+
+    if arguments.sheet is None:
+        return
+    if arguments.train is None:
+        raise ValueError("--sheet needs --train TRAIN, the images that the generated ones may be copies of")
+    expect_writable(arguments.sheet)
+
+
+def _write_sheet(path: Path, generated: Extracted, train: Extracted) -> None:
+    from pipeline.cli.score_sheet import write_sheet
+
+    write_sheet(path, generated, train)
 
 
 def _open_real(real: str) -> Source:
@@ -195,26 +218,26 @@ class _Seeing:
         channels, height, width = require_classifier(paths, name).details["image_shape"]
         return cls(extractor, name, (channels, height, width), skip_unreadable)
 
-    def features_of(self, images: ImageSet) -> tuple[Features, tuple[str, ...]]:
-        """What the network sees, and what is to be known of the images."""
-        from pipeline.metrics.standalone.extraction import extract_images, note_on
+    def see(self, images: ImageSet) -> Extracted:
+        """What the network sees."""
+        from pipeline.metrics.standalone.extraction import extract_images
 
-        found = extract_images(images, self.extractor, self.shape, skip_unreadable=self.skip_unreadable)
-        return found.features, note_on(images, found)
+        return extract_images(images, self.extractor, self.shape, skip_unreadable=self.skip_unreadable)
 
-    def real(self, source: Source, train: ImageSet | None, neighbours: int) -> tuple[Real | Moments, tuple[str, ...]]:
+    def real(
+        self, source: Source, trained: Extracted | None, neighbours: int
+    ) -> tuple[Real | Moments, tuple[str, ...]]:
         """What is judged against, and what is to be known of it."""
         if isinstance(source, Moments):
             return source, ()
         test, stored_train, notes = self._of_dataset(source) if isinstance(source, str) else self._of_images(source)
-        if train is None:
+        if trained is None:
             return Real(test, stored_train, neighbours), notes
-        trained, on_train = self.features_of(train)
-        return Real(test, trained, neighbours), notes + on_train
+        return Real(test, trained.features, neighbours), notes + trained.notes()
 
     def _of_images(self, images: ImageSet) -> tuple[Features, None, tuple[str, ...]]:
-        features, notes = self.features_of(images)
-        return features, None, notes
+        seen = self.see(images)
+        return seen.features, None, seen.notes()
 
     def _of_dataset(self, key: str) -> tuple[Features, Features | None, tuple[str, ...]]:
         """Stored features of held-out and training images; where this network's are not stored, of the former."""

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.cli.alone import run_alone
 from pipeline.settings import (
     TrainingSettings,
     budget_for,
@@ -28,13 +29,17 @@ if TYPE_CHECKING:
     from pipeline.training.ranks import Ranks
 
 
+DESCRIPTION = "Train optimizer configurations of a recipe whose data set's tensors are there, as one stack."
+EPILOG = "example: torchrun --nproc-per-node=2 -m pipeline.cli.train mnist_mlp --optimizer adam --steps 2000"
+
+
 def add_parser(commands: Any) -> None:
     """The command among others."""
     parser = commands.add_parser(
         "train",
         help="train without Dagster; also the entry point for torchrun",
-        description="Train optimizer configurations of a recipe whose data set's tensors are there, as one stack.",
-        epilog="example: torchrun --nproc-per-node=2 -m pipeline.cli.train mnist_mlp --optimizer adam --steps 2000",
+        description=DESCRIPTION,
+        epilog=EPILOG,
     )
     add_arguments(parser)
     parser.set_defaults(run=run)
@@ -91,14 +96,10 @@ def _train(settings: list[TrainingSettings], ranks: Ranks, *, force: bool, as_js
 
 
 def main() -> int:
-    """The command by itself; a mistake is one sentence on standard error and exit code 1."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.cli.train", description=__doc__.partition("\n")[0])
+    """The command by itself."""
+    parser = argparse.ArgumentParser(prog="python -m pipeline.cli.train", description=DESCRIPTION, epilog=EPILOG)
     add_arguments(parser)
-    try:
-        return run(parser.parse_args())
-    except (OSError, ValueError) as error:
-        print(f"ganforge: {error}", file=sys.stderr)
-        return 1
+    return run_alone(parser, run)
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ class Contrast:
         freedom = grown.degrees_of_freedom
         shift = abs(self.difference) / grown.standard_error
         missed = float(special.nctdtr(freedom, shift, t_quantile(level, freedom)))
-        # SciPy's series gives NaN for some shifts far above the quantile, where the chance to miss is below 1e-100.
+        # SciPy's series gives NaN for some shifts far above the quantile, where the chance to miss is below 1e-70.
         return 1.0 if np.isnan(missed) else 1 - missed
 
     def _parts(self) -> list[float]:

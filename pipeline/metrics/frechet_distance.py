@@ -29,8 +29,8 @@ from pipeline.metrics.moments import Array, Moments, fit_moments
 
 FEW_DIMENSIONS = 512  # up to here factors cost little, and are taken always
 # Of the eigenvalues of S₁ S₂, as a share of the largest. Above it the eigenvalues' route was never further from the
-# factors' than 3e-13 of the value at 600 dimensions, 1e-12 at 2,048 (docs/log.md); below it there may be directions that
-# hold rounding errors alone.
+# factors' than 3e-13 of the value at 600 dimensions, 1e-12 at 2,048 (docs/log.md); below it there may be directions
+# that hold rounding errors alone.
 LEAST_EIGENVALUE = 1e-11
 WORK_COLUMNS = 64  # that LAPACK reduces together
 EPSILON = float(np.finfo(np.float64).eps)

@@ -54,7 +54,7 @@ class _Kernel:
 
     width: int  # D
     squared_scale: float
-    base: float  # centre·centre
+    base: np.float64  # centre·centre; Python's own float would raise where its cube overflows
 
     def values(self, first: _Centred, second: _Centred, rows: slice, columns: slice) -> npt.NDArray[np.float64]:
         """Kernel values (R, C) float64 of a block of pairs, less k at the centre, which would cost variances digits."""
@@ -108,7 +108,7 @@ def _centre(first: Matrix, second: Matrix, dtype: np.dtype[np.floating]) -> tupl
     )
     scale = 2.0 ** np.ceil(np.log2(spread)) if spread > 0 else 1.0  # float32 cannot overflow; a power of 2 is exact
     x, y = (_centred_rows(each, centre, scale, dtype) for each in (first, second))
-    return x, y, _Kernel(first.shape[1], scale**2, float(centre @ centre))
+    return x, y, _Kernel(first.shape[1], scale**2, np.float64(centre @ centre))
 
 
 def _centred_rows(features: Matrix, centre: Vector, scale: float, dtype: np.dtype[np.floating]) -> _Centred:

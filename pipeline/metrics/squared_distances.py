@@ -88,8 +88,8 @@ class Frame:
             farthest = 4 * len(centre) * np.square(spread)  # no squared distance exceeds this: (2 · spread)² D times
         if not np.isfinite(farthest):
             raise TooLargeError(
-                "the features' values are too large to compute with, expected squared distances between images below "
-                f"{np.finfo(np.float64).max:.1g}; divide all features by one number"
+                "the features' values are too large to compute with: squares of distances overflow float64; divide all "
+                "features by one number"
             )
         return cls(centre, 2.0 ** np.ceil(np.log2(spread)) if spread > 0 else 1.0)
 

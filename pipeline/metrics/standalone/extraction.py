@@ -32,8 +32,19 @@ Shape = tuple[int, int, int]  # (C, H, W)
 class Extracted:
     """What an extractor saw in an image set."""
 
-    features: Features
+    images: ImageSet
+    features: Features  # a row an image that can be read, in the set's order
     left_out: Mapping[str, str] = field(default_factory=dict)  # images that cannot be read: reason by name
+
+    def picture(self, row: int) -> Picture:
+        """The image that a row of the features is of."""
+        readable = [place for place, name in enumerate(self.images.images.names) if name not in self.left_out]
+        return self.images.images.read(readable[row])
+
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the scores must know of the images."""
+        unreadable = _unreadable(self.images, self.left_out) if self.left_out else ""
+        return (*self.images.notes, *((f"{unreadable} and are left out",) if unreadable else ()))
 
 
 def extract_images(
@@ -59,7 +70,7 @@ def extract_images(
         raise ValueError(f"{_unreadable(images, left_out)}; remove or replace them, or pass --skip-unreadable")
     if sum(map(len, seen)) < 2:
         raise ValueError(f"{images.path}: found {sum(map(len, seen))} readable images, expected at least 2")
-    return Extracted(joined(seen), left_out)
+    return Extracted(images, joined(seen), left_out)
 
 
 class Bar(Progress):
@@ -80,12 +91,6 @@ class Bar(Progress):
 
 def _progress(what: str, total: int) -> Progress:
     return (Bar if sys.stderr.isatty() else Progress)(what, total)
-
-
-def note_on(images: ImageSet, extracted: Extracted) -> tuple[str, ...]:
-    """What a reader of the scores must know of the images."""
-    unreadable = (f"{_unreadable(images, extracted.left_out)} and are left out",) if extracted.left_out else ()
-    return (*images.notes, *unreadable)
 
 
 def _unreadable(images: ImageSet, left_out: Mapping[str, str]) -> str:

@@ -108,7 +108,7 @@ def _count(judged: Judged) -> int:
 
 def _of_features(generated: Matrix, real: Real) -> list[_Part]:
     work = len(generated) * len(real.test) * generated.shape[1]
-    too_large = _too_large(("fid", "fid_infinity", "kid", NEIGHBOURHOODS), generated, real.test.features)
+    too_large = _too_large(f"fid, fid_infinity, kid, {NEIGHBOURHOODS}", generated, real.test.features)
     if too_large:
         return [_Part(notes=too_large), _copies(generated, real)]
     parts = []
@@ -119,12 +119,12 @@ def _of_features(generated: Matrix, real: Real) -> list[_Part]:
     return [*parts, _copies(generated, real)]
 
 
-def _too_large(names: tuple[str, ...], *sets: Matrix) -> tuple[str, ...]:
+def _too_large(names: str, *sets: Matrix) -> tuple[str, ...]:
     """Why these scores are not defined, where squares of distances overflow."""
     try:
         Frame.around(*sets)
     except TooLargeError as error:
-        return tuple(f"{name}: not defined, {error}" for name in names)
+        return (f"{names}: not defined, {error}",)
     return ()
 
 
@@ -184,7 +184,7 @@ def _copies(generated: Matrix, real: Real) -> _Part:
     if real.train is None:
         return _Part()
     expect_comparable(generated, real.train.features)
-    too_large = _too_large(tuple(memorisation.METRIC.scores), generated, real.train.features)
+    too_large = _too_large(" and ".join(memorisation.METRIC.scores), generated, real.train.features)
     if too_large:
         return _Part(notes=too_large)
     return _Part(memorisation.METRIC.compute(Features(generated), real))
@@ -195,7 +195,7 @@ def _of_moments(generated: Matrix, real: Moments) -> _Part:
         raise ValueError(
             f"found features of {generated.shape[1]} values and statistics of {real.mean.size}, expected equally many"
         )
-    too_large = _too_large(("fid",), generated)
+    too_large = _too_large("fid", generated)
     if too_large:
         return _Part(notes=too_large)
     distance = frechet_distance_of_moments(fit_moments(generated), real)

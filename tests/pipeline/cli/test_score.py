@@ -7,13 +7,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.cli import score
+from pipeline.cli import score, train
 from pipeline.metrics.extractors import extractor as extractors
 from pipeline.metrics.extractors.extractor import Extractor
 from pipeline.metrics.features import IMAGENET, Features
@@ -174,8 +175,21 @@ def test_the_table_shows_95_percent_intervals(
         (["--features", "a.npy", "a.npy", "--extractor", "mnist"], "--extractor is for images"),
         (["--features", "a.npy", "nan.npy"], r"nan\.npy: 1 of 9 images have NaN or infinite values"),
         (["--features", "none.npy", "a.npy"], r"none\.npy: found nothing there"),
-        (["--probabilities", "a.npy"], r"a\.npy: probabilities: found 9 of 9 rows that are not probabilities"),
+        (["--probabilities", "a.npy"], r"a\.npy: found 9 of 9 rows that are not probabilities"),
         (["--features", "a.npy", "a.npy", "--k", "0"], "--k is 0, expected at least 1"),
+        (
+            ["--features", "a.npy", "s.npz"],
+            r"s\.npz: found an \.npz of mu and sigma in GENERATED's place, .* in REAL's",
+        ),
+        (["--features", "other.npz", "a.npy"], r"other\.npz: found an \.npz without mu and sigma in REAL's place"),
+        (
+            ["--features", "a.npy", "a.npy", "--train", "s.npz"],
+            r"s\.npz: found .* in TRAIN's place, .* an \.npy \(N, D\)",
+        ),
+        (["--features", "a.npy", "a.npy", "--sheet", "s.png"], "--sheet is for images"),
+        (["mnist", "images.npy", "--sheet", "s.png"], "--sheet needs --train TRAIN"),
+        (["mnist", "images.npy", "--train", "images.npy", "--sheet", "s.jpg"], r"s\.jpg, expected the name of a \.png"),
+        (["mnist", "images.npy", "--train", "images.npy", "--sheet", "no/s.png"], "there is no folder no; make it"),
         ([], "found neither REAL nor GENERATED"),
         (["mnist", "a.npy"], r"a\.npy: found float64 of shape \(9, 6\), expected uint8"),
         (["nowhere", "images.npy"], r"nowhere: no such file or folder, nor a data set's key \(mnist, "),
@@ -197,6 +211,8 @@ def test_a_mistake_is_one_sentence_and_exit_code_1(
     arrays = {"a": values, "b": gaussian(9, 2, 5), "few": values[:4], "nan": spoilt}
     for name, array in {**arrays, "images": np.zeros((9, 4, 4), np.uint8)}.items():
         np.save(f"{name}.npy", array)
+    np.savez("s.npz", mu=values.mean(axis=0), sigma=np.cov(values.T))
+    np.savez("other.npz", values)
     monkeypatch.setattr(sys, "argv", ["score", *words])
     assert score.main() == 1
     printed = capsys.readouterr()
@@ -204,6 +220,67 @@ def test_a_mistake_is_one_sentence_and_exit_code_1(
     assert re.search(found, printed.err)
     assert printed.err.startswith("ganforge: ")
     assert printed.err.count("\n") == 1
+
+
+def test_features_too_large_to_compute_with_leave_scores_undefined_without_a_warning(
+    files: Callable[..., list[Path]], capfd: pytest.CaptureFixture[str]
+) -> None:
+    real, generated = files(real=gaussian(40, 1), generated=1e200 * gaussian(30, 2))
+    for words in ((real, generated), (generated, generated), (real, generated, "--train", real)):
+        found = in_json(capfd, "--features", *words)
+        for name in ("fid", "fid_infinity", "kid", "precision", "recall", "density", "coverage"):
+            assert found[name] is None
+            assert any(
+                name in note and "not defined, the features' values are too large" in note for note in found["notes"]
+            )
+        assert found.get("authenticity") is None
+        assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("command_of", [score, train])
+def test_a_command_by_itself_has_the_help_of_the_whole_program_and_ends_at_ctrl_c(
+    command_of: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(arguments: argparse.Namespace) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "argv", ["command", "--help"])
+    with pytest.raises(SystemExit):
+        command_of.main()
+    shown = capsys.readouterr().out
+    assert "example: " in shown
+    assert "`" not in shown
+    assert command_of.__name__ in shown.partition("example: ")[2]
+    monkeypatch.setattr(sys, "argv", ["command"])
+    monkeypatch.setattr(command_of, "run", interrupt)
+    assert command_of.main() == 130
+    assert capsys.readouterr().err == "ganforge: interrupted\n"
+
+
+def test_the_sheet_shows_each_of_the_closest_images_above_what_it_resembles(
+    inception: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    random = np.random.default_rng(0)
+    generated = random.integers(0, 256, (30, 6, 6), np.uint8)
+    generated[0] = 50
+    plain = np.full((3, 5, 3), 50, np.uint8)
+    (tmp_path / "train").mkdir()
+    for index in range(20):
+        image = np.repeat(generated[29 - index, ..., None], 3, axis=2) if index in (4, 9) else plain
+        Image.fromarray(image).save(tmp_path / "train" / f"{index:02}.png")
+    (tmp_path / "train" / "02.png").write_bytes(b"none")  # the rows of features are not the places of images
+    np.save(tmp_path / "generated.npy", generated)
+    sheet, words = tmp_path / "sheet.png", (tmp_path / "generated.npy", tmp_path / "generated.npy")
+    in_json(capsys, *words, "--train", tmp_path / "train", "--skip-unreadable", "--sheet", sheet)
+    with Image.open(sheet) as picture:
+        assert (picture.size, picture.mode) == ((2 * (16 * 8 - 2), 2 * (2 * 8 - 2)), "RGB")
+        pixels = np.asarray(picture)[::2, ::2]
+    for column, copied in ((1, 20), (2, 25)):  # of equal distances the first image comes first
+        tiles = pixels[:, 8 * column : 8 * column + 6]
+        assert np.array_equal(tiles[:6], np.repeat(generated[copied, ..., None], 3, axis=2))
+        assert np.array_equal(tiles[8:14], tiles[:6])
+    assert (pixels[:6, :6] == 50).all()
+    assert pixels[8:14, 0, 0].tolist() == [0, 50, 50, 50, 50, 0]  # of other proportions, so between two bars
 
 
 def test_features_are_scored_without_importing_torch_or_dagster(files: Callable[..., list[Path]]) -> None:
@@ -303,7 +380,7 @@ def test_the_page_on_scoring_runs_as_it_stands(
         if language == "python":
             Path(text.partition("\n")[0].removeprefix("# ")).write_text(text, encoding="utf-8")
     lines = [line for language, text in BLOCK.findall(page) if language == "sh" for line in text.splitlines()]
-    assert len(lines) == 8
+    assert len(lines) == 9
     for line in lines:
         program, *words = shlex.split(line.partition(" > ")[0])
         if program == "python":

@@ -146,3 +146,11 @@ def test_without_pairs_the_table_of_verdicts_is_empty_and_typed(paths: Paths) ->
 def test_without_any_report_the_comparison_says_so(paths: Paths, tmp_path: Path) -> None:
     artefact, ranking = make_comparison("mnist_mlp", ["adam"], paths)
     assert (ranking.standings, artefact.details["best"]) == ([], None)
+
+
+def test_a_score_that_the_best_configuration_lacks_is_in_the_table(paths: Paths) -> None:
+    add_metrics(paths, "adam", {"fid": [1.0, 2.0]})
+    add_metrics(paths, "sgd", {"fid": [5.0, 6.0], "inception_score": [3.0, 5.0]})
+    artefact, _ = make_comparison("mnist_mlp", ["adam", "sgd"], paths)
+    rows = pq.read_table(artefact.path("ranking.parquet")).to_pylist()
+    assert [(row["optimizer"], row["inception_score_mean"]) for row in rows] == [("adam", None), ("sgd", 4.0)]

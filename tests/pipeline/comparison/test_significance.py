@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import scipy.integrate
 import scipy.stats
+from scipy import special
 
-from pipeline.comparison.significance import Contrast, holm, more_members, paired, unpaired
+from pipeline.comparison.significance import Contrast, holm, more_members, paired, t_quantile, unpaired
 
 
 def test_paired_members_are_judged_as_scipys_ttest_rel_judges_them() -> None:
@@ -99,3 +100,10 @@ def test_differences_that_vary_by_rounding_alone_have_no_p_value() -> None:
     found = paired(base + 0.3, base)
     assert found.difference == pytest.approx(0.3)
     assert (found.p(), found.half_width()) == (None, None)
+
+
+def test_a_shift_far_above_the_quantile_decides_for_sure_where_scipy_gives_nan() -> None:
+    seen, level = Contrast(50.0, (10.0,), (10,)), 0.05 / 6  # t = 50
+    assert np.isnan(special.nctdtr(9, 50.0, t_quantile(level, 9)))
+    assert seen.power(0, level) == 1
+    assert all(seen.power(more, level) == pytest.approx(1) for more in range(1, 40))

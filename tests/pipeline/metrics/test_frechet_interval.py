@@ -34,9 +34,10 @@ class Pair:
         return first, second
 
     def true_distance(self) -> float:
-        """In closed form, or rectified of a million images each, whose own error is a thirtieth of a set's."""
+        """In closed form, or rectified of four million images each, whose own error is a thirtieth of a set's."""
         if self.rectified:
-            return frechet_distance(*self.draw(10**6, (10**6, 10**6))).value
+            draws = [frechet_distance(*self.draw(10**6 + seed, (10**6, 10**6))).value for seed in range(4)]
+            return float(np.mean(draws))
         first, second = self.factors
         overlap = np.linalg.norm(first @ second.T, "nuc")
         return float(self.shift**2 + (first**2).sum() + (second**2).sum() - 2 * overlap)
@@ -177,7 +178,7 @@ def test_the_error_is_about_the_deviation_of_repeated_draws(pair: Pair) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("pair", [GAUSSIAN, RECTIFIED, EQUAL, NEAR], ids=["gaussian", "rectified", "equal", "near"])
 def test_errors_are_within_a_tenth_and_intervals_cover_in_95_of_100(pair: Pair) -> None:
-    truth, found = pair.true_distance(), [estimate_frechet(*pair.draw(seed)) for seed in range(1000)]
+    truth, found = pair.true_distance(), [estimate_frechet(*pair.draw(seed)) for seed in range(2000)]
     errors = np.array([each.infinity_standard_error for each in found])
     infinities = np.array([each.infinity for each in found])
     covered = (np.abs(infinities - truth) <= WITHIN_95_PERCENT * errors).mean()

@@ -54,6 +54,14 @@ def block_rows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     return int(request.param)
 
 
+@pytest.mark.parametrize("scale", [1e200, 1e308])
+def test_distances_whose_squares_overflow_are_one_sentence(scale: float) -> None:
+    features = scale * np.random.default_rng(0).choice([-1.0, 1.0], (30, 4))
+    for call in (lambda: neighbour_radii(features, 1), lambda: nearest_rows(features, np.ones((3, 4)))):
+        with pytest.raises(squared_distances.TooLargeError, match="the features' values are too large to compute with"):
+            call()
+
+
 @pytest.mark.parametrize("k", [1, 5, 89])
 @pytest.mark.parametrize("name", HARD)
 def test_radii_are_exactly_those_of_sorting_all_distances(name: str, k: int, block_rows: int) -> None:

@@ -118,6 +118,14 @@ def test_a_gaussian_alone_gives_fid_alone_and_the_same_one() -> None:
     assert any("mean and covariance alone" in note for note in found.notes)
 
 
+@pytest.mark.parametrize("scale", [1e60, 1e100, 1e150])
+def test_a_kernel_that_overflows_takes_no_other_score_with_it(scale: float) -> None:
+    found = scored(gaussian(60, 1, SHIFT, scale), gaussian(50, 2, 0.0, scale))
+    assert set(found.scores) == {"fid", "fid_infinity", "precision", "recall", "density", "coverage"}
+    assert found.scores["precision"].value > 0.5
+    assert any(note.startswith("kid: not defined, the features' values are too large") for note in found.notes)
+
+
 def test_the_order_of_images_decides_nothing() -> None:
     generated, real = gaussian(120, 1, SHIFT), gaussian(100, 2)
     one, other = scored(generated, real), scored(generated[::-1], real[::-1])

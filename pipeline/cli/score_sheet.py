@@ -1,0 +1,50 @@
+"""Score sheet: the generated images closest to training images, each above the training image it resembles, as a PNG.
+
+In: both sets as their files hold them, with features of those images that could be read. Out: one picture. Nothing but
+the picture is changed: there all images become RGB and of one size, that of the largest generated one shown, at most
+256 pixels wide or high.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+from pipeline.metrics.memorisation import nearest_training_images
+from pipeline.metrics.standalone.extraction import Extracted
+from pipeline.raw.contents import Picture
+from pipeline.storage.pictures import write_grid
+
+PAIRS = 16
+LARGEST_SIDE = 256  # pixels of a tile; 16 photographs beside each other would be no picture to look at
+SCALE = 2
+SCALED_BELOW = 64  # pixels; smaller images are shown at twice their size
+
+
+def expect_writable(path: Path) -> None:
+    """Raise, before minutes of computing, where a sheet cannot be written."""
+    if path.suffix.lower() != ".png":
+        raise ValueError(f"--sheet is {path}, expected the name of a .png to write")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it first")
+
+
+def write_sheet(path: Path, generated: Extracted, train: Extracted) -> None:
+    """Two rows of at most 16 images: generated ones, the closest first, above the training images nearest to them."""
+    chosen, nearest, _ = nearest_training_images(generated.features.features, train.features.features, PAIRS)
+    above, below = [_rgb(generated.picture(row)) for row in chosen], [_rgb(train.picture(row)) for row in nearest]
+    size = min(max(each.width for each in above), LARGEST_SIDE), min(max(each.height for each in above), LARGEST_SIDE)
+    pixels = np.stack([_tile(each, size) for each in (*above, *below)])
+    write_grid(path, pixels, columns=len(above), scale=SCALE if max(size) < SCALED_BELOW else 1)
+
+
+def _rgb(picture: Picture) -> Image.Image:
+    return Image.fromarray(picture).convert("RGB")
+
+
+def _tile(picture: Image.Image, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """(3, H, W): the whole picture at its own proportions, with black bars where they are others."""
+    return np.moveaxis(np.asarray(ImageOps.pad(picture, size)), -1, 0)
