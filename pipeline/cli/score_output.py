@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.cli.table import aligned
+from pipeline.metrics.catalogue import BETTER
 from pipeline.metrics.features import Score
-from pipeline.metrics.standalone.score_sets import BETTER, SetScores
+from pipeline.metrics.standalone.score_sets import SetScores
 
 # Of these the JSON object has the standard error beside the value.
 WITH_ERROR = ("fid", "fid_infinity", "kid", "inception_score", "memorisation_distance", "authenticity")

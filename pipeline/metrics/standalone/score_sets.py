@@ -29,14 +29,6 @@ from pipeline.metrics.squared_distances import Frame, TooLargeError
 
 log = logging.getLogger(__name__)
 
-METRICS = (
-    frechet_interval.METRIC,
-    kernel_distance.METRIC,
-    precision_recall.METRIC,
-    inception_score.METRIC,
-    memorisation.METRIC,
-)
-BETTER: dict[str, str] = {name: better for metric in METRICS for name, better in metric.scores.items()}
 MANY_IMAGES = 10_000  # Heusel et al. 2017 ask for as many
 NEIGHBOURHOODS = "precision, recall, density and coverage"
 LONG_PRODUCTS = 2e10  # multiplications; more take seconds, and a line in the log says what is going on
