@@ -126,7 +126,7 @@ def peak_memory_mib() -> float:
 
 
 def machine() -> dict[str, Any]:
-    from pipeline.reports.score import git_commit  # not above: it loads torch, whose memory is not of this measurement
+    from pipeline.reports.origin import git_commit  # not above: it loads torch, whose memory is not of this measurement
 
     versions = {name: importlib.metadata.version(name) for name in PACKAGES if is_installed(name)}
     return {

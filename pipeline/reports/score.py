@@ -6,10 +6,9 @@ member, every score from them.
 
 from __future__ import annotations
 
-import json
 import logging
 import math
-import subprocess
+import time
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -31,17 +30,18 @@ from pipeline.metrics.reference import (
 )
 from pipeline.reports import CODE_VERSION, store, thorough
 from pipeline.reports.copies import closest_pairs, write_pairs
+from pipeline.reports.origin import shared_columns
 from pipeline.reports.thorough import Thorough
-from pipeline.settings import TrainingSettings
 from pipeline.storage.artefact import Artefact, fingerprint, require_artefact
 from pipeline.storage.images import ImageFile, Pixels, read_images
-from pipeline.storage.paths import PROJECT, Paths
+from pipeline.storage.paths import Paths
 from pipeline.tensors.load import load_split, require_tensors
-from pipeline.training.trained import read_settings, require_training
+from pipeline.training.trained import require_training
 
 log = logging.getLogger(__name__)
 
 PAIRS_PICTURE = "_nearest_training_images.png"  # beside the newest report
+NORMAL_95 = 1.959963984540054  # half-width of a normal distribution's 95 % interval, in standard deviations
 LOGGED = ("fid", "inception_score", "precision", "recall", "missing_classes")
 
 
@@ -155,13 +155,11 @@ def score_partition(
     newest = store.latest(paths.reports(), recipe, optimizer)
     if newest is not None and newest.fingerprint in enough and not force:
         return Scored(newest, cached=True)
-    shared = {
-        **_shared_columns(read_settings(training), training, judge, protocol),
-        "fingerprint": wanted,
-        "run_id": run_id,
-    }
+    started = time.perf_counter()
+    shared = {**shared_columns(judge, samples, training), "fingerprint": wanted, "run_id": run_id}
     judged = _judge_members(samples, training, judge)
     rows = _rows(judged.scores, judge, protocol["n_generated"])
+    shared["scoring_seconds"] = round(time.perf_counter() - started, 2)
     report = store.append(paths.reports(), [{**shared, **row} for row in rows])
     write_pairs(report.path.with_name(PAIRS_PICTURE), judged.pairs)
     return Scored(report, cached=False)
@@ -187,12 +185,20 @@ def _rows(scores: dict[int, dict[str, Score]], judge: Judge, count: int) -> list
 
 
 def _numbers(found: Score | None) -> dict[str, Any]:
-    """Value, error and values by class; null where a score is not defined for the images, or the member diverged."""
+    """Value, error, interval and values by class; null where a score is not defined, or the member diverged."""
     if found is None:
-        return {"value": None, "standard_error": None, "by_class": None}
+        return dict.fromkeys(("value", "standard_error", "interval_low", "interval_high", "by_class"))
     by_class = None if found.by_class is None else [_defined(value) for value in found.by_class]
     error = None if found.standard_error is None else _defined(found.standard_error)
-    return {"value": _defined(found.value), "standard_error": error, "by_class": by_class}
+    value = _defined(found.value)
+    return {"value": value, "standard_error": error, **_interval(value, error), "by_class": by_class}
+
+
+def _interval(value: float | None, error: float | None) -> dict[str, float | None]:
+    """The 95 % interval of a normal distribution with that error; null where there is no error."""
+    if value is None or error is None:
+        return {"interval_low": None, "interval_high": None}
+    return {"interval_low": value - NORMAL_95 * error, "interval_high": value + NORMAL_95 * error}
 
 
 def _defined(value: float) -> float | None:
@@ -246,40 +252,3 @@ def _log(samples: Artefact, member: int, scores: dict[str, Score]) -> None:
 def _of_member(images: ImageFile, member: int) -> Pixels:
     pixels: Pixels = images.pixels[images.columns["member"] == member]
     return pixels
-
-
-def _shared_columns(
-    settings: TrainingSettings, training: Artefact, judge: Judge, protocol: dict[str, Any]
-) -> dict[str, Any]:
-    source = training.details["source"]
-    return {
-        "recipe": settings.recipe,
-        "optimizer": settings.optimizer,
-        "n_generated": protocol["n_generated"],
-        "n_real": protocol["n_real"],
-        "n_floor": min(protocol["n_generated"], len(judge.reference.train)),
-        "extractor": protocol["extractor"],
-        "extractor_sha256": protocol["extractor_sha256"],
-        "extractor_accuracy": judge.extractor.accuracy,
-        "protocol": json.dumps(protocol, sort_keys=True),
-        "training_fingerprint": training.fingerprint,
-        "steps": settings.steps,
-        "width": training.details["width"],
-        "seed": settings.seed,
-        "members": settings.members,
-        "diverged_members": len(training.details["diverged_members"]),
-        "settings": json.dumps(settings.to_json(), sort_keys=True),
-        "source": source["note"] or f"official, from {source['origin']}",
-        "device": training.details["device"],
-        "training_seconds": training.details["seconds"],
-        "git_commit": git_commit(),
-    }
-
-
-def git_commit() -> str:
-    """The commit of this code, with "+" where files differ from it, or "unknown" outside a checkout."""
-    try:
-        command = ["git", "-C", str(PROJECT), "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"

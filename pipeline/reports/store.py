@@ -1,111 +1,58 @@
-"""Store: the append-only reports, one Parquet file each, and the tables read from them.
+"""Store: the append-only reports, written and read. docs/reports.md is the page for its users.
 
 A file appears by rename under a name of its own, so writers never meet and a reader sees whole reports only. Columns
-are added, never changed: files without a newer column read as null there.
+are added, never changed (`schema.py`). Where reports lie is `files.py`, how many files become few `compaction.py`, SQL
+`views.py`. Without a `root` the store is that of the data folder.
 """
 
 from __future__ import annotations
 
 import os
 import uuid
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.dataset
 import pyarrow.parquet as pq
 
-SCHEMA = pa.schema(
-    [
-        ("report_id", pa.string()),  # one a materialization
-        ("created_at", pa.timestamp("us", tz="UTC")),
-        ("recipe", pa.string()),
-        ("optimizer", pa.string()),
-        ("member", pa.int64()),
-        ("metric", pa.string()),
-        ("value", pa.float64()),  # null for a member that diverged, or where the score is not defined for its images
-        ("standard_error", pa.float64()),  # of drawing other images; null where it is not known
-        ("by_class", pa.list_(pa.float64())),  # the same class by class, where the score has classes
-        ("floor", pa.float64()),  # the same score of real training images
-        ("ceiling", pa.float64()),  # the same score of noise
-        ("better", pa.string()),  # "lower" | "higher" | "neither"
-        ("note", pa.string()),  # what a reader of the score must know; empty or null: nothing
-        ("n_generated", pa.int64()),
-        ("n_real", pa.int64()),
-        ("n_floor", pa.int64()),  # images behind the floor: n_generated, or as many as there are
-        ("extractor", pa.string()),
-        ("extractor_sha256", pa.string()),
-        ("extractor_accuracy", pa.float64()),
-        ("protocol", pa.string()),  # JSON of everything that makes two scores comparable
-        ("fingerprint", pa.string()),
-        ("training_fingerprint", pa.string()),
-        ("steps", pa.int64()),
-        ("width", pa.int64()),  # of the network's layers
-        ("seed", pa.int64()),
-        ("members", pa.int64()),  # trained
-        ("diverged_members", pa.int64()),  # of them, without a score
-        ("settings", pa.string()),  # JSON, as trained
-        ("source", pa.string()),  # of the data, with its note
-        ("device", pa.string()),
-        ("training_seconds", pa.float64()),
-        ("git_commit", pa.string()),
-        ("run_id", pa.string()),
-    ]
-)
-IN_PATH = ("recipe", "optimizer")
-PARTITIONING = pyarrow.dataset.partitioning(pa.schema([(name, pa.string()) for name in IN_PATH]), flavor="hive")
+from pipeline.reports import compaction, files
+from pipeline.reports.files import list_reports, partition_folder, read_reports, read_rows, settled
+from pipeline.reports.report import Report
+from pipeline.reports.schema import IN_PATH, SCHEMA
+from pipeline.reports.views import VIEWS, QueryError, open_views, run
+from pipeline.storage.paths import Paths
 
+if TYPE_CHECKING:
+    import duckdb
 
-@dataclass(frozen=True)
-class Report:
-    """One stored report."""
-
-    path: Path
-    rows: pa.Table  # in `SCHEMA`
-
-    @property
-    def fingerprint(self) -> str:
-        """What the report was made from."""
-        return str(self.rows["fingerprint"][0].as_py())
-
-    def scores(self, metric: str) -> list[float]:
-        """The values of one metric, in the members' order; diverged members have none."""
-        chosen = self.rows.filter((pc.field("metric") == metric) & pc.field("value").is_valid()).sort_by("member")
-        values: list[float] = chosen["value"].to_pylist()
-        return values
-
-    def fact(self, column: str) -> Any:
-        """A column that has the same value in every row."""
-        return self.rows[column][0].as_py()
-
-    def metrics(self) -> list[str]:
-        """The metrics it holds, in their order."""
-        return list(dict.fromkeys(self.rows["metric"].to_pylist()))
-
-    def anchors(self, metric: str) -> tuple[float, float]:
-        """The floor and the ceiling of one metric."""
-        row = self._first(metric)
-        return row["floor"], row["ceiling"]
-
-    def better(self, metric: str) -> str:
-        """Whether "lower" or "higher" values of a metric are better, or "neither"."""
-        return str(self._first(metric)["better"])
-
-    def notes(self) -> dict[str, str]:
-        """What a reader of its scores must know, by metric."""
-        found = {metric: self._first(metric)["note"] for metric in self.metrics()}
-        return {metric: note for metric, note in found.items() if note}
-
-    def _first(self, metric: str) -> dict[str, Any]:
-        row: dict[str, Any] = self.rows.filter(pc.field("metric") == metric).slice(0, 1).to_pylist()[0]
-        return row
+__all__ = [
+    "SCHEMA",
+    "VIEWS",
+    "QueryError",
+    "Report",
+    "append",
+    "compact",
+    "connect",
+    "find_report",
+    "history_of",
+    "latest",
+    "latest_of_all",
+    "partition_folder",
+    "query",
+    "read_all",
+    "relation",
+]
+ID_IN_NAME = 8  # digits of a report's id
+MOST_NAMED = 5  # reports in a message
 
 
 def append(root: Path, rows: list[dict[str, Any]]) -> Report:
-    """Keep one report: all rows of one recipe and optimizer, without id and time, which are given here."""
+    """Keep one report: all rows of one recipe and optimizer, without id and time, which are given here.
+
+    It is on the disk under its name when this returns. Older reports are compacted where they have become many.
+    """
     if not rows:
         raise ValueError("a report needs at least one row; found none")
     now = datetime.now(UTC)
@@ -113,54 +60,114 @@ def append(root: Path, rows: list[dict[str, Any]]) -> Report:
     table = pa.Table.from_pylist([{**row, "report_id": report_id, "created_at": now} for row in rows], schema=SCHEMA)
     folder = partition_folder(root, rows[0]["recipe"], rows[0]["optimizer"])
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{now:%Y%m%dT%H%M%S%f}-{report_id[:8]}.parquet"
+    path = folder / f"{now:%Y%m%dT%H%M%S%f}-{report_id[:ID_IN_NAME]}.parquet"
     temporary = path.with_name(f".{path.name}.partial")
     with temporary.open("wb") as file:
-        pq.write_table(table.drop_columns(list(IN_PATH)), file)
+        # smallest and largest values of long texts would double the file
+        pq.write_table(table.drop_columns(list(IN_PATH)), file, write_statistics=False)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+    compaction.compact_when_many(root)
     return Report(path, table)
-
-
-def read_all(root: Path, recipe: str | None = None) -> pa.Table:
-    """Every row ever stored (of one recipe), oldest first, in `SCHEMA`."""
-    if not root.is_dir():
-        return SCHEMA.empty_table()
-    dataset = pyarrow.dataset.dataset(root, SCHEMA, format="parquet", partitioning=PARTITIONING)
-    chosen = None if recipe is None else pc.field("recipe") == recipe
-    order = [("created_at", "ascending"), ("report_id", "ascending"), ("member", "ascending")]
-    return dataset.to_table(filter=chosen).sort_by(order)
 
 
 def latest(root: Path, recipe: str, optimizer: str) -> Report | None:
     """The newest report of a partition, or None."""
-    paths = sorted(partition_folder(root, recipe, optimizer).glob("[!.]*.parquet"))
-    return _read(paths[-1], recipe, optimizer) if paths else None
 
+    def read() -> Report | None:
+        names = files.loose_names_of(root, recipe, optimizer)
+        if names:
+            place: files.Place | None = files.loose_place(root, (recipe, optimizer), names[-1])
+        else:  # its file was taken away by hand, or lies in a copy's merged file
+            place = list_reports(root).newest().get((recipe, optimizer))
+        return None if place is None else read_reports([place])[0]
 
-def partition_folder(root: Path, recipe: str, optimizer: str) -> Path:
-    """Where a partition's reports lie; what starts with `_` there is no report."""
-    return root / f"recipe={recipe}" / f"optimizer={optimizer}"
+    return settled(read)
 
 
 def latest_of_all(root: Path, recipe: str | None = None) -> list[Report]:
     """The newest report of every partition (of one recipe), by recipe and optimizer."""
-    folders = sorted(root.glob(f"recipe={recipe or '*'}/optimizer=*"))
-    found = [latest(root, _key(folder.parent), _key(folder)) for folder in folders]
-    return [report for report in found if report is not None]
+
+    def read() -> list[Report]:
+        newest = list_reports(root).newest().values()
+        return read_reports([place for place in newest if recipe in (None, place.recipe)])
+
+    return settled(read)
 
 
-def _key(folder: Path) -> str:
-    return folder.name.split("=", 1)[1]
+def history_of(root: Path, recipe: str, optimizer: str | None = None) -> list[Report]:
+    """Every report ever stored of a recipe (of one configuration), oldest first."""
+    return settled(lambda: read_reports(list_reports(root).places(recipe, optimizer)))
 
 
-def _read(path: Path, recipe: str, optimizer: str) -> Report:
-    table = pq.read_table(path, partitioning=None)
-    columns = {"recipe": recipe, "optimizer": optimizer}
-    for name in IN_PATH:
-        table = table.append_column(name, pa.array([columns[name]] * len(table), pa.string()))
-    for field in SCHEMA:
-        if field.name not in table.column_names:
-            table = table.append_column(field, pa.nulls(len(table), field.type))
-    return Report(path, table.select(SCHEMA.names).cast(SCHEMA))
+def find_report(root: Path, report_id_prefix: str) -> Report:
+    """The report whose id starts so; `ValueError` where there is none, or several."""
+    wanted = report_id_prefix.strip().lower()
+
+    def read() -> list[Report]:
+        places = list_reports(root).places()
+        alike = [place for place in places if _id_in(place.name).startswith(wanted[:ID_IN_NAME])]
+        if len(wanted) <= ID_IN_NAME and len(alike) > MOST_NAMED:
+            raise ValueError(f"{len(alike):,} reports start with {wanted!r}; give more of the id's 32 digits")
+        return [report for report in read_reports(alike) if report.fact("report_id").startswith(wanted)]
+
+    found = settled(read)
+    if not found:
+        raise ValueError(f"no report starts with {wanted!r} under {root}; `SELECT report_id FROM runs` lists them")
+    if len(found) > 1:
+        names = ", ".join(f"{r.fact('report_id')} ({r.fact('recipe')} {r.fact('optimizer')})" for r in found)
+        raise ValueError(f"{len(found)} reports start with {wanted!r}: {names}; give more of the id's 32 digits")
+    return found[0]
+
+
+def compact(root: Path) -> int:
+    """Move all reports but the newest of each partition into few files; how many lay in files of their own.
+
+    Done by `append` where they are many. Waits for another process that is at it.
+    """
+    return compaction.compact(root)
+
+
+def read_all(root: Path | None = None, recipe: str | None = None) -> pa.Table:
+    """Every row ever stored (of one recipe), oldest report first and by member, in `SCHEMA`."""
+    return settled(lambda: _read_all(_root(root), recipe))
+
+
+def connect(root: Path | None = None) -> duckdb.DuckDBPyConnection:
+    """A DuckDB connection with the views `reports`, `history`, `runs` and `schema`.
+
+    They are the store as it is now. A later compaction may remove files under them: connect again after an error that
+    a file cannot be opened. `query` does so itself.
+    """
+    return open_views(_root(root))
+
+
+def relation(view: str = "reports", root: Path | None = None) -> duckdb.DuckDBPyRelation:
+    """One of the views as a DuckDB relation with a connection of its own, which it keeps open."""
+    if view not in VIEWS:
+        raise ValueError(f"no view {view!r}; there are {', '.join(VIEWS)}")
+    return connect(root).view(view)
+
+
+def query(sql: str, root: Path | None = None) -> pa.Table:
+    """The rows of one SQL statement over the views; `QueryError`, in one line, for a mistake in it."""
+    return run(_root(root), sql)
+
+
+def _read_all(root: Path, recipe: str | None) -> pa.Table:
+    tables = list(read_rows(list_reports(root).places(recipe), SCHEMA))
+    if not tables:
+        return SCHEMA.empty_table()
+    table = pa.concat_tables(tables)
+    report = np.repeat(np.arange(len(tables)), [len(rows) for rows in tables])
+    order = np.lexsort((table["member"].to_numpy(), report))  # stable: metrics keep their order
+    return table if (order == np.arange(len(order))).all() else table.take(order)
+
+
+def _id_in(name: str) -> str:
+    return name.rpartition("-")[2]
+
+
+def _root(root: Path | None) -> Path:
+    return Paths.default().reports() if root is None else root

@@ -1,0 +1,196 @@
+"""Reports: how long a store of 10,000 reports takes to answer, as it keeps itself, all loose, and compacted.
+
+    python benchmarks/reports.py [--reports 10000] [--rounds 5] [--loose-limit N] [--json FILE]
+
+Made-up reports of 7 recipes and 7 configurations, 3 members and 20 scores each, with settings and protocol as long as
+real ones, are appended in a temporary folder, one after another. Asked is what `ganforge reports best` reads (the
+newest reports of one recipe), a grouped SQL query over `reports`, one over `history`, all of `runs`, and every report
+of one configuration. Every question is asked from nothing: files listed, connection made. Figures are medians over
+rounds in one process, after a first round that is not counted. States: `automatic`, as `append` leaves it;
+`compacted`, after `compact`; `loose`, a file a report. Times are never asserted anywhere: these machines are noisy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a machine may have the files without installing them
+
+from pipeline.reports import compaction, store
+from pipeline.storage.artefact import write_json
+from pipeline.tensors.decode import available_cores
+
+RECIPES = [f"recipe_{index}" for index in range(7)]
+OPTIMIZERS = [f"optimizer_{index}" for index in range(7)]
+MEMBERS = 3
+METRICS = ["fid", "inception_score", "kid", *(f"score_{index}" for index in range(17))]
+PER_CLASS = "score_16"  # one of them has a value a class
+GROUPED = """
+    SELECT recipe, optimizer, count(*) AS members, avg(value) AS mean, stddev(value) AS deviation
+    FROM {view} WHERE metric = 'fid' GROUP BY ALL ORDER BY recipe, mean
+"""
+PACKAGES = ("duckdb", "numpy", "pyarrow")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--reports", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--loose-limit", type=int, default=compaction.MOST_LOOSE, help="instead of the built-in one")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        figures = measure(Path(folder), arguments.reports, arguments.rounds, arguments.loose_limit)
+    figures = {"reports": arguments.reports, "loose_limit": arguments.loose_limit, **figures, **machine()}
+    for name, value in figures.items():
+        print(f"{name:44} {value:.4g}" if isinstance(value, float) else f"{name:44} {value}")
+    if arguments.json:
+        write_json(arguments.json, figures)
+
+
+def measure(folder: Path, count: int, rounds: int, limit: int) -> dict[str, Any]:
+    """Every question in every state, and what appending took."""
+    kept, loose = folder / "kept", folder / "loose"
+    compaction.MOST_LOOSE = limit
+    appended = fill(kept, count)
+    figures: dict[str, Any] = {
+        "append_median_s": statistics.median(appended),
+        "append_99th_percentile_s": statistics.quantiles(appended, n=100)[-1],
+        "append_worst_s": max(appended),
+        "append_all_s": sum(appended),
+        **ask("automatic", kept, rounds),
+    }
+    started = time.perf_counter()
+    store.compact(kept)
+    figures |= {"compact_s": time.perf_counter() - started, **ask("compacted", kept, rounds)}
+    compaction.MOST_LOOSE = count  # never
+    fill(loose, count)
+    figures |= ask("loose", loose, rounds)
+    started = time.perf_counter()
+    store.compact(loose)
+    return figures | {"compact_all_loose_s": time.perf_counter() - started}
+
+
+def fill(root: Path, count: int) -> list[float]:
+    """Append so many reports; the seconds each took."""
+    randomness = random.Random(0)
+    seconds = []
+    for index in range(count):
+        recipe, optimizer = RECIPES[index % 7], OPTIMIZERS[index // 7 % 7]
+        rows = made_up(recipe, optimizer, index, randomness)
+        started = time.perf_counter()
+        store.append(root, rows)
+        seconds.append(time.perf_counter() - started)
+    return seconds
+
+
+def made_up(recipe: str, optimizer: str, index: int, randomness: random.Random) -> list[dict[str, Any]]:
+    """The rows of one report, no number of them alike."""
+    shared = {"recipe": recipe, "optimizer": optimizer, **facts(recipe, optimizer, index, randomness)}
+    return [
+        {**shared, "member": member, "metric": metric, **numbers(metric, randomness)}
+        for member in range(MEMBERS)
+        for metric in METRICS
+    ]
+
+
+def facts(recipe: str, optimizer: str, index: int, randomness: random.Random) -> dict[str, Any]:
+    """What is the same in all rows of a report; its long texts are nearly those of other reports, as real ones are."""
+    digits = f"{randomness.getrandbits(256):064x}"
+    protocol = {f"protocol_field_{place}": f"value of {recipe} {place}" for place in range(18)}
+    settings = {f"settings_field_{place}": f"value of {optimizer} {place}" for place in range(45)} | {"seed": index}
+    return {
+        "n_generated": 10_000,
+        "n_real": 10_000,
+        "n_floor": 10_000,
+        "extractor": "classifier",
+        "extractor_sha256": digits,
+        "extractor_accuracy": 0.99,
+        "steps": 3000,
+        "protocol": json.dumps(protocol),
+        "settings": json.dumps(settings),
+        "fingerprint": digits,
+        "seed": index,
+        "training_fingerprint": digits,
+        "data_versions": json.dumps(dict.fromkeys(METRICS[:5], digits)),
+        "width": 128,
+        "members": MEMBERS,
+        "diverged_members": 0,
+        "source": "made up",
+        "device": "CPU, 1 thread",
+        "training_seconds": 60.0,
+        "scoring_seconds": 9.0,
+        "git_commit": digits[:12],
+        "run_id": digits[:32],
+    }
+
+
+def numbers(metric: str, randomness: random.Random) -> dict[str, Any]:
+    value, error = randomness.gauss(20, 3), randomness.random()
+    return {
+        "value": value,
+        "standard_error": error,
+        "interval_low": value - error,
+        "interval_high": value + error,
+        "floor": 1.0,
+        "ceiling": 300.0,
+        "better": "lower",
+        "note": "",
+        "by_class": [randomness.random() for _ in range(10)] if metric == PER_CLASS else None,
+    }
+
+
+def ask(state: str, root: Path, rounds: int) -> dict[str, Any]:
+    """The median seconds of every question, and the files that were asked."""
+    questions: dict[str, Callable[[], object]] = {
+        "newest_of_a_recipe": lambda: store.latest_of_all(root, RECIPES[0]),
+        "newest_of_all": lambda: store.latest_of_all(root),
+        "sql_over_reports": lambda: store.query(GROUPED.format(view="reports"), root),
+        "sql_over_history": lambda: store.query(GROUPED.format(view="history"), root),
+        "sql_all_runs": lambda: store.query("FROM runs", root),
+        "history_of_a_configuration": lambda: store.history_of(root, RECIPES[0], OPTIMIZERS[0]),
+    }
+    taken = {f"{state}_{name}_s": median_seconds(work, rounds) for name, work in questions.items()}
+    files = [path for path in root.rglob("*.parquet") if path.is_file()]
+    return {f"{state}_files": len(files), f"{state}_mib": sum(path.stat().st_size for path in files) / 2**20, **taken}
+
+
+def median_seconds(work: Callable[[], object], rounds: int) -> float:
+    work()
+    taken = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - started)
+    return statistics.median(taken)
+
+
+def machine() -> dict[str, Any]:
+    from pipeline.reports.origin import git_commit  # not above: it loads torch, which is not of this measurement
+
+    return {
+        "cores": available_cores(),
+        "load_before_last_minute": os.getloadavg()[1],
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in PACKAGES},
+        "git_commit": git_commit(),
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""Origin: what a report says of where its scores come from: data, training, extractor, protocol, code and machine.
+
+In: the samples, the training and the judge. Out: the columns that are the same in every row of a report.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+from pipeline.storage.artefact import Artefact
+from pipeline.storage.paths import PROJECT
+from pipeline.training.trained import read_settings
+
+if TYPE_CHECKING:
+    from pipeline.reports.score import Judge
+
+
+def shared_columns(judge: Judge, samples: Artefact, training: Artefact) -> dict[str, Any]:
+    """What every row of a report holds, but for its fingerprint, its run and the time it took."""
+    settings, protocol = read_settings(training), judge.protocol(samples)
+    source = training.details["source"]
+    return {
+        "recipe": settings.recipe,
+        "optimizer": settings.optimizer,
+        "n_generated": protocol["n_generated"],
+        "n_real": protocol["n_real"],
+        "n_floor": min(protocol["n_generated"], len(judge.reference.train)),
+        "extractor": protocol["extractor"],
+        "extractor_sha256": protocol["extractor_sha256"],
+        "extractor_accuracy": judge.extractor.accuracy,
+        "protocol": json.dumps(protocol, sort_keys=True),
+        "training_fingerprint": training.fingerprint,
+        "steps": settings.steps,
+        "width": training.details["width"],
+        "seed": settings.seed,
+        "members": settings.members,
+        "diverged_members": len(training.details["diverged_members"]),
+        "settings": json.dumps(settings.to_json(), sort_keys=True),
+        "source": source["note"] or f"official, from {source['origin']}",
+        "device": training.details["device"],
+        "training_seconds": training.details["seconds"],
+        "git_commit": git_commit(),
+        "data_versions": json.dumps(_data_versions(samples, training, judge), sort_keys=True),
+    }
+
+
+def _data_versions(samples: Artefact, training: Artefact, judge: Judge) -> dict[str, str]:
+    """The fingerprints of what the scores were taken from; an extractor's is the sha256 of its weights."""
+    return {
+        "tensors": judge.tensors.fingerprint,
+        "training": training.fingerprint,
+        "samples": samples.fingerprint,
+        "extractor": judge.extractor.sha256,
+        "reference": judge.reference_artefact.fingerprint,
+    }
+
+
+def git_commit() -> str:
+    """The commit of this code, with "+" where files differ from it, or "unknown" outside a checkout."""
+    try:
+        command = ["git", "-C", str(PROJECT), "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"

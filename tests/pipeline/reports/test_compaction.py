@@ -1,0 +1,229 @@
+"""Compaction loses nothing and counts nothing twice, however it ends."""
+
+import errno
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline.reports import compaction, store
+from pipeline.reports import files as stored_files
+from pipeline.reports.files import list_reports
+from tests.pipeline.reports.made_up import rows
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def fill(root: Path, count: int) -> list[str]:
+    """So many reports in each of two partitions; their ids in the order of writing."""
+    return [store.append(root, rows(key)).fact("report_id") for _ in range(count) for key in ("adam", "sgd")]
+
+
+def ids(root: Path) -> list[str]:
+    """Of every report, as often as it is read, oldest first; asked by Arrow and by SQL."""
+    everything = store.read_all(root)
+    counted = store.query("SELECT report_id, count(*) AS n FROM history GROUP BY ALL", root)
+    assert set(counted["n"].to_pylist()) <= {4}
+    assert sorted(counted["report_id"].to_pylist()) == sorted(everything["report_id"].to_pylist()[::4])
+    return everything["report_id"].to_pylist()[::4]
+
+
+def files(root: Path, pattern: str) -> list[Path]:
+    return sorted(root.glob(pattern))
+
+
+def test_all_but_the_newest_of_each_partition_move_into_one_file(tmp_path: Path) -> None:
+    written = fill(tmp_path, 4)
+    before = store.read_all(tmp_path)
+    assert store.compact(tmp_path) == 6
+    assert len(files(tmp_path, "_compacted/*.parquet")) == 1
+    assert len(files(tmp_path, "recipe=*/optimizer=*/*.parquet")) == 2
+    assert store.read_all(tmp_path).equals(before)
+    assert ids(tmp_path) == written
+    assert [report.fact("report_id") for report in store.latest_of_all(tmp_path)] == written[-2:]
+
+
+def test_nothing_is_left_to_do_the_second_time(tmp_path: Path) -> None:
+    fill(tmp_path, 3)
+    store.compact(tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in files(tmp_path, "**/*.parquet")}
+    assert store.compact(tmp_path) == 0
+    assert {path: path.stat().st_mtime_ns for path in files(tmp_path, "**/*.parquet")} == before
+
+
+def test_an_empty_or_missing_store_needs_none(tmp_path: Path) -> None:
+    assert store.compact(tmp_path / "nowhere") == 0
+    assert not (tmp_path / "nowhere").exists()
+    assert store.compact(tmp_path) == 0
+
+
+def test_pictures_beside_the_reports_stay(tmp_path: Path) -> None:
+    fill(tmp_path, 2)
+    picture = store.partition_folder(tmp_path, "mnist_mlp", "adam") / "_nearest_training_images.png"
+    picture.write_bytes(b"picture")
+    store.compact(tmp_path)
+    assert picture.is_file()
+
+
+def test_the_number_of_merged_files_grows_with_the_logarithm_of_the_reports(tmp_path: Path) -> None:
+    written = fill(tmp_path, 1)
+    for _ in range(32):
+        written += fill(tmp_path, 1)
+        store.compact(tmp_path)
+    assert len(files(tmp_path, "_compacted/*.parquet")) <= 6  # sizes at least double up to 64
+    assert ids(tmp_path) == written
+
+
+def test_a_store_with_many_files_compacts_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compaction, "MOST_LOOSE", 5)
+    written = fill(tmp_path, 10)
+    assert len(files(tmp_path, "recipe=*/optimizer=*/*.parquet")) <= 2 + 5
+    assert ids(tmp_path) == written
+
+
+def test_appending_does_not_wait_for_a_compaction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compaction, "MOST_LOOSE", 0)
+    with compaction._alone(tmp_path, wait=True):
+        written = fill(tmp_path, 2)
+        assert files(tmp_path, "_compacted/*.parquet") == []
+    assert ids(tmp_path) == written
+
+
+def test_a_row_group_holds_about_as_many_rows_as_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compaction, "GROUP_ROWS", 8)  # two reports
+    written = fill(tmp_path, 6)
+    store.compact(tmp_path)
+    assert {place.group for place in list_reports(tmp_path).places("mnist_mlp", "sgd")} == {None, 3, 4, 5}
+    assert ids(tmp_path) == written
+    assert [report.fact("report_id") for report in store.history_of(tmp_path, "mnist_mlp", "sgd")] == written[1::2]
+
+
+def kill_at(monkeypatch: pytest.MonkeyPatch, function: str, call: int = 1) -> None:
+    """End the process at a call of a function of the compaction."""
+    calls = iter(range(1, 100))
+    original = getattr(compaction, function)
+
+    def killed(*arguments: object) -> object:
+        if next(calls) == call:
+            raise Killed
+        return original(*arguments)
+
+    monkeypatch.setattr(compaction, function, killed)
+
+
+REMOVAL = 3  # call of `_remove`: the first two sweep
+
+
+def test_killed_between_rename_and_removal_every_report_counts_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = fill(tmp_path, 3)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_at(patch, "_remove", REMOVAL)
+        store.compact(tmp_path)
+    assert len(files(tmp_path, "**/*.parquet")) == 6 + 1
+    assert ids(tmp_path) == written
+    assert len(store.history_of(tmp_path, "mnist_mlp")) == 6
+    assert store.compact(tmp_path) == 0
+    assert len(files(tmp_path, "**/*.parquet")) == 2 + 1
+    assert ids(tmp_path) == written
+
+
+def test_killed_after_merged_files_were_merged_again_every_report_counts_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = fill(tmp_path, 2)
+    store.compact(tmp_path)
+    written += fill(tmp_path, 3)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_at(patch, "_remove", REMOVAL)
+        store.compact(tmp_path)
+    assert len(files(tmp_path, "_compacted/*.parquet")) == 2
+    assert ids(tmp_path) == written
+    store.compact(tmp_path)
+    assert len(files(tmp_path, "_compacted/*.parquet")) == 1
+    assert ids(tmp_path) == written
+
+
+def test_killed_while_writing_nothing_changed_and_the_rest_is_swept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = fill(tmp_path, 3)
+    unfinished = tmp_path / "_compacted" / ".20260101T000000000000-00000000.parquet.partial"
+    unfinished.parent.mkdir()
+    unfinished.write_bytes(b"half")
+    assert ids(tmp_path) == written
+    store.compact(tmp_path)
+    assert not unfinished.exists()
+    assert ids(tmp_path) == written
+
+
+def test_a_full_disk_leaves_the_store_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = fill(tmp_path, 3)
+    before = files(tmp_path, "**/*.parquet")
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+        patch.setattr("os.fsync", full)
+        store.compact(tmp_path)
+    assert files(tmp_path, "**/*.parquet") == before
+    assert list((tmp_path / "_compacted").iterdir()) == []
+    assert ids(tmp_path) == written
+
+
+@pytest.mark.parametrize("listing", ["loose_names", "_merged_files"])
+def test_a_compaction_between_two_listings_of_a_reader_hides_no_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listing: str
+) -> None:
+    """It comes before one of the listings of files of one report and of merged files."""
+    written = fill(tmp_path, 3)
+    original = getattr(stored_files, listing)
+
+    def disturbed(root: Path) -> object:
+        monkeypatch.setattr(stored_files, listing, original)
+        written.extend(fill(root, 1))
+        store.compact(root)
+        return original(root)
+
+    monkeypatch.setattr(stored_files, listing, disturbed)
+    listed = [place.key for place in list_reports(tmp_path).places()]
+    assert len(listed) == len(set(listed))
+    assert len(listed) >= 6
+    assert ids(tmp_path) == written
+
+
+def test_copies_compacted_apart_and_copied_together_again_count_each_report_once(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    written = fill(first, 3)
+    shutil.copytree(first, second)
+    for root in (first, second):
+        written += fill(root, 2)
+        store.compact(root)
+    shutil.copytree(second, first, dirs_exist_ok=True)
+    assert sorted(ids(first)) == sorted(written)
+    store.compact(first)
+    assert sorted(ids(first)) == sorted(written)
+
+
+def test_the_newest_report_is_found_in_a_merged_file_where_its_own_was_taken_away(tmp_path: Path) -> None:
+    written = fill(tmp_path, 3)
+    store.compact(tmp_path)
+    shutil.rmtree(tmp_path / "recipe=mnist_mlp")
+    newest = store.latest(tmp_path, "mnist_mlp", "adam")
+    assert newest is not None
+    assert newest.fact("report_id") == written[2]
+    assert [report.fact("report_id") for report in store.latest_of_all(tmp_path)] == written[2:4]
+    shown = store.query("SELECT DISTINCT report_id FROM reports ORDER BY optimizer", tmp_path)
+    assert sorted(shown["report_id"].to_pylist()) == sorted(written[2:4])
+
+
+def test_a_store_that_cannot_be_written_to_reads(tmp_path: Path) -> None:
+    written = fill(tmp_path, 2)
+    store.compact(tmp_path)
+    (tmp_path / "._compacted.lock").unlink()
+    assert ids(tmp_path) == written
+    assert not (tmp_path / "._compacted.lock").exists()  # reading makes no file
