@@ -10,20 +10,19 @@ quantisation (1,146.9 instead of 31.0 at 1e-4 in torch-fidelity's own table, 11.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline.metrics.features import Matrix, Score
+from pipeline.networks import latents
+from pipeline.networks.latents import Latents
 
 EPSILON = 0.1
 KEPT = (0.01, 0.99)  # quantiles of the squared distances
 SCORE, BETTER = "perceptual_path_length", "lower"
 
-Latents = npt.NDArray[np.float32]
-
 
 def path_ends(first: Latents, second: Latents, places: Latents, *, on_sphere: bool) -> tuple[Latents, Latents]:
     """Pairs of latents (N, L) and places (N,) in 0..1 → where each path stands at its place, and EPSILON further."""
-    between = _on_sphere if on_sphere else _on_line
+    between = latents.on_sphere if on_sphere else latents.on_line
     return between(first, second, places), between(first, second, places + EPSILON)
 
 
@@ -38,21 +37,3 @@ def path_length(here: Matrix, further: Matrix) -> Score:
     kept = squared[(squared >= low) & (squared <= high)]
     winsorised = np.clip(squared, low, high).std(ddof=1)
     return Score(float(kept.mean()), float(winsorised / ((KEPT[1] - KEPT[0]) * np.sqrt(len(squared)))))
-
-
-def _on_line(first: Latents, second: Latents, places: Latents) -> Latents:
-    line: Latents = first + (second - first) * places[:, np.newaxis]
-    return line
-
-
-def _on_sphere(first: Latents, second: Latents, places: Latents) -> Latents:
-    """Spherical interpolation of the directions (White 2016, arXiv 1609.04468), linear of the lengths."""
-    lengths = [np.linalg.norm(each, axis=1, keepdims=True) for each in (first, second)]
-    one, other = first / lengths[0], second / lengths[1]
-    angle = np.arccos(np.clip((one * other).sum(axis=1), -1, 1))[:, np.newaxis]
-    at = places[:, np.newaxis]
-    sine = np.maximum(np.sin(angle), np.finfo(np.float32).tiny)
-    direction = np.where(angle > 1e-6, (np.sin((1 - at) * angle) * one + np.sin(at * angle) * other) / sine, one)
-    length = lengths[0] + (lengths[1] - lengths[0]) * at
-    moved: Latents = (direction * length).astype(np.float32)
-    return moved

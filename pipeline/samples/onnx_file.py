@@ -1,0 +1,179 @@
+"""ONNX file: one member's generator for other programs, written and then checked against PyTorch.
+
+In: a training artefact and a member. Out: an `.onnx` file, whole in itself: input `latent` (batch, Z) float32, output
+`images` (batch, C, H, W) float32 in the network's own value range, any batch. Nothing appears under the file's name
+that onnxruntime does not draw the same images with.
+Source of the format: ONNX operators, https://onnx.ai/onnx/operators. Written from the program (`recording.py`) and not
+by `torch.onnx.export`, which needs one more package and 2 to 11 seconds, and keeps the member dimension in the graph.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime
+import torch
+
+from pipeline.networks.latents import Latents, latents_by_seed
+from pipeline.samples.generate import latent_seeds
+from pipeline.samples.members import one_generator
+from pipeline.samples.program import Operation, Program
+from pipeline.samples.recording import write_program
+from pipeline.samples.whole import whole_file
+from pipeline.storage.artefact import Artefact
+from pipeline.training.trained import read_settings, trained_network
+
+OPSET = 17  # of 2022: old enough for most runtimes, and has every operator used here
+IR_VERSION = 8
+LATENTS = 64
+# An eight-hundredth of the step between two levels of a pixel in [-1, 1]. Sums of some thousand float32 products differ
+# by a few 1e-7 with their order; a wrong weight, slope or epsilon differs by far more.
+TOLERANCE = 1e-5
+
+Images = npt.NDArray[np.float32]  # (N, C, H, W) in the network's value range
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What the check of a written file found."""
+
+    latents: int  # that both drew
+    largest_difference: float  # of any value, in the network's value range
+
+
+def export_onnx(training: Artefact, member: int, path: Path, *, weights: str = "raw") -> Verified:
+    """Write a member's generator to a file that appears only when onnxruntime draws the same images with it.
+
+    Raises `ValueError` where a value differs by more than `TOLERANCE`, and where the member diverged or its generator
+    does what a program cannot say.
+    """
+    network = trained_network(training)
+    generator = one_generator(training, member, weights)
+    model = _model(write_program(generator, network), _facts(training, member, weights))
+    latents = latents_by_seed(network.latent_distribution, network.latent_size, latent_seeds(0, LATENTS))
+    with torch.no_grad():
+        drawn: Images = generator(torch.from_numpy(latents)[None])[0].numpy()
+    with whole_file(path) as temporary:
+        temporary.write_bytes(model.SerializeToString(deterministic=True))
+        onnx.checker.check_model(temporary, full_check=True)
+        difference = _largest_difference(drawn, run_onnx(temporary, latents))
+        if not difference <= TOLERANCE:
+            raise ValueError(
+                f"{path}: onnxruntime draws images that differ by {difference:.1e} from PyTorch's, expected at most "
+                f"{TOLERANCE:.0e}; the file is not kept"
+            )
+    return Verified(LATENTS, difference)
+
+
+def run_onnx(path: Path, latents: Latents) -> Images:
+    """Latents (N, Z) → what onnxruntime draws with a written file (N, C, H, W)."""
+    onnxruntime.set_default_logger_severity(3)  # errors: it warns of graphics cards that it looks for and does not find
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    images: Images = session.run(["images"], {"latent": latents})[0]
+    return images
+
+
+def _largest_difference(drawn: Images, found: Images) -> float:
+    """NaN where either holds one."""
+    return float(np.abs(drawn - found).max()) if drawn.shape == found.shape else np.inf
+
+
+def _facts(training: Artefact, member: int, weights: str) -> dict[str, str]:
+    """What the file says of where it comes from, as ONNX metadata."""
+    settings, network = read_settings(training), trained_network(training)
+    return {
+        "recipe": settings.recipe,
+        "optimizer": settings.optimizer,
+        "member": str(member),
+        "seed": str(settings.seed),
+        "weights": weights,
+        "value_range": json.dumps(network.value_range),
+        "latent_distribution": network.latent_distribution,
+        "training_fingerprint": training.fingerprint,
+    }
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The graph
+
+
+def _model(program: Program, facts: dict[str, str]) -> Any:
+    """The ONNX model of a program, with facts as its metadata."""
+    helper, float32 = onnx.helper, onnx.TensorProto.FLOAT
+    nodes, constants, value = [], [], "latent"
+    for at, operation in enumerate(program.operations):
+        outcome = "images" if at == len(program.operations) - 1 else f"{operation.kind}_{at}"
+        for node, weights in _nodes(operation, value, outcome):
+            nodes.append(node)
+            constants += [onnx.numpy_helper.from_array(values, name) for name, values in weights.items()]
+        value = outcome
+    graph = helper.make_graph(
+        nodes,
+        "generator",
+        [helper.make_tensor_value_info("latent", float32, ["batch", program.latent_size])],
+        [helper.make_tensor_value_info("images", float32, ["batch", *program.image_shape])],
+        constants,
+    )
+    opsets = [helper.make_opsetid("", OPSET)]
+    model = helper.make_model(graph, producer_name="ganforge", ir_version=IR_VERSION, opset_imports=opsets)
+    helper.set_model_props(model, facts)
+    return model
+
+
+Weights = dict[str, npt.NDArray[Any]]
+PLAIN = {"relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid"}
+
+
+def _nodes(operation: Operation, value: str, outcome: str) -> Iterator[tuple[Any, Weights]]:
+    """The nodes that compute an operation, each with the constants that it brings; names start with `outcome`."""
+    make, numbers = onnx.helper.make_node, operation.numbers
+    if operation.kind in PLAIN:
+        yield make(PLAIN[operation.kind], [value], [outcome]), {}
+    elif operation.kind == "leaky_relu":
+        yield make("LeakyRelu", [value], [outcome], alpha=numbers["slope"]), {}
+    elif operation.kind == "dense":
+        yield _with_weights(make, "Gemm", value, outcome, operation.weights)
+    elif operation.kind in CONVOLUTIONS:
+        strides, pads = [int(numbers["stride"])] * 2, [int(numbers["padding"])] * 4
+        kind = CONVOLUTIONS[operation.kind]
+        yield _with_weights(make, kind, value, outcome, operation.weights, strides=strides, pads=pads)
+    elif operation.kind in ("scale_shift", "affine"):
+        scale, shift = _scale_and_shift(operation)
+        yield _with_weights(make, "Mul", value, f"{outcome}_scaled", {"scale": scale})
+        yield _with_weights(make, "Add", f"{outcome}_scaled", outcome, {"shift": shift})
+    elif operation.kind == "reshape":
+        shape = np.array([0, *operation.shape], np.int64)  # 0: the batch stays as it is
+        yield _with_weights(make, "Reshape", value, outcome, {"shape": shape})
+    elif operation.kind == "upsample":
+        scales = np.array([1, 1, 2, 2], np.float32)
+        nearest = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+        yield make("Resize", [value, "", f"{outcome}_scales"], [outcome], **nearest), {f"{outcome}_scales": scales}
+    else:
+        raise ValueError(f"operation {operation.kind!r} has no ONNX form here, expected one that `Operation` lists")
+
+
+CONVOLUTIONS = {"conv2d": "Conv", "conv_transpose2d": "ConvTranspose"}
+
+
+def _with_weights(
+    make: Any, kind: str, value: str, outcome: str, weights: Any, **attributes: Any
+) -> tuple[Any, Weights]:
+    named = {f"{outcome}_{name}": values for name, values in weights.items()}
+    return make(kind, [value, *named], [outcome], **attributes), named
+
+
+def _scale_and_shift(operation: Operation) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Both in a shape that meets (batch, C, …): (C, 1, 1), (C,) or one number."""
+    each = operation.numbers if operation.kind == "affine" else operation.weights
+    scale, shift = (np.asarray(each[name], np.float32) for name in ("scale", "shift"))
+    if operation.kind == "affine":
+        return scale, shift
+    behind = [1] * (len(operation.shape) - 1)
+    return scale.reshape(-1, *behind), shift.reshape(-1, *behind)

@@ -1,0 +1,43 @@
+"""Stored: the images of a samples artefact, all of them or the first of some members, to be taken away.
+
+In: a samples artefact and its recipe's network. Out: `Drawn`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pipeline.networks import network_for
+from pipeline.networks.latents import latents_by_seed
+from pipeline.samples.picture_files import Drawn
+from pipeline.storage.artefact import Artefact
+from pipeline.storage.images import read_images
+
+
+def stored_images(samples: Artefact, network: str, members: Sequence[int] | None, count: int | None) -> Drawn:
+    """The first `count` stored images of each of the members; None means all. Latents are drawn again from the seeds.
+
+    A member that has no images there, or fewer, is one sentence.
+    """
+    file = read_images(samples.path("samples.arrow"))
+    stored, per_member = samples.details["members"], samples.details["images_a_member"]
+    chosen = stored if members is None else members
+    for member in chosen:
+        if member not in stored:
+            expected = ", ".join(map(str, stored)) or "none: every member diverged"
+            raise ValueError(f"{samples.folder}: found no images of member {member}, expected one of {expected}")
+    if not chosen:
+        raise ValueError(f"{samples.folder}: found no images, because every member diverged")
+    if count is not None and not 1 <= count <= per_member:
+        raise ValueError(
+            f"{samples.folder}: found {per_member:,} images a member, asked for {count:,}; expected 1 to "
+            f"{per_member:,} (`ganforge sample` draws more)"
+        )
+    of_member = file.columns["member"]
+    rows = np.concatenate([np.flatnonzero(of_member == member)[:count] for member in chosen])
+    pixels, seeds = file.pixels[rows], file.columns["latent_seed"][rows]
+    known = network_for(network, (pixels.shape[1], pixels.shape[2], pixels.shape[3]))
+    latents = latents_by_seed(known.latent_distribution, known.latent_size, seeds)
+    return Drawn(pixels, latents, seeds, of_member[rows])

@@ -1,0 +1,131 @@
+import argparse
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.cli import sample
+from pipeline.cli.generator_choice import chosen_optimizer
+from pipeline.reports import store
+from pipeline.samples.generate import generate
+from pipeline.storage.images import read_images
+from pipeline.storage.paths import Paths
+from tests.pipeline.samples.untrained import untrained
+
+
+def command(*words: object) -> int:
+    parser = argparse.ArgumentParser()
+    sample.add_parser(parser.add_subparsers())
+    arguments = parser.parse_args(["sample", *map(str, words)])
+    code: int = arguments.run(arguments)
+    return code
+
+
+def report(paths: Paths, optimizer: str, fid: float) -> None:
+    row = {"recipe": "mnist_mlp", "optimizer": optimizer, "fingerprint": "f", "better": "lower", "metric": "fid"}
+    protocol = json.dumps({"extractor_sha256": "a", "n_generated": 10})
+    rows = [{**row, "protocol": protocol, "member": member, "value": fid + member} for member in range(2)]
+    store.append(paths.reports(), rows)
+
+
+def test_an_array_holds_the_very_images_of_the_stored_samples(paths: Paths, tmp_path: Path) -> None:
+    training = untrained(paths, "mnist_mlp")
+    stored = read_images(generate(training, 6, paths, seed=2).path("samples.arrow"))
+    words = ("--optimizer", "adam", "-n", 6, "--seed", 2, "--member", "all", "-o", tmp_path / "digits.npz")
+    assert command("mnist_mlp", *words) == 0
+    with np.load(tmp_path / "digits.npz") as arrays:
+        assert arrays["images"].tobytes() == np.moveaxis(stored.pixels, 1, 3).tobytes()
+        assert np.array_equal(arrays["latent_seed"], stored.columns["latent_seed"])
+        assert arrays["member"].tolist() == [0] * 6 + [1] * 6
+
+
+def test_without_an_optimizer_the_best_of_the_newest_comparison_draws(
+    paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    untrained(paths, "mnist_mlp", "sgd", members=1)
+    report(paths, "sgd", 10)
+    report(paths, "adam", 20)
+    assert chosen_optimizer("mnist_mlp", paths) == "sgd"
+    monkeypatch.chdir(tmp_path)
+    assert command("mnist_mlp", "-n", 5, "--columns", 5) == 0
+    with Image.open("grid.png") as picture:
+        assert picture.size == (2 * (5 * 28 + 4 * 2), 2 * 28)
+    assert capsys.readouterr().out == "grid.png: mnist_mlp sgd, member 0, sampling seed 0\n"
+
+
+def test_what_was_chosen_is_said(paths: Paths, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    untrained(paths, "mnist_mlp", members=3, diverged=(0,))
+    report(paths, "adam", 10)
+    with caplog.at_level("INFO"):
+        command("mnist_mlp", "-n", 1, "-o", tmp_path / "grid.png")
+    assert "mnist_mlp: taking adam, the best of the newest comparison" in caplog.text
+    assert "taking member 1 of 1, 2" in caplog.text
+
+
+def test_a_gif_walks_and_a_folder_holds_a_picture_an_image(paths: Paths, tmp_path: Path) -> None:
+    untrained(paths, "mnist_mlp")
+    command("mnist_mlp", "--optimizer", "adam", "-n", 4, "-o", tmp_path / "walk.gif")
+    with Image.open(tmp_path / "walk.gif") as picture:
+        assert (picture.n_frames, picture.size) == (60, (116, 116))
+    command("mnist_mlp", "--optimizer", "adam", "-n", 3, "--member", 1, "-o", f"{tmp_path}/images/")
+    assert len(list((tmp_path / "images").glob("0000?.png"))) == 3
+
+
+def test_interpolating_fills_whole_rows(paths: Paths, tmp_path: Path) -> None:
+    untrained(paths, "mnist_mlp")
+    words = ("--interpolate", "-n", 20, "--columns", 8, "-o", tmp_path / "rows.png")
+    command("mnist_mlp", "--optimizer", "adam", *words)
+    with Image.open(tmp_path / "rows.png") as picture:
+        assert picture.size == (2 * (8 * 28 + 7 * 2), 2 * (3 * 28 + 2 * 2))
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("nope", "recipe 'nope' does not exist; expected one of: mnist_mlp"),
+        ("mnist_mlp --optimizer nope", "optimizer configuration 'nope' does not exist; expected one of"),
+        ("mnist_mlp", "mnist_mlp: no configuration has a score yet, so none is the best; name one with --optimizer"),
+        ("mnist_mlp --optimizer sgd", "no trained networks there; materialize mnist_mlp/generator, partition sgd"),
+        ("mnist_mlp --optimizer adam --member 5", "mnist_mlp adam: found member 5, expected one of 0"),
+        ("mnist_mlp --optimizer adam --member 1", "mnist_mlp adam: member 1 diverged and draws no images"),
+        ("mnist_mlp --optimizer adam --member -1", "--member: found '-1', expected a whole number such as 0, or all"),
+        ("mnist_mlp --optimizer adam --weights average", "no average of the generator's weights there"),
+        ("mnist_mlp --optimizer adam -n 0", "-n is 0, expected at least 1"),
+        ("mnist_mlp --optimizer adam --columns 0", "--columns is 0, expected at least 1"),
+        ("mnist_mlp --optimizer adam --seed -3", "--seed is -3, expected at least 0"),
+        ("mnist_mlp --optimizer adam -o a.onnx", "a.onnx: found the suffix .onnx, expected .png, .npz, .gif, or a fo"),
+        ("mnist_mlp --optimizer adam -o a.npz --interpolate", "a.npz: --interpolate makes a .png or a .gif"),
+        ("mnist_mlp --optimizer adam -o .", "found ours.txt, which is not one of our pictures"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_nothing_is_written(
+    paths: Paths,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: str,
+    sentence: str,
+) -> None:
+    untrained(paths, "mnist_mlp", diverged=(1,))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    Path("ours.txt").touch()
+    monkeypatch.setattr(sys, "argv", ["sample", *words.split()])
+    monkeypatch.delitem(sys.modules, "pipeline.cli.sample")
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("pipeline.cli.sample", run_name="__main__")
+    said = capsys.readouterr().err.splitlines()
+    assert (ended.value.code, len([line for line in said if sentence in line])) == (1, 1)
+    assert said[-1].startswith("ganforge: ")
+    assert [each.name for each in Path.cwd().iterdir()] == ["ours.txt"]
+
+
+def test_help_shows_an_example_for_every_kind(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command("--help")
+    text = capsys.readouterr().out
+    assert all(name in text for name in ("digits.png", "digits.npz", "walk.gif", "digits/"))

@@ -1,0 +1,64 @@
+"""Untrained: training artefacts with drawn weights, so that every architecture is there without training."""
+
+import json
+
+import torch
+
+from pipeline.networks import Network, network_for
+from pipeline.networks.layers import Layer, Stacked
+from pipeline.networks.normalisation import BatchNorm
+from pipeline.settings import load_optimizers, load_recipes, resolve
+from pipeline.storage.artefact import Artefact, publish, staging_folder
+from pipeline.storage.paths import Paths
+from pipeline.storage.weights import save_weights
+
+WIDTHS = {"mnist_mlp": 128, "celeba_dense": 32, "mnist_dcgan": 8, "mnist_conv": 4}  # a recipe of every architecture
+SHAPES = {"celeba_dense": (3, 28, 28)}
+
+
+def untrained(
+    paths: Paths,
+    recipe: str,
+    optimizer: str = "adam",
+    *,
+    members: int = 2,
+    diverged: tuple[int, ...] = (),
+    width: int | None = None,
+    average: bool = False,
+) -> Artefact:
+    """A training artefact of a recipe; `average` adds weights of its own as the running average."""
+    width = WIDTHS[recipe] if width is None else width
+    settings = resolve(load_recipes()[recipe], load_optimizers()[optimizer], steps=1, width=width, members=members)
+    shape = SHAPES.get(recipe, (1, 28, 28))
+    network = network_for(settings.network, shape, width)
+    with staging_folder(paths.training(recipe, optimizer)) as staged:
+        (staged / "settings.json").write_text(json.dumps(settings.to_json()))
+        save_weights(staged / "generator.safetensors", drawn_generator(network, members).state_dict())
+        if average:
+            save_weights(staged / "generator_average.safetensors", drawn_generator(network, members, 9).state_dict())
+        details = {"recipe": recipe, "optimizer": optimizer, "image_shape": shape}
+        details |= {"members": members, "diverged_members": list(diverged)}
+        return publish(staged, paths.training(recipe, optimizer), f"{recipe} {optimizer}", details)
+
+
+def drawn_generator(network: Network, members: int, seed: int = 0) -> Stacked:
+    """A generator none of whose numbers is the 0 or 1 that it starts with, and whose images use the whole range."""
+    generator = network.generator(members).eval()
+    streams = [torch.Generator().manual_seed(100 * seed + member) for member in range(members)]
+    generator.initialise(streams)
+    for layer in generator.modules():
+        if isinstance(layer, BatchNorm):
+            for member, stream in enumerate(streams):
+                layer.running_mean[member].normal_(0, 0.2, generator=stream)
+                layer.running_variance[member].uniform_(0.3, 2, generator=stream)
+                layer.scale.data[member].normal_(1, 0.3, generator=stream)
+                layer.shift.data[member].normal_(0, 0.3, generator=stream)
+        elif isinstance(layer, Layer):
+            fan = layer.weight[0].numel() / layer.weight.shape[layer.OUTPUT_DIM]
+            if layer.weight.ndim == 5 and layer.OUTPUT_DIM == 2:
+                fan /= layer.stride**2  # a transposed convolution's cell gets a share of the kernel's cells
+            for member, stream in enumerate(streams):
+                layer.weight.data[member].normal_(0, 1.5 / fan**0.5, generator=stream)
+                if layer.bias is not None:
+                    layer.bias.data[member].normal_(0, 0.2, generator=stream)
+    return generator
