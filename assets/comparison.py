@@ -11,12 +11,14 @@ from pipeline.comparison import CODE_VERSION
 from pipeline.settings import Recipe
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.paths import Paths
+from pipeline.storage.pictures import markdown_file
 
 if TYPE_CHECKING:
     from pipeline.comparison.ranking import Ranking, Standing
     from pipeline.comparison.verdicts import Verdict
 
 SHOWN = ("fid", "inception_score", "missing_classes")
+PLOTTED = ("fid", "inception_score")
 
 
 def build_comparison(recipe: Recipe) -> dg.AssetsDefinition:
@@ -27,12 +29,12 @@ def build_comparison(recipe: Recipe) -> dg.AssetsDefinition:
         deps=[[recipe.key, "report"]],
         group_name="comparison",
         description="The configurations ranked by Fréchet distance, each score with its interval over members, "
-        "and of every pair which one is better.",
+        "of every pair which one is better, and all of it as a page that opens from disk.",
         code_version=CODE_VERSION,
         kinds={"parquet"},
     )
     def comparison(context: dg.AssetExecutionContext, config: MakeConfig) -> dg.MaterializeResult:
-        from pipeline.comparison.ranking import make_comparison
+        from pipeline.comparison.make import make_comparison
 
         with logged(context):
             artefact, ranking = make_comparison(recipe.key, list(OPTIMIZERS), Paths.default(), force=config.force)
@@ -43,6 +45,7 @@ def build_comparison(recipe: Recipe) -> dg.AssetsDefinition:
 
 
 def _metadata(artefact: Artefact, ranking: "Ranking") -> dict[str, object]:
+    from pipeline.comparison.make import PAGE
     from pipeline.comparison.ranking import verdicts_on
 
     rows = [_row(standing) for standing in ranking.standings]
@@ -51,10 +54,35 @@ def _metadata(artefact: Artefact, ranking: "Ranking") -> dict[str, object]:
         "ranking": dg.MetadataValue.table(rows) if rows else "no report yet",
         "verdicts": dg.MetadataValue.table(verdicts) if verdicts else "needs at least 2 configurations",
         "best": artefact.details["best"] or "none",
+        "page": dg.MetadataValue.path(artefact.path(PAGE)),
+        **_pictures(artefact, ranking),
+        **_numbers(ranking),
         "missing": ", ".join(ranking.missing) or "none",
         "left_out": dg.MetadataValue.json(ranking.left_out),
+        "not_on_page": dg.MetadataValue.json(artefact.details["not_on_page"]),
         "path": dg.MetadataValue.path(artefact.folder),
     }
+
+
+def _pictures(artefact: Artefact, ranking: "Ranking") -> dict[str, object]:
+    """Curves over each other and sample grids under each other, where their trainings and samples are there."""
+    from pipeline.comparison.make import CURVES, GRIDS
+
+    order = ", ".join(standing.optimizer for standing in ranking.standings)
+    captions = {CURVES: "losses by training step", GRIDS: f"the same latents, a row a configuration: {order}"}
+    return {
+        name.removesuffix(".png"): dg.MetadataValue.md(
+            markdown_file(artefact.path(name), caption, shrink=1, colours=64)
+        )
+        for name, caption in captions.items()
+        if name in artefact.files
+    }
+
+
+def _numbers(ranking: "Ranking") -> dict[str, object]:
+    """Each configuration's mean scores, so that the UI plots them over materializations."""
+    scored = [(standing, name) for name in PLOTTED for standing in ranking.standings if standing.scored_by(name)]
+    return {f"{name}_{standing.optimizer}": standing.scores[name].mean for standing, name in scored}
 
 
 def _row(standing: "Standing") -> dg.TableRecord:

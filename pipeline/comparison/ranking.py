@@ -1,8 +1,7 @@
-"""Ranking: every configuration's scores as mean and 95 % interval over members, best Fréchet distance first.
+"""Ranking: every configuration's scores as mean and 95 % interval over members, the best by one metric first.
 
-In: the newest reports of a recipe. Out: `Ranking`, and as an artefact `ranking.parquet` and `verdicts.parquet`. Only
-scores of one protocol meet: `rank` refuses anything else, and `compare` names the reports it leaves out and the
-partitions that have none.
+In: the newest reports of a recipe. Out: `Ranking`, and its tables. Only scores of one protocol meet: `rank` refuses
+anything else, and `compare` names the reports it leaves out and the partitions that have none.
 """
 
 from __future__ import annotations
@@ -10,22 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
-import scipy.stats
 
-from pipeline.comparison import CODE_VERSION
 from pipeline.comparison.protocol import expect_one_protocol, protocol_difference
+from pipeline.comparison.significance import LEVEL, t_quantile
 from pipeline.comparison.verdicts import Verdict, verdicts
 from pipeline.reports.store import Report, latest_of_all
-from pipeline.storage.artefact import Artefact, fingerprint, make_artefact
 from pipeline.storage.paths import Paths
 
-CONFIDENCE = 0.95
 RANKED_BY = "fid"
 FACTS = (
     *("optimizer", "steps", "width", "seed", "members", "diverged_members", "n_generated", "n_real"),
@@ -78,6 +72,10 @@ class Standing:
         """The configuration's key."""
         return str(self.report.fact("optimizer"))
 
+    def scored_by(self, metric: str) -> bool:
+        """Whether at least one member has a score by a metric."""
+        return metric in self.scores and not math.isnan(self.scores[metric].mean)
+
 
 @dataclass(frozen=True)
 class Ranking:
@@ -87,6 +85,7 @@ class Ranking:
     standings: list[Standing]
     missing: list[str]  # configurations without a report
     left_out: dict[str, str]  # configurations whose report was measured differently: how
+    ranked_by: str = RANKED_BY
 
 
 def estimate(values: Sequence[float]) -> Estimate:
@@ -96,66 +95,65 @@ def estimate(values: Sequence[float]) -> Estimate:
         return Estimate(math.nan, math.nan)
     if count == 1:
         return Estimate(float(values[0]), math.nan)
-    quantile = scipy.stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)
-    return Estimate(float(np.mean(values)), float(quantile * np.std(values, ddof=1) / math.sqrt(count)))
+    half_width = t_quantile(LEVEL, count - 1) * np.std(values, ddof=1) / math.sqrt(count)
+    return Estimate(float(np.mean(values)), float(half_width))
 
 
-def rank(reports: Sequence[Report]) -> list[Standing]:
-    """Reports of one protocol, by mean Fréchet distance, diverged ones last; unlike protocols are an error."""
+def rank(reports: Sequence[Report], metric: str = RANKED_BY) -> list[Standing]:
+    """Reports of one protocol, the best mean of a metric first and diverged ones last.
+
+    Raises `UnlikeProtocolsError` for unlike protocols, `ValueError` for a metric that no report has or ranks nothing.
+    """
     expect_one_protocol(reports)
-    scored = [(report, {metric: estimate(report.scores(metric)) for metric in report.metrics()}) for report in reports]
-    scored.sort(key=_order)
-    return [Standing(place, report, scores) for place, (report, scores) in enumerate(scored, start=1)]
+    sign = _sign(reports, metric)
+    scored = [(report, {each: estimate(report.scores(each)) for each in report.metrics()}) for report in reports]
+
+    def order(entry: tuple[Report, dict[str, Estimate]]) -> tuple[bool, float, str]:
+        report, scores = entry
+        mean = scores[metric].mean if metric in scores else math.nan
+        return (math.isnan(mean), sign * mean, str(report.fact("optimizer")))
+
+    return [Standing(place, *entry) for place, entry in enumerate(sorted(scored, key=order), start=1)]
 
 
-def _order(entry: tuple[Report, dict[str, Estimate]]) -> tuple[bool, float, str]:
-    report, scores = entry
-    mean = scores[RANKED_BY].mean
-    return (math.isnan(mean), mean, str(report.fact("optimizer")))
+def _sign(reports: Sequence[Report], metric: str) -> int:
+    """1 where lower values are better, -1 where higher ones are."""
+    better = {name: report.better(name) for report in reports for name in report.metrics()}
+    signs = {name: 1 if each == "lower" else -1 for name, each in better.items() if each in ("lower", "higher")}
+    if not reports:
+        return 1
+    if metric not in signs:
+        found = "has no better end" if metric in better else "is in no report"
+        raise ValueError(f"metric {metric!r} {found}; expected one of: {', '.join(signs)}")
+    return signs[metric]
 
 
-def compare(recipe: str, optimizers: Sequence[str], paths: Paths) -> Ranking:
+def compare(recipe: str, optimizers: Sequence[str], paths: Paths, metric: str = RANKED_BY) -> Ranking:
     """The newest reports of a recipe's configurations. The newest of all decides the protocol they are compared in."""
     reports = [report for report in latest_of_all(paths.reports(), recipe) if report.fact("optimizer") in optimizers]
     if not reports:
-        return Ranking(recipe, [], list(optimizers), {})
+        return Ranking(recipe, [], list(optimizers), {}, metric)
     newest = max(reports, key=lambda report: report.fact("created_at"))
     unlike = {report.fact("optimizer"): protocol_difference(newest, report) for report in reports}
     reported = set(unlike)
     return Ranking(
         recipe,
-        standings=rank([report for report in reports if not unlike[report.fact("optimizer")]]),
+        standings=rank([report for report in reports if not unlike[report.fact("optimizer")]], metric),
         missing=[optimizer for optimizer in optimizers if optimizer not in reported],
         left_out={optimizer: difference for optimizer, difference in unlike.items() if difference},
+        ranked_by=metric,
     )
-
-
-def make_comparison(
-    recipe: str, optimizers: Sequence[str], paths: Paths, *, force: bool = False
-) -> tuple[Artefact, Ranking]:
-    """The comparison artefact of a recipe, and the ranking in it."""
-    ranking = compare(recipe, optimizers, paths)
-    reports = {standing.optimizer: standing.report.fact("report_id") for standing in ranking.standings}
-    decided_by = {"reports": reports, "missing": ranking.missing, "left_out": ranking.left_out}
-
-    def fill(folder: Path) -> dict[str, Any]:
-        pq.write_table(as_table(ranking), folder / "ranking.parquet")
-        pq.write_table(verdicts_table(all_verdicts(ranking)), folder / "verdicts.parquet")
-        return {"recipe": recipe, "best": best_of(ranking), **decided_by}
-
-    wanted = fingerprint("comparison", CODE_VERSION, recipe=recipe, **decided_by)
-    return make_artefact(paths.comparison(recipe), wanted, fill, force=force), ranking
 
 
 def best_of(ranking: Ranking) -> str | None:
     """The best configuration's key, or None where no configuration has a score."""
     first = ranking.standings[0] if ranking.standings else None
-    return None if first is None or math.isnan(first.scores[RANKED_BY].mean) else first.optimizer
+    return None if first is None or not first.scored_by(ranking.ranked_by) else first.optimizer
 
 
-def verdicts_on(ranking: Ranking, metric: str = RANKED_BY) -> list[Verdict]:
-    """A verdict on every pair of the ranked configurations, the better ranked one first."""
-    return verdicts([standing.report for standing in ranking.standings], metric)
+def verdicts_on(ranking: Ranking, metric: str | None = None) -> list[Verdict]:
+    """A verdict on every pair of the ranked configurations, in their order; by what they are ranked by, or another."""
+    return verdicts([standing.report for standing in ranking.standings], metric or ranking.ranked_by)
 
 
 def all_verdicts(ranking: Ranking) -> list[Verdict]:

@@ -93,11 +93,11 @@ def verdicts(reports: Sequence[Report], metric: str) -> list[Verdict]:
     return judge(scores, metric, lower_is_better=having[0].better(metric) == "lower")
 
 
-def member_scores(report: Report, metric: str) -> MemberScores:
-    """The scores of a report's members by one metric."""
+def member_scores(report: Report, metric: str, name: str | None = None) -> MemberScores:
+    """The scores of a report's members by one metric, under its configuration's name or another."""
     rows = report.rows.filter(pc.field("metric") == metric)
     by_member = dict(zip(rows["member"].to_pylist(), rows["value"].to_pylist(), strict=True))
-    return MemberScores(str(report.fact("optimizer")), report.fact("seed"), by_member)
+    return MemberScores(name or str(report.fact("optimizer")), report.fact("seed"), by_member)
 
 
 def judge(scores: Sequence[MemberScores], metric: str, *, lower_is_better: bool) -> list[Verdict]:

@@ -1,46 +1,12 @@
-import json
 import math
-from collections.abc import Sequence
-from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 
 from pipeline.comparison.protocol import UnlikeProtocolsError
-from pipeline.comparison.ranking import (
-    Estimate,
-    all_verdicts,
-    compare,
-    estimate,
-    make_comparison,
-    rank,
-    verdicts_on,
-)
-from pipeline.comparison.verdicts import Verdict
-from pipeline.reports import store
+from pipeline.comparison.ranking import Estimate, best_of, compare, estimate, rank
 from pipeline.storage.paths import Paths
-
-
-def add(paths: Paths, optimizer: str, fids: Sequence[float | None], **protocol: Any) -> store.Report:
-    shared = {"recipe": "mnist_mlp", "optimizer": optimizer, "fingerprint": "f", "floor": 1.0, "ceiling": 900.0}
-    shared |= {"protocol": json.dumps({"extractor_sha256": "a", "n_generated": 10, **protocol}), "better": "lower"}
-    return store.append(
-        paths.reports(),
-        [{**shared, "member": member, "metric": "fid", "value": value} for member, value in enumerate(fids)],
-    )
-
-
-def add_metrics(paths: Paths, optimizer: str, values: dict[str, list[float]]) -> None:
-    better = {"fid": "lower", "inception_score": "higher", "spread": "neither"}
-    shared = {"recipe": "mnist_mlp", "optimizer": optimizer, "fingerprint": "f", "protocol": "{}"}
-    rows = [
-        {**shared, "member": member, "metric": metric, "value": value, "better": better[metric]}
-        for metric, of_members in values.items()
-        for member, value in enumerate(of_members)
-    ]
-    store.append(paths.reports(), rows)
+from tests.pipeline.comparison.made_up import add, add_metrics
 
 
 def test_an_estimate_is_the_mean_with_students_95_percent_interval() -> None:
@@ -85,7 +51,7 @@ def test_a_diverged_configuration_ranks_last_and_says_so(paths: Paths) -> None:
         ("adam", "7"),
         ("sgd", "diverged"),
     ]
-    assert make_comparison("mnist_mlp", ["sgd"], paths)[0].details["best"] is None
+    assert best_of(compare("mnist_mlp", ["sgd"], paths)) is None
 
 
 def test_missing_configurations_are_named_and_not_an_error(paths: Paths) -> None:
@@ -110,47 +76,20 @@ def test_a_retired_configuration_is_not_ranked(paths: Paths) -> None:
     assert [standing.optimizer for standing in compare("mnist_mlp", ["adam"], paths).standings] == ["adam"]
 
 
-def test_the_artefact_holds_the_ranking_and_is_kept_while_no_report_is_new(paths: Paths) -> None:
-    add(paths, "adam", [2.0, 4.0])
-    first, _ = make_comparison("mnist_mlp", ["adam", "sgd"], paths)
-    row = pq.read_table(first.path("ranking.parquet")).to_pylist()[0]
-    assert (row["rank"], row["optimizer"], row["fid_mean"], row["fid_floor"]) == (1, "adam", 3.0, 1.0)
-    assert (first.details["best"], first.details["missing"]) == ("adam", ["sgd"])
-    assert make_comparison("mnist_mlp", ["adam", "sgd"], paths)[0].cached
-    add(paths, "sgd", [1.0])
-    second, _ = make_comparison("mnist_mlp", ["adam", "sgd"], paths)
-    assert (second.cached, second.details["best"]) == (False, "sgd")
+def test_any_metric_ranks_by_its_own_better_end(paths: Paths) -> None:
+    for optimizer, scores in (("sgd", [2.0, 3.0]), ("adam", [8.0, 9.0]), ("rmsprop", [None, None])):
+        add_metrics(paths, optimizer, {"fid": [1.0, 2.0], "inception_score": scores, "spread": [1.0, 2.0]})
+    ranking = compare("mnist_mlp", ["sgd", "adam", "rmsprop"], paths, "inception_score")
+    assert [standing.optimizer for standing in ranking.standings] == ["adam", "sgd", "rmsprop"]
+    assert best_of(ranking) == "adam"
+    with pytest.raises(ValueError, match="metric 'spread' has no better end; expected one of: fid, inception_score"):
+        compare("mnist_mlp", ["sgd"], paths, "spread")
+    with pytest.raises(ValueError, match="metric 'fdi' is in no report; expected one of: fid, inception_score"):
+        compare("mnist_mlp", ["sgd"], paths, "fdi")
 
 
-def test_the_artefact_holds_a_verdict_on_every_pair_by_every_ranked_metric(paths: Paths) -> None:
-    for optimizer, offset in (("sgd", 100.0), ("adam", 0.0), ("rmsprop", 50.0)):
-        values = {"fid": [offset + noise for noise in (1.0, 3.0, 2.5)], "inception_score": [offset, offset + 1, offset]}
-        add_metrics(paths, optimizer, {**values, "spread": [1.0, 2.0, 3.0]})
-    artefact, ranking = make_comparison("mnist_mlp", ["sgd", "adam", "rmsprop"], paths)
-    rows = pq.read_table(artefact.path("verdicts.parquet")).to_pylist()
-    pairs = [("adam", "rmsprop"), ("adam", "sgd"), ("rmsprop", "sgd")]
-    assert [(row["metric"], row["first"], row["second"]) for row in rows] == [
-        (metric, *pair) for metric in ("fid", "inception_score") for pair in pairs
-    ]
-    assert (rows[1]["difference"], rows[1]["verdict"], rows[1]["members"]) == (-100.0, "undecided", 3)
-    assert rows[1]["note"] == "the difference does not vary at all"
-    assert verdicts_on(ranking) == all_verdicts(ranking)[:3]
-
-
-def test_without_pairs_the_table_of_verdicts_is_empty_and_typed(paths: Paths) -> None:
-    add(paths, "adam", [2.0, 4.0])
-    table = pq.read_table(make_comparison("mnist_mlp", ["adam"], paths)[0].path("verdicts.parquet"))
-    assert (table.num_rows, table.schema.names) == (0, [field.name for field in fields(Verdict)])
-
-
-def test_without_any_report_the_comparison_says_so(paths: Paths, tmp_path: Path) -> None:
-    artefact, ranking = make_comparison("mnist_mlp", ["adam"], paths)
-    assert (ranking.standings, artefact.details["best"]) == ([], None)
-
-
-def test_a_score_that_the_best_configuration_lacks_is_in_the_table(paths: Paths) -> None:
+def test_a_configuration_without_the_metric_ranks_last(paths: Paths) -> None:
     add_metrics(paths, "adam", {"fid": [1.0, 2.0]})
     add_metrics(paths, "sgd", {"fid": [5.0, 6.0], "inception_score": [3.0, 5.0]})
-    artefact, _ = make_comparison("mnist_mlp", ["adam", "sgd"], paths)
-    rows = pq.read_table(artefact.path("ranking.parquet")).to_pylist()
-    assert [(row["optimizer"], row["inception_score_mean"]) for row in rows] == [("adam", None), ("sgd", 4.0)]
+    ranking = compare("mnist_mlp", ["adam", "sgd"], paths, "inception_score")
+    assert [standing.optimizer for standing in ranking.standings] == ["sgd", "adam"]

@@ -1,0 +1,64 @@
+"""Curves: what training measured, by step: the mean over members and how far they reach, few enough points to draw.
+
+In: each training's `history.parquet`. Out: columns by configuration and measure, for JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.comparison.page.entrants import Entrant, PartMissingError, gather_each
+from pipeline.comparison.page.scores import finite
+
+MOST_POINTS = 150  # a curve; more are averaged in groups of neighbours
+
+LOSSES = {
+    "discriminator_loss_real": "D on real",
+    "discriminator_loss_generated": "D on generated",
+    "generator_loss": "G",
+}
+MEASURES = {
+    "discriminator_loss_real": "Loss of D on real images",
+    "discriminator_loss_generated": "Loss of D on generated images",
+    "generator_loss": "Loss of G",
+    "discriminator_accuracy": "Accuracy of D: share it judges right",
+    "adversarial_accuracy": "Share of generated images that D takes for real",
+}
+
+Steps = npt.NDArray[np.int64]
+
+
+def gather_curves(entrants: Sequence[Entrant]) -> dict[str, Any]:
+    """`by_configuration`: key → {"steps": […], measure: {"mean": […], "low": […], "high": […]}}, and `missing`."""
+    found, missing = gather_each(entrants, _curves)
+    return {"by_configuration": found, "missing": missing, "most_points": MOST_POINTS}
+
+
+def _curves(entrant: Entrant) -> dict[str, Any]:
+    from pipeline.training.curves import over_members
+    from pipeline.training.history import read_history
+
+    history = read_history(entrant.training().path("history.parquet"))
+    if not len(history):
+        raise PartMissingError("its history is empty")
+    steps = np.unique(history["step"].to_numpy())
+    groups = np.array_split(np.arange(len(steps)), min(len(steps), MOST_POINTS))
+    curves: dict[str, Any] = {"steps": [int(steps[group[-1]]) for group in groups]}
+    for measure in MEASURES:
+        low, mean, high = over_members(history, measure, steps)
+        curves[measure] = {
+            "low": _thinned(low, groups, np.min),
+            "mean": _thinned(mean, groups, np.mean),
+            "high": _thinned(high, groups, np.max),
+        }
+    return curves
+
+
+def _thinned(values: npt.NDArray[np.float64], groups: Sequence[Steps], take: Any) -> list[float | None]:
+    """One value a group of neighbouring steps; None where no member trained any more."""
+    known = [values[group][np.isfinite(values[group])] for group in groups]
+    return [finite(float(take(each))) if len(each) else None for each in known]

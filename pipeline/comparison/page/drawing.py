@@ -1,0 +1,58 @@
+"""Drawing: one member's images of a few latents, as floating-point values, and the latents they start from.
+
+In: a training artefact. Out: values (N, C, H, W) in the network's range. `pipeline.samples.generate.draw` computes
+whole blocks of 250 images of every member; the page needs two dozen.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.comparison.page.entrants import Entrant
+from pipeline.networks.latents import latents_by_seed
+from pipeline.storage.artefact import Artefact
+
+if TYPE_CHECKING:
+    from pipeline.networks.layers import Stacked
+    from pipeline.storage.images import Pixels
+
+Latents = npt.NDArray[np.float32]  # (N, Z)
+Values = npt.NDArray[np.float32]  # (N, C, H, W)
+
+
+def weights_of(entrant: Entrant) -> str:
+    """Which of the generator's weights were scored: "raw" or "average"."""
+    return str(entrant.protocol.get("weights", "raw"))
+
+
+def first_latents(training: Artefact, count: int, seed: int) -> Latents:
+    """The latents of the first samples of a sampling seed."""
+    from pipeline.samples.generate import latent_seeds
+    from pipeline.training.trained import trained_network
+
+    network = trained_network(training)
+    return latents_by_seed(network.latent_distribution, network.latent_size, latent_seeds(seed, count))
+
+
+def draw_values(generator: Stacked, latents: Latents) -> Values:
+    """What a generator that stands alone (a stack of one) draws."""
+    import torch
+
+    with torch.no_grad():
+        images = generator(torch.from_numpy(latents)[None])[0]
+    return images.numpy()  # type: ignore[no-any-return]
+
+
+def draw_pixels(training: Artefact, generator: Stacked, latents: Latents) -> Pixels:
+    """The same as pixels (N, C, H, W) uint8."""
+    import torch
+
+    from pipeline.pixels import to_pixels
+    from pipeline.training.trained import trained_network
+
+    values = torch.from_numpy(draw_values(generator, latents))
+    pixels: Pixels = to_pixels(values, trained_network(training).value_range).numpy()
+    return pixels

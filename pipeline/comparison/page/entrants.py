@@ -1,0 +1,128 @@
+"""Entrants: the configurations on the page, each with the training and the samples that its report was made from.
+
+What is gone or belongs to another training is an error with a sentence (`PartMissingError`): `gather_each` collects
+those sentences beside what was found, and the page prints them where the part would stand.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from safetensors import SafetensorError
+
+from pipeline.comparison.ranking import Ranking, Standing
+from pipeline.settings import load_optimizers
+from pipeline.storage.artefact import Artefact, read_artefact
+from pipeline.storage.paths import Paths
+
+Found = TypeVar("Found")
+
+FOLDERS = re.compile(r"(?<![\w/.:])/(?:[^\s/'\":;,]+/)+")  # of a path in a text, up to its last part
+
+
+class PartMissingError(ValueError):
+    """A part that the page cannot show; the message is a sentence for its reader."""
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """One configuration: its standing and the artefacts behind it."""
+
+    standing: Standing
+    kept_training: Artefact | None
+    kept_samples: Artefact | None
+
+    @property
+    def key(self) -> str:
+        """The configuration's key."""
+        return self.standing.optimizer
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings it was trained with, as the report keeps them; empty where it keeps none."""
+        return _json(self.standing.report.fact("settings"))
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """How its scores were measured."""
+        return _json(self.standing.report.fact("protocol"))
+
+    def training(self) -> Artefact:
+        """The networks that were scored."""
+        if self.kept_training is None:
+            raise PartMissingError("its trained networks are not in the data folder")
+        if self.kept_training.fingerprint != self.standing.report.fact("training_fingerprint"):
+            raise PartMissingError("it was trained again after its report was made")
+        return self.kept_training
+
+    def samples(self) -> Artefact:
+        """The images that were scored."""
+        if self.kept_samples is None:
+            raise PartMissingError("its samples are not in the data folder")
+        if self.kept_samples.details.get("training") != self.standing.report.fact("training_fingerprint"):
+            raise PartMissingError("its samples were drawn by other weights than its report was made from")
+        if not self.kept_samples.details["members"]:
+            raise PartMissingError("every member diverged")
+        return self.kept_samples
+
+
+def find_entrants(ranking: Ranking, paths: Paths) -> list[Entrant]:
+    """The ranked configurations, best first."""
+    return [
+        Entrant(
+            standing,
+            read_artefact(paths.training(ranking.recipe, standing.optimizer)),
+            read_artefact(paths.samples(ranking.recipe, standing.optimizer)),
+        )
+        for standing in ranking.standings
+    ]
+
+
+def colour_order(entrants: Sequence[Entrant]) -> list[str]:
+    """The keys in the order of the table of configurations: a colour does not change with the ranking."""
+    keys = [entrant.key for entrant in entrants]
+    known = [key for key in load_optimizers() if key in keys]
+    return known + [key for key in keys if key not in known]
+
+
+def sound_members(training: Artefact) -> list[int]:
+    """The members that did not diverge; where all did, an error."""
+    sound = [m for m in range(training.details["members"]) if m not in training.details["diverged_members"]]
+    if not sound:
+        raise PartMissingError("every member diverged")
+    return sound
+
+
+def gather_each(
+    entrants: Sequence[Entrant], gather: Callable[[Entrant], Found]
+) -> tuple[dict[str, Found], dict[str, str]]:
+    """What `gather` finds by configuration, and for those where it cannot, why."""
+    found: dict[str, Found] = {}
+    missing: dict[str, str] = {}
+    for entrant in entrants:
+        try:
+            found[entrant.key] = gather(entrant)
+        except (OSError, ValueError, SafetensorError) as error:
+            missing[entrant.key] = reason(error)
+    return found, missing
+
+
+def reason(error: Exception) -> str:
+    """The sentence of an error, for the page."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"a file cannot be read ({error.strerror})"
+    return without_folders(str(error)).rstrip(".")
+
+
+def without_folders(text: str) -> str:
+    """Paths cut to their last part: the page is sent to others, who have no use for this machine's folders."""
+    return FOLDERS.sub("", text)
+
+
+def _json(text: str | None) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads(text) if text else {}
+    return values

@@ -1,0 +1,90 @@
+"""Explorer: generators that run in the browser, with directions to walk along and a check against PyTorch.
+
+In: each training's generator. Out: weights for `generator.js`, the best configurations first while a budget of bytes
+lasts. Directions are those in which the first layer moves most for a step of one in the latent: the left singular
+vectors of its weights (Shen and Zhou 2021, arXiv 2007.06600).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.comparison.page.drawing import Latents, draw_values, first_latents, weights_of
+from pipeline.comparison.page.entrants import Entrant, PartMissingError, gather_each, sound_members
+
+if TYPE_CHECKING:
+    from pipeline.samples.browser import BrowserGenerator
+    from pipeline.samples.program import Program
+
+DIRECTIONS = 5
+FOUR_BYTES_LIMIT = 3_000_000  # of all generators together; larger ones have weights of three bytes
+
+
+def gather_explorer(entrants: Sequence[Entrant], budget_bytes: int) -> dict[str, Any]:
+    """`generators`: key → what the page's explorer needs; `missing`, and of them `too_large`.
+
+    `entrants` are best first.
+    """
+    exported, missing = gather_each(entrants, _exported)
+    is_large = sum(each.size_bytes for each in exported.values()) > FOUR_BYTES_LIMIT
+    left = budget_bytes
+
+    def embedded(entrant: Entrant) -> dict[str, Any]:
+        nonlocal left
+        generator = exported[entrant.key]
+        if is_large:
+            generator = replace(generator, bytes_a_weight=3)
+        if generator.size_bytes > left:
+            sizes = f"its weights take {generator.size_bytes / 1e6:.1f} MB, and the page has {left / 1e6:.1f} MB left"
+            raise PartMissingError(sizes)
+        found = _embedded(entrant, generator)
+        left -= len(json.dumps(found))
+        return found
+
+    found, too_large = gather_each([entrant for entrant in entrants if entrant.key in exported], embedded)
+    return {"generators": found, "missing": missing | too_large, "too_large": list(too_large)}
+
+
+def _exported(entrant: Entrant) -> BrowserGenerator:
+    from pipeline.samples.browser import browser_generator
+
+    training = entrant.training()
+    return browser_generator(training, sound_members(training)[0], weights_of(entrant))
+
+
+def _embedded(entrant: Entrant, exported: BrowserGenerator) -> dict[str, Any]:
+    from pipeline.samples.members import one_generator
+
+    training = entrant.training()
+    member = sound_members(training)[0]
+    latents = first_latents(training, 2, int(entrant.protocol.get("samples_seed", 0)))
+    drawn = draw_values(one_generator(training, member, weights_of(entrant)), latents[:1])
+    return {
+        "member": member,
+        "generator": exported.to_json(),
+        "start": [_encoded(latent) for latent in latents],
+        "directions": [_encoded(direction) for direction in _directions(exported.program)],
+        "check": _encoded(drawn),
+    }
+
+
+def _directions(program: Program) -> Latents:
+    """The directions (5, Z), unit vectors, in which the first layer moves most; none where it is not dense."""
+    first = program.operations[0]
+    if first.kind != "dense":
+        return np.zeros((0, program.latent_size), np.float32)
+    vectors, _, _ = np.linalg.svd(first.weights["weight"].astype(np.float64), full_matrices=False)  # of (Z, O)
+    directions: Latents = vectors.T[:DIRECTIONS].astype(np.float32)
+    return directions
+
+
+def _encoded(values: npt.NDArray[np.float32]) -> str:
+    """Base64 of little-endian float32."""
+    return base64.b64encode(np.ascontiguousarray(values, "<f4").tobytes()).decode()

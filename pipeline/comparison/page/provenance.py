@@ -1,0 +1,129 @@
+"""Provenance: what differs between the configurations, how everything was measured, and how to get each number again.
+
+In: the reports. Out: tables and commands as plain texts.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline.comparison.differences import differing_settings
+from pipeline.comparison.page.definitions import definition
+from pipeline.comparison.page.entrants import Entrant, without_folders
+from pipeline.comparison.page.scores import metrics_of
+
+RECORDS = {  # column of the report → heading
+    "report_id": "report",
+    "created_at": "made (UTC)",
+    "run_id": "run",
+    "git_commit": "commit",
+    "device": "device",
+    "training_seconds": "training",
+    "training_fingerprint": "training fingerprint",
+    "fingerprint": "report fingerprint",
+}
+
+
+def changed_settings(entrants: Sequence[Entrant]) -> list[dict[str, Any]]:
+    """The settings that differ between the configurations: name, and the value of each."""
+    found = differing_settings([entrant.standing.report for entrant in entrants])
+    return [{"name": name, "values": [_value(value) for value in values]} for name, values in found.items()]
+
+
+def records(entrants: Sequence[Entrant]) -> dict[str, Any]:
+    """Where each report came from: headings, and a row a configuration."""
+    rows = [
+        {"key": entrant.key, "values": [_record(name, entrant.standing.report.fact(name)) for name in RECORDS]}
+        for entrant in entrants
+    ]
+    return {"headings": list(RECORDS.values()), "rows": rows}
+
+
+def protocol(entrants: Sequence[Entrant]) -> list[tuple[str, str]]:
+    """What must agree before two scores are compared, the same for every configuration here."""
+    if not entrants:
+        return []
+    shown = [(name.replace("_", " "), _value(value)) for name, value in sorted(entrants[0].protocol.items())]
+    accuracy = entrants[0].standing.report.fact("extractor_accuracy")
+    known = [] if accuracy is None else [("extractor accuracy on held-out images", f"{accuracy:.4f}")]
+    return [("data", data_source(entrants)), *shown, *known]
+
+
+def data_source(entrants: Sequence[Entrant]) -> str:
+    """Where the images come from; empty where there is no report."""
+    return without_folders(entrants[0].standing.report.fact("source") or "") if entrants else ""
+
+
+def how_to_repeat(recipe: str, entrants: Sequence[Entrant]) -> list[dict[str, str]]:
+    """The command that makes each configuration's numbers again, with a note on what it cannot say."""
+    return [
+        {"key": entrant.key, "command": command(recipe, entrant), "note": _beyond_the_command(entrant.protocol)}
+        for entrant in entrants
+    ]
+
+
+def command(recipe: str, entrant: Entrant) -> str:
+    """`ganforge materialize …` with everything that decided this configuration's scores."""
+    from pipeline.reports.thorough import BETTER as THOROUGH  # imports torch
+
+    report, asked = entrant.standing.report, entrant.protocol
+    values = {
+        "--steps": report.fact("steps"),
+        "--members": report.fact("members"),
+        "--width": entrant.settings.get("width"),
+        "--samples": report.fact("n_generated"),
+        "--seed": report.fact("seed"),
+    }
+    words = ["ganforge", "materialize", recipe, "--optimizer", entrant.key]
+    words += [word for name, value in values.items() if value is not None for word in (name, str(value))]
+    if asked.get("extractor", "classifier") != "classifier":
+        words += ["--extractor", asked["extractor"]]
+    if any(metric in THOROUGH for metric in report.metrics()):
+        words.append("--thorough")
+    return shlex.join(words)
+
+
+def _beyond_the_command(asked: dict[str, Any]) -> str:
+    """Settings of the samples that only a run's configuration can give."""
+    usual = {"samples_seed": ("seed", 0), "weights": ("weights", "raw")}
+    given = [f"{name}={asked[key]}" for key, (name, value) in usual.items() if asked.get(key, value) != value]
+    return f"the samples' run configuration also has {' and '.join(given)}" if given else ""
+
+
+def how_to_read(entrants: Sequence[Entrant]) -> list[dict[str, str]]:
+    """Each score's definition, and the query that reads its members' values from these very reports."""
+    ids = ", ".join(f"'{entrant.standing.report.fact('report_id')}'" for entrant in entrants)
+    return [
+        {
+            "title": definition(metric).title,
+            "text": definition(metric).text,
+            "query": f'ganforge reports query "{_sql(metric, ids)}"',
+        }
+        for metric in metrics_of(entrants)
+    ]
+
+
+def _sql(metric: str, ids: str) -> str:
+    where = f"metric = '{metric}' and report_id in ({ids})"
+    return f"select optimizer, member, value from history where {where} order by optimizer, member"
+
+
+def _record(name: str, value: Any) -> str:
+    if value is None or value == "":
+        return "–"
+    if name == "created_at":
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    if name == "training_seconds":
+        return f"{value:,.0f} s"
+    return str(value)[:12] if name in ("training_fingerprint", "fingerprint", "run_id", "report_id") else str(value)
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, str):
+        return value[:16] if len(value) == 64 else value
+    return json.dumps(value)

@@ -1,0 +1,168 @@
+"""Scores: the ranking, the members' scores and the verdicts, as tables and as rows for the chart.
+
+In: a `Ranking`. Out: plain values for the template and for JSON.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline.comparison.page.definitions import definition
+from pipeline.comparison.page.entrants import Entrant
+from pipeline.comparison.ranking import Estimate, Ranking, verdicts_on
+from pipeline.comparison.verdicts import BETTER, UNDECIDED, Verdict, member_scores
+
+SHOWN = ("fid", "kid", "inception_score", "precision", "recall", "missing_classes")  # columns of the ranking
+MOST_PAIRS = 66  # of 12 configurations; of more, the best one's alone
+ARROWS = {"lower": "lower is better", "higher": "higher is better", "neither": "neither is better"}
+
+
+def metrics_of(entrants: Sequence[Entrant]) -> list[str]:
+    """Every score in the reports, in their order."""
+    return list(dict.fromkeys(metric for entrant in entrants for metric in entrant.standing.report.metrics()))
+
+
+def ranking_table(entrants: Sequence[Entrant]) -> dict[str, Any]:
+    """Columns and rows of the ranking, and the rows of real images and noise."""
+    columns = [metric for metric in metrics_of(entrants) if metric in SHOWN]
+    rows = []
+    for entrant in entrants:
+        report = entrant.standing.report
+        facts = {name: report.fact(name) for name in ("steps", "members", "diverged_members", "width")}
+        scores = [_shown(entrant.standing.scores.get(metric)) for metric in columns]
+        rows.append({"rank": entrant.standing.rank, "key": entrant.key, "scores": scores, **facts})
+    anchors = [
+        {"name": name, "scores": [_number(_anchor(entrants, metric, place)) for metric in columns]}
+        for place, name in enumerate(("real images", "noise"))
+    ]
+    headings = [{"title": definition(m).title, "better": ARROWS[_better(entrants, m)]} for m in columns]
+    return {"headings": headings, "rows": rows, "anchors": anchors}
+
+
+def chart_data(entrants: Sequence[Entrant]) -> dict[str, dict[str, Any]]:
+    """By metric: title, definition, direction, anchors, and a row a configuration with its members' scores."""
+    return {metric: _of_metric(entrants, metric) for metric in metrics_of(entrants)}
+
+
+def _of_metric(entrants: Sequence[Entrant], metric: str) -> dict[str, Any]:
+    having = [entrant for entrant in entrants if metric in entrant.standing.scores]
+    notes = [entrant.standing.report.notes().get(metric, "") for entrant in having]
+    return {
+        "title": definition(metric).title,
+        "text": definition(metric).text,
+        "better": ARROWS[_better(having, metric)],
+        "note": next((note for note in notes if note), ""),
+        "floor": finite(_anchor(having, metric, 0)),
+        "ceiling": finite(_anchor(having, metric, 1)),
+        "rows": [_row(entrant, metric) for entrant in having],
+    }
+
+
+def _row(entrant: Entrant, metric: str) -> dict[str, Any]:
+    found = entrant.standing.scores[metric]
+    by_member = member_scores(entrant.standing.report, metric).sound()
+    return {
+        "configuration": entrant.key,
+        "shown": _shown(found),
+        "mean": finite(found.mean),
+        "low": finite(found.mean - found.half_width),
+        "high": finite(found.mean + found.half_width),
+        "members": [{"member": member, "value": finite(value)} for member, value in by_member.items()],
+    }
+
+
+def verdict_rows(ranking: Ranking, metrics: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """By metric: a row a pair. A metric of which neither direction is better has none."""
+    if len(ranking.standings) < 2:
+        return {}
+    best = ranking.standings[0].optimizer
+    found = {
+        metric: [
+            _verdict_row(each)
+            for each in verdicts_on(ranking, metric)
+            if each.first == best or not only_with_best(ranking)
+        ]
+        for metric in metrics
+    }
+    return {metric: rows for metric, rows in found.items() if rows}
+
+
+def only_with_best(ranking: Ranking) -> bool:
+    """Whether there are too many pairs for all of them to stand on the page."""
+    count = len(ranking.standings)
+    return count * (count - 1) // 2 > MOST_PAIRS
+
+
+def _verdict_row(verdict: Verdict) -> dict[str, Any]:
+    interval = "" if verdict.low is None or verdict.high is None else f"{verdict.low:.4g} to {verdict.high:.4g}"
+    return {
+        "first": verdict.first,
+        "second": verdict.second,
+        "verdict": str(verdict),
+        "decided": verdict.verdict != UNDECIDED,
+        "difference": _number(verdict.difference),
+        "interval": interval or "–",
+        "p": "–" if verdict.corrected_p is None else f"{verdict.corrected_p:.2g}",
+        "members": verdict.members,
+    }
+
+
+def headline(ranking: Ranking) -> str:
+    """Who is best by what they are ranked by and whether that is decided, in a sentence or two."""
+    if not ranking.standings:
+        return "No configuration has a report yet, so there is nothing to compare."
+    best, metric = ranking.standings[0], ranking.ranked_by
+    if not best.scored_by(metric):
+        return "Every configuration diverged: none has a score."
+    extreme = "lowest" if best.report.better(metric) == "lower" else "highest"
+    said = f"{best.optimizer} has the {extreme} {definition(metric).title}: {best.scores[metric]}."
+    if len(ranking.standings) == 1:
+        return f"{said} It is the only configuration with a comparable report, so nothing is decided."
+    against = [verdict for verdict in verdicts_on(ranking) if verdict.first == best.optimizer]
+    return f"{said} {_decided(against)}"
+
+
+def _decided(against: Sequence[Verdict]) -> str:
+    won = [verdict.second for verdict in against if verdict.verdict == BETTER]
+    open_to = [verdict for verdict in against if verdict.verdict == UNDECIDED]
+    if not open_to and won:
+        return f"That is decided against {_joined(won)}, at a level of 5 % for all pairs together."
+    said = f"That is decided against {_joined(won)}, but not" if won else "That is not decided"
+    return f"{said} against {_joined([_open(verdict) for verdict in open_to])}."
+
+
+def _open(verdict: Verdict) -> str:
+    needed = str(verdict).removeprefix(f"{UNDECIDED}: ").removeprefix(f"{UNDECIDED}; ")
+    return verdict.second if needed == UNDECIDED else f"{verdict.second} ({needed})"
+
+
+def _joined(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def finite(value: float | None) -> float | None:
+    """A number that JSON can hold, to six digits: None for NaN and infinity."""
+    return float(f"{value:.6g}") if value is not None and math.isfinite(value) else None
+
+
+def _better(entrants: Sequence[Entrant], metric: str) -> str:
+    reports = [entrant.standing.report for entrant in entrants if metric in entrant.standing.report.metrics()]
+    better = reports[0].better(metric) if reports else "neither"
+    return better if better in ARROWS else "neither"
+
+
+def _anchor(entrants: Sequence[Entrant], metric: str, place: int) -> float | None:
+    reports = [entrant.standing.report for entrant in entrants if metric in entrant.standing.report.metrics()]
+    return reports[0].anchors(metric)[place] if reports else None
+
+
+def _shown(found: Estimate | None) -> str:
+    if found is None:
+        return "–"
+    return "none" if math.isnan(found.mean) else str(found)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None or not math.isfinite(value) else f"{value:.4g}"

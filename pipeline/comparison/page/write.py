@@ -1,0 +1,175 @@
+"""Write: gather every part, render the page, and write it as one file.
+
+In: a ranking and the data folder. Out: the file, with its size and what is not on it. Parts have budgets of bytes; the
+explorer's generators, which are the largest, get what the others leave.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from pipeline.comparison.page import charts, provenance, scores
+from pipeline.comparison.page.curves import LOSSES, MEASURES, gather_curves
+from pipeline.comparison.page.entrants import Entrant, colour_order, find_entrants
+from pipeline.comparison.page.explorer import gather_explorer
+from pipeline.comparison.page.feature_map import gather_feature_map
+from pipeline.comparison.page.grids import gather_grids
+from pipeline.comparison.page.interpolation import gather_interpolation
+from pipeline.comparison.page.movie import gather_movie
+from pipeline.comparison.ranking import Ranking
+from pipeline.settings import load_recipes
+from pipeline.storage.paths import Paths
+from pipeline.tables import find
+
+FOLDER = Path(__file__).parent
+SCRIPTS = ("page.js", "charts.js", "movie.js", "generator.js", "explorer.js")
+CONTROLS_BYTES = 10_000  # of the explorer, beside its generators
+VEGA_SNIPPET = "window.vegaEmbed = vegaEmbed;"
+LIMIT_BYTES = 14_950_000  # "under 15 MB" whoever counts
+
+
+@dataclass(frozen=True)
+class PageFacts:
+    """The written file."""
+
+    size_bytes: int
+    left_out: dict[str, dict[str, str]] = field(default_factory=dict)  # part → configuration or "all" → why
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Bytes for the parts that can be thinned out."""
+
+    grids: int
+    movie: int
+
+
+FULL = Budget(grids=2_500_000, movie=3_000_000)
+TIGHT = Budget(grids=550_000, movie=550_000)  # leaves room for one generator of celeba_dense
+
+
+def write_page(ranking: Ranking, paths: Paths, file: Path) -> PageFacts:
+    """Write the comparison page of a ranking; parts that cannot be shown are named on it and in the result."""
+    entrants = find_entrants(ranking, paths)
+    dataset = find(load_recipes(), ranking.recipe, "recipe").dataset
+    parts = _gather(ranking, entrants, dataset, paths)
+    for budget in (FULL, TIGHT, FULL):
+        parts["grids"] = gather_grids(entrants, dataset, paths, budget.grids)
+        parts["movie"] = gather_movie(entrants, budget.movie)
+        rest_bytes = len(_render(ranking, entrants, {**parts, "explorer": NO_EXPLORER}).encode())
+        parts["explorer"] = gather_explorer(entrants, LIMIT_BYTES - CONTROLS_BYTES - rest_bytes)
+        if parts["explorer"]["generators"] or not parts["explorer"]["too_large"]:
+            break
+    content = _render(ranking, entrants, parts).encode()
+    if len(content) > LIMIT_BYTES:
+        raise ValueError(f"{file}: the page would take {len(content):,} bytes, expected at most {LIMIT_BYTES:,}")
+    file.write_bytes(content)
+    return PageFacts(len(content), _left_out(parts))
+
+
+NO_EXPLORER: dict[str, Any] = {"generators": {}, "missing": {}, "too_large": []}
+
+
+def _gather(ranking: Ranking, entrants: Sequence[Entrant], dataset: str, paths: Paths) -> dict[str, Any]:
+    """The parts whose size is what it is, as plain values."""
+    return {
+        "scores": scores.chart_data(entrants),
+        "verdicts": scores.verdict_rows(ranking, scores.metrics_of(entrants)),
+        "curves": gather_curves(entrants),
+        "interpolation": gather_interpolation(entrants),
+        "map": gather_feature_map(entrants, dataset, paths),
+    }
+
+
+def _left_out(parts: dict[str, Any]) -> dict[str, dict[str, str]]:
+    found = {name: dict(part["missing"]) for name, part in parts.items() if "missing" in part}
+    if parts["map"]["why_missing"]:
+        found["map"] = {"all": parts["map"]["why_missing"]}
+    return {name: missing for name, missing in found.items() if missing}
+
+
+def _render(ranking: Ranking, entrants: Sequence[Entrant], parts: dict[str, Any]) -> str:
+    keys = colour_order(entrants)
+    recipe = find(load_recipes(), ranking.recipe, "recipe")
+    return _template().render(
+        recipe=recipe,
+        ranking=ranking,
+        headline=scores.headline(ranking),
+        made=datetime.now(UTC),
+        source=provenance.data_source(entrants),
+        only_with_best=scores.only_with_best(ranking),
+        keys=keys,
+        order=[entrant.key for entrant in entrants],
+        members=max((entrant.standing.report.fact("members") or 1 for entrant in entrants), default=0),
+        dashes=dict(zip(keys, charts.dashes(keys), strict=True)),
+        table=scores.ranking_table(entrants),
+        **parts,
+        measures=MEASURES,
+        changed=provenance.changed_settings(entrants),
+        records=provenance.records(entrants),
+        protocol=provenance.protocol(entrants),
+        commands=provenance.how_to_repeat(ranking.recipe, entrants),
+        readings=provenance.how_to_read(entrants),
+        data=_json(_script_data(keys, entrants, parts)),
+        vega=Markup(_vega()),
+        style=Markup(_text("page.css")),
+        scripts=[Markup(_text(name)) for name in SCRIPTS],
+    )
+
+
+def _script_data(keys: Sequence[str], entrants: Sequence[Entrant], parts: dict[str, Any]) -> dict[str, Any]:
+    """What the scripts read: data and chart specifications."""
+    few = all(len(each["steps"]) < charts.FEW_STEPS for each in parts["curves"]["by_configuration"].values())
+    order = [entrant.key for entrant in entrants]
+    shown = {name: parts[name] for name in ("scores", "curves", "movie", "map", "explorer")}
+    return {
+        **shown,
+        "keys": list(keys),
+        "losses": LOSSES,
+        "specs": {
+            "score": charts.score_chart(keys, order),
+            "curves": {name: charts.curve_chart(keys, title, has_few_steps=few) for name, title in MEASURES.items()},
+            "losses": charts.losses_chart(list(LOSSES.values()), has_few_steps=few),
+            "map": charts.map_chart(parts["map"].get("class_names", [])),
+        },
+    }
+
+
+def _json(values: dict[str, Any]) -> Markup:
+    """JSON for a script element: nothing in it can end the element. NaN is an error."""
+    text = json.dumps(values, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
+    return Markup(text.replace("<", "\\u003c"))
+
+
+@cache
+def _vega() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script."""
+    import vl_convert
+
+    return str(vl_convert.javascript_bundle(VEGA_SNIPPET)).replace("</script", "<\\/script")
+
+
+@cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html.j2")
+
+
+@cache
+def _text(name: str) -> str:
+    return (FOLDER / name).read_text(encoding="utf-8")

@@ -1,0 +1,278 @@
+"""The comparison page in headless Chromium, opened from disk without a network: drawn, played and pushed about."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from functools import cached_property
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.comparison.page import write_page
+from pipeline.comparison.ranking import compare
+from pipeline.settings import load_optimizers
+from tests.end_to_end.conftest import DEMO, Made
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian: apt-get install chromium)"),
+]
+OFFLINE = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+    *("--host-resolver-rules=MAP * ~NOTFOUND", "--proxy-server=127.0.0.1:9"),
+)
+SIZES = {"wide": (1280, 900), "narrow": (400, 900)}
+THEMES = {"light": (), "dark": ("--blink-settings=preferredColorScheme=0",)}
+LONGEST_SECONDS = 180
+ATTEMPTS = 3
+MARK = "page_test_results"
+
+WATCH = """<script>
+window.problems = [];
+window.addEventListener("error", (event) => problems.push(event.message || `cannot load ${event.target.src}`), true);
+window.addEventListener("unhandledrejection", (event) => problems.push(String(event.reason)));
+for (const kind of ["error", "warn"]) console[kind] = (...words) => problems.push(words.join(" "));
+</script>"""
+
+TRY = """<script>
+(async () => {
+  const found = {};
+  const get = (id) => document.getElementById(id);
+  const rest = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+  const drawn = async () => { await ganforgePage.drawn(); await rest(50); };
+  const pixels = (canvas) => Array.from(
+    canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data).join();
+  const films = () => [...document.querySelectorAll("canvas.film")].map(pixels);
+  const lines = () => document.querySelectorAll(".chart.curve .mark-line path").length;
+  const move = (slider, value) => {
+    slider.value = value;
+    slider.dispatchEvent(new Event("input", { bubbles: true }));
+  };
+  const choose = (select, value) => {
+    select.value = value;
+    select.dispatchEvent(new Event("change", { bubbles: true }));
+  };
+  try {
+    await drawn();
+    await ganforgePage.filmed;
+    found.charts = document.querySelectorAll(".chart").length;
+    found.pictures = document.querySelectorAll(".chart svg").length;
+    found.lines = lines();
+    found.loss_lines = document.querySelectorAll(".chart.losses .mark-line path").length;
+    found.points = document.querySelectorAll("#map_real .mark-text.role-mark text").length;
+    const box = document.querySelector("#shown input");
+    box.click();
+    await rest(300);
+    found.lines_with_one_hidden = lines();
+    box.click();
+    await rest(300);
+    found.lines_again = lines();
+
+    found.title = get("score_chart").textContent;
+    choose(get("metric"), "inception_score");
+    await drawn();
+    found.other_title = get("score_chart").textContent;
+    found.shown_verdicts = [...document.querySelectorAll(".verdicts")].filter((each) => !each.hidden)
+      .map((each) => each.dataset.metric);
+    choose(get("mapped"), get("mapped").options[1].value);
+    await drawn();
+    found.mapped = get("map_generated").textContent.includes(get("mapped").options[1].value);
+    choose(get("member"), "1");
+    found.shown_members = [...document.querySelectorAll("img[data-member]")].filter((each) => !each.hidden)
+      .map((each) => each.dataset.member);
+
+    const cell = document.querySelector(".chart.curve [class*=voronoi] path");
+    for (const kind of ["pointerover", "pointermove", "mousemove"]) {
+      cell.dispatchEvent(new PointerEvent(kind, { bubbles: true, clientX: 200, clientY: 200 }));
+    }
+    await rest(100);
+    found.tooltip = get("vg-tooltip-element").textContent;
+
+    const frame = get("frame");
+    const last = films();
+    move(frame, 0);
+    const first = films();
+    found.scrubbed = first.map((film, which) => film !== last[which]);
+    found.step_at_start = get("step").textContent;
+    found.frame_height = document.querySelector("canvas.film").height;
+    get("play").click();
+    found.while_playing = get("play").textContent;
+    await rest(2000);
+    found.played = films().map((film, which) => film === last[which]);
+    found.after_playing = [get("play").textContent, frame.value === frame.max];
+    get("play").click();
+    get("play").click();
+    found.paused = [get("play").textContent, frame.value];
+
+    found.self_test = ganforgePage.selfTest();
+    const image = get("image");
+    const seen = [pixels(image)];
+    const changed = () => { seen.push(pixels(image)); return seen.at(-1) !== seen.at(-2); };
+    move(get("between"), 1);
+    found.between = changed();
+    move(get("direction_1"), 4);
+    found.direction = changed();
+    get("new_b").click();
+    found.new_end = changed();
+    choose(get("explored"), get("explored").options[1].value);
+    found.other_generator = changed();
+    get("reset").click();
+    found.reset = [get("between").value, get("direction_1").value];
+    await rest(300);
+    found.path = new Set(pixels(get("path")).split(",")).size > 10;
+
+    const colours = () => [getComputedStyle(document.body).backgroundColor,
+      document.querySelector(".chart.curve .mark-text text").getAttribute("fill")];
+    const before = colours();
+    get("theme").click();
+    await drawn();
+    found.themed = colours().map((colour, which) => colour !== before[which]);
+    get("theme").click();
+    await drawn();
+    found.themed_back = colours().join() === before.join();
+    found.overflow = document.documentElement.scrollWidth - innerWidth;
+    found.loaded = performance.getEntriesByType("resource").map((entry) => entry.name)
+      .filter((name) => !name.startsWith("data:"));
+  } catch (error) {
+    problems.push(String(error.stack));
+  }
+  const results = document.createElement("pre");
+  results.id = "page_test_results";
+  results.textContent = JSON.stringify({ ...found, problems });
+  document.body.append(results);
+})();
+</script>"""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A page, and a profile for the browser that opens it."""
+
+    file: Path
+    profile: Path
+
+    def browse(self, file: Path, *arguments: str) -> str:
+        command = [str(CHROMIUM), *OFFLINE, f"--user-data-dir={self.profile}", *arguments, file.as_uri()]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_SECONDS, check=True)
+        return done.stdout
+
+    def trial(self, size: str) -> dict[str, Any]:
+        """What the script found out, at a size of the window."""
+        watched = self.file.with_name(f"watched_{size}.html")
+        content = self.file.read_text(encoding="utf-8")
+        head, body = content.split("<head>", 1)
+        body, foot = body.rsplit("</body>", 1)
+        watched.write_text(f"{head}<head>{WATCH}{body}{TRY}</body>{foot}", encoding="utf-8")
+        width, height = SIZES[size]
+        arguments = ("--virtual-time-budget=60000", "--dump-dom", f"--window-size={width},{height}")
+        for _ in range(ATTEMPTS):
+            dumped = self.browse(watched, *arguments)
+            found = re.search(rf'id="{MARK}">(.*?)</pre>', dumped, re.DOTALL)
+            if found:
+                results: dict[str, Any] = json.loads(unescape(found[1]))
+                return results
+        pytest.fail(f"the page was not through within {ATTEMPTS} attempts; it ends with {dumped[-500:]}")
+
+    @cached_property
+    def wide(self) -> dict[str, Any]:
+        return self.trial("wide")
+
+
+@pytest.fixture(scope="module")
+def opened(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Opened:
+    """The demo's page, written anew."""
+    folder = tmp_path_factory.mktemp("page")
+    facts = write_page(compare("mnist_mlp", list(load_optimizers()), made.paths), made.paths, folder / "page.html")
+    assert facts.left_out == {}
+    assert facts.size_bytes < 6_000_000
+    return Opened(folder / "page.html", folder / "profile")
+
+
+def test_the_page_runs_without_a_problem_and_loads_nothing(opened: Opened) -> None:
+    assert opened.wide["problems"] == []
+    assert opened.wide["loaded"] == []
+
+
+def test_every_chart_is_drawn_with_a_line_a_configuration(opened: Opened) -> None:
+    found = opened.wide
+    assert found["charts"] == found["pictures"] == 1 + 5 + len(DEMO) + 2
+    assert found["lines"] == 5 * len(DEMO)
+    assert found["loss_lines"] == 3 * len(DEMO)
+    assert found["points"] == 120
+
+
+def test_hovering_a_curve_tells_every_configuration_at_that_step(opened: Opened) -> None:
+    assert re.match(r"step2(?=rmsprop)", opened.wide["tooltip"])
+    assert all(re.search(rf"{key}-?[0-9.]+", opened.wide["tooltip"]) for key in DEMO)
+
+
+def test_a_configuration_is_hidden_and_shown_again(opened: Opened) -> None:
+    assert opened.wide["lines_with_one_hidden"] == 5 * (len(DEMO) - 1)
+    assert opened.wide["lines_again"] == 5 * len(DEMO)
+
+
+def test_choices_change_what_is_shown(opened: Opened) -> None:
+    found = opened.wide
+    assert "FID" in found["title"]
+    assert "Inception Score" in found["other_title"]
+    assert found["shown_verdicts"] == ["inception_score"]
+    assert found["mapped"]
+    assert found["shown_members"] == ["1"] * len(DEMO)
+
+
+def test_the_movie_scrubs_plays_to_its_end_and_pauses(opened: Opened) -> None:
+    found = opened.wide
+    assert found["scrubbed"] == [True] * len(DEMO)
+    assert found["step_at_start"] == "0"
+    assert found["frame_height"] == 4 * 28 + 3 * 2
+    assert found["while_playing"] == "Pause"
+    assert found["played"] == [True] * len(DEMO)
+    assert found["after_playing"] == ["Play", True]
+    assert found["paused"] == ["Play", "0"]
+
+
+def test_every_slider_of_the_explorer_changes_the_picture(opened: Opened) -> None:
+    found = opened.wide
+    changes = ("between", "direction", "new_end", "other_generator", "path")
+    assert {name: found[name] for name in changes} == dict.fromkeys(changes, True)
+    assert found["reset"] == ["0", "0"]
+
+
+def test_the_browser_draws_what_pytorch_draws(opened: Opened) -> None:
+    assert 0 < opened.wide["self_test"] < 1e-4
+
+
+def test_the_theme_button_recolours_page_and_charts_and_back(opened: Opened) -> None:
+    assert opened.wide["themed"] == [True, True]
+    assert opened.wide["themed_back"]
+
+
+def test_a_narrow_window_needs_no_scrolling_sideways(opened: Opened) -> None:
+    found = opened.trial("narrow")
+    assert found["problems"] == []
+    assert found["overflow"] <= 0
+
+
+@pytest.mark.parametrize(("theme", "size"), [("light", "wide"), ("dark", "wide"), ("light", "narrow")])
+def test_the_page_looks_like_something(opened: Opened, tmp_path: Path, theme: str, size: str) -> None:
+    screenshots = Path(os.environ.get("GANFORGE_SCREENSHOTS") or tmp_path).resolve()
+    screenshots.mkdir(parents=True, exist_ok=True)
+    picture = screenshots / f"page_{theme}_{size}.png"
+    width, height = SIZES[size][0], 5000
+    arguments = (f"--screenshot={picture}", f"--window-size={width},{height}", "--virtual-time-budget=20000")
+    opened.browse(opened.file, *arguments, *THEMES[theme])
+    with Image.open(picture) as shot:
+        levels = np.asarray(shot.convert("L")).astype(int)
+    assert levels.shape == (height, width)
+    ground = 23 if theme == "dark" else 255
+    assert (np.abs(levels - ground) < 6).mean() > 0.4
+    assert (np.abs(levels - ground) > 60).mean() > 0.02  # an empty page has no ink

@@ -1,0 +1,90 @@
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from pipeline.comparison.page.entrants import find_entrants
+from pipeline.comparison.page.scores import chart_data, headline, metrics_of, ranking_table, verdict_rows
+from pipeline.comparison.ranking import Ranking, compare
+from pipeline.reports import store
+from pipeline.storage.paths import Paths
+
+
+def add(paths: Paths, optimizer: str, fids: Sequence[float | None], **more: Any) -> None:
+    shared = {"recipe": "mnist_mlp", "optimizer": optimizer, "fingerprint": "f", "floor": 1.0, "ceiling": 900.0}
+    shared |= {"protocol": json.dumps({"n": 1}), "better": "lower", "seed": 0, "members": len(fids), **more}
+    rows = [{**shared, "member": member, "metric": "fid", "value": value} for member, value in enumerate(fids)]
+    store.append(paths.reports(), rows)
+
+
+def ranked(paths: Paths) -> Ranking:
+    return compare("mnist_mlp", ["sgd", "adam", "rmsprop"], paths)
+
+
+def test_the_headline_says_who_is_best_and_against_whom_that_is_decided(paths: Paths) -> None:
+    add(paths, "sgd", [800.0, 821.0, 839.0])
+    add(paths, "adam", [100.0, 120.0, 140.0])
+    add(paths, "rmsprop", [130.0, 121.0, 155.0])
+    assert headline(ranked(paths)) == (
+        "adam has the lowest FID: 120 ± 50. That is decided against sgd, but not against rmsprop "
+        "(about 7 more members would decide)."
+    )
+
+
+def test_a_clear_winner_is_decided_at_the_level_of_all_pairs(paths: Paths) -> None:
+    add(paths, "sgd", [800.0, 821.0, 839.0])
+    add(paths, "adam", [100.0, 120.0, 140.0])
+    assert headline(ranked(paths)).endswith("That is decided against sgd, at a level of 5 % for all pairs together.")
+
+
+def test_one_member_each_decides_nothing(paths: Paths) -> None:
+    add(paths, "sgd", [800.0])
+    add(paths, "adam", [100.0])
+    assert headline(ranked(paths)) == (
+        "adam has the lowest FID: 100. That is not decided against sgd (needs at least 2 members with a score of each)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        ({}, "No configuration has a report yet"),
+        ({"adam": [5.0, 6.0]}, "the only configuration with a comparable report"),
+        ({"adam": [None, None]}, "Every configuration diverged"),
+    ],
+)
+def test_the_headline_of_what_cannot_be_compared_says_why(
+    paths: Paths, scores: dict[str, list[float | None]], expected: str
+) -> None:
+    for optimizer, fids in scores.items():
+        add(paths, optimizer, fids)
+    assert expected in headline(ranked(paths))
+
+
+def test_the_table_has_a_row_a_configuration_and_the_anchors(paths: Paths) -> None:
+    add(paths, "sgd", [None, None], diverged_members=2)
+    add(paths, "adam", [100.0, 120.0])
+    table = ranking_table(find_entrants(ranked(paths), paths))
+    assert [(row["key"], row["scores"]) for row in table["rows"]] == [("adam", ["110 ± 127"]), ("sgd", ["none"])]
+    assert [(row["name"], row["scores"]) for row in table["anchors"]] == [("real images", ["1"]), ("noise", ["900"])]
+
+
+def test_chart_rows_are_finite_numbers_or_none(paths: Paths) -> None:
+    add(paths, "sgd", [None])
+    add(paths, "adam", [100.0])
+    data = chart_data(find_entrants(ranked(paths), paths))
+    adam, sgd = data["fid"]["rows"]
+    assert (adam["mean"], adam["low"], adam["members"]) == (100.0, None, [{"member": 0, "value": 100.0}])
+    assert (sgd["mean"], sgd["members"]) == (None, [])
+    json.dumps(data, allow_nan=False)
+
+
+def test_of_very_many_pairs_only_those_with_the_best_are_listed(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    for place, optimizer in enumerate(("adam", "rmsprop", "sgd")):
+        add(paths, optimizer, [100.0 * place + 1, 100.0 * place + 3])
+    ranking = ranked(paths)
+    metrics = metrics_of(find_entrants(ranking, paths))
+    assert len(verdict_rows(ranking, metrics)["fid"]) == 3
+    monkeypatch.setattr("pipeline.comparison.page.scores.MOST_PAIRS", 2)
+    assert [row["first"] for row in verdict_rows(ranking, metrics)["fid"]] == ["adam", "adam"]

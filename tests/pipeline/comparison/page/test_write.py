@@ -1,0 +1,238 @@
+import itertools
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.comparison.page import PageFacts, write_page
+from pipeline.comparison.ranking import Ranking, compare
+from pipeline.reports import store
+from pipeline.samples.generate import generate
+from pipeline.settings import load_optimizers, load_recipes, resolve
+from pipeline.storage.paths import Paths
+from pipeline.tensors.load import require_tensors
+from pipeline.training.train import train
+from tests.pipeline.comparison.page.reading import Page, read_page
+
+PARTS_OF_A_CONFIGURATION = {"curves", "grids", "movie", "interpolation", "map", "explorer"}
+
+
+@pytest.fixture
+def written(whole: Paths, tmp_path: Path) -> Callable[..., tuple[PageFacts, Page]]:
+    """Writes and reads the page of what is in the data folder now."""
+
+    def write(*optimizers: str, recipe: str = "mnist_mlp") -> tuple[PageFacts, Page]:
+        ranking = compare(recipe, optimizers or ("adam", "sgd"), whole)
+        facts = write_page(ranking, whole, tmp_path / "page.html")
+        assert facts.size_bytes == (tmp_path / "page.html").stat().st_size
+        return facts, read_page(tmp_path / "page.html")
+
+    return write
+
+
+Written = Callable[..., tuple[PageFacts, Page]]
+
+
+def test_a_whole_page_leaves_nothing_out_and_stays_small(written: Written) -> None:
+    facts, page = written()
+    assert facts.left_out == {}
+    assert page.missing() == []
+    assert facts.size_bytes < 4_000_000
+    assert set(page.data["explorer"]["generators"]) == {"adam", "sgd"}
+
+
+def test_nothing_is_loaded_from_anywhere(written: Written) -> None:
+    _, page = written()
+    loaded = [each.attributes[name] for each in page.elements for name in ("src", "href") if name in each.attributes]
+    assert loaded
+    assert [address for address in loaded if address is None or not address.startswith(("data:", "#"))] == []
+    (style,) = page.all("style")
+    assert "url(" not in style.text
+    assert "@import" not in style.text
+
+
+def test_the_page_can_be_read_without_seeing_it(written: Written) -> None:
+    _, page = written()
+    assert page.all("html")[0].attributes["lang"] == "en"
+    assert [each for each in page.all("img") if not each.attributes.get("alt")] == []
+    assert [each for each in page.all("canvas") if not each.attributes.get("aria-label")] == []
+    labelled = {each.attributes.get("for") for each in page.all("label")}
+    controls = page.all("input", "select")
+    assert len(controls) > 8
+    assert [c for c in controls if "label" not in c.around and c.attributes.get("id") not in labelled] == []
+    assert [each for each in page.all("button") if not each.text.strip()] == []
+    tables = page.all("table")
+    assert len(page.all("caption")) == len(tables) > 4
+    assert [each for each in page.all("th") if each.attributes.get("scope") not in ("row", "col")] == []
+    identifiers = [each.attributes["id"] for each in page.elements if "id" in each.attributes]
+    assert len(identifiers) == len(set(identifiers))
+    assert {"header", "nav", "main", "footer"} <= {each.tag for each in page.elements}
+
+
+def test_headings_go_down_one_level_at_a_time_and_the_contents_lead_to_them(written: Written) -> None:
+    _, page = written()
+    levels = [int(each.tag[1]) for each in page.all("h1", "h2", "h3", "h4")]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    identifiers = {each.attributes.get("id") for each in page.elements}
+    links = [str(each.attributes["href"])[1:] for each in page.all("a")]
+    assert set(links) <= identifiers
+    assert {str(each.attributes["id"]) for each in page.all("h2")} <= set(links)
+
+
+def test_every_score_has_a_definition_a_query_and_each_configuration_a_command(
+    written: Written, ranking: Ranking
+) -> None:
+    _, page = written()
+    metrics = ranking.standings[0].report.metrics()
+    commands = [each.text for each in page.all("pre")]
+    assert [f"metric = '{metric}'" in text for metric, text in zip(metrics, commands[2:], strict=True)] == [True] * len(
+        metrics
+    )
+    assert commands[0].startswith(f"ganforge materialize mnist_mlp --optimizer {ranking.standings[0].optimizer} ")
+    assert "A score of your own" not in page.text
+
+
+def test_only_settings_that_differ_are_listed(written: Written) -> None:
+    _, page = written()
+    settings = [each.text for each in page.all("code") if "tbody" in each.around]
+    assert "generator.kind" in settings
+    assert "batch_size" not in settings
+
+
+def test_without_a_training_its_parts_say_so(written: Written, whole: Paths) -> None:
+    shutil.rmtree(whole.training("mnist_mlp", "adam"))
+    facts, page = written()
+    assert set(facts.left_out) == {"curves", "movie", "interpolation", "explorer"}
+    assert set(page.missing()) == {"adam is not shown: its trained networks are not in the data folder."}
+    assert set(page.data["movie"]["by_configuration"]) == {"sgd"}
+
+
+def test_a_later_training_and_its_samples_are_never_shown_beside_an_older_report(
+    written: Written, whole: Paths
+) -> None:
+    settings = resolve(load_recipes()["mnist_mlp"], load_optimizers()["adam"], steps=2, members=2)
+    training = train([settings], require_tensors(whole, "mnist"), whole)["adam"]
+    facts, page = written()
+    assert set(facts.left_out) == {"curves", "movie", "interpolation", "explorer"}  # the samples are still the old ones
+    generate(training, 40, whole)
+    facts, page = written()
+    assert set(facts.left_out) == PARTS_OF_A_CONFIGURATION
+    assert {next(iter(missing)) for missing in facts.left_out.values()} == {"adam"}
+    assert any("drawn by other weights" in sentence for sentence in page.missing())
+    assert any("trained again after its report" in sentence for sentence in page.missing())
+    assert "adam" in page.data["scores"]["fid"]["rows"][0]["configuration"] or len(page.data["keys"]) == 2
+
+
+def rewrite(manifest: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    values = json.loads(manifest.read_text(encoding="utf-8"))
+    change(values["details"])
+    manifest.write_text(json.dumps(values), encoding="utf-8")
+
+
+def test_a_diverged_member_gives_way_to_the_first_sound_one(written: Written, whole: Paths) -> None:
+    rewrite(whole.training("mnist_mlp", "adam") / "manifest.json", lambda details: details.update(diverged_members=[0]))
+    rewrite(whole.samples("mnist_mlp", "adam") / "manifest.json", lambda details: details.update(members=[1]))
+    facts, page = written()
+    assert facts.left_out == {}
+    assert page.data["explorer"]["generators"]["adam"]["member"] == 1
+    shown = [each.attributes["alt"] for each in page.all("img") if "of adam generated" in str(each.attributes["alt"])]
+    assert shown == ["24 images that member 1 of adam generated, in rows of 6"]
+
+
+def test_a_configuration_that_diverged_altogether_is_named_in_every_part(written: Written, whole: Paths) -> None:
+    rewrite(
+        whole.training("mnist_mlp", "adam") / "manifest.json", lambda details: details.update(diverged_members=[0, 1])
+    )
+    rewrite(whole.samples("mnist_mlp", "adam") / "manifest.json", lambda details: details.update(members=[]))
+    facts, page = written()
+    assert set(facts.left_out) == PARTS_OF_A_CONFIGURATION - {"curves"}
+    assert set(page.missing()) == {"adam is not shown: every member diverged."}
+
+
+def test_damaged_files_are_named_and_not_fatal(written: Written, whole: Paths) -> None:
+    training = whole.training("mnist_mlp", "adam")
+    (training / "history.parquet").write_bytes(b"no")
+    (training / "generator.safetensors").write_bytes(b"no")
+    (training / "snapshots" / "step_000000.png").write_bytes(b"no")
+    (whole.samples("mnist_mlp", "adam") / "samples.arrow").write_bytes(b"no")
+    facts, page = written()
+    assert set(facts.left_out) == PARTS_OF_A_CONFIGURATION
+    assert str(whole.root) not in page.content
+
+
+def test_one_configuration_has_a_page_without_verdicts_and_changes(written: Written) -> None:
+    facts, page = written("adam")
+    assert facts.left_out == {}
+    assert "Verdicts need at least two configurations." in page.text
+    assert "There is one configuration only." in page.text
+
+
+def test_a_recipe_without_a_report_has_a_page_that_says_how_to_make_one(written: Written) -> None:
+    facts, page = written("adam", recipe="celeba_dense")
+    assert "No configuration has a report yet" in page.text
+    assert "ganforge materialize celeba_dense" in page.text
+    assert set(facts.left_out) == {"grids", "map"}
+
+
+def test_reports_without_settings_protocol_or_training_still_make_a_page(paths: Paths, tmp_path: Path) -> None:
+    for optimizer, value in (("adam", 2.0), ("sgd", None)):
+        shared = {"recipe": "mnist_mlp", "optimizer": optimizer, "protocol": "{}", "better": "lower"}
+        store.append(paths.reports(), [{**shared, "member": 0, "metric": "fid", "value": value}])
+    facts = write_page(compare("mnist_mlp", ["adam", "sgd"], paths), paths, tmp_path / "page.html")
+    assert set(facts.left_out) == PARTS_OF_A_CONFIGURATION
+    assert "adam has the lowest FID: 2." in read_page(tmp_path / "page.html").text
+
+
+def test_what_is_measured_differently_is_named_with_the_difference(
+    written: Written, whole: Paths, ranking: Ranking
+) -> None:
+    row = ranking.standings[0].report.rows.to_pylist()[0]
+    protocol = json.dumps(json.loads(row["protocol"]) | {"n_generated": 99})
+    store.append(whole.reports(), [{**row, "protocol": protocol}])
+    _, page = written()
+    assert re.search(r"is not ranked, because it was measured differently: n_generated 99 and 40", page.text)
+
+
+def test_no_text_can_end_the_script_that_holds_the_data(written: Written, whole: Paths, ranking: Ranking) -> None:
+    rows = ranking.standings[0].report.rows.to_pylist()
+    hostile = "</script><img src=x onerror=alert(1)>"
+    store.append(whole.reports(), [{**row, "note": hostile, "source": hostile} for row in rows])
+    _, page = written()
+    assert hostile not in page.content
+    assert any(of_metric["note"] == hostile for of_metric in page.data["scores"].values())
+
+
+def test_a_page_at_its_limit_keeps_the_best_generator_and_thins_out_the_rest(
+    written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full, _ = written()
+    monkeypatch.setattr("pipeline.comparison.page.write.LIMIT_BYTES", full.size_bytes - 1)
+    facts, page = written()
+    assert facts.size_bytes < full.size_bytes
+    assert len(page.data["explorer"]["generators"]) == 1
+    assert any("MB left" in sentence for sentence in page.missing())
+
+
+def test_other_parts_give_way_where_otherwise_no_generator_would_fit(
+    written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline.comparison.page import write
+
+    full, page = written()
+    one_bytes = len(json.dumps(page.data["explorer"]["generators"]["adam"]))
+    monkeypatch.setattr(write, "TIGHT", write.Budget(grids=0, movie=0))
+    monkeypatch.setattr(write, "LIMIT_BYTES", full.size_bytes - one_bytes - 5000)  # not one beside all else
+    facts, page = written()
+    assert len(page.data["explorer"]["generators"]) == 1
+    assert "Only the first member is here" in page.text
+    monkeypatch.setattr(write, "LIMIT_BYTES", full.size_bytes - 2 * one_bytes + 5000)
+    facts, page = written()
+    assert page.data["explorer"]["generators"] == {}
+    assert "Only the first member is here" not in page.text
+    assert set(facts.left_out) == {"explorer"}

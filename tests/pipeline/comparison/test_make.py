@@ -1,0 +1,112 @@
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from pipeline.comparison.make import CURVES, GRIDS, PAGE, make_comparison
+from pipeline.comparison.ranking import all_verdicts, verdicts_on
+from pipeline.comparison.verdicts import Verdict
+from pipeline.storage.artefact import make_artefact
+from pipeline.storage.images import write_images
+from pipeline.storage.paths import Paths
+from tests.pipeline.comparison.made_up import add, add_metrics
+
+
+def add_training(paths: Paths, optimizer: str, fingerprint: str) -> None:
+    losses = ("discriminator_loss_real", "discriminator_loss_generated", "generator_loss")
+    columns = {name: [1.0, 0.5] for name in (*losses, "discriminator_accuracy", "adversarial_accuracy")}
+
+    def fill(folder: Path) -> dict[str, Any]:
+        table = pa.table({"step": [100, 200], "member": [0, 0], **columns, "diverged": [False, False]})
+        pq.write_table(table, folder / "history.parquet")
+        return {"members": 1, "diverged_members": [], "tensors": "t"}
+
+    make_artefact(paths.training("mnist_mlp", optimizer), fingerprint, fill)
+
+
+def add_samples(paths: Paths, optimizer: str, training: str, level: int) -> None:
+    """Twenty images of one grey level."""
+
+    def fill(folder: Path) -> dict[str, Any]:
+        pixels = np.full((20, 1, 4, 4), level, np.uint8)
+        write_images(folder / "samples.arrow", pixels, {"member": np.zeros(20, np.int64)}, {})
+        return {"members": [0], "diverged_members": [], "training": training}
+
+    make_artefact(paths.samples("mnist_mlp", optimizer), f"drawn by {training}", fill)
+
+
+def test_the_artefact_holds_the_ranking_and_is_kept_while_no_report_is_new(paths: Paths) -> None:
+    add(paths, "adam", [2.0, 4.0])
+    first, _ = make_comparison("mnist_mlp", ["adam", "sgd"], paths)
+    row = pq.read_table(first.path("ranking.parquet")).to_pylist()[0]
+    assert (row["rank"], row["optimizer"], row["fid_mean"], row["fid_floor"]) == (1, "adam", 3.0, 1.0)
+    assert (first.details["best"], first.details["missing"]) == ("adam", ["sgd"])
+    assert make_comparison("mnist_mlp", ["adam", "sgd"], paths)[0].cached
+    add(paths, "sgd", [1.0])
+    second, _ = make_comparison("mnist_mlp", ["adam", "sgd"], paths)
+    assert (second.cached, second.details["best"]) == (False, "sgd")
+
+
+def test_the_artefact_holds_a_verdict_on_every_pair_by_every_ranked_metric(paths: Paths) -> None:
+    for optimizer, offset in (("sgd", 100.0), ("adam", 0.0), ("rmsprop", 50.0)):
+        values = {"fid": [offset + noise for noise in (1.0, 3.0, 2.5)], "inception_score": [offset, offset + 1, offset]}
+        add_metrics(paths, optimizer, {**values, "spread": [1.0, 2.0, 3.0]})
+    artefact, ranking = make_comparison("mnist_mlp", ["sgd", "adam", "rmsprop"], paths)
+    rows = pq.read_table(artefact.path("verdicts.parquet")).to_pylist()
+    pairs = [("adam", "rmsprop"), ("adam", "sgd"), ("rmsprop", "sgd")]
+    assert [(row["metric"], row["first"], row["second"]) for row in rows] == [
+        (metric, *pair) for metric in ("fid", "inception_score") for pair in pairs
+    ]
+    assert (rows[1]["difference"], rows[1]["verdict"], rows[1]["members"]) == (-100.0, "undecided", 3)
+    assert rows[1]["note"] == "the difference does not vary at all"
+    assert verdicts_on(ranking) == all_verdicts(ranking)[:3]
+
+
+def test_without_pairs_the_table_of_verdicts_is_empty_and_typed(paths: Paths) -> None:
+    add(paths, "adam", [2.0, 4.0])
+    table = pq.read_table(make_comparison("mnist_mlp", ["adam"], paths)[0].path("verdicts.parquet"))
+    assert (table.num_rows, table.schema.names) == (0, [field.name for field in fields(Verdict)])
+
+
+def test_without_any_report_the_comparison_says_so(paths: Paths, tmp_path: Path) -> None:
+    artefact, ranking = make_comparison("mnist_mlp", ["adam"], paths)
+    assert (ranking.standings, artefact.details["best"]) == ([], None)
+
+
+def test_a_score_that_the_best_configuration_lacks_is_in_the_table(paths: Paths) -> None:
+    add_metrics(paths, "adam", {"fid": [1.0, 2.0]})
+    add_metrics(paths, "sgd", {"fid": [5.0, 6.0], "inception_score": [3.0, 5.0]})
+    artefact, _ = make_comparison("mnist_mlp", ["adam", "sgd"], paths)
+    rows = pq.read_table(artefact.path("ranking.parquet")).to_pylist()
+    assert [(row["optimizer"], row["inception_score_mean"]) for row in rows] == [("adam", None), ("sgd", 4.0)]
+
+
+def test_the_artefact_holds_page_curves_and_grids_of_what_the_reports_are_about(paths: Paths) -> None:
+    for optimizer, level in (("adam", 200), ("sgd", 50)):
+        add(paths, optimizer, [float(1000 - level)], training=f"{optimizer} t")
+        add_training(paths, optimizer, f"{optimizer} t")
+        add_samples(paths, optimizer, f"{optimizer} t", level)
+    artefact, _ = make_comparison("mnist_mlp", ["adam", "sgd"], paths)
+    assert {PAGE, CURVES, GRIDS} <= set(artefact.files)
+    assert artefact.details["page_bytes"] == artefact.path(PAGE).stat().st_size
+    with Image.open(artefact.path(GRIDS)) as grids:
+        levels = np.asarray(grids)
+    assert (levels[3, 3], levels[-3, 3]) == (200, 50)  # the best above
+
+
+def test_what_was_trained_again_after_its_report_is_not_shown_beside_it(paths: Paths) -> None:
+    add(paths, "adam", [2.0], training="then")
+    add_training(paths, "adam", "then")
+    add_samples(paths, "adam", "then", 200)
+    first, _ = make_comparison("mnist_mlp", ["adam"], paths)
+    assert {CURVES, GRIDS} <= set(first.files)
+    add_training(paths, "adam", "now")
+    add_samples(paths, "adam", "now", 50)
+    second, _ = make_comparison("mnist_mlp", ["adam"], paths)
+    assert not second.cached
+    assert not {CURVES, GRIDS} & set(second.files)
+    assert "trained again after its report" in second.path(PAGE).read_text(encoding="utf-8")
