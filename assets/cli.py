@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from pipeline.cli import ladder, reports, score, train
+from pipeline.cli import export, ladder, reports, sample, score, train
 from pipeline.settings import described, full_budget, load_presets, load_recipes, plain_budget
 from pipeline.storage.paths import make_variables_absolute
 
@@ -47,6 +47,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_reproduce(commands)
     _add_ui(commands)
     reports.add_parser(commands)
+    sample.add_parser(commands)
+    export.add_parser(commands)
     ladder.add_parser(commands)
     score.add_parser(commands)
     train.add_parser(commands)

@@ -17,10 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.cli.alone import run_alone
-from pipeline.cli.score_inputs import from_arrays, from_images
-from pipeline.cli.score_output import as_json, as_table
-from pipeline.metrics.features import NEIGHBOURS
-from pipeline.metrics.standalone.score_sets import score_sets
 
 DESCRIPTION = (
     "Every score that two sets of images allow: FID, KID, precision, recall, density, coverage, Inception Score, with "
@@ -66,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--sheet", type=Path, metavar="FILE.png", help="with --train: draw the closest images above what they resemble"
     )
     parser.add_argument(
-        "--k", type=int, default=NEIGHBOURS, help="neighbours for precision, recall, density, coverage (default 5)"
+        "--k", type=int, default=5, help="neighbours for precision, recall, density, coverage (default 5)"
     )
     parser.add_argument("--json", action="store_true", help="one JSON object with all digits")
     parser.add_argument("--skip-unreadable", action="store_true", help="leave out images that cannot be read")
@@ -74,6 +70,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the scores; all else goes to standard error."""
+    from pipeline.cli.score_inputs import (
+        from_arrays,
+        from_images,
+    )  # a second to import, which `--help` need not wait for
+    from pipeline.cli.score_output import as_json, as_table
+    from pipeline.metrics.standalone.score_sets import score_sets
+
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     if arguments.k < 1:
         raise ValueError(f"--k is {arguments.k}, expected at least 1 neighbour")

@@ -46,10 +46,10 @@ def missing_words(url: str, profile: Path, expected: list[str]) -> list[str]:
         ("asset_graph", "/asset-groups", ["raw", "tensors", "training", "samples", "reports", "comparison"]),
         (
             "asset_page",
-            "/assets/mnist_mlp/samples?partition=sgd&view=partitions",
-            ["sgd", "images_a_member", "preview"],
+            "/assets/mnist_mlp/samples?partition=rmsprop&view=partitions",
+            ["rmsprop", "images_a_member", "preview"],
         ),
-        ("comparison", "/assets/mnist_mlp/comparison", ["ranking", "sgd", "Fréchet distance"]),
+        ("comparison", "/assets/mnist_mlp/comparison", ["ranking", "rmsprop", "Fréchet distance"]),
     ],
 )
 def test_a_person_sees_the_page(served: Served, tmp_path: Path, name: str, page: str, expected: list[str]) -> None:

@@ -91,7 +91,7 @@ def test_another_budget_recomputes_the_partition_and_names_what_cannot_be_compar
     assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "sgd", "sgd_adam", *BUDGET) == 0
     assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "sgd", *BUDGET, "--samples", "50") == 0
     assert "sgd: unchanged, not trained again" in capsys.readouterr().out
-    assert run(monkeypatch, "reports", "mnist_mlp") == 0
+    assert run(monkeypatch, "reports", "show", "mnist_mlp") == 0
     assert "not comparable: sgd_adam (n_generated 50 and 60)" in capsys.readouterr().out
 
 
@@ -104,7 +104,7 @@ def test_another_budget_recomputes_the_partition_and_names_what_cannot_be_compar
         (["materialize", "mnist_mlp", "--steps", "0"], "steps: found 0, expected an integer of at least 1"),
         (["materialize", "mnist_mlp", "--samples", "9"], "--samples: found 9, expected at least 10 images a member"),
         (["materialize", "mnist_mlp", "--seed", "-1"], "seed: found -1, expected an integer from 0 to"),
-        (["reports", "celeba"], "recipe 'celeba' does not exist"),
+        (["reports", "show", "celeba"], "recipe 'celeba' does not exist"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_code_1(
@@ -219,7 +219,7 @@ def test_relative_folders_mean_the_same_to_the_processes_started(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GANFORGE_DATA", "here")
     monkeypatch.setenv("GANFORGE_MNIST", "../there")
-    assert run(monkeypatch, "reports") == 0
+    assert run(monkeypatch, "reports") == 1
     assert os.environ["GANFORGE_DATA"] == str(tmp_path / "here")
     assert os.environ["GANFORGE_MNIST"] == str(tmp_path.parent / "there")
 
@@ -227,8 +227,8 @@ def test_relative_folders_mean_the_same_to_the_processes_started(
 def test_reports_before_anything_was_made_say_how_to_make_some(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(monkeypatch, "reports") == 0
-    assert "Make some with: ganforge materialize mnist_mlp" in capsys.readouterr().out
+    assert run(monkeypatch, "reports") == 1
+    assert "make some with: ganforge materialize mnist_mlp" in capsys.readouterr().err
 
 
 def latest_materialization(instance: dg.DagsterInstance, *path: str, partition: str | None = None) -> dg.EventLogEntry:

@@ -52,7 +52,7 @@ def test_the_blogs_faces_are_trained_and_scored_on_their_attributes(
     assert "not comparable" in report.notes()["inception_score"]
     assert json.loads(report.fact("protocol"))["extractor_labels"] == "attributes"
     capsys.readouterr()
-    assert run(monkeypatch, "reports", "celeba_dense") == 0
+    assert run(monkeypatch, "reports", "show", "celeba_dense") == 0
     printed = capsys.readouterr().out
     assert "100 images from " in printed
     assert printed.count("Inception Score: not comparable with any published score") == 1

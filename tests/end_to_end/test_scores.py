@@ -127,7 +127,7 @@ def test_scores_of_another_extractor_stand_apart_from_the_classifiers(
     assert "missing_classes" not in report.metrics()
     assert json.loads(report.fact("protocol"))["n_train"] == 200
     capsys.readouterr()
-    assert run(monkeypatch, "reports", "mnist_mlp") == 0
+    assert run(monkeypatch, "reports", "show", "mnist_mlp") == 0
     assert "not comparable: sgd (extractor inception and classifier" in capsys.readouterr().out
 
 

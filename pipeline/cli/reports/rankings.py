@@ -1,52 +1,39 @@
-"""`ganforge reports`: the newest scores of every recipe and configuration as a table."""
+"""Rankings: the newest scores of every recipe and configuration as a table."""
 
 from __future__ import annotations
 
 import argparse
 import math
-from typing import Any
 
+from pipeline.cli.reports.answer import Answer
+from pipeline.cli.reports.chosen import newest_reports, recipes_of
 from pipeline.cli.table import aligned
-from pipeline.comparison.ranking import Estimate, Ranking, Standing, compare, verdicts_on
+from pipeline.comparison.ranking import Estimate, Ranking, Standing, as_table, compare, verdicts_on
 from pipeline.comparison.verdicts import Verdict
-from pipeline.reports.store import Report, latest_of_all
-from pipeline.settings import load_optimizers, load_recipes
+from pipeline.reports.store import Report
+from pipeline.settings import load_optimizers
 from pipeline.storage.paths import Paths
-from pipeline.tables import find
 
 SHOWN = {"fid": "FID", "inception_score": "Inception Score", "missing_classes": "missing classes"}
 ANCHORED = ("fid", "inception_score")  # the first of SHOWN, whose real images and noise are shown too
 COLUMNS = ("optimizer", *SHOWN.values(), "members", "steps", "images", "made (UTC)")
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command to an argument parser's subcommands."""
-    parser = commands.add_parser("reports", help="print the newest scores of every recipe and configuration")
-    parser.add_argument("recipe", nargs="?", help="one recipe only")
-    parser.set_defaults(run=run)
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Print one table a recipe."""
-    paths, recipes = Paths.default(), load_recipes()
-    if arguments.recipe:
-        find(recipes, arguments.recipe, "recipe")
-    chosen = [arguments.recipe] if arguments.recipe else list(recipes)
+def answer(arguments: argparse.Namespace) -> Answer:
+    """One table a recipe."""
+    paths = Paths.default()
+    reports = newest_reports(paths.reports(), arguments.recipe)
     optimizers = list(load_optimizers())
-    rankings = [compare(recipe, optimizers, paths) for recipe in chosen]
+    rankings = [compare(recipe, optimizers, paths) for recipe in recipes_of(reports)]
     rankings = [ranking for ranking in rankings if ranking.standings]
-    undefined = _undefined(paths, chosen, optimizers)
-    if not rankings and not undefined:
-        print(f"No reports under {paths.reports()} yet. Make some with: ganforge materialize {chosen[0]}")
-        return 0
-    print("\n\n".join([*(render(ranking) for ranking in rankings), *undefined]))
-    return 0
+    text = "\n\n".join([*(render(ranking) for ranking in rankings), *_undefined(reports, optimizers)])
+    rows = [{"recipe": ranking.recipe, **row} for ranking in rankings for row in as_table(ranking).to_pylist()]
+    return Answer(text, rows)
 
 
-def _undefined(paths: Paths, recipes: list[str], optimizers: list[str]) -> list[str]:
+def _undefined(reports: list[Report], optimizers: list[str]) -> list[str]:
     """A line for reports that are kept but whose configuration no table has any more."""
-    found = [report for recipe in recipes for report in latest_of_all(paths.reports(), recipe)]
-    keys = [(report.fact("recipe"), report.fact("optimizer")) for report in found]
+    keys = [(report.fact("recipe"), report.fact("optimizer")) for report in reports]
     names = [f"{recipe} {optimizer}" for recipe, optimizer in keys if optimizer not in optimizers]
     if not names:
         return []

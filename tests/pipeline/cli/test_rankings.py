@@ -3,9 +3,7 @@ import json
 import re
 from collections.abc import Sequence
 
-import pytest
-
-from pipeline.cli import reports
+from pipeline.cli.reports import rankings
 from pipeline.reports import store
 from pipeline.storage.paths import Paths
 
@@ -25,18 +23,15 @@ def add(
     store.append(paths.reports(), rows)
 
 
-def printed(capsys: pytest.CaptureFixture[str]) -> list[str]:
-    assert reports.run(argparse.Namespace(recipe="mnist_mlp")) == 0
-    return capsys.readouterr().out.splitlines()
+def printed() -> list[str]:
+    return rankings.answer(argparse.Namespace(recipe="mnist_mlp")).text.splitlines()
 
 
-def test_the_best_configuration_is_held_against_each_other_one(
-    paths: Paths, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_best_configuration_is_held_against_each_other_one(paths: Paths) -> None:
     add(paths, "adam", [100.0, 120.0, 140.0])
     add(paths, "rmsprop", [130.0, 121.0, 155.0])
     add(paths, "sgd", [800.0, 821.0, 839.0])
-    lines = printed(capsys)
+    lines = printed()
     start = lines.index("adam against  FID difference  corrected p  verdict")
     rows = [re.split(r"\s{2,}", line) for line in lines[start + 1 : start + 3]]
     # adam - rmsprop: -30, -1, -15, t = -1.83, p = 0.21, the largest of the three; adam - sgd: -700, -701, -699
@@ -46,29 +41,27 @@ def test_the_best_configuration_is_held_against_each_other_one(
     assert len(lines) == start + 4
 
 
-def test_single_members_get_one_line_instead_of_a_table_of_nothing(
-    paths: Paths, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_single_members_get_one_line_instead_of_a_table_of_nothing(paths: Paths) -> None:
     for optimizer in ("adam", "rmsprop", "sgd"):
         add(paths, optimizer, [100.0])
-    lines = printed(capsys)
+    lines = printed()
     assert lines[-1] == "which is better is undecided: that takes at least 2 members with a score of each (--members)"
     assert not any("against" in line for line in lines)
 
 
-def test_a_diverged_member_is_named_beside_the_verdict(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_diverged_member_is_named_beside_the_verdict(paths: Paths) -> None:
     add(paths, "adam", [100.0, None, 120.0])
     add(paths, "sgd", [800.0, 821.0, 839.0])
-    (line,) = [line for line in printed(capsys) if line.startswith("sgd ") and "adam" in line]
+    (line,) = [line for line in printed() if line.startswith("sgd ") and "adam" in line]
     assert line.endswith("adam has no score for 1 of 3 members")
 
 
-def test_a_lone_configuration_has_nothing_to_be_compared_with(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_lone_configuration_has_nothing_to_be_compared_with(paths: Paths) -> None:
     add(paths, "adam", [100.0, 120.0])
-    assert not any("undecided" in line or "against" in line for line in printed(capsys))
+    assert not any("undecided" in line or "against" in line for line in printed())
 
 
-def test_a_score_that_is_not_defined_leaves_its_cells_empty(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_score_that_is_not_defined_leaves_its_cells_empty(paths: Paths) -> None:
     add(paths, "adam", [100.0, 120.0], metrics=["fid"])
-    (line,) = [line for line in printed(capsys) if line.startswith("real images")]
+    (line,) = [line for line in printed() if line.startswith("real images")]
     assert line.split() == ["real", "images", "1", "-"]

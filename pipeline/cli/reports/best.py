@@ -1,0 +1,94 @@
+"""Best: the best configuration by a metric, and what can be said of it against each other one."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from typing import Any
+
+from pipeline.cli.reports.answer import Answer
+from pipeline.cli.reports.chosen import NoReportError, expect_metric, newest_reports, recipes_of
+from pipeline.cli.table import aligned
+from pipeline.comparison.ranking import Ranking, Standing, best_of, compare, verdicts_on
+from pipeline.comparison.verdicts import Verdict
+from pipeline.storage.paths import Paths
+
+
+def answer(arguments: argparse.Namespace) -> Answer:
+    """One recipe's best configuration, or every recipe's."""
+    paths = Paths.default()
+    reports = newest_reports(paths.reports(), arguments.recipe)
+    expect_metric(reports, arguments.metric)
+    rankings = [_ranking(recipe, arguments.metric, paths) for recipe in recipes_of(reports)]
+    found = [_found(ranking) for ranking in rankings if best_of(ranking) is not None]
+    if not found:
+        raise NoReportError(f"no member has a score by {arguments.metric}: all diverged, or it is not defined for them")
+    text = "\n\n".join(_text(ranking) for ranking in rankings if best_of(ranking) is not None)
+    rows = [{"recipe": each["recipe"], **row} for each in found for row in each["ranking"]]
+    return Answer(text, rows, found[0] if arguments.recipe else found)
+
+
+def _ranking(recipe: str, metric: str, paths: Paths) -> Ranking:
+    """Of every configuration with a report, also one that no table names any more."""
+    optimizers = [str(report.fact("optimizer")) for report in newest_reports(paths.reports(), recipe)]
+    return compare(recipe, optimizers, paths, metric)
+
+
+def _found(ranking: Ranking) -> dict[str, Any]:
+    rows = [_row(standing, ranking.ranked_by) for standing in ranking.standings]
+    verdicts = [asdict(verdict) for verdict in _of_best(ranking)]
+    return {
+        "recipe": ranking.recipe,
+        "metric": ranking.ranked_by,
+        "better": _better(ranking),
+        "best": rows[0]["optimizer"],
+        "ranking": rows,
+        "verdicts": verdicts,
+        "left_out": ranking.left_out,
+    }
+
+
+def _row(standing: Standing, metric: str) -> dict[str, Any]:
+    report = standing.report
+    scored = metric in standing.scores
+    floor, ceiling = report.anchors(metric) if scored else (None, None)
+    return {
+        "rank": standing.rank,
+        "optimizer": standing.optimizer,
+        "metric": metric,
+        "mean": standing.scores[metric].mean if scored else None,
+        "half_width": standing.scores[metric].half_width if scored else None,
+        "real_images": floor,
+        "noise": ceiling,
+        "members": report.fact("members"),
+        "steps": report.fact("steps"),
+        "report_id": report.fact("report_id"),
+    }
+
+
+def _text(ranking: Ranking) -> str:
+    first, metric = ranking.standings[0], ranking.ranked_by
+    floor, ceiling = first.report.anchors(metric)
+    anchors = ", ".join(
+        f"{name} {value:.4g}" for name, value in (("real images", floor), ("noise", ceiling)) if value is not None
+    )
+    members = first.report.fact("members")
+    lines = [
+        f"{ranking.recipe}: {first.optimizer}, {metric} {first.scores[metric]} "
+        f"({members} {'member' if members == 1 else 'members'}; {_better(ranking)} is better; {anchors})"
+    ]
+    lines += aligned([_against(verdict) for verdict in _of_best(ranking)]) if len(ranking.standings) > 1 else []
+    return "\n".join([*lines, *(f"not comparable: {name} ({how})" for name, how in ranking.left_out.items())])
+
+
+def _against(verdict: Verdict) -> list[str]:
+    difference = "-" if verdict.difference is None else f"{verdict.difference:+.4g}"
+    return [f"  against {verdict.second}", difference, str(verdict)]
+
+
+def _of_best(ranking: Ranking) -> list[Verdict]:
+    return [verdict for verdict in verdicts_on(ranking) if verdict.first == ranking.standings[0].optimizer]
+
+
+def _better(ranking: Ranking) -> str:
+    return ranking.standings[0].report.better(ranking.ranked_by)

@@ -1,0 +1,19 @@
+"""Compact: small report files merged into one."""
+
+from __future__ import annotations
+
+import argparse
+
+from pipeline.cli.reports.answer import Answer
+from pipeline.cli.reports.chosen import newest_reports
+from pipeline.reports.store import compact
+from pipeline.storage.paths import Paths
+
+
+def answer(_: argparse.Namespace) -> Answer:
+    """How many reports were merged."""
+    root = Paths.default().reports()
+    newest_reports(root)
+    merged = compact(root)
+    kept = "the newest of every configuration stay files of their own"
+    return Answer(f"merged {merged:,} {'report' if merged == 1 else 'reports'}; {kept}", [{"merged": merged}])

@@ -1,0 +1,199 @@
+"""Compare: two configurations against each other: settings that differ, scores with verdicts, and training curves.
+
+Both may be of unlike recipes, as long as their scores were measured the same way.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.cli.reports.answer import Answer
+from pipeline.cli.reports.chosen import NoReportError, newest_report, newest_reports, recipes_of
+from pipeline.cli.table import aligned
+from pipeline.comparison.curves import COLUMNS, curves_of, draw_overlaid
+from pipeline.comparison.differences import differing_settings
+from pipeline.comparison.protocol import expect_one_protocol
+from pipeline.comparison.ranking import Estimate, estimate
+from pipeline.comparison.verdicts import Verdict, judge, member_scores
+from pipeline.reports.store import Report
+from pipeline.storage.paths import Paths
+from pipeline.training.curves import over_members
+
+BARS = "▁▂▃▄▅▆▇█"
+BAR_COUNT = 40
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two."""
+
+    name: str  # the configuration, with its recipe where the recipes differ
+    report: Report
+    curves: pa.Table | None  # its training history, where the weights are still those the report is about
+
+
+def answer(arguments: argparse.Namespace) -> Answer:
+    """The newest reports of both, held against each other."""
+    paths = Paths.default()
+    sides = _sides(arguments, paths)
+    reports = [side.report for side in sides]
+    expect_one_protocol(reports)
+    settings = differing_settings(reports)
+    scores = _scores(sides)
+    if arguments.curves is not None:
+        _draw(Path(arguments.curves), sides)
+    whole = {
+        "first": _facts(sides[0]),
+        "second": _facts(sides[1]),
+        "settings": {name: dict(zip(("first", "second"), each, strict=True)) for name, each in settings.items()},
+        "scores": scores,
+        "curves": [_curve_values(side) for side in sides],
+    }
+    return Answer(_text(sides, settings, scores), scores, whole)
+
+
+def _sides(arguments: argparse.Namespace, paths: Paths) -> list[Side]:
+    keys = [_key(name, arguments, paths) for name in (arguments.first, arguments.second)]
+    if keys[0] == keys[1]:
+        raise ValueError(f"found {arguments.first} twice, expected two configurations to compare")
+    one_recipe = keys[0][0] == keys[1][0]
+    reports = [newest_report(paths.reports(), *key) for key in keys]
+    names = [optimizer if one_recipe else f"{recipe}/{optimizer}" for recipe, optimizer in keys]
+    return [Side(name, report, curves_of(report, paths)) for name, report in zip(names, reports, strict=True)]
+
+
+def _key(name: str, arguments: argparse.Namespace, paths: Paths) -> tuple[str, str]:
+    """Recipe and configuration of what a person named."""
+    if "/" in name:
+        recipe, _, optimizer = name.partition("/")
+        return recipe, optimizer
+    if arguments.recipe is not None:
+        return arguments.recipe, name
+    reports = newest_reports(paths.reports())
+    both = {arguments.first, arguments.second}
+    having = [
+        recipe
+        for recipe in recipes_of(reports)
+        if both <= {each.fact("optimizer") for each in reports if each.fact("recipe") == recipe}
+    ]
+    if len(having) != 1:
+        found = f"in {len(having)} recipes ({', '.join(having)})" if having else "in no recipe"
+        raise NoReportError(
+            f"{arguments.first} and {arguments.second} both have reports {found}; name one with --recipe, or write "
+            f"RECIPE/CONFIGURATION"
+        )
+    return having[0], name
+
+
+def _facts(side: Side) -> dict[str, Any]:
+    names = ("recipe", "optimizer", "report_id", "created_at", "steps", "seed", "members", "diverged_members")
+    return {name: side.report.fact(name) for name in names}
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Scores
+
+
+def _scores(sides: list[Side]) -> list[dict[str, Any]]:
+    """A row a metric that both have."""
+    first, second = (side.report for side in sides)
+    return [_score(sides, metric) for metric in first.metrics() if metric in second.metrics()]
+
+
+def _score(sides: list[Side], metric: str) -> dict[str, Any]:
+    better = sides[0].report.better(metric)
+    means = [estimate(side.report.scores(metric)) for side in sides]
+    row: dict[str, Any] = {"metric": metric, "better": better}
+    for name, found in zip(("first", "second"), means, strict=True):
+        row |= {name: found.mean, f"{name}_half_width": found.half_width}
+    verdict = _verdict(sides, metric, better)
+    if verdict is None:
+        return row
+    facts = asdict(verdict)
+    kept = ("difference", "low", "high", "p", "verdict", "paired", "members", "more_members", "note")
+    return row | {name: facts[name] for name in kept} | {"said": str(verdict)}
+
+
+def _verdict(sides: list[Side], metric: str, better: str) -> Verdict | None:
+    if better not in ("lower", "higher"):
+        return None
+    scores = [member_scores(side.report, metric, side.name) for side in sides]
+    (verdict,) = judge(scores, metric, lower_is_better=better == "lower")
+    return verdict
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Text
+
+
+def _text(sides: list[Side], settings: dict[str, list[Any]], scores: list[dict[str, Any]]) -> str:
+    names = [side.name for side in sides]
+    shown = [["setting", *names], *([name, *map(_setting, values)] for name, values in settings.items())]
+    lines = aligned(shown) if settings else [f"{names[0]} and {names[1]} have equal settings"]
+    lines += ["", *aligned([["score", *names, "better", "verdict"], *map(_cells, scores)])]
+    lines += ["verdicts are each metric's own, with 95 % confidence; members of equal seed are compared in pairs"]
+    return "\n".join([*lines, *_curves(sides)])
+
+
+def _setting(value: Any) -> str:
+    return "-" if value is None else str(value)
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    means = [Estimate(row[name], row[f"{name}_half_width"]) for name in ("first", "second")]
+    better = "" if row["better"] == "neither" else row["better"]
+    return [row["metric"], *map(str, means), better, row.get("said", "")]
+
+
+def _curves(sides: list[Side]) -> list[str]:
+    """A line a curve: bars from its least to its greatest value, mean over members, first and last value."""
+    lines = []
+    for column, label in COLUMNS.items():
+        values = [None if side.curves is None else _mean_curve(side.curves, column) for side in sides]
+        known = np.concatenate([np.empty(0), *(each[1] for each in values if each is not None)])
+        if np.isfinite(known).any():
+            limits = (float(np.nanmin(known)), float(np.nanmax(known)))
+            lines += [[label, side.name, *_bars(each, limits)] for side, each in zip(sides, values, strict=True)]
+    lost = [side.name for side in sides if side.curves is None]
+    notes = [f"no curves of {name}: its newest training is not the one this report is about" for name in lost]
+    return ["", *aligned(lines), *notes] if lines else ["", *notes]
+
+
+def _mean_curve(history: pa.Table, column: str) -> tuple[Any, Any]:
+    steps = np.unique(history["step"].to_numpy())
+    return steps, over_members(history, column, steps)[1]
+
+
+def _bars(curve: tuple[Any, Any] | None, limits: tuple[float, float]) -> list[str]:
+    if curve is None or not np.isfinite(curve[1]).any():
+        return ["-", ""]
+    values = curve[1][np.isfinite(curve[1])]
+    pieces = np.array_split(values, min(BAR_COUNT, len(values)))
+    span = limits[1] - limits[0] or 1.0
+    heights = [int((piece.mean() - limits[0]) / span * (len(BARS) - 1) + 0.5) for piece in pieces]
+    return ["".join(BARS[height] for height in heights), f"{values[0]:.3g} to {values[-1]:.3g}"]
+
+
+def _curve_values(side: Side) -> dict[str, Any] | None:
+    if side.curves is None:
+        return None
+    steps = np.unique(side.curves["step"].to_numpy())
+    means = {column: over_members(side.curves, column, steps)[1].tolist() for column in COLUMNS}
+    return {"name": side.name, "step": steps.tolist(), **means}
+
+
+def _draw(path: Path, sides: list[Side]) -> None:
+    if path.suffix.lower() != ".png":
+        raise ValueError(f"--curves is {path}, expected the name of a .png to write")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it first")
+    curves = {side.name: side.curves for side in sides if side.curves is not None}
+    if not curves:
+        raise NoReportError("neither of both has training curves that belong to its report; train and score them again")
+    path.write_bytes(draw_overlaid(curves))

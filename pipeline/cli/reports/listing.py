@@ -1,0 +1,52 @@
+"""List: one row a report, the newest of every configuration or all there ever were."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from pipeline.cli.reports.answer import Answer
+from pipeline.cli.reports.chosen import newest_reports
+from pipeline.cli.table import aligned
+from pipeline.comparison.ranking import estimate
+from pipeline.reports.store import Report, history_of
+from pipeline.storage.paths import Paths
+
+FACTS = (
+    *("recipe", "optimizer", "report_id", "created_at", "steps", "width", "seed", "members", "diverged_members"),
+    *("n_generated", "n_real", "extractor", "extractor_sha256", "source", "device", "training_seconds", "git_commit"),
+)
+SCORES = ("fid", "inception_score")
+HEAD = ("recipe", "optimizer", "report", "made (UTC)", "steps", "seed", "members", "images", "FID", "Inception Score")
+SHOWN_ID = 8  # letters of a report's id: as many as tell reports apart
+
+
+def answer(arguments: argparse.Namespace) -> Answer:
+    """Facts and the two best-known scores of each report."""
+    root = Paths.default().reports()
+    newest = newest_reports(root, arguments.recipe)
+    chosen = history_of(root, arguments.recipe) if arguments.all else newest
+    text = "\n".join(aligned([HEAD, *(_cells(report) for report in chosen)]))
+    return Answer(text, [_row(report) for report in chosen])
+
+
+def _cells(report: Report) -> list[str]:
+    return [
+        str(report.fact("recipe")),
+        str(report.fact("optimizer")),
+        str(report.fact("report_id"))[:SHOWN_ID],
+        f"{report.fact('created_at'):%Y-%m-%d %H:%M}",
+        f"{report.fact('steps'):,}",
+        str(report.fact("seed")),
+        str(report.fact("members")),
+        f"{report.fact('n_generated'):,}",
+        *(str(estimate(report.scores(metric))) if metric in report.metrics() else "-" for metric in SCORES),
+    ]
+
+
+def _row(report: Report) -> dict[str, Any]:
+    row = {name: report.fact(name) for name in FACTS}
+    for metric in report.metrics():
+        found = estimate(report.scores(metric))
+        row |= {f"{metric}_mean": found.mean, f"{metric}_half_width": found.half_width}
+    return row

@@ -1,0 +1,37 @@
+"""Page: a recipe's comparison as one HTML file."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+
+from pipeline.cli.reports.answer import Answer
+from pipeline.cli.reports.chosen import newest_reports
+from pipeline.comparison.make import PAGE, make_comparison
+from pipeline.settings import load_optimizers
+from pipeline.storage.paths import Paths
+
+
+def answer(arguments: argparse.Namespace) -> Answer:
+    """Where it lies; made unless it is there for these very reports."""
+    paths = Paths.default()
+    newest_reports(paths.reports(), arguments.recipe)
+    artefact, _ = make_comparison(arguments.recipe, list(load_optimizers()), paths)
+    file = artefact.path(PAGE)
+    if arguments.output is not None:
+        file = _copied(file, Path(arguments.output))
+    size_bytes = file.stat().st_size
+    found = {"recipe": arguments.recipe, "page": str(file), "size_bytes": size_bytes}
+    return Answer(f"{file} ({size_bytes / 1e6:.1f} MB)", [found], found)
+
+
+def _copied(file: Path, output: Path) -> Path:
+    if not output.parent.is_dir():
+        raise FileNotFoundError(f"{output}: there is no folder {output.parent}; make it first")
+    if output.is_dir():
+        raise IsADirectoryError(f"{output}: a folder, expected the name of a file to write, such as {output}/page.html")
+    temporary = output.with_name(f".{output.name}.partial")
+    shutil.copyfile(file, temporary)
+    temporary.replace(output)
+    return output

@@ -1,0 +1,94 @@
+"""Show: a recipe's ranking, or one report whole: every score member by member, its settings, protocol and origin."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from pipeline.cli.reports import rankings
+from pipeline.cli.reports.answer import Answer
+from pipeline.cli.reports.chosen import newest_report, newest_reports
+from pipeline.cli.table import aligned
+from pipeline.comparison.differences import flat
+from pipeline.comparison.ranking import estimate
+from pipeline.reports.store import Report, find_report
+from pipeline.storage.paths import Paths
+
+FACTS = (
+    *("recipe", "optimizer", "report_id", "run_id", "created_at", "steps", "width", "seed", "members"),
+    *("diverged_members", "n_generated", "n_real", "extractor", "extractor_sha256", "extractor_accuracy", "source"),
+    *("device", "training_seconds", "scoring_seconds", "git_commit", "fingerprint", "training_fingerprint"),
+)
+JSON_FACTS = ("settings", "protocol", "data_versions")
+OF_MEMBER = ("member", "value", "standard_error", "interval_low", "interval_high", "by_class")
+
+
+def answer(arguments: argparse.Namespace) -> Answer:
+    """The ranking without a configuration, else the report."""
+    root = Paths.default().reports()
+    if arguments.report is not None:
+        newest_reports(root)  # an empty store has a sentence of its own
+        return _whole(find_report(root, arguments.report))
+    if arguments.optimizer is None:
+        return rankings.answer(arguments)
+    return _whole(newest_report(root, arguments.recipe, arguments.optimizer))
+
+
+def _whole(report: Report) -> Answer:
+    facts = {name: report.fact(name) for name in FACTS}
+    details = {name: json.loads(report.fact(name) or "{}") for name in JSON_FACTS}
+    scores = [_score(report, metric) for metric in report.metrics()]
+    return Answer(
+        _text(report, facts, details, scores), report.rows.to_pylist(), {**facts, **details, "scores": scores}
+    )
+
+
+def _score(report: Report, metric: str) -> dict[str, Any]:
+    found, (floor, ceiling) = estimate(report.scores(metric)), report.anchors(metric)
+    rows = [row for row in report.rows.to_pylist() if row["metric"] == metric]
+    return {
+        "metric": metric,
+        "mean": found.mean,
+        "half_width": found.half_width,
+        "real_images": floor,
+        "noise": ceiling,
+        "better": report.better(metric),
+        "note": report.notes().get(metric, ""),
+        "members": [{name: row[name] for name in OF_MEMBER} for row in rows],
+    }
+
+
+def _text(report: Report, facts: dict[str, Any], details: dict[str, Any], scores: list[dict[str, Any]]) -> str:
+    members = [str(row["member"]) for row in scores[0]["members"]]
+    head = ["score", "mean ± 95 %", *(f"member {member}" for member in members), "real images", "noise", "better"]
+    rows = [[*_cells(report, score)] for score in scores]
+    notes = [f"{score['metric']}: {score['note']}" for score in scores if score["note"]]
+    return "\n".join(
+        [
+            f"{facts['recipe']} {facts['optimizer']}, report {facts['report_id']}",
+            "",
+            *aligned([head, *rows]),
+            *notes,
+            "",
+            *aligned([[name, _shown(value)] for name, value in facts.items() if value is not None]),
+            *(line for name in JSON_FACTS for line in _section(name, details[name])),
+        ]
+    )
+
+
+def _cells(report: Report, score: dict[str, Any]) -> list[str]:
+    values = [*(member["value"] for member in score["members"]), score["real_images"], score["noise"]]
+    better = "" if score["better"] == "neither" else score["better"]
+    numbers = ["-" if value is None else f"{value:.4g}" for value in values]
+    return [score["metric"], str(estimate(report.scores(score["metric"]))), *numbers, better]
+
+
+def _shown(value: Any) -> str:
+    return f"{value:%Y-%m-%d %H:%M:%S} UTC" if hasattr(value, "strftime") else str(value)
+
+
+def _section(name: str, values: dict[str, Any]) -> list[str]:
+    if not values:
+        return []
+    return ["", name, *aligned([[f"  {key}", str(value)] for key, value in flat(values).items()])]

@@ -1,0 +1,296 @@
+import argparse
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from pipeline.cli import reports
+from pipeline.reports import store
+from pipeline.storage.artefact import make_artefact
+from pipeline.storage.paths import Paths
+
+SETTINGS: dict[str, Any] = {
+    "recipe": "mnist_mlp",
+    "optimizer": "adam",
+    "steps": 100,
+    "generator": {"kind": "adam", "learning_rate": 1e-4},
+    "discriminator": {"kind": "adam", "learning_rate": 1e-4},
+}
+
+
+def add(
+    paths: Paths,
+    optimizer: str,
+    fids: Sequence[float | None],
+    *,
+    recipe: str = "mnist_mlp",
+    protocol: dict[str, Any] | None = None,
+    settings: dict[str, Any] | None = None,
+    training: str = "t",
+) -> store.Report:
+    shared = {"recipe": recipe, "optimizer": optimizer, "fingerprint": "f", "training_fingerprint": training}
+    shared |= {"protocol": json.dumps(protocol or {"n": 10}), "settings": json.dumps({**SETTINGS, **(settings or {})})}
+    shared |= {"members": len(fids), "diverged_members": list(fids).count(None), "seed": 0, "steps": 100, "width": 8}
+    shared |= {"n_generated": 10, "n_real": 10, "extractor": "classifier", "extractor_sha256": "a" * 64}
+    shared |= {"extractor_accuracy": 0.99, "source": "made up", "git_commit": "abc", "device": "CPU"}
+    fid = {"metric": "fid", "better": "lower", "floor": 1.0, "ceiling": 900.0}
+    classes = {"metric": "inception_score", "better": "higher", "floor": 9.5, "ceiling": 1.2, "note": "of ten classes"}
+    spread = {"metric": "spread", "better": "neither"}
+    rows = [{**shared, **fid, "member": member, "value": value} for member, value in enumerate(fids)]
+    values = [None if value is None else 1000 / value for value in fids]
+    rows += [{**shared, **classes, "member": member, "value": value} for member, value in enumerate(values)]
+    rows += [{**shared, **spread, "member": member, "value": 0.5} for member in range(len(fids))]
+    return store.append(paths.reports(), rows)
+
+
+def add_training(paths: Paths, optimizer: str, fingerprint: str, losses: Sequence[float]) -> None:
+    columns = ("discriminator_loss_real", "discriminator_loss_generated", "generator_loss", "discriminator_accuracy")
+    steps = list(range(100, 100 * len(losses) + 100, 100))
+
+    def fill(folder: Path) -> dict[str, Any]:
+        values = {name: list(losses) for name in columns}
+        pq.write_table(pa.table({"step": steps, "member": [0] * len(losses), **values}), folder / "history.parquet")
+        return {}
+
+    make_artefact(paths.training("mnist_mlp", optimizer), fingerprint, fill)
+
+
+def parser() -> argparse.ArgumentParser:
+    found = argparse.ArgumentParser(prog="ganforge")
+    reports.add_parser(found.add_subparsers())
+    return found
+
+
+@pytest.fixture
+def ask(capsys: pytest.CaptureFixture[str]) -> Any:
+    def asked(*words: str) -> str:
+        arguments = parser().parse_args(["reports", *words])
+        assert arguments.run(arguments) == 0
+        return capsys.readouterr().out
+
+    return asked
+
+
+@pytest.fixture
+def three(paths: Paths) -> Paths:
+    """sgd far worse than the other two, which cannot be told apart."""
+    add(paths, "adam", [100.0, 120.0, 140.0])
+    add(paths, "rmsprop", [130.0, 121.0, 155.0], settings={"generator": {"kind": "rmsprop", "learning_rate": 1e-4}})
+    add(paths, "sgd", [800.0, 821.0, 839.0])
+    return paths
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# list, show
+
+
+def test_the_list_holds_the_newest_report_of_every_configuration(three: Paths, ask: Any) -> None:
+    add(three, "sgd", [500.0, 510.0])
+    rows = json.loads(ask("list", "--json"))
+    assert [(row["optimizer"], row["fid_mean"], row["members"]) for row in rows] == [
+        ("adam", 120.0, 3),
+        ("rmsprop", pytest.approx(135.333, abs=1e-3), 3),
+        ("sgd", 505.0, 2),
+    ]
+
+
+def test_the_list_of_all_holds_every_retraining(three: Paths, ask: Any) -> None:
+    add(three, "sgd", [500.0, 510.0])
+    assert [row["optimizer"] for row in json.loads(ask("list", "--all", "--json"))].count("sgd") == 2
+
+
+def test_a_report_is_shown_with_every_score_of_every_member(three: Paths, ask: Any) -> None:
+    text = ask("show", "mnist_mlp", "adam")
+    (line,) = [line for line in text.splitlines() if line.startswith("fid")]
+    assert line.split() == ["fid", "120", "±", "50", "100", "120", "140", "1", "900", "lower"]
+    assert "inception_score: of ten classes" in text
+    assert "generator.learning_rate" in text
+
+
+def test_an_older_report_is_shown_by_the_beginning_of_its_id(paths: Paths, ask: Any) -> None:
+    first = add(paths, "adam", [100.0, 120.0])
+    add(paths, "adam", [50.0, 60.0])
+    whole = json.loads(ask("show", "--report", first.fact("report_id")[:10], "--json"))
+    assert whole["report_id"] == first.fact("report_id")
+    assert [member["value"] for member in whole["scores"][0]["members"]] == [100.0, 120.0]
+    assert whole["settings"]["generator"]["kind"] == "adam"
+
+
+def test_a_recipe_without_configuration_shows_its_ranking(three: Paths, ask: Any) -> None:
+    assert ask("show", "mnist_mlp") == ask()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# best
+
+
+def test_the_best_is_named_with_a_verdict_against_each_other(three: Paths, ask: Any) -> None:
+    lines = ask("best", "--recipe", "mnist_mlp", "--metric", "fid").splitlines()
+    assert lines[0].startswith("mnist_mlp: adam, fid 120 ± 50 (3 members; lower is better; real images 1, noise 900)")
+    undecided = "undecided: about 7 more members would decide"
+    assert lines[1].split(maxsplit=3) == ["against", "rmsprop", "-15.33", undecided]
+    assert lines[2].endswith("adam is better")
+
+
+def test_a_metric_of_which_higher_is_better_ranks_the_highest_first(paths: Paths, ask: Any) -> None:
+    add(paths, "adam", [100.0, 120.0])
+    add(paths, "sgd", [50.0, 51.0])  # its Inception Scores here are 1,000 / fid
+    found = json.loads(ask("best", "--recipe", "mnist_mlp", "--metric", "inception_score", "--json"))
+    assert (found["best"], found["better"]) == ("sgd", "higher")
+    assert [row["optimizer"] for row in found["ranking"]] == ["sgd", "adam"]
+
+
+def test_without_a_recipe_every_recipe_has_its_best(three: Paths, ask: Any) -> None:
+    add(three, "adam", [70.0, 71.0], recipe="mnist_dcgan")
+    found = json.loads(ask("best", "--json"))
+    assert [(each["recipe"], each["best"]) for each in found] == [("mnist_mlp", "adam"), ("mnist_dcgan", "adam")]
+
+
+def test_a_configuration_without_a_score_is_never_the_best(paths: Paths, ask: Any) -> None:
+    add(paths, "adam", [None, None])
+    add(paths, "sgd", [800.0, 801.0])
+    assert json.loads(ask("best", "--recipe", "mnist_mlp", "--json"))["best"] == "sgd"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# compare
+
+
+def test_two_configurations_show_the_settings_that_differ_and_only_those(three: Paths, ask: Any) -> None:
+    found = json.loads(ask("compare", "adam", "rmsprop", "--json"))
+    assert found["settings"] == {"generator.kind": {"first": "adam", "second": "rmsprop"}}
+
+
+def test_two_configurations_show_each_score_with_its_verdict(three: Paths, ask: Any) -> None:
+    rows = {row["metric"]: row for row in csv.DictReader(io.StringIO(ask("compare", "adam", "sgd", "--csv")))}
+    assert float(rows["fid"]["difference"]) == -700.0
+    assert rows["fid"]["said"] == "adam is better"
+    assert rows["spread"]["verdict"] == ""  # neither more nor less of it is better
+
+
+def test_two_configurations_show_the_curves_of_the_trainings_they_are_about(paths: Paths, ask: Any) -> None:
+    add(paths, "adam", [100.0, 120.0], training="a")
+    add(paths, "sgd", [100.0, 120.0], training="b")
+    add_training(paths, "adam", "a", [1.0, 0.5, 0.25])
+    add_training(paths, "sgd", "trained again", [1.0, 1.0, 1.0])
+    lines = ask("compare", "adam", "sgd").splitlines()
+    (line,) = [line for line in lines if line.startswith("G loss") and "adam" in line]
+    assert line.split() == ["G", "loss", "adam", "█▃▁", "1", "to", "0.25"]
+    assert lines[-1] == "no curves of sgd: its newest training is not the one this report is about"
+
+
+def test_the_curves_of_both_can_be_drawn(paths: Paths, ask: Any, tmp_path: Path) -> None:
+    add(paths, "adam", [100.0, 120.0], training="a")
+    add(paths, "sgd", [100.0, 120.0])
+    add_training(paths, "adam", "a", [1.0, 0.5, 0.25])
+    ask("compare", "adam", "sgd", "--curves", str(tmp_path / "curves.png"))
+    with Image.open(tmp_path / "curves.png") as picture:
+        assert picture.size == (900, 520)
+
+
+def test_configurations_of_two_recipes_can_be_compared(three: Paths, ask: Any) -> None:
+    add(three, "adam", [10.0, 11.0, 12.5], recipe="mnist_dcgan")
+    text = ask("compare", "mnist_mlp/adam", "mnist_dcgan/adam")
+    (line,) = [line for line in text.splitlines() if line.startswith("fid")]
+    assert line.endswith("mnist_dcgan/adam is better")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# history, query, compact
+
+
+def test_the_history_is_a_metric_over_retrainings_oldest_first(paths: Paths, ask: Any) -> None:
+    for fid in (300.0, 200.0, 100.0):
+        add(paths, "adam", [fid, fid + 10])
+    add(paths, "sgd", [1.0, 2.0])
+    found = json.loads(ask("history", "--recipe", "mnist_mlp", "--optimizer", "adam", "--metric", "fid", "--json"))
+    assert [row["mean"] for row in found] == [305.0, 205.0, 105.0]
+    assert len(json.loads(ask("history", "--json"))) == 4
+
+
+def test_a_query_prints_its_rows_in_three_forms(three: Paths, ask: Any) -> None:
+    sql = "select optimizer, max(value) as worst from reports where metric = 'fid' group by optimizer order by worst"
+    assert ask("query", sql).splitlines()[0].split() == ["optimizer", "worst"]
+    assert ask("query", sql).splitlines()[-1] == "(3 rows)"
+    assert json.loads(ask("query", sql, "--json"))[0] == {"optimizer": "adam", "worst": 140.0}
+    assert ask("query", sql, "--csv").splitlines()[-1] == "sgd,839.0"
+
+
+def test_a_query_reads_the_settings_in_their_json(three: Paths, ask: Any) -> None:
+    sql = "select optimizer, settings->>'$.generator.kind' as kind from runs order by optimizer"
+    assert [row["kind"] for row in json.loads(ask("query", sql, "--json"))] == ["adam", "rmsprop", "adam"]
+
+
+def test_compacting_changes_no_answer(three: Paths, ask: Any) -> None:
+    for fid in (700.0, 600.0):
+        add(three, "sgd", [fid, fid + 1, fid + 3])
+    before = [ask("history", "--csv"), ask("best"), ask("list", "--all", "--json")]
+    assert ask("compact").startswith("merged 2 reports")
+    assert [ask("history", "--csv"), ask("best"), ask("list", "--all", "--json")] == before
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["show", "mnist"], "recipe 'mnist' does not exist; expected one of: mnist_mlp"),
+        (["show", "mnist_dcgan"], r"no report of mnist_dcgan under .* ganforge materialize mnist_dcgan"),
+        (["show", "mnist_mlp", "adamm"], "optimizer configuration 'adamm' does not exist; expected one of: adam, "),
+        (["show", "mnist_mlp", "adam_ttur"], "ganforge materialize mnist_mlp --optimizer adam_ttur"),
+        (["show", "--report", "zzz"], "zzz"),
+        (["best", "--metric", "fdi"], "metric 'fdi' does not exist; expected one of: fid, inception_score, spread"),
+        (["best", "--metric", "spread"], "metric 'spread' has no better end; expected one of: fid, inception_score"),
+        (["compare", "adam", "adam"], "found adam twice"),
+        (["compare", "adam", "adamm"], "adam and adamm both have reports in no recipe"),
+        (["compare", "adam", "sgd", "--curves", "x.gif"], "expected the name of a .png"),
+        (["compare", "adam", "sgd", "--curves", "x.png"], "neither of both has training curves"),
+        (["history", "--metric", "fdi"], "metric 'fdi' does not exist"),
+        (["history", "--optimizer", "adamm"], "'adamm' has no report; those with one: adam, rmsprop, sgd"),
+        (["query", "selec 1"], "selec"),
+        (["query", "select fidd from reports"], "fidd"),
+        (["query", "select * from report"], "reports, history, runs, schema"),
+        (["query", "drop view reports"], "SELECT"),
+        (["page", "mnist_mlpp"], "recipe 'mnist_mlpp' does not exist"),
+    ],
+)
+def test_a_mistake_is_one_sentence(three: Paths, words: list[str], expected: str) -> None:
+    arguments = parser().parse_args(["reports", *words])
+    with pytest.raises(ValueError, match=expected) as mistake:
+        arguments.run(arguments)
+    assert "\n" not in str(mistake.value)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[], ["list"], ["show"], ["best"], ["compare", "a", "b"], ["history"], ["query", "select 1"], ["compact"]],
+)
+def test_an_empty_store_says_how_to_fill_it(paths: Paths, words: list[str]) -> None:
+    arguments = parser().parse_args(["reports", *words])
+    with pytest.raises(ValueError, match=r"no report under .* yet; make some with: ganforge materialize mnist_mlp"):
+        arguments.run(arguments)
+
+
+def test_scores_measured_differently_are_not_compared(paths: Paths) -> None:
+    add(paths, "adam", [100.0, 120.0])
+    add(paths, "sgd", [100.0, 120.0], protocol={"n": 20})
+    arguments = parser().parse_args(["reports", "compare", "adam", "sgd"])
+    with pytest.raises(ValueError, match="scores of adam and sgd cannot be compared: n 10 and 20"):
+        arguments.run(arguments)
+
+
+@pytest.mark.parametrize("command", ["", "list", "show", "best", "compare", "history", "query", "page", "compact"])
+def test_every_command_has_help_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        parser().parse_args(["reports", *command.split(), "--help"])
+    assert left.value.code == 0
+    assert f"ganforge reports {command}".strip() in capsys.readouterr().out.partition("example")[2]
