@@ -1,8 +1,10 @@
-"""A finished tiny chain of what `make demo` trains, and the UI over it, by the commands a person uses."""
+"""A prepared data set, a finished tiny chain of what `make demo` trains, and the UI over it as a person starts it."""
 
 import os
+import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -12,12 +14,48 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
+from pipeline.metrics.extractors.classifier import train_classifier
+from pipeline.metrics.reference import make_reference
+from pipeline.raw.acquire import acquire
+from pipeline.raw.catalogue import DATASETS
 from pipeline.storage.paths import PROJECT, Paths
+from pipeline.tensors.build import build
 
 START_TIMEOUT_SECONDS = 120
 DEMO = ("rmsprop", "rmsprop_adam", "rmsprop_adam_tweaked")
+FEW_ANCHORS = 100  # the small data set has no more real images
 COMMAND = [sys.executable, "-m", "assets.cli"]
+
+
+@event.listens_for(Engine, "connect")
+def without_waiting_for_the_disk(connection: object, _: object) -> None:
+    """Dagster commits every line of its log: a third of a tiny chain, and no test survives a power cut anyway."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous = OFF")
+
+
+@pytest.fixture(scope="session")
+def prepared_once(small_mnist: Path, tmp_path_factory: pytest.TempPathFactory) -> Paths:
+    """The small data set as files, tensors, classifier and reference."""
+    paths = Paths(tmp_path_factory.mktemp("prepared"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GANFORGE_MNIST", str(small_mnist))
+        patch.setattr("pipeline.metrics.reference.ANCHOR_IMAGES", FEW_ANCHORS)
+        acquire(DATASETS["mnist"], paths)
+        build(DATASETS["mnist"], paths)
+        train_classifier("mnist", paths)
+        make_reference("mnist", paths)
+    return paths
+
+
+@pytest.fixture
+def prepared(prepared_once: Paths, named_small_mnist: Path, paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test's own data folder begins with what a data set owns: half of what a tiny chain takes."""
+    monkeypatch.setattr("pipeline.metrics.reference.ANCHOR_IMAGES", FEW_ANCHORS)
+    shutil.copytree(prepared_once.root, paths.root, dirs_exist_ok=True)
 
 
 @dataclass(frozen=True)

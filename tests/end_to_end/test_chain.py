@@ -85,6 +85,7 @@ def test_one_command_makes_the_chain_and_the_second_time_nothing(
     assert all(name in printed for name in ("sgd_adam", "rmsprop", "real images", "noise", "FID"))
 
 
+@pytest.mark.usefixtures("prepared")
 def test_another_budget_recomputes_the_partition_and_names_what_cannot_be_compared(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -127,6 +128,7 @@ def test_a_failing_asset_is_named_with_its_reason(
     assert "found neither train-images-idx3-ubyte.gz" in said
 
 
+@pytest.mark.usefixtures("prepared")
 def test_a_diverging_configuration_is_reported_and_does_not_disturb_its_neighbours(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -154,6 +156,7 @@ def test_a_diverging_configuration_is_reported_and_does_not_disturb_its_neighbou
     )
 
 
+@pytest.mark.usefixtures("prepared")
 def test_ctrl_c_ends_the_whole_command() -> None:
     command = [sys.executable, "-m", "assets.cli", "materialize", "mnist_mlp", "--optimizer", "sgd", "rmsprop"]
     budget = ["--steps", "1000000", "--members", "1", "--samples", "10"]
@@ -171,6 +174,7 @@ def test_ctrl_c_ends_the_whole_command() -> None:
     assert "training rmsprop" not in rest
 
 
+@pytest.mark.usefixtures("prepared")
 def test_scores_are_not_taken_of_samples_that_other_weights_drew(monkeypatch: pytest.MonkeyPatch, paths: Paths) -> None:
     assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "sgd", *BUDGET) == 0
     judge = Judge.load("mnist", paths)
@@ -180,6 +184,7 @@ def test_scores_are_not_taken_of_samples_that_other_weights_drew(monkeypatch: py
         score_partition("mnist_mlp", "sgd", judge, paths)
 
 
+@pytest.mark.usefixtures("prepared")
 def test_scores_are_not_taken_with_a_classifier_of_other_data(
     monkeypatch: pytest.MonkeyPatch, paths: Paths, small_mnist: Path, tmp_path: Path
 ) -> None:
@@ -201,6 +206,7 @@ def test_scores_are_not_taken_with_a_classifier_of_other_data(
         score_partition("mnist_mlp", "sgd", judge, paths)
 
 
+@pytest.mark.usefixtures("prepared")
 def test_one_partition_that_fails_does_not_keep_the_others_from_being_published(
     monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance
 ) -> None:
@@ -239,6 +245,7 @@ def latest_materialization(instance: dg.DagsterInstance, *path: str, partition: 
     return records.records[0].event_log_entry
 
 
+@pytest.mark.usefixtures("prepared")
 def test_a_run_of_several_partitions_gives_each_its_own_metadata_and_data_version(
     monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance, paths: Paths
 ) -> None:
@@ -262,6 +269,7 @@ def test_a_run_of_several_partitions_gives_each_its_own_metadata_and_data_versio
     assert len(versions) == 2
 
 
+@pytest.mark.usefixtures("prepared")
 def test_all_assets_report_what_a_person_looks_for(
     monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance
 ) -> None:
@@ -290,8 +298,8 @@ def test_checks_of_the_tensors_are_evaluated(monkeypatch: pytest.MonkeyPatch, in
     assert evaluations == {"counts_agree": True, "values_in_range": True, "values_finite": True}
 
 
+@pytest.mark.usefixtures("prepared")
 def test_progress_reaches_dagsters_log(instance: dg.DagsterInstance) -> None:
-    execute(instance, ["mnist/raw", "mnist/tensors"])
     config = {"ops": {"mnist_mlp__training": {"config": {"steps": 2, "members": 1}}}}
     result = execute(instance, ["mnist_mlp/generator"], partitions=("sgd_adam", "sgd"), config=config)
     messages = [entry.user_message for entry in instance.all_logs(result.run_id)]

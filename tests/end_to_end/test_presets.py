@@ -14,10 +14,8 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     return cli.main()
 
 
-def test_a_preset_is_reproduced_by_its_name(
-    named_small_mnist: object, monkeypatch: pytest.MonkeyPatch, paths: Paths
-) -> None:
-    monkeypatch.setattr("pipeline.metrics.reference.ANCHOR_IMAGES", 100)
+@pytest.mark.usefixtures("prepared")
+def test_a_preset_is_reproduced_by_its_name(monkeypatch: pytest.MonkeyPatch, paths: Paths) -> None:
     assert run(monkeypatch, "reproduce", "notebook", *BUDGET) == 0
     report = store.latest(paths.reports(), "mnist_mlp", "adam_ttur")
     assert report is not None

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,9 +25,7 @@ from pipeline.tensors.load import load_split, require_tensors
 BUDGET = ["--steps", "3", "--members", "2", "--samples", "60"]
 
 
-@pytest.fixture(autouse=True)
-def small_world(named_small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.metrics.reference.ANCHOR_IMAGES", 100)
+pytestmark = pytest.mark.usefixtures("prepared")
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
