@@ -21,6 +21,7 @@ demo: .venv/installed
 	@echo "== and beside it: ganforge materialize $(CONVOLUTIONAL)"
 	@$(BIN)/ganforge materialize $(CONVOLUTIONAL)
 	@$(BIN)/ganforge reports
+	@echo "== the same as a page, to open in a browser: data/comparison/mnist_mlp/comparison.html"
 
 ## test: install and run the whole fast test suite
 test: .venv/tested

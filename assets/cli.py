@@ -13,6 +13,7 @@ from pipeline.storage.paths import make_variables_absolute
 if TYPE_CHECKING:
     from assets.run import Wanted
 
+BROKEN_PIPE = 141  # as shells count SIGPIPE
 NOTHING_TO_TRACE = (OSError, ValueError)  # their messages say what to do; GANFORGE_TRACE=1 shows where they come from
 
 
@@ -22,6 +23,10 @@ def main() -> int:
     make_variables_absolute()
     try:
         code: int = arguments.run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough; nothing may be written at exit either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
     except NOTHING_TO_TRACE as error:
         if os.environ.get("GANFORGE_TRACE"):
             raise

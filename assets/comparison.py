@@ -71,9 +71,7 @@ def _pictures(artefact: Artefact, ranking: "Ranking") -> dict[str, object]:
     order = ", ".join(standing.optimizer for standing in ranking.standings)
     captions = {CURVES: "losses by training step", GRIDS: f"the same latents, a row a configuration: {order}"}
     return {
-        name.removesuffix(".png"): dg.MetadataValue.md(
-            markdown_file(artefact.path(name), caption, shrink=1, colours=64)
-        )
+        name.removesuffix(".png"): dg.MetadataValue.md(markdown_file(artefact.path(name), caption, crisp=True))
         for name, caption in captions.items()
         if name in artefact.files
     }
@@ -86,8 +84,10 @@ def _numbers(ranking: "Ranking") -> dict[str, object]:
 
 
 def _row(standing: "Standing") -> dg.TableRecord:
+    from pipeline.comparison.ranking import shown
+
     facts = {name: standing.report.fact(name) for name in ("members", "steps", "width", "n_generated")}
-    scores = {name: str(standing.scores[name]) for name in SHOWN if name in standing.scores}
+    scores = {name: shown(standing.report, name) for name in SHOWN if name in standing.scores}
     return dg.TableRecord({"rank": standing.rank, "optimizer": standing.optimizer, **scores, **facts})
 
 

@@ -105,7 +105,9 @@ def _means_by_class(report: Report, metric: str) -> list[float | None]:
 
 
 def _or_dash(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"
+    from pipeline.comparison.ranking import number
+
+    return number(value)
 
 
 def _picture(path: Path) -> dict[str, object]:

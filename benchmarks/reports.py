@@ -4,10 +4,11 @@
 
 Made-up reports of 7 recipes and 7 configurations, 3 members and 20 scores each, with settings and protocol as long as
 real ones, are appended in a temporary folder, one after another. Asked is what `ganforge reports best` reads (the
-newest reports of one recipe), a grouped SQL query over `reports`, one over `history`, all of `runs`, and every report
-of one configuration. Every question is asked from nothing: files listed, connection made. Figures are medians over
-rounds in one process, after a first round that is not counted. States: `automatic`, as `append` leaves it;
-`compacted`, after `compact`; `loose`, a file a report. Times are never asserted anywhere: these machines are noisy.
+newest reports of one recipe), a grouped SQL query over `reports`, one over `history`, all of `runs`, every report of
+one configuration, and the FIDs of every report of one recipe and of all. Every question is asked from nothing: files
+listed, connection made. Figures are medians over rounds in one process, after a first round that is not counted.
+States: `automatic`, as `append` leaves it; `compacted`, after `compact`; `loose`, a file a report. Times are never
+asserted anywhere: these machines are noisy.
 """
 
 from __future__ import annotations
@@ -161,6 +162,8 @@ def ask(state: str, root: Path, rounds: int) -> dict[str, Any]:
         "sql_over_reports": lambda: store.query(GROUPED.format(view="reports"), root),
         "sql_over_history": lambda: store.query(GROUPED.format(view="history"), root),
         "sql_all_runs": lambda: store.query("FROM runs", root),
+        "history_of_one_recipe_and_its_fids": lambda: [r.scores("fid") for r in store.history_of(root, RECIPES[0])],
+        "history_of_all_and_its_fids": lambda: [report.scores("fid") for report in store.history_of(root)],
         "history_of_a_configuration": lambda: store.history_of(root, RECIPES[0], OPTIMIZERS[0]),
     }
     taken = {f"{state}_{name}_s": median_seconds(work, rounds) for name, work in questions.items()}

@@ -6,6 +6,7 @@ sentence: file, key, what was found, what was expected.
 
 from __future__ import annotations
 
+import difflib
 import math
 import operator
 import os
@@ -25,9 +26,11 @@ class SettingsError(ValueError):
 
 
 def find(table: Mapping[str, Value], key: str, what: str) -> Value:
-    """`table[key]`, or one sentence that names the keys there are."""
+    """`table[key]`, or one sentence that names the keys there are, and the one that was probably meant."""
     if key not in table:
-        raise SettingsError(f"{what} {key!r} does not exist; expected one of: {', '.join(table)}")
+        alike = difflib.get_close_matches(key, table, n=1)
+        meant = f"; did you mean {alike[0]}?" if alike else ""
+        raise SettingsError(f"{what} {key!r} does not exist; expected one of: {', '.join(table)}{meant}")
     return table[key]
 
 

@@ -1,7 +1,8 @@
 """Publishing: how an asset's result reaches Dagster, for one partition or for several made in one run.
 
 A `MaterializeResult` carries one data version for all partitions of a run, so a run of several partitions also logs a
-materialization for each, with its own metadata and data version (docs/decisions/0004).
+materialization for each, with its own metadata, data version and provenance (docs/decisions/0004). Without provenance
+Dagster compares times, and calls a partition out of date as soon as something upstream is registered again unchanged.
 """
 
 import logging
@@ -11,7 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.data_version import DATA_VERSION_IS_USER_PROVIDED_TAG, DATA_VERSION_TAG
+from dagster._core.definitions.data_version import (
+    CODE_VERSION_TAG,
+    DATA_VERSION_IS_USER_PROVIDED_TAG,
+    DATA_VERSION_TAG,
+    extract_data_version_from_entry,
+    get_input_data_version_tag,
+    get_input_event_pointer_tag,
+)
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +63,30 @@ def publish_partitions(
     for partition, one in made.items():
         _tell(asset_key, one, partition)
         tags = {DATA_VERSION_TAG: one.data_version, DATA_VERSION_IS_USER_PROVIDED_TAG: "true"}
+        tags |= _provenance(context, asset_key, partition)
         metadata = {**one.metadata, "cached": one.cached}
         yield dg.AssetMaterialization(asset_key=asset_key, partition=partition, metadata=metadata, tags=tags)
+
+
+def _provenance(context: dg.AssetExecutionContext, asset_key: dg.AssetKey, partition: str) -> dict[str, str]:
+    """The tags that Dagster gives a single partition by itself: the code's version, and each input's as it is now."""
+    code_version = context.assets_def.code_versions_by_key[asset_key]
+    tags = {} if code_version is None else {CODE_VERSION_TAG: code_version}
+    for parent in context.assets_def.asset_deps[asset_key]:
+        record = _newest(context, parent, partition)
+        version = None if record is None else extract_data_version_from_entry(record.event_log_entry)
+        if record is not None and version is not None:
+            tags[get_input_data_version_tag(parent)] = version.value
+            tags[get_input_event_pointer_tag(parent)] = str(record.storage_id)
+    return tags
+
+
+def _newest(context: dg.AssetExecutionContext, asset_key: dg.AssetKey, partition: str) -> dg.EventLogRecord | None:
+    """The last materialization of an asset, of the partition where it has partitions."""
+    is_partitioned = context.job_def.asset_layer.get(asset_key).is_partitioned
+    asked = dg.AssetRecordsFilter(asset_key, asset_partitions=[partition] if is_partitioned else None)
+    records = context.instance.fetch_materializations(asked, limit=1).records
+    return records[0] if records else None
 
 
 def publish_each(
@@ -78,7 +108,9 @@ def publish_each(
 
 def shown(value: float | None) -> str:
     """A score in a table."""
-    return "not defined" if value is None else f"{value:.4g}"
+    from pipeline.comparison.ranking import number
+
+    return "not defined" if value is None else number(value)
 
 
 def _tell(asset_key: dg.AssetKey, made: Made, partition: str) -> None:

@@ -124,7 +124,9 @@ def _export_samples(arguments: argparse.Namespace, kind: str, optimizer: str, pa
     else:
         columns = arguments.columns or picture_files.near_square(len(drawn))
         picture_files.write_drawn(path, kind, drawn, columns, force=arguments.force)
-    print(f"{arguments.output}: {len(drawn):,} stored images of {recipe} {optimizer}")
+    count = len(set(drawn.members.tolist()))
+    together = f", of {count} members together (--member M takes one)" if count > 1 else ""
+    print(f"{arguments.output}: {len(drawn):,} stored images of {recipe} {optimizer}{together}")
 
 
 def _write_pages(path: Path, drawn: Drawn, columns: int | None) -> None:

@@ -38,7 +38,20 @@ def checked_optimizer(arguments: argparse.Namespace, paths: Paths) -> str:
         return str(arguments.optimizer)
     chosen = chosen_optimizer(arguments.recipe, paths)
     log.info("%s: taking %s, the best of the newest comparison", arguments.recipe, chosen)
+    if _trained_again(arguments.recipe, chosen, paths):
+        log.warning("%s %s was trained again after that: these weights have no scores yet", arguments.recipe, chosen)
     return chosen
+
+
+def _trained_again(recipe: str, optimizer: str, paths: Paths) -> bool:
+    """Whether the weights there now are others than the newest report is about."""
+    from pipeline.reports.store import latest
+    from pipeline.storage.artefact import read_artefact
+
+    report, training = latest(paths.reports(), recipe, optimizer), read_artefact(paths.training(recipe, optimizer))
+    if report is None or training is None:
+        return False
+    return bool(report.fact("training_fingerprint") != training.fingerprint)
 
 
 def chosen_optimizer(recipe: str, paths: Paths) -> str:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from pipeline.reports.store import Report
 from pipeline.storage.artefact import read_artefact
 from pipeline.storage.paths import Paths
-from pipeline.training.curves import over_members
+from pipeline.training.curves import FEW_STEPS, over_members
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +28,6 @@ COLUMNS = {
     "generator_loss": "G loss",
     "discriminator_accuracy": "D judges right",
 }
-FEW_STEPS = 5  # a line through fewer is hard to see
 INCHES, DOTS_AN_INCH = (9.0, 5.2), 100
 
 

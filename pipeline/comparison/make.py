@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from pipeline.comparison import CODE_VERSION
 from pipeline.comparison.curves import curves_of, draw_overlaid
 from pipeline.comparison.ranking import Ranking, Standing, all_verdicts, as_table, best_of, compare, verdicts_table
+from pipeline.settings import load_recipes
 from pipeline.storage.artefact import Artefact, fingerprint, make_artefact, read_artefact
 from pipeline.storage.images import Pixels, read_images
 from pipeline.storage.paths import Paths
@@ -46,14 +47,22 @@ def make_comparison(
         return {**details, "page_bytes": page.size_bytes, "not_on_page": page.left_out}
 
     shown = {optimizer: _shown(recipe, optimizer, paths) for optimizer in reports}
-    wanted = fingerprint("comparison", CODE_VERSION, recipe=recipe, **decided_by, shown=shown)
+    about = load_recipes()[recipe]
+    seen_by = [_now(folder(about.dataset)) for folder in (paths.tensors, paths.classifier, paths.reference)]
+    described = {"description": about.description, "source": about.source, "seen_by": seen_by}
+    wanted = fingerprint("comparison", CODE_VERSION, recipe=recipe, **decided_by, shown=shown, **described)
     return make_artefact(paths.comparison(recipe), wanted, fill, force=force), ranking
 
 
 def _shown(recipe: str, optimizer: str, paths: Paths) -> list[str | None]:
     """What the page's pictures are made of: the training and the samples that are there now."""
-    artefacts = (read_artefact(folder(recipe, optimizer)) for folder in (paths.training, paths.samples))
-    return [None if artefact is None else artefact.fingerprint for artefact in artefacts]
+    return [_now(folder(recipe, optimizer)) for folder in (paths.training, paths.samples)]
+
+
+def _now(folder: Path) -> str | None:
+    """The fingerprint of what lies in a folder."""
+    artefact = read_artefact(folder)
+    return None if artefact is None else artefact.fingerprint
 
 
 def _write_curves(ranking: Ranking, paths: Paths, file: Path) -> None:

@@ -42,7 +42,7 @@ VERDICTS_SCHEMA = pa.schema(
 class Estimate:
     """A score over members: mean and half-width of the 95 % interval (Student's t).
 
-    The half-width is NaN for a single member, the mean too where every member diverged.
+    The half-width is NaN for a single member, the mean too where no member has the score.
     """
 
     mean: float
@@ -50,11 +50,11 @@ class Estimate:
 
     def __str__(self) -> str:
         if math.isnan(self.mean):
-            return "diverged"
+            return "none"
         if math.isnan(self.half_width):
-            return f"{self.mean:.4g}"
+            return number(self.mean)
         if self.half_width == 0:
-            return f"{self.mean:.4g} ± 0"
+            return f"{number(self.mean)} ± 0"
         decimals = max(0, 1 - math.floor(math.log10(self.half_width)))  # two digits of the half-width decide
         return f"{self.mean:.{decimals}f} ± {self.half_width:.{decimals}f}"
 
@@ -97,6 +97,24 @@ def estimate(values: Sequence[float]) -> Estimate:
         return Estimate(float(values[0]), math.nan)
     half_width = t_quantile(LEVEL, count - 1) * np.std(values, ddof=1) / math.sqrt(count)
     return Estimate(float(np.mean(values)), float(half_width))
+
+
+def number(value: float | None) -> str:
+    """A score with four digits, without an exponent as long as it has fewer than seven before the point."""
+    if value is None or not math.isfinite(value):
+        return "-"
+    return f"{value:.0f}" if 1e4 <= abs(value) < 1e7 else f"{value:.4g}"
+
+
+def shown(report: Report, metric: str) -> str:
+    """A report's score as a table has it; "diverged" where every member did, "-" where the report lacks the score."""
+    if metric not in report.metrics():
+        return "-"
+    values = report.scores(metric)
+    everyone = report.fact("members")
+    return (
+        "diverged" if not values and everyone and report.fact("diverged_members") == everyone else str(estimate(values))
+    )
 
 
 def rank(reports: Sequence[Report], metric: str = RANKED_BY) -> list[Standing]:

@@ -1,8 +1,9 @@
 """Compaction: many files of one report each become few files of many, and nothing is lost on the way.
 
-The newest report of every partition stays a file of its own. The others are written to a file that appears under
-`_compacted/` by rename, and are removed after it is on the disk; who reads meanwhile counts a report once (`files.py`).
-A compaction that was killed leaves files behind that the next one removes. One process compacts at a time.
+The newest report of every partition stays a file of its own. A compaction writes the others to one more file under
+`_compacted/`, reads back what it lists, lets it appear by rename, and then removes them; who reads meanwhile counts a
+report once (`files.py`). What a killed process leaves behind, the next compaction removes. One process compacts at a
+time.
 
 A batch takes in every merged file that holds no more reports than the batch itself, so sizes at least double from file
 to file and n reports lie in O(log n) files, each rewritten O(log n) times. Source: the logarithmic method, Bentley and
@@ -15,6 +16,7 @@ import fcntl
 import json
 import logging
 import os
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,29 +27,21 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.reports.files import (
-    COMPACTED,
-    INDEX,
-    Listing,
-    Place,
-    list_reports,
-    loose_names,
-    read_merged,
-    read_rows,
-    read_schema,
-)
-from pipeline.reports.schema import SCHEMA, expect_types
+from pipeline.reports.files import COMPACTED, UNFINISHED, Listing, list_reports, loose_names
+from pipeline.reports.reading import INDEX, Place, read_index, read_rows, read_schema
+from pipeline.reports.schema import SCHEMA
 
 log = logging.getLogger(__name__)
 
 MOST_LOOSE = 500  # files of one report beyond the newest of each partition; see docs/reports.md for what they cost
 GROUP_ROWS = 100_000  # in a row group, about: what is in memory at a time
+ABANDONED_SECONDS = 24 * 60 * 60
 SEARCHED = ["report_id", "created_at", "recipe", "optimizer", "metric"]  # columns with smallest and largest values
-Entry = tuple[str, str, list[tuple[str, str, int]]]  # of the index, see `files.INDEX`
+Entry = tuple[str, str, list[tuple[str, str, int]]]  # of the index, see `reading.INDEX`
 
 
 def compact(root: Path, *, wait: bool = True) -> int:
-    """Merge all reports but the newest of each partition; how many were files of their own until now.
+    """Move all reports but the newest of each partition into few files; how many were files of their own until now.
 
     With `wait` another process's compaction is waited for, else nothing is done beside one.
     """
@@ -91,22 +85,22 @@ def _taken_in(listing: Listing, batch: int) -> list[Path]:
 
 
 def _merge(root: Path, places: Sequence[Place]) -> Path:
-    """A merged file of the reports at `places`, on the disk and read back before it is returned."""
+    """A merged file of the reports at `places`, on the disk and its list of reports read back before it appears."""
     folder = root / COMPACTED
     folder.mkdir(exist_ok=True)
     path = folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid.uuid4().hex[:8]}.parquet"
-    temporary = path.with_name(f".{path.name}.partial")
+    temporary = path.with_name(f".{path.name}{UNFINISHED}")
     try:
         with temporary.open("wb") as file:
             _write(file, sorted(places, key=lambda place: place.key))
             file.flush()
             os.fsync(file.fileno())
+        if read_index(temporary).keys != {place.key for place in places}:
+            raise ValueError(f"{path}: does not list the reports that were merged into it; nothing was removed")
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
     _flush_folder(folder)
-    if read_merged(path).keys != {place.key for place in places}:
-        raise ValueError(f"{path}: does not list the reports that were merged into it; nothing was removed")
     return path
 
 
@@ -140,7 +134,6 @@ def _schema_of(paths: Iterable[Path]) -> pa.Schema:
     added: dict[str, pa.Field] = {}
     for path in sorted(paths):
         found = read_schema(path)
-        expect_types(found, path)
         for field in found:
             if field.name in SCHEMA.names:
                 continue
@@ -154,9 +147,18 @@ def _schema_of(paths: Iterable[Path]) -> pa.Schema:
 
 
 def _sweep(root: Path) -> None:
-    """Remove what a killed compaction left: reports that a merged file holds, and an unfinished file."""
+    """Remove what a killed process left: reports that a merged file holds, and unfinished files."""
     _remove(list_reports(root).left)
-    _remove((root / COMPACTED).glob(".*.partial"))
+    _remove((root / COMPACTED).glob(f".*{UNFINISHED}"))
+    _remove(path for path in root.glob(f"recipe=*/optimizer=*/.*{UNFINISHED}") if _is_abandoned(path))
+
+
+def _is_abandoned(unfinished: Path) -> bool:
+    """Nobody writes a report for a day; a younger file may be another process's, which holds no lock."""
+    try:
+        return time.time() - unfinished.stat().st_mtime > ABANDONED_SECONDS
+    except FileNotFoundError:  # finished meanwhile
+        return False
 
 
 def _remove(paths: Iterable[Path]) -> None:

@@ -1,4 +1,4 @@
-"""Files: which reports the store holds, where each lies, and its rows.
+"""Files: which reports the store holds, and where each lies; its rows are for `reading.py`.
 
 A report is a file of its own, `recipe=…/optimizer=…/<time>-<start of its id>.parquet`, until a compaction moves it into
 a file of many, `_compacted/….parquet`: a row group a partition (or several), and in the file's metadata the list of its
@@ -8,63 +8,23 @@ here writes, so a store that cannot be written to reads as well.
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from pipeline.reports.report import Report
-from pipeline.reports.schema import SCHEMA, conform
+from pipeline.reports.reading import Key, Merged, Partition, Place, read_merged
 
 COMPACTED = "_compacted"
-INDEX = b"ganforge.reports"  # in a merged file's metadata: [[recipe, optimizer, [[name, report id, rows], …]], …]
 ATTEMPTS = 10  # to read what a compaction moves meanwhile; one is nearly always enough
-Partition = tuple[str, str]  # recipe, optimizer
-Key = tuple[str, str, str]  # recipe, optimizer, name: one a report, wherever it lies
+TIME_IN_NAME = "%Y%m%dT%H%M%S%f"  # UTC, to the microsecond
+UNFINISHED = ".partial"  # ends the name of a file that is being written
+NAME = re.compile(r"\d{8}T\d{12}-[0-9a-f]{8}")
+ID_IN_NAME = 8  # digits of a report's id
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a report lies."""
-
-    recipe: str
-    optimizer: str
-    name: str  # <time>-<first 8 digits of the report's id>: sorts by time
-    path: Path
-    group: int | None = None  # the row group of a merged file; None: a file of its own
-    first_row: int = 0  # in the row group
-    rows: int = 0
-    report_id: str = ""  # of a report in a merged file
-
-    @property
-    def partition(self) -> Partition:
-        """Its recipe and optimizer configuration."""
-        return self.recipe, self.optimizer
-
-    @property
-    def key(self) -> Key:
-        """What it has in common with another place of the same report."""
-        return self.recipe, self.optimizer, self.name
-
-
-@dataclass(frozen=True)
-class Merged:
-    """A file of many reports."""
-
-    path: Path
-    places: tuple[Place, ...]  # by partition and time
-
-    @cached_property
-    def keys(self) -> frozenset[Key]:
-        """Of its reports."""
-        return frozenset(place.key for place in self.places)
 
 
 @dataclass(frozen=True)
@@ -99,8 +59,11 @@ class Listing:
 
     def has_vanished(self) -> bool:
         """Whether a compaction removed one of its files since."""
-        paths = [*(place.path for place in self.loose_places()), *self.counted]
-        return not all(path.exists() for path in paths)
+        return not all(os.path.lexists(path) for path in self.paths())
+
+    def paths(self) -> list[Path]:
+        """All files that hold a report."""
+        return [*(place.path for place in self.loose_places()), *self.counted]
 
 
 def partition_folder(root: Path, recipe: str, optimizer: str) -> Path:
@@ -111,6 +74,21 @@ def partition_folder(root: Path, recipe: str, optimizer: str) -> Path:
 def loose_place(root: Path, partition: Partition, name: str) -> Place:
     """The place of a report in a file of its own."""
     return Place(*partition, name, partition_folder(root, *partition) / f"{name}.parquet")
+
+
+def name_of(stored: datetime, report_id: str) -> str:
+    """The name of a report: names sort by time."""
+    return f"{stored:{TIME_IN_NAME}}-{report_id[:ID_IN_NAME]}"
+
+
+def time_in(name: str) -> datetime:
+    """When the report of a name was stored, UTC."""
+    return datetime.strptime(name.partition("-")[0], TIME_IN_NAME).replace(tzinfo=UTC)
+
+
+def id_in(name: str) -> str:
+    """The first digits of its id."""
+    return name.rpartition("-")[2]
 
 
 def settled(work: Callable[[], Result]) -> Result:
@@ -133,11 +111,22 @@ def list_reports(root: Path) -> Listing:
     held: set[Key] = set().union(*(file.keys for file in merged))
     kept: dict[Partition, list[str]] = {}
     for partition, names in loose.items():
+        _expect_names(root, partition, names)
         alone = [name for name in names if (*partition, name) not in held]
         left += [loose_place(root, partition, name).path for name in names if (*partition, name) in held]
         if alone:
             kept[partition] = alone
     return Listing(root, kept, [file for file in merged if file.path in counted], counted, left)
+
+
+def newest_place(root: Path, recipe: str, optimizer: str) -> Place | None:
+    """Where the newest report of a partition lies, or None; other partitions are looked at where it must be."""
+    names = loose_names_of(root, recipe, optimizer)
+    if names:
+        _expect_names(root, (recipe, optimizer), names)
+        return loose_place(root, (recipe, optimizer), names[-1])
+    # its file was taken away by hand, or lies in a copy's merged file
+    return list_reports(root).newest().get((recipe, optimizer))
 
 
 def loose_names(root: Path) -> dict[Partition, list[str]]:
@@ -156,49 +145,14 @@ def loose_names_of(root: Path, recipe: str, optimizer: str) -> list[str]:
     return sorted(name.removesuffix(".parquet") for name in _parquet_names(partition_folder(root, recipe, optimizer)))
 
 
-def read_reports(places: Sequence[Place]) -> list[Report]:
-    """The reports at `places`, in that order; `FileNotFoundError` where a file is gone."""
-    return [Report(place.path, rows) for place, rows in zip(places, read_rows(places, SCHEMA), strict=True)]
-
-
-def read_rows(places: Sequence[Place], schema: pa.Schema) -> Iterator[pa.Table]:
-    """The rows of each report in `schema`; a row group is read once, when the first of its reports comes."""
-    groups: dict[tuple[Path, int], pa.Table] = {}
-    for place in places:
-        if place.group is None:
-            in_path = {"recipe": place.recipe, "optimizer": place.optimizer}
-            yield conform(_read(place.path, None), place.path, in_path, schema)
-            continue
-        at = (place.path, place.group)
-        if at not in groups:
-            groups[at] = conform(_read(*at), place.path, {}, schema)
-        yield groups[at].slice(place.first_row, place.rows)
-
-
-def read_schema(path: Path) -> pa.Schema:
-    """The columns of a file; `ValueError` where it is none of Parquet."""
-    try:
-        return pq.read_schema(path)
-    except pa.ArrowInvalid as error:
-        raise _unreadable(path, error) from error
-
-
-@lru_cache(maxsize=64)
-def read_merged(path: Path) -> Merged:
-    """A merged file's reports. Such a file never changes, so its list is read once a process."""
-    try:
-        entries = json.loads(pq.read_metadata(path).metadata[INDEX])
-        return Merged(path, tuple(_places(path, entries)))
-    except (pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
-        raise _unreadable(path, error) from error
-
-
-def _places(path: Path, entries: list[tuple[str, str, list[tuple[str, str, int]]]]) -> Iterator[Place]:
-    for group, (recipe, optimizer, reports) in enumerate(entries):
-        first_row = 0
-        for name, report_id, rows in reports:
-            yield Place(recipe, optimizer, name, path, group, first_row, rows, report_id)
-            first_row += rows
+def _expect_names(root: Path, partition: Partition, names: Sequence[str]) -> None:
+    """A file of another name would sort to a time that nobody knows, and a copy of a report would count as a second."""
+    for name in names:
+        if not NAME.fullmatch(name):
+            raise ValueError(
+                f"{loose_place(root, partition, name).path}: not the name of a report, which is such as "
+                "20260102T030405678901-1f0c9a7e.parquet; take it out of the store, or give it its own name again"
+            )
 
 
 def _merged_files(root: Path) -> list[Merged]:
@@ -224,20 +178,6 @@ def _count_once(merged: Sequence[Merged]) -> tuple[dict[Path, Sequence[Place]], 
             counted[file.path] = [place for place in file.places if place.key not in held]
         held |= file.keys
     return counted, left
-
-
-def _read(path: Path, group: int | None) -> pa.Table:
-    """A whole file, or one row group."""
-    try:
-        with pq.ParquetFile(path) as file:
-            return file.read(use_threads=False) if group is None else file.read_row_group(group, use_threads=False)
-    except pa.ArrowInvalid as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: Exception) -> ValueError:
-    said = " ".join(str(error).split())[:200]
-    return ValueError(f"{path}: not a file of reports ({said}); take it out of the store, or restore it from a copy")
 
 
 def _folders(folder: Path, prefix: str) -> list[os.DirEntry[str]]:

@@ -37,7 +37,7 @@ def shared_columns(judge: Judge, samples: Artefact, training: Artefact) -> dict[
         "seed": settings.seed,
         "members": settings.members,
         "diverged_members": len(training.details["diverged_members"]),
-        "settings": json.dumps(settings.to_json(), sort_keys=True),
+        "settings": json.dumps({**settings.to_json(), "width": training.details["width"]}, sort_keys=True),
         "source": source["note"] or f"official, from {source['origin']}",
         "device": training.details["device"],
         "training_seconds": training.details["seconds"],

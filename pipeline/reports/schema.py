@@ -1,8 +1,8 @@
 """Schema: the columns of the report store, each with its type and what it says; and older and newer files in it.
 
 Columns are added at the end, never changed or taken away. A file without a column of `SCHEMA` reads as null there, a
-column that is not of `SCHEMA` is left out, and a column of another type is an error. The SQL view `schema` and
-docs/reports.md show the same descriptions.
+column that is not of `SCHEMA` is left out. A column of another type is an error, and so is a file without rows or
+without a column of `IDENTIFYING`: it is no report. The SQL view `schema` and docs/reports.md show these descriptions.
 """
 
 from __future__ import annotations
@@ -56,6 +56,10 @@ COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
 TYPES = {name: type_ for name, type_, _ in COLUMNS}
 SCHEMA = pa.schema(TYPES.items())
 IN_PATH = ("recipe", "optimizer")  # columns that a file of one report does not hold: its folder's name says them
+IDENTIFYING = ("report_id", "created_at", "metric", "member", "value")  # in every report ever written
+NEEDED_TO_COMPARE = ("protocol",)  # without it, scores of two reports may not meet
+ENCODED_TEXT = pa.dictionary(pa.int32(), TEXT)  # each of a report's long texts once, not once a row
+ENCODED = pa.schema((name, ENCODED_TEXT if type_ == TEXT else type_) for name, type_ in TYPES.items())
 SQL_TYPES = {TEXT: "VARCHAR", COUNT: "BIGINT", NUMBER: "DOUBLE", pa.list_(NUMBER): "DOUBLE[]"}
 RUN_COLUMNS = (  # of the view `runs`: what is the same in every row of a report, and `newest`
     *("report_id", "run_id", "created_at", "recipe", "optimizer", "newest", "steps", "width", "seed", "members"),
@@ -70,8 +74,12 @@ def sql_type(type_: pa.DataType) -> str:
     return "TIMESTAMP WITH TIME ZONE" if pa.types.is_timestamp(type_) else SQL_TYPES[type_]
 
 
-def expect_types(found: pa.Schema, path: Path) -> None:
-    """A file's columns have the types of `SCHEMA`; else a `ValueError` that names file and column."""
+def expect_report(found: pa.Schema, rows: int, path: Path) -> None:
+    """A file's columns and rows may be a report; else a `ValueError` that names the file and what is wrong."""
+    missing = [name for name in IDENTIFYING if name not in found.names]
+    if missing or not rows:
+        what = f"it has no column {', '.join(missing)}" if missing else "it has no rows"
+        raise no_report(path, what)
     for name, type_ in zip(found.names, found.types, strict=True):
         expected = TYPES.get(name, type_)
         if not _alike(type_, expected):
@@ -81,9 +89,14 @@ def expect_types(found: pa.Schema, path: Path) -> None:
             )
 
 
+def no_report(path: Path, what: str) -> ValueError:
+    """The error for a file among the reports that is none."""
+    return ValueError(f"{path}: not a file of reports ({what}); take it out of the store, or restore it from a copy")
+
+
 def conform(table: pa.Table, path: Path, constants: Mapping[str, str], schema: pa.Schema = SCHEMA) -> pa.Table:
     """The rows of a file in `schema`: columns it lacks are null, `constants` fill theirs, unknown ones are left out."""
-    expect_types(table.schema, path)
+    expect_report(table.schema, len(table), path)
     found: dict[str, Any] = dict(zip(table.column_names, table.columns, strict=True))
     found |= {name: pa.repeat(value, len(table)) for name, value in constants.items()}
     columns: list[Any] = []
@@ -99,4 +112,5 @@ def _alike(found: pa.DataType, expected: pa.DataType) -> bool:
         return True
     if pa.types.is_list(expected) and pa.types.is_list(found):
         return bool(found.value_type == expected.value_type)
-    return bool(pa.types.is_string(expected) and pa.types.is_large_string(found))
+    values = found.value_type if pa.types.is_dictionary(found) else found
+    return bool(pa.types.is_string(expected) and (pa.types.is_string(values) or pa.types.is_large_string(values)))

@@ -1,15 +1,16 @@
 """Store: the append-only reports, written and read. docs/reports.md is the page for its users.
 
 A file appears by rename under a name of its own, so writers never meet and a reader sees whole reports only. Columns
-are added, never changed (`schema.py`). Where reports lie is `files.py`, how many files become few `compaction.py`, SQL
-`views.py`. Without a `root` the store is that of the data folder.
+are added, never changed (`schema.py`). Where reports lie is `files.py`, how their rows are read `reading.py`, how many
+files become few `compaction.py`, SQL `views.py`. Without a `root` the store is that of the data folder.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.reports import compaction, files
-from pipeline.reports.files import list_reports, partition_folder, read_reports, read_rows, settled
-from pipeline.reports.report import Report
+from pipeline.reports.files import ID_IN_NAME, id_in, list_reports, newest_place, partition_folder, settled
+from pipeline.reports.reading import read_reports, read_rows
+from pipeline.reports.report import Block, Report
 from pipeline.reports.schema import IN_PATH, SCHEMA
 from pipeline.reports.views import VIEWS, QueryError, open_views, run
 from pipeline.storage.paths import Paths
@@ -44,43 +46,35 @@ __all__ = [
     "read_all",
     "relation",
 ]
-ID_IN_NAME = 8  # digits of a report's id
+log = logging.getLogger(__name__)
+
 MOST_NAMED = 5  # reports in a message
 
 
 def append(root: Path, rows: list[dict[str, Any]]) -> Report:
     """Keep one report: all rows of one recipe and optimizer, without id and time, which are given here.
 
-    It is on the disk under its name when this returns. Older reports are compacted where they have become many.
+    It is on the disk under its name when this returns, or not at all where the disk is full. Its time is after that of
+    every report of its partition, whatever the clock says. Older ones are compacted where they have become many.
     """
     if not rows:
         raise ValueError("a report needs at least one row; found none")
-    now = datetime.now(UTC)
-    report_id = uuid.uuid4().hex
-    table = pa.Table.from_pylist([{**row, "report_id": report_id, "created_at": now} for row in rows], schema=SCHEMA)
-    folder = partition_folder(root, rows[0]["recipe"], rows[0]["optimizer"])
+    recipe, optimizer = rows[0]["recipe"], rows[0]["optimizer"]
+    stored, report_id = _time_of_next(root, recipe, optimizer), uuid.uuid4().hex
+    table = pa.Table.from_pylist([{**row, "report_id": report_id, "created_at": stored} for row in rows], schema=SCHEMA)
+    folder = partition_folder(root, recipe, optimizer)
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{now:%Y%m%dT%H%M%S%f}-{report_id[:ID_IN_NAME]}.parquet"
-    temporary = path.with_name(f".{path.name}.partial")
-    with temporary.open("wb") as file:
-        # smallest and largest values of long texts would double the file
-        pq.write_table(table.drop_columns(list(IN_PATH)), file, write_statistics=False)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    path = folder / f"{files.name_of(stored, report_id)}.parquet"
+    _write_whole(path, table.drop_columns(list(IN_PATH)))
     compaction.compact_when_many(root)
-    return Report(path, table)
+    return Report(path, Block.of_one(table))
 
 
 def latest(root: Path, recipe: str, optimizer: str) -> Report | None:
     """The newest report of a partition, or None."""
 
     def read() -> Report | None:
-        names = files.loose_names_of(root, recipe, optimizer)
-        if names:
-            place: files.Place | None = files.loose_place(root, (recipe, optimizer), names[-1])
-        else:  # its file was taken away by hand, or lies in a copy's merged file
-            place = list_reports(root).newest().get((recipe, optimizer))
+        place = newest_place(root, recipe, optimizer)
         return None if place is None else read_reports([place])[0]
 
     return settled(read)
@@ -96,8 +90,8 @@ def latest_of_all(root: Path, recipe: str | None = None) -> list[Report]:
     return settled(read)
 
 
-def history_of(root: Path, recipe: str, optimizer: str | None = None) -> list[Report]:
-    """Every report ever stored of a recipe (of one configuration), oldest first."""
+def history_of(root: Path, recipe: str | None = None, optimizer: str | None = None) -> list[Report]:
+    """Every report ever stored (of one recipe, of one configuration), oldest first."""
     return settled(lambda: read_reports(list_reports(root).places(recipe, optimizer)))
 
 
@@ -107,7 +101,7 @@ def find_report(root: Path, report_id_prefix: str) -> Report:
 
     def read() -> list[Report]:
         places = list_reports(root).places()
-        alike = [place for place in places if _id_in(place.name).startswith(wanted[:ID_IN_NAME])]
+        alike = [place for place in places if id_in(place.name).startswith(wanted[:ID_IN_NAME])]
         if len(wanted) <= ID_IN_NAME and len(alike) > MOST_NAMED:
             raise ValueError(f"{len(alike):,} reports start with {wanted!r}; give more of the id's 32 digits")
         return [report for report in read_reports(alike) if report.fact("report_id").startswith(wanted)]
@@ -165,8 +159,29 @@ def _read_all(root: Path, recipe: str | None) -> pa.Table:
     return table if (order == np.arange(len(order))).all() else table.take(order)
 
 
-def _id_in(name: str) -> str:
-    return name.rpartition("-")[2]
+def _time_of_next(root: Path, recipe: str, optimizer: str) -> datetime:
+    """Now, or just after the newest report of the partition where the clock is not past it."""
+    now = datetime.now(UTC)
+    try:
+        newest = settled(lambda: newest_place(root, recipe, optimizer))
+        return now if newest is None else max(now, files.time_in(newest.name) + timedelta(microseconds=1))
+    except ValueError as error:  # what is no report in the store costs nobody the scores of this one
+        log.warning("the report is stored with the time of the clock, be others newer or not: %s", error)
+        return now
+
+
+def _write_whole(path: Path, table: pa.Table) -> None:
+    """A file that appears on the disk whole, or leaves nothing."""
+    temporary = path.with_name(f".{path.name}{files.UNFINISHED}")
+    try:
+        with temporary.open("wb") as file:
+            # smallest and largest values of long texts would double the file
+            pq.write_table(table, file, write_statistics=False)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _root(root: Path | None) -> Path:

@@ -10,14 +10,15 @@ DuckDB is imported when a connection is made.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from pipeline.reports.files import Listing, Place, list_reports, read_schema, settled
-from pipeline.reports.schema import COLUMNS, IN_PATH, RUN_COLUMNS, SCHEMA, expect_types, sql_type
+from pipeline.reports.files import Listing, list_reports, settled
+from pipeline.reports.reading import Place, read_schema
+from pipeline.reports.schema import COLUMNS, IN_PATH, RUN_COLUMNS, SCHEMA, sql_type
 
 if TYPE_CHECKING:
     import duckdb
@@ -72,6 +73,7 @@ def _named(sql: str) -> Sequence[str]:
 def _open(listing: Listing, views: Sequence[str]) -> duckdb.DuckDBPyConnection:
     import duckdb
 
+    _expect_reports(listing, views)
     connection = duckdb.connect()
     for name, value in SETTINGS.items():
         connection.execute(f"SET {name} = {value}")
@@ -80,7 +82,6 @@ def _open(listing: Listing, views: Sequence[str]) -> duckdb.DuckDBPyConnection:
     except duckdb.Error as error:
         connection.close()
         _expect_present(listing, error)
-        _expect_readable(listing)
         raise ValueError(f"{listing.root}: these reports cannot be read: {_one_line(error)}") from error
     return connection
 
@@ -89,19 +90,10 @@ def _create(connection: duckdb.DuckDBPyConnection, listing: Listing, views: Sequ
     connection.execute(f"CREATE VIEW schema AS {_schema_sql()}")
     if "history" in views or "runs" in views:
         connection.execute(f"CREATE VIEW history AS {_history_sql(listing)}")
-        _expect_columns(connection, "history", listing)
     if "reports" in views or "runs" in views:
         connection.execute(f"CREATE VIEW reports AS {_newest_sql(listing.newest().values())}")
-        _expect_columns(connection, "reports", listing)
     if "runs" in views:
         connection.execute(f"CREATE VIEW runs AS {_runs_sql()}")
-
-
-def _expect_columns(connection: duckdb.DuckDBPyConnection, view: str, listing: Listing) -> None:
-    """A file with a column of another type gives the view that type, or one that holds both."""
-    types = {name: type_ for name, type_, *_ in connection.execute(f"DESCRIBE {view}").fetchall()}
-    if types != {name: sql_type(type_) for name, type_, _ in COLUMNS}:
-        _expect_readable(listing)
 
 
 def _history_sql(listing: Listing) -> str:
@@ -170,15 +162,11 @@ def _expect_present(listing: Listing, error: Exception) -> None:
         raise FileNotFoundError(f"{listing.root}: reports were moved while they were read") from error
 
 
-def _expect_readable(listing: Listing) -> None:
-    """Name the file that is in the way."""
-    for path in _paths(listing):
-        expect_types(read_schema(path), path)
-
-
-def _paths(listing: Listing) -> Iterator[Path]:
-    yield from (place.path for place in listing.loose_places())
-    yield from listing.counted
+def _expect_reports(listing: Listing, views: Sequence[str]) -> None:
+    """DuckDB would take in any file of Parquet, with null where it lacks a column."""
+    everything = "history" in views or "runs" in views
+    for path in listing.paths() if everything else {place.path for place in listing.newest().values()}:
+        read_schema(path)
 
 
 def _expect_one_statement(sql: str) -> None:

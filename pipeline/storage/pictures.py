@@ -21,6 +21,9 @@ GAP_GREY = 96
 STRIP_IMAGES = 10
 STRIP_SIZE = 14
 STRIP_SHAPE = (STRIP_SIZE, STRIP_SIZE, 3)
+EVENT_BYTES = 30_000  # of one picture in Dagster's event log; several make one event, which stays below 100 kB
+CRISP_FORMS = ((1, 64), (1, 16))  # how many times smaller, in how many colours
+SMALL_FORMS = ((2, 16), (2, 8), (3, 8), (4, 8), (6, 4), (8, 4), (16, 4))
 INLINE_BYTES = 690  # base64 adds a third, and Dagster shows markdown inline only below 1,000 characters
 
 
@@ -85,8 +88,15 @@ def _bytes(picture: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def markdown_file(path: Path, alternative_text: str, *, shrink: int = 2, colours: int = 16) -> str:
-    """A PNG file as a markdown image, fewer colours and smaller: small enough for Dagster's event log."""
+def markdown_file(path: Path, alternative_text: str, *, crisp: bool = False) -> str:
+    """A PNG file as a markdown image, smaller and of fewer colours until it is small enough for Dagster's event log.
+
+    A `crisp` one keeps its size as long as it can: one with lines and letters in it.
+    """
     with Image.open(path) as picture:
-        small = picture.resize((picture.width // shrink, picture.height // shrink), Image.Resampling.BOX)
-    return markdown_image(_bytes(small.convert("RGB").quantize(colours)), alternative_text)
+        for shrink, colours in (*CRISP_FORMS, *SMALL_FORMS) if crisp else SMALL_FORMS:
+            smaller = picture.resize((picture.width // shrink, picture.height // shrink), Image.Resampling.BOX)
+            encoded = _bytes(smaller.convert("RGB").quantize(colours))
+            if len(encoded) <= EVENT_BYTES:
+                break
+    return markdown_image(encoded, alternative_text)

@@ -10,6 +10,7 @@ from pathlib import Path
 import dagster as dg
 import pyarrow.parquet as pq
 import pytest
+from dagster._utils.test.data_versions import get_stale_status_resolver
 
 from assets import cli
 from assets.definitions import defs
@@ -267,6 +268,22 @@ def test_a_run_of_several_partitions_gives_each_its_own_metadata_and_data_versio
         assert report is not None
         assert isinstance(report.metadata["fid"].value, float)
     assert len(versions) == 2
+
+
+@pytest.mark.usefixtures("prepared")
+def test_partitions_of_one_run_stay_fresh_when_what_they_were_made_from_is_registered_again(
+    monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance
+) -> None:
+    assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "sgd", "sgd_adam", *BUDGET) == 0
+    assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "adam", *BUDGET) == 0  # data set: unchanged
+    resolver = get_stale_status_resolver(instance, list(defs.resolve_asset_graph().assets_defs))
+    for asset in ("generator", "discriminator", "history", "snapshots", "samples", "report"):
+        for partition in ("sgd", "sgd_adam", "adam"):
+            key = dg.AssetKey(["mnist_mlp", asset])
+            causes = [
+                (cause.asset_key.to_user_string(), cause.reason) for cause in resolver.get_stale_causes(key, partition)
+            ]
+            assert (asset, partition, causes) == (asset, partition, [])
 
 
 @pytest.mark.usefixtures("prepared")

@@ -5,6 +5,8 @@ import os
 import re
 import shutil
 import subprocess
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import unescape
@@ -17,7 +19,9 @@ from PIL import Image
 
 from pipeline.comparison.page import write_page
 from pipeline.comparison.ranking import compare
+from pipeline.reports import store
 from pipeline.settings import load_optimizers
+from pipeline.storage.paths import Paths
 from tests.end_to_end.conftest import DEMO, Made
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -65,6 +69,9 @@ TRY = """<script>
     await drawn();
     await ganforgePage.filmed;
     found.charts = document.querySelectorAll(".chart").length;
+    found.broken_names = [...document.querySelectorAll("table .named")]
+      .filter((name) => name.getClientRects().length > 1).map((name) => name.textContent);
+    found.rows = [...document.querySelectorAll("#score_chart .role-axis-label text")].map((text) => text.textContent);
     found.pictures = document.querySelectorAll(".chart svg").length;
     found.lines = lines();
     found.loss_lines = document.querySelectorAll(".chart.losses .mark-line path").length;
@@ -95,7 +102,8 @@ TRY = """<script>
       cell.dispatchEvent(new PointerEvent(kind, { bubbles: true, clientX: 200, clientY: 200 }));
     }
     await rest(100);
-    found.tooltip = get("vg-tooltip-element").textContent;
+    const told = get("vg-tooltip-element").querySelectorAll("tr");
+    found.tooltip = [...told].map((row) => [...row.cells].map((cell) => cell.textContent));
 
     const frame = get("frame");
     const last = films();
@@ -130,8 +138,15 @@ TRY = """<script>
     await rest(300);
     found.path = new Set(pixels(get("path")).split(",")).size > 10;
 
+    const folded = document.querySelectorAll("details:not([open])").length;
+    dispatchEvent(new Event("beforeprint"));
+    const folded_in_print = document.querySelectorAll("details:not([open])").length;
+    dispatchEvent(new Event("afterprint"));
+    found.folded = [folded > 0, folded_in_print, document.querySelectorAll("details:not([open])").length === folded];
+
     const colours = () => [getComputedStyle(document.body).backgroundColor,
-      document.querySelector(".chart.curve .mark-text text").getAttribute("fill")];
+      getComputedStyle(document.querySelector(".chart.curve .mark-text text")).fill,
+      getComputedStyle(document.querySelector(".chart.curve .mark-line path")).stroke];
     const before = colours();
     get("theme").click();
     await drawn();
@@ -186,6 +201,10 @@ class Opened:
     def wide(self) -> dict[str, Any]:
         return self.trial("wide")
 
+    @cached_property
+    def narrow(self) -> dict[str, Any]:
+        return self.trial("narrow")
+
 
 @pytest.fixture(scope="module")
 def opened(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Opened:
@@ -211,8 +230,14 @@ def test_every_chart_is_drawn_with_a_line_a_configuration(opened: Opened) -> Non
 
 
 def test_hovering_a_curve_tells_every_configuration_at_that_step(opened: Opened) -> None:
-    assert re.match(r"step2(?=rmsprop)", opened.wide["tooltip"])
-    assert all(re.search(rf"{key}-?[0-9.]+", opened.wide["tooltip"]) for key in DEMO)
+    expect_every_mean(opened.wide["tooltip"], DEMO)
+
+
+def expect_every_mean(tooltip: list[list[str]], keys: Sequence[str]) -> None:
+    """The step and a number a configuration, whatever it is called."""
+    assert tooltip[0] == ["training step:", "2"]
+    assert sorted(name for name, _ in tooltip[1:]) == sorted(f"{key}:" for key in keys)
+    assert all(np.isfinite(float(number.replace("−", "-"))) for _, number in tooltip[1:])
 
 
 def test_a_configuration_is_hidden_and_shown_again(opened: Opened) -> None:
@@ -252,14 +277,71 @@ def test_the_browser_draws_what_pytorch_draws(opened: Opened) -> None:
 
 
 def test_the_theme_button_recolours_page_and_charts_and_back(opened: Opened) -> None:
-    assert opened.wide["themed"] == [True, True]
+    assert opened.wide["themed"] == [True] * 3
     assert opened.wide["themed_back"]
 
 
 def test_a_narrow_window_needs_no_scrolling_sideways(opened: Opened) -> None:
-    found = opened.trial("narrow")
+    found = opened.narrow
     assert found["problems"] == []
     assert found["overflow"] <= 0
+
+
+def test_no_name_in_a_table_is_broken_over_lines(opened: Opened) -> None:
+    assert opened.narrow["broken_names"] == []
+
+
+def test_printing_opens_what_is_folded_and_folds_it_again(opened: Opened) -> None:
+    assert opened.wide["folded"] == [True, 0, True]
+
+
+def test_a_dark_page_is_printed_in_the_light_theme(opened: Opened) -> None:
+    dark = opened.file.with_name("dark.html")
+    dark.write_text(opened.file.read_text(encoding="utf-8").replace("<html", '<html data-theme="dark"', 1), "utf-8")
+    printed = dark.with_suffix(".pdf")
+    opened.browse(dark, f"--print-to-pdf={printed}", "--virtual-time-budget=20000")
+    streams = re.findall(rb"stream\r?\n(.*?)endstream", printed.read_bytes(), re.DOTALL)
+    colours = {each for stream in streams for each in re.findall(rb"([0-9. ]+) (?:rg|RG)\b", inflated(stream))}
+    light, dark_theme = b".0392 .3882 .6588", b".3608 .702 .949"  # --series-1
+    assert light in colours
+    assert dark_theme not in colours
+
+
+def inflated(stream: bytes) -> bytes:
+    try:
+        return zlib.decompress(stream)
+    except zlib.error:
+        return b""  # a picture or a font
+
+
+STRANGE = ("constructor", "step", "tostring", "__proto__", "title", "image", "lookup", "mean")
+
+
+def renamed(made: Made, paths: Paths, keys: Sequence[str]) -> None:
+    """One of the demo's configurations again and again, under other names."""
+    for key in keys:
+        shutil.copytree(made.paths.training("mnist_mlp", DEMO[0]), paths.training("mnist_mlp", key))
+        shutil.copytree(made.paths.samples("mnist_mlp", DEMO[0]), paths.samples("mnist_mlp", key))
+    for folder in (Paths.tensors, Paths.classifier, Paths.reference):
+        shutil.copytree(folder(made.paths, "mnist"), folder(paths, "mnist"), dirs_exist_ok=True)
+    reports = store.latest_of_all(made.paths.reports(), "mnist_mlp")
+    (rows,) = [report.rows.to_pylist() for report in reports if report.fact("optimizer") == DEMO[0]]
+    for key in keys:
+        store.append(paths.reports(), [{**row, "optimizer": key} for row in rows])
+
+
+def test_no_name_of_a_configuration_disturbs_the_page(made: Made, tmp_path: Path) -> None:
+    paths = Paths(tmp_path / "data")
+    renamed(made, paths, STRANGE)
+    facts = write_page(compare("mnist_mlp", STRANGE, paths), paths, tmp_path / "page.html")
+    assert facts.left_out == {}
+    found = Opened(tmp_path / "page.html", tmp_path / "profile").trial("wide")
+    assert found["problems"] == []
+    assert (found["lines"], found["loss_lines"]) == (5 * len(STRANGE), 3 * len(STRANGE))
+    assert (found["lines_with_one_hidden"], found["lines_again"]) == (5 * len(STRANGE) - 5, 5 * len(STRANGE))
+    assert set(STRANGE) <= set(found["rows"])
+    expect_every_mean(found["tooltip"], STRANGE)
+    assert found["self_test"] < 1e-4
 
 
 @pytest.mark.parametrize(("theme", "size"), [("light", "wide"), ("dark", "wide"), ("light", "narrow")])

@@ -47,6 +47,14 @@ def test_a_command_runs_as_printed(command: str, environment: dict[str, str], tm
         assert written[1] in done.stdout
 
 
+def test_a_reader_that_has_seen_enough_is_no_mistake(environment: dict[str, str], tmp_path: Path) -> None:
+    command = 'ganforge reports query "from history" | head -n 1; exit ${PIPESTATUS[0]}'
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.stderr == ""
+    assert done.stdout.startswith("report_id")
+    assert done.returncode in (0, 141)
+
+
 def test_the_python_of_the_section_runs(environment: dict[str, str]) -> None:
     (code,) = blocks("python")
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, env=environment, capture_output=True, text=True)

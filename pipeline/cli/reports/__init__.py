@@ -36,7 +36,8 @@ def add_parser(commands: Any) -> None:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(run=run, module="rankings", recipe=None, json=False, csv=False)
+    parser.set_defaults(run=run, module="rankings", recipe=None)
+    add_forms(parser)
     own = parser.add_subparsers(metavar="COMMAND")
     for add in (_add_list, _add_show, _add_best, _add_compare, _add_history, _add_query, _add_page, _add_compact):
         add(own)
@@ -54,8 +55,16 @@ def _add(own: Any, name: str, module: str, help_text: str, example: str) -> argp
         name, help=help_text, description=f"{help_text[0].upper()}{help_text[1:]}.", epilog=f"example: {example}"
     )
     parser.set_defaults(module=module)
-    add_forms(parser)
+    add_forms(parser, default=argparse.SUPPRESS)
     return parser
+
+
+def _add_recipe(parser: argparse.ArgumentParser) -> None:
+    """With or without `--recipe` before it."""
+    parser.set_defaults(recipe=None)
+    unsaid = argparse.SUPPRESS  # else the form that was not used would undo the one that was
+    parser.add_argument("recipe", nargs="?", default=unsaid, metavar="RECIPE", help="one recipe alone")
+    parser.add_argument("--recipe", default=unsaid, metavar="KEY", help="the same")
 
 
 def _add_list(own: Any) -> None:
@@ -78,7 +87,7 @@ def _add_show(own: Any) -> None:
 def _add_best(own: Any) -> None:
     example = "ganforge reports best --recipe mnist_mlp --metric inception_score"
     parser = _add(own, "best", "best", "name the best configuration, and whether that is decided", example)
-    parser.add_argument("--recipe", metavar="KEY", help="one recipe alone")
+    _add_recipe(parser)
     parser.add_argument("--metric", default="fid", metavar="NAME", help="what to rank by (default fid)")
 
 
@@ -95,7 +104,7 @@ def _add_compare(own: Any) -> None:
 def _add_history(own: Any) -> None:
     example = "ganforge reports history --recipe mnist_mlp --optimizer rmsprop --metric fid"
     parser = _add(own, "history", "history", "show a metric over all retrainings, oldest first", example)
-    parser.add_argument("--recipe", metavar="KEY", help="one recipe alone")
+    _add_recipe(parser)
     parser.add_argument("--optimizer", metavar="KEY", help="one configuration alone")
     parser.add_argument("--metric", default="fid", metavar="NAME", help="(default fid)")
 
@@ -117,5 +126,5 @@ def _add_page(own: Any) -> None:
 
 
 def _add_compact(own: Any) -> None:
-    help_text = "merge many small report files into one; nothing is lost, and it happens by itself when they are many"
+    help_text = "merge many small report files into few; nothing is lost, and it happens by itself when they are many"
     _add(own, "compact", "compacting", help_text, "ganforge reports compact")

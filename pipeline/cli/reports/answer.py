@@ -25,13 +25,14 @@ class Answer:
     text: str
     rows: Sequence[Row]  # CSV, columns in the order they first appear
     whole: Any = None  # JSON; the rows where it is None
+    columns: Sequence[str] = ()  # CSV's, where they are known without any row
 
 
-def add_forms(parser: argparse.ArgumentParser) -> None:
-    """`--json` and `--csv`."""
+def add_forms(parser: argparse.ArgumentParser, *, default: bool | str = False) -> None:
+    """`--json` and `--csv`; a command below another one leaves alone what was said before it (`argparse.SUPPRESS`)."""
     forms = parser.add_mutually_exclusive_group()
-    forms.add_argument("--json", action="store_true", help="JSON with all digits")
-    forms.add_argument("--csv", action="store_true", help="comma-separated values with all digits")
+    forms.add_argument("--json", action="store_true", default=default, help="JSON with all digits")
+    forms.add_argument("--csv", action="store_true", default=default, help="comma-separated values with all digits")
 
 
 def show(answer: Answer, arguments: argparse.Namespace) -> None:
@@ -39,7 +40,7 @@ def show(answer: Answer, arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps(plain(answer.rows if answer.whole is None else answer.whole), indent=2, allow_nan=False))
     elif arguments.csv:
-        _write_csv(answer.rows)
+        _write_csv(answer)
     else:
         print(answer.text)
 
@@ -57,8 +58,9 @@ def plain(value: Any) -> Any:
     return value if isinstance(value, bool | int | float | str | None) else str(value)
 
 
-def _write_csv(rows: Sequence[Row]) -> None:
-    names = list(dict.fromkeys(name for row in rows for name in row))
+def _write_csv(answer: Answer) -> None:
+    rows = answer.rows
+    names = list(dict.fromkeys([*answer.columns, *(name for row in rows for name in row)]))
     writer = csv.DictWriter(sys.stdout, names, lineterminator="\n")
     writer.writeheader()
     writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)

@@ -7,10 +7,12 @@ from dataclasses import asdict
 from typing import Any
 
 from pipeline.cli.reports.answer import Answer
-from pipeline.cli.reports.chosen import NoReportError, expect_metric, newest_reports, recipes_of
+from pipeline.cli.reports.chosen import NoReportError, metric_named, newest_reports, recipes_of
+from pipeline.cli.reports.rankings import difference_shown, undefined
 from pipeline.cli.table import aligned
-from pipeline.comparison.ranking import Ranking, Standing, best_of, compare, verdicts_on
+from pipeline.comparison.ranking import Ranking, Standing, best_of, compare, number, verdicts_on
 from pipeline.comparison.verdicts import Verdict
+from pipeline.settings import load_optimizers
 from pipeline.storage.paths import Paths
 
 
@@ -18,20 +20,18 @@ def answer(arguments: argparse.Namespace) -> Answer:
     """One recipe's best configuration, or every recipe's."""
     paths = Paths.default()
     reports = newest_reports(paths.reports(), arguments.recipe)
-    expect_metric(reports, arguments.metric)
-    rankings = [_ranking(recipe, arguments.metric, paths) for recipe in recipes_of(reports)]
-    found = [_found(ranking) for ranking in rankings if best_of(ranking) is not None]
-    if not found:
-        raise NoReportError(f"no member has a score by {arguments.metric}: all diverged, or it is not defined for them")
-    text = "\n\n".join(_text(ranking) for ranking in rankings if best_of(ranking) is not None)
+    metric = metric_named(reports, arguments.metric)
+    optimizers = list(load_optimizers())
+    rankings = [compare(recipe, optimizers, paths, metric) for recipe in recipes_of(reports)]
+    judged = [ranking for ranking in rankings if best_of(ranking) is not None]
+    unknown = undefined(reports, optimizers)
+    if not judged:
+        why = unknown or [f"no member has a score by {metric}: all diverged, or it is not defined for them"]
+        raise NoReportError(why[0])
+    found = [_found(ranking) for ranking in judged]
+    text = "\n\n".join([*(_text(ranking) for ranking in judged), *unknown])
     rows = [{"recipe": each["recipe"], **row} for each in found for row in each["ranking"]]
     return Answer(text, rows, found[0] if arguments.recipe else found)
-
-
-def _ranking(recipe: str, metric: str, paths: Paths) -> Ranking:
-    """Of every configuration with a report, also one that no table names any more."""
-    optimizers = [str(report.fact("optimizer")) for report in newest_reports(paths.reports(), recipe)]
-    return compare(recipe, optimizers, paths, metric)
 
 
 def _found(ranking: Ranking) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def _text(ranking: Ranking) -> str:
     first, metric = ranking.standings[0], ranking.ranked_by
     floor, ceiling = first.report.anchors(metric)
     anchors = ", ".join(
-        f"{name} {value:.4g}" for name, value in (("real images", floor), ("noise", ceiling)) if value is not None
+        f"{name} {number(value)}" for name, value in (("real images", floor), ("noise", ceiling)) if value is not None
     )
     members = first.report.fact("members")
     lines = [
@@ -82,8 +82,7 @@ def _text(ranking: Ranking) -> str:
 
 
 def _against(verdict: Verdict) -> list[str]:
-    difference = "-" if verdict.difference is None else f"{verdict.difference:+.4g}"
-    return [f"  against {verdict.second}", difference, str(verdict)]
+    return [f"  against {verdict.second}", difference_shown(verdict), str(verdict)]
 
 
 def _of_best(ranking: Ranking) -> list[Verdict]:

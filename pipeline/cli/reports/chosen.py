@@ -52,7 +52,9 @@ def recipes_of(reports: Sequence[Report]) -> list[str]:
     return [*known, *(recipe for recipe in found if recipe not in known)]
 
 
-def expect_metric(reports: Sequence[Report], metric: str) -> None:
-    """At least one report has the metric."""
-    known = dict.fromkeys(name for report in reports for name in report.metrics())
-    find(known, metric, "metric")
+def metric_named(reports: Sequence[Report], name: str) -> str:
+    """The metric of at least one report that a person means: `fid`, `FID`, `Inception Score`."""
+    known = dict.fromkeys(metric for report in reports for metric in report.metrics())
+    key = name.strip().lower().replace(" ", "_").replace("-", "_")
+    find(known, key if key in known else name, "metric")
+    return key

@@ -1,4 +1,4 @@
-"""Compact: small report files merged into one."""
+"""Compact: small report files merged into few."""
 
 from __future__ import annotations
 

@@ -76,18 +76,15 @@ def _key(name: str, arguments: argparse.Namespace, paths: Paths) -> tuple[str, s
     if arguments.recipe is not None:
         return arguments.recipe, name
     reports = newest_reports(paths.reports())
-    both = {arguments.first, arguments.second}
-    having = [
-        recipe
-        for recipe in recipes_of(reports)
-        if both <= {each.fact("optimizer") for each in reports if each.fact("recipe") == recipe}
-    ]
-    if len(having) != 1:
-        found = f"in {len(having)} recipes ({', '.join(having)})" if having else "in no recipe"
-        raise NoReportError(
-            f"{arguments.first} and {arguments.second} both have reports {found}; name one with --recipe, or write "
-            f"RECIPE/CONFIGURATION"
-        )
+    asked = [each for each in (arguments.first, arguments.second) if "/" not in each]
+    homes = {each: [str(r.fact("recipe")) for r in reports if r.fact("optimizer") == each] for each in asked}
+    having = [recipe for recipe in recipes_of(reports) if all(recipe in found for found in homes.values())]
+    if len(having) > 1:
+        both = " and ".join(asked)
+        raise NoReportError(f"{both} have reports in several recipes; name one with --recipe: {', '.join(having)}")
+    if not having:
+        found = "; ".join(f"{each} has reports in {', '.join(homes[each]) or 'no recipe'}" for each in asked)
+        raise NoReportError(f"{found}; expected one recipe with all of them, or RECIPE/CONFIGURATION for each")
     return having[0], name
 
 
@@ -101,18 +98,18 @@ def _facts(side: Side) -> dict[str, Any]:
 
 
 def _scores(sides: list[Side]) -> list[dict[str, Any]]:
-    """A row a metric that both have."""
-    first, second = (side.report for side in sides)
-    return [_score(sides, metric) for metric in first.metrics() if metric in second.metrics()]
+    """A row a metric of either."""
+    return [_score(sides, metric) for metric in dict.fromkeys(m for side in sides for m in side.report.metrics())]
 
 
 def _score(sides: list[Side], metric: str) -> dict[str, Any]:
-    better = sides[0].report.better(metric)
+    having = [side.report for side in sides if metric in side.report.metrics()]
+    better = having[0].better(metric)
     means = [estimate(side.report.scores(metric)) for side in sides]
     row: dict[str, Any] = {"metric": metric, "better": better}
     for name, found in zip(("first", "second"), means, strict=True):
         row |= {name: found.mean, f"{name}_half_width": found.half_width}
-    verdict = _verdict(sides, metric, better)
+    verdict = _verdict(sides, metric, better) if len(having) == len(sides) else None
     if verdict is None:
         return row
     facts = asdict(verdict)
@@ -135,9 +132,11 @@ def _verdict(sides: list[Side], metric: str, better: str) -> Verdict | None:
 def _text(sides: list[Side], settings: dict[str, list[Any]], scores: list[dict[str, Any]]) -> str:
     names = [side.name for side in sides]
     shown = [["setting", *names], *([name, *map(_setting, values)] for name, values in settings.items())]
-    lines = aligned(shown) if settings else [f"{names[0]} and {names[1]} have equal settings"]
+    lines = aligned(shown) if settings else [f"{names[0]} and {names[1]} have equal settings, as far as reports say"]
     lines += ["", *aligned([["score", *names, "better", "verdict"], *map(_cells, scores)])]
-    lines += ["verdicts are each metric's own, with 95 % confidence; members of equal seed are compared in pairs"]
+    lines += [
+        "each verdict is of this pair and score alone, at 5 %: the ranking's, corrected for all its pairs, ask for more"
+    ]
     return "\n".join([*lines, *_curves(sides)])
 
 
@@ -161,7 +160,7 @@ def _curves(sides: list[Side]) -> list[str]:
             limits = (float(np.nanmin(known)), float(np.nanmax(known)))
             lines += [[label, side.name, *_bars(each, limits)] for side, each in zip(sides, values, strict=True)]
     lost = [side.name for side in sides if side.curves is None]
-    notes = [f"no curves of {name}: its newest training is not the one this report is about" for name in lost]
+    notes = [f"no curves of {name}: the training that its report is about is not in the data folder" for name in lost]
     return ["", *aligned(lines), *notes] if lines else ["", *notes]
 
 

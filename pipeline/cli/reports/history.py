@@ -6,10 +6,10 @@ import argparse
 from typing import Any
 
 from pipeline.cli.reports.answer import Answer
-from pipeline.cli.reports.chosen import NoReportError, expect_metric, newest_report, newest_reports
+from pipeline.cli.reports.chosen import NoReportError, metric_named, newest_report, newest_reports
 from pipeline.cli.reports.listing import SHOWN_ID
 from pipeline.cli.table import aligned
-from pipeline.comparison.ranking import Estimate, estimate
+from pipeline.comparison.ranking import estimate, shown
 from pipeline.reports.store import Report, history_of
 from pipeline.storage.paths import Paths
 
@@ -20,10 +20,10 @@ HEAD = ("made (UTC)", "recipe", "optimizer", "steps", "seed", "members", "images
 def answer(arguments: argparse.Namespace) -> Answer:
     """A row a report."""
     reports = _chosen(arguments)
-    expect_metric(reports, arguments.metric)
-    rows = [_row(report, arguments.metric) for report in reports if arguments.metric in report.metrics()]
-    lines = aligned([[*HEAD, arguments.metric], *(_cells(row) for row in rows)])
-    return Answer("\n".join(lines), rows)
+    metric = metric_named(reports, arguments.metric)
+    having = [report for report in reports if metric in report.metrics()]
+    lines = aligned([[*HEAD, metric], *(_cells(report, metric) for report in having)])
+    return Answer("\n".join(lines), [_row(report, metric) for report in having])
 
 
 def _chosen(arguments: argparse.Namespace) -> list[Report]:
@@ -51,15 +51,15 @@ def _row(report: Report, metric: str) -> dict[str, Any]:
     return {**facts, "metric": metric, "mean": found.mean, "half_width": found.half_width}
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
+def _cells(report: Report, metric: str) -> list[str]:
     return [
-        f"{row['created_at']:%Y-%m-%d %H:%M}",
-        row["recipe"],
-        row["optimizer"],
-        f"{row['steps']:,}",
-        str(row["seed"]),
-        str(row["members"]),
-        f"{row['n_generated']:,}",
-        row["report_id"][:SHOWN_ID],
-        str(Estimate(row["mean"], row["half_width"])),
+        f"{report.fact('created_at'):%Y-%m-%d %H:%M}",
+        report.fact("recipe"),
+        report.fact("optimizer"),
+        f"{report.fact('steps'):,}",
+        str(report.fact("seed")),
+        str(report.fact("members")),
+        f"{report.fact('n_generated'):,}",
+        report.fact("report_id")[:SHOWN_ID],
+        shown(report, metric),
     ]

@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.cli.reports.answer import Answer
 from pipeline.cli.reports.chosen import newest_reports
 from pipeline.cli.table import aligned
-from pipeline.comparison.ranking import estimate
+from pipeline.comparison.ranking import estimate, shown
 from pipeline.reports.store import Report, history_of
 from pipeline.storage.paths import Paths
 
@@ -27,7 +27,8 @@ def answer(arguments: argparse.Namespace) -> Answer:
     newest = newest_reports(root, arguments.recipe)
     chosen = history_of(root, arguments.recipe) if arguments.all else newest
     text = "\n".join(aligned([HEAD, *(_cells(report) for report in chosen)]))
-    return Answer(text, [_row(report) for report in chosen])
+    programs = arguments.json or arguments.csv  # a row of thousands of reports each takes its time
+    return Answer(text, [_row(report) for report in chosen] if programs else [])
 
 
 def _cells(report: Report) -> list[str]:
@@ -40,7 +41,7 @@ def _cells(report: Report) -> list[str]:
         str(report.fact("seed")),
         str(report.fact("members")),
         f"{report.fact('n_generated'):,}",
-        *(str(estimate(report.scores(metric))) if metric in report.metrics() else "-" for metric in SCORES),
+        *(shown(report, metric) for metric in SCORES),
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 from pipeline.cli.reports.answer import Answer, plain
@@ -11,7 +12,7 @@ from pipeline.cli.table import aligned
 from pipeline.reports import store
 from pipeline.storage.paths import Paths
 
-LONGEST_CELL = 60  # letters; --json and --csv show all
+LONGEST_CELL = 60  # letters on a terminal; in a pipe, with --json and --csv nothing is cut
 
 
 def answer(arguments: argparse.Namespace) -> Answer:
@@ -22,15 +23,26 @@ def answer(arguments: argparse.Namespace) -> Answer:
     names = _unlike(table.column_names)
     rows = table.rename_columns(names).to_pylist()
     cells = [[_cell(row[name]) for name in names] for row in rows]
+    cut = sys.stdout.isatty() and any(len(cell) > LONGEST_CELL for row in cells for cell in row)
+    shown = [[_cut(cell) for cell in row] for row in cells] if cut else cells
     count = "1 row" if len(rows) == 1 else f"{len(rows):,} rows"
-    return Answer("\n".join([*aligned([names, *cells]), f"({count})"]), rows)
+    count = f"({count}; --json and --csv show whole values)" if cut else f"({count})"
+    return Answer("\n".join([*aligned([names, *shown]), count]), rows, columns=names)
 
 
 def _unlike(names: list[str]) -> list[str]:
-    """Column names, a repeated one with its number: `select count(*), count(*)` has two columns of one name."""
-    return [name if names.index(name) == place else f"{name}_{place + 1}" for place, name in enumerate(names)]
+    """Column names, a repeated one with a number: `select count(*), count(*)` has two columns of one name."""
+    found: list[str] = []
+    for name in names:
+        numbered = (f"{name}_{number}" for number in range(2, len(names) + 2))
+        found.append(name if name not in found else next(each for each in numbered if each not in [*names, *found]))
+    return found
 
 
 def _cell(value: Any) -> str:
     text = "-" if value is None else f"{value:.6g}" if isinstance(value, float) else str(plain(value))
-    return text if len(text) <= LONGEST_CELL else f"{text[: LONGEST_CELL - 1]}…"
+    return text.replace("\n", " ")
+
+
+def _cut(cell: str) -> str:
+    return cell if len(cell) <= LONGEST_CELL else f"{cell[: LONGEST_CELL - 1]}…"

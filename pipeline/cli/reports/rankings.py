@@ -8,7 +8,7 @@ import math
 from pipeline.cli.reports.answer import Answer
 from pipeline.cli.reports.chosen import newest_reports, recipes_of
 from pipeline.cli.table import aligned
-from pipeline.comparison.ranking import Estimate, Ranking, Standing, as_table, compare, verdicts_on
+from pipeline.comparison.ranking import Estimate, Ranking, Standing, as_table, compare, number, shown, verdicts_on
 from pipeline.comparison.verdicts import Verdict
 from pipeline.reports.store import Report
 from pipeline.settings import load_optimizers
@@ -26,12 +26,12 @@ def answer(arguments: argparse.Namespace) -> Answer:
     optimizers = list(load_optimizers())
     rankings = [compare(recipe, optimizers, paths) for recipe in recipes_of(reports)]
     rankings = [ranking for ranking in rankings if ranking.standings]
-    text = "\n\n".join([*(render(ranking) for ranking in rankings), *_undefined(reports, optimizers)])
+    text = "\n\n".join([*(render(ranking) for ranking in rankings), *undefined(reports, optimizers)])
     rows = [{"recipe": ranking.recipe, **row} for ranking in rankings for row in as_table(ranking).to_pylist()]
     return Answer(text, rows)
 
 
-def _undefined(reports: list[Report], optimizers: list[str]) -> list[str]:
+def undefined(reports: list[Report], optimizers: list[str]) -> list[str]:
     """A line for reports that are kept but whose configuration no table has any more."""
     keys = [(report.fact("recipe"), report.fact("optimizer")) for report in reports]
     names = [f"{recipe} {optimizer}" for recipe, optimizer in keys if optimizer not in optimizers]
@@ -65,8 +65,7 @@ def render(ranking: Ranking) -> str:
 def _anchors(report: Report, name: str, place: int) -> list[str]:
     """The row of the floor (place 0) or the ceiling (1); a score that is not defined has none."""
     found = [report.anchors(metric)[place] if metric in report.metrics() else None for metric in ANCHORED]
-    cells = ["-" if value is None else f"{value:.4g}" for value in found]
-    return [name, *cells, *[""] * (len(COLUMNS) - 1 - len(cells))]
+    return [name, *map(number, found), *[""] * (len(COLUMNS) - 1 - len(found))]
 
 
 def _accurate(report: Report) -> str:
@@ -105,10 +104,11 @@ def _all_pairs(count: int) -> str:
 
 
 def _verdict_row(verdict: Verdict) -> list[str]:
-    return [verdict.second, _difference(verdict), _p(verdict.corrected_p), str(verdict)]
+    return [verdict.second, difference_shown(verdict), _p(verdict.corrected_p), str(verdict)]
 
 
-def _difference(verdict: Verdict) -> str:
+def difference_shown(verdict: Verdict) -> str:
+    """The difference with the half-width of its interval."""
     if verdict.difference is None:
         return "-"
     half_width = math.nan if verdict.high is None else verdict.high - verdict.difference
@@ -122,12 +122,12 @@ def _p(value: float | None) -> str:
 
 
 def _row(standing: Standing) -> list[str]:
-    report, scores = standing.report, standing.scores
+    report = standing.report
     diverged = report.fact("diverged_members")
     members = str(report.fact("members")) + (f" ({diverged} diverged)" if diverged else "")
     return [
         standing.optimizer,
-        *(str(scores.get(metric, "-")) for metric in SHOWN),
+        *(shown(report, metric) for metric in SHOWN),
         members,
         f"{report.fact('steps'):,}",
         f"{report.fact('n_generated'):,}",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
+import math
 from typing import Any
 
 from pipeline.cli.reports import rankings
@@ -11,7 +13,7 @@ from pipeline.cli.reports.answer import Answer
 from pipeline.cli.reports.chosen import newest_report, newest_reports
 from pipeline.cli.table import aligned
 from pipeline.comparison.differences import flat
-from pipeline.comparison.ranking import estimate
+from pipeline.comparison.ranking import estimate, number, shown
 from pipeline.reports.store import Report, find_report
 from pipeline.storage.paths import Paths
 
@@ -30,9 +32,10 @@ def answer(arguments: argparse.Namespace) -> Answer:
     if arguments.report is not None:
         newest_reports(root)  # an empty store has a sentence of its own
         return _whole(find_report(root, arguments.report))
-    if arguments.optimizer is None:
-        return rankings.answer(arguments)
-    return _whole(newest_report(root, arguments.recipe, arguments.optimizer))
+    recipe, optimizer = arguments.recipe, arguments.optimizer
+    if optimizer is None and recipe is not None and "/" in recipe:
+        recipe, _, optimizer = recipe.partition("/")
+    return rankings.answer(arguments) if optimizer is None else _whole(newest_report(root, recipe, optimizer))
 
 
 def _whole(report: Report) -> Answer:
@@ -64,6 +67,8 @@ def _text(report: Report, facts: dict[str, Any], details: dict[str, Any], scores
     head = ["score", "mean ± 95 %", *(f"member {member}" for member in members), "real images", "noise", "better"]
     rows = [[*_cells(report, score)] for score in scores]
     notes = [f"{score['metric']}: {score['note']}" for score in scores if score["note"]]
+    worse = [score["metric"] for score in scores if _is_worse_than_noise(score)]
+    notes += [f"worse than noise by: {', '.join(worse)}"] if worse else []
     return "\n".join(
         [
             f"{facts['recipe']} {facts['optimizer']}, report {facts['report_id']}",
@@ -71,24 +76,36 @@ def _text(report: Report, facts: dict[str, Any], details: dict[str, Any], scores
             *aligned([head, *rows]),
             *notes,
             "",
-            *aligned([[name, _shown(value)] for name, value in facts.items() if value is not None]),
+            *aligned([[name, _fact(value)] for name, value in facts.items() if value is not None]),
             *(line for name in JSON_FACTS for line in _section(name, details[name])),
         ]
     )
 
 
+def _is_worse_than_noise(score: dict[str, Any]) -> bool:
+    mean, noise = score["mean"], score["noise"]
+    if noise is None or math.isnan(mean):
+        return False
+    return bool(mean > noise if score["better"] == "lower" else score["better"] == "higher" and mean < noise)
+
+
 def _cells(report: Report, score: dict[str, Any]) -> list[str]:
     values = [*(member["value"] for member in score["members"]), score["real_images"], score["noise"]]
     better = "" if score["better"] == "neither" else score["better"]
-    numbers = ["-" if value is None else f"{value:.4g}" for value in values]
-    return [score["metric"], str(estimate(report.scores(score["metric"]))), *numbers, better]
+    return [score["metric"], shown(report, score["metric"]), *map(number, values), better]
 
 
-def _shown(value: Any) -> str:
-    return f"{value:%Y-%m-%d %H:%M:%S} UTC" if hasattr(value, "strftime") else str(value)
+def _fact(value: Any) -> str:
+    if isinstance(value, datetime.datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _section(name: str, values: dict[str, Any]) -> list[str]:
     if not values:
         return []
-    return ["", name, *aligned([[f"  {key}", str(value)] for key, value in flat(values).items()])]
+    return [
+        "",
+        name,
+        *aligned([[f"  {key}", "-" if value is None else str(value)] for key, value in flat(values).items()]),
+    ]

@@ -1,8 +1,10 @@
-// Charts: fills the specifications of `charts.py` with data and with the theme's colours, and draws them as SVG.
+// Charts: fills the specifications of `charts.py` with data and draws them as SVG, coloured by custom properties of
+// `page.css`: they follow the theme and the printer without being drawn again.
 "use strict";
 
 (() => {
-  const { data, colour, follow, isDark, whenThemed } = ganforgePage;
+  const { data } = ganforgePage;
+  const colour = (name) => `var(--${name})`;
   const SERIES = 10;
   const views = new Map(); // element → { embed, spec, rows }
   let drawing = Promise.resolve();
@@ -33,7 +35,6 @@
       if (asked.embed) asked.embed.finalize();
       const embed = await vegaEmbed(element, { ...asked.spec, datasets: { rows: asked.rows } }, {
         mode: "vega-lite", renderer: "svg", actions: false, config: config(),
-        tooltip: { theme: isDark() ? "dark" : "light" },
       });
       views.set(element, { ...views.get(element), embed });
       if (element.classList.contains("curve")) await hide(embed.view);
@@ -43,15 +44,19 @@
 
   // ---- scores
 
+  /** What Vega looks a configuration up by: a key may be the name of a field of these rows or of JavaScript's own. */
+  const lookup = (key) => data.lookup_prefix + key;
+
   function scoreRows(metric) {
     const rows = [];
     for (const each of metric.rows) {
       const { configuration, mean, low, high } = each;
       if (mean === null) continue;
-      rows.push({ kind: "mean", configuration, value: mean, mean, low, high });
-      if (low !== null) rows.push({ kind: "interval", configuration, mean, low, high });
+      const named = { configuration, lookup: lookup(configuration) };
+      rows.push({ kind: "mean", ...named, value: mean, mean, low, high });
+      if (low !== null) rows.push({ kind: "interval", ...named, mean, low, high });
       if (each.members.length > 1) {
-        for (const one of each.members) rows.push({ kind: "member", configuration, ...one });
+        for (const one of each.members) rows.push({ kind: "member", ...named, ...one });
       }
     }
     for (const [name, value] of [["real images", metric.floor], ["noise", metric.ceiling]]) {
@@ -95,7 +100,7 @@
 
   function curveRows(measure) {
     return histories.flatMap(([configuration, history]) => history.steps.map((step, place) => ({
-      configuration, step,
+      lookup: lookup(configuration), step,
       mean: history[measure].mean[place], low: history[measure].low[place], high: history[measure].high[place],
     })));
   }
@@ -107,7 +112,7 @@
   }
 
   function shown() {
-    return [...document.querySelectorAll("#shown input:checked")].map((box) => box.value);
+    return [...document.querySelectorAll("#shown input:checked")].map((box) => lookup(box.value));
   }
 
   function hide(view) {
@@ -121,7 +126,7 @@
     }
     for (const element of document.querySelectorAll(".chart.losses")) {
       const { key } = element.dataset;
-      const spec = { ...structuredClone(data.specs.losses), title: key };
+      const spec = structuredClone(data.specs.losses);
       const own = colour(`series-${(data.keys.indexOf(key) % SERIES) + 1}`);
       spec.encoding.color.scale.range = [colour("ink"), colour("quiet"), own];
       draw(element, spec, lossRows(key));
@@ -171,7 +176,6 @@
   }
 
   drawAll();
-  whenThemed.push(drawAll);
   for (const id of ["metric", "with_noise"]) document.getElementById(id)?.addEventListener("change", drawScores);
   document.getElementById("mapped")?.addEventListener("change", drawGenerated);
   document.getElementById("shown")?.addEventListener("change", () => {

@@ -1,7 +1,8 @@
 """Charts: Vega-Lite specifications as plain dicts, without data and without colours.
 
 Out: specifications whose data set is called "rows": `charts.js` fills it, and gives colours from the page's theme.
-A configuration has the same colour, dash pattern and marker in every chart.
+A configuration has the same colour, dash pattern and marker in every chart. Vega knows it by its key behind a prefix
+(the field "lookup"), because Vega makes fields of keys: they stand beside "step" and what every JavaScript object has.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from typing import Any
 
 Spec = dict[str, Any]
 
+LOOKUP_PREFIX = "key_"
 DASHES = ([1, 0], [7, 3], [2, 2], [9, 3, 2, 3], [12, 4], [4, 4], [1, 3], [6, 2, 1, 2, 1, 2], [14, 3, 3, 3], [3, 6])
+COLOURS = 10  # --series-1 to --series-10 in page.css
 LOSS_DASHES = [[2, 2], [7, 3], [1, 0]]
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left")
-FEW_STEPS = 5  # a line through fewer is hard to see, of one it is nothing
 ROW_HEIGHT, CURVE_HEIGHT, MAP_HEIGHT, SMALL_HEIGHT = 34, 220, 380, 150
 SIX_DIGITS, FOUR_DIGITS, WHOLE = ".6~g", ".4~g", ",d"
 ZOOM = {
@@ -30,7 +32,8 @@ def score_chart(keys: Sequence[str], order: Sequence[str]) -> Spec:
     `keys` in the order of colours, `order` from top to bottom.
     """
     across: Spec = {"field": "value", "type": "quantitative", "title": None, "axis": {"tickCount": 8}}
-    down: Spec = {"field": "configuration", "type": "nominal", "sort": list(order), "title": None}
+    bare = {"labelExpr": f"slice(datum.label, {len(LOOKUP_PREFIX)})"}
+    down: Spec = {"field": "lookup", "type": "nominal", "sort": lookups(order), "title": None, "axis": bare}
     colour = _by_configuration("color", keys)
     tooltip = [_told("configuration"), _told("member"), _told("value", SIX_DIGITS)]
     interval = [_told("configuration"), *(_told(name, SIX_DIGITS) for name in ("mean", "low", "high"))]
@@ -80,7 +83,7 @@ def curve_chart(keys: Sequence[str], title: str, *, has_few_steps: bool) -> Spec
     step: Spec = {"field": "step", "type": "quantitative", "title": "training step", "axis": {"tickCount": 4}}
     mean: Spec = {"field": "mean", "type": "quantitative", "title": None, "scale": {"zero": False}}
     colour = _by_configuration("color", keys)
-    dash: Spec = {"strokeDash": {"field": "configuration", "scale": _scale(keys, dashes(keys)), "legend": None}}
+    dash: Spec = {"strokeDash": {"field": "lookup", "scale": _scale(lookups(keys), dashes(keys)), "legend": None}}
     hover: Spec = {
         "name": "hover",
         "select": {"type": "point", "nearest": True, "on": "pointerover", "clear": "pointerout", "fields": ["step"]},
@@ -90,8 +93,8 @@ def curve_chart(keys: Sequence[str], title: str, *, has_few_steps: bool) -> Spec
         "width": "container",
         "height": CURVE_HEIGHT,
         "data": {"name": "rows"},
-        "params": [{"name": "shown", "value": list(keys)}],
-        "transform": [{"filter": "indexof(shown, datum.configuration) >= 0"}],
+        "params": [{"name": "shown", "value": lookups(keys)}],
+        "transform": [{"filter": "indexof(shown, datum.lookup) >= 0"}],
         "encoding": {"x": step},
         "layer": [
             {
@@ -104,12 +107,12 @@ def curve_chart(keys: Sequence[str], title: str, *, has_few_steps: bool) -> Spec
                 "encoding": {"y": mean, **colour, **dash},
             },
             {
-                "transform": [{"pivot": "configuration", "value": "mean", "groupby": ["step"]}],
+                "transform": [{"pivot": "lookup", "value": "mean", "groupby": ["step"]}],
                 "params": [hover],
                 "mark": {"type": "rule", "clip": True},
                 "encoding": {
                     "opacity": {"condition": {"value": 0.6, "param": "hover", "empty": False}, "value": 0},
-                    "tooltip": [_told("step", WHOLE), *(_told(key, FOUR_DIGITS) for key in keys)],
+                    "tooltip": [_told("step", WHOLE, "training step:"), *(_told_of(key) for key in keys)],
                 },
             },
         ],
@@ -117,7 +120,7 @@ def curve_chart(keys: Sequence[str], title: str, *, has_few_steps: bool) -> Spec
 
 
 def losses_chart(labels: Sequence[str], *, has_few_steps: bool) -> Spec:
-    """The three losses of one configuration over each other; `charts.js` gives it a title and the lines' colours."""
+    """The three losses of one configuration over each other; `charts.js` gives the lines their colours."""
     curve: Spec = {"field": "curve", "scale": {"domain": list(labels)}, "title": None}
     dash = {**curve, "scale": _scale(labels, LOSS_DASHES)}
     step = {"field": "step", "type": "quantitative", "title": None, "axis": {"tickCount": 3}}
@@ -169,13 +172,19 @@ def map_chart(class_names: Sequence[str]) -> Spec:
 
 
 def dashes(keys: Sequence[str]) -> list[list[int]]:
-    """The dash pattern of each configuration."""
-    return _cycled(DASHES, keys)
+    """The dash pattern of each configuration: another one each time that the ten colours begin again."""
+    return [DASHES[(place + 3 * (place // COLOURS)) % len(DASHES)] for place in range(len(keys))]
+
+
+def lookups(keys: Sequence[str]) -> list[str]:
+    """What Vega knows configurations by."""
+    return [LOOKUP_PREFIX + key for key in keys]
 
 
 def _by_configuration(channel: str, keys: Sequence[str]) -> Spec:
-    scale = {"domain": list(keys)} if channel == "color" else _scale(keys, _cycled(SHAPES, keys))
-    return {channel: {"field": "configuration", "type": "nominal", "scale": scale, "legend": None}}
+    names = lookups(keys)
+    scale = {"domain": names} if channel == "color" else _scale(names, _cycled(SHAPES, names))
+    return {channel: {"field": "lookup", "type": "nominal", "scale": scale, "legend": None}}
 
 
 def _scale(names: Sequence[str], values: list[Any]) -> Spec:
@@ -190,8 +199,13 @@ def _only(kind: str) -> Spec:
     return {"transform": [{"filter": f"datum.kind == '{kind}'"}]}
 
 
-def _told(field: str, digits: str | None = None) -> Spec:
+def _told(field: str, digits: str | None = None, title: str | None = None) -> Spec:
     """One line of a tooltip."""
     if digits is None:
         return {"field": field}
-    return {"field": field, "type": "quantitative", "format": digits}
+    return {"field": field, "type": "quantitative", "format": digits, "title": title or field}
+
+
+def _told_of(key: str) -> Spec:
+    """A configuration's line of a tooltip. The colon: a line called "title" or "image" would be treated apart."""
+    return _told(LOOKUP_PREFIX + key, FOUR_DIGITS, f"{key}:")

@@ -5,7 +5,7 @@ In: each training's `history.parquet`. Out: columns by configuration and measure
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,6 @@ from pipeline.comparison.page.scores import finite
 
 MOST_POINTS = 150  # a curve; more are averaged in groups of neighbours
 
-LOSSES = {
-    "discriminator_loss_real": "D on real",
-    "discriminator_loss_generated": "D on generated",
-    "generator_loss": "G",
-}
 MEASURES = {
     "discriminator_loss_real": "Loss of D on real images",
     "discriminator_loss_generated": "Loss of D on generated images",
@@ -56,6 +51,19 @@ def _curves(entrant: Entrant) -> dict[str, Any]:
             "high": _thinned(high, groups, np.max),
         }
     return curves
+
+
+def last_values(curves: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """By configuration: the last step, and of each measure the last mean that is known, as texts in their order."""
+    return {
+        key: {"step": of_key["steps"][-1], "values": [_last(of_key[measure]["mean"]) for measure in MEASURES]}
+        for key, of_key in curves.items()
+    }
+
+
+def _last(means: Sequence[float | None]) -> str:
+    known = [mean for mean in means if mean is not None]
+    return f"{known[-1]:.4g}" if known else "–"
 
 
 def _thinned(values: npt.NDArray[np.float64], groups: Sequence[Steps], take: Any) -> list[float | None]:

@@ -12,14 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.comparison.page.entrants import Entrant
-from pipeline.networks.latents import latents_by_seed
+from pipeline.networks.latents import Latents, latents_by_seed
 from pipeline.storage.artefact import Artefact
 
 if TYPE_CHECKING:
     from pipeline.networks.layers import Stacked
     from pipeline.storage.images import Pixels
 
-Latents = npt.NDArray[np.float32]  # (N, Z)
 Values = npt.NDArray[np.float32]  # (N, C, H, W)
 
 

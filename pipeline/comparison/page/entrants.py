@@ -59,6 +59,12 @@ class Entrant:
             raise PartMissingError("it was trained again after its report was made")
         return self.kept_training
 
+    def first_sound_member(self) -> int:
+        """The first member whose training did not diverge; where all did, an error."""
+        from pipeline.samples.members import sound_members  # imports torch
+
+        return sound_members(self.training())[0]
+
     def samples(self) -> Artefact:
         """The images that were scored."""
         if self.kept_samples is None:
@@ -87,14 +93,6 @@ def colour_order(entrants: Sequence[Entrant]) -> list[str]:
     keys = [entrant.key for entrant in entrants]
     known = [key for key in load_optimizers() if key in keys]
     return known + [key for key in keys if key not in known]
-
-
-def sound_members(training: Artefact) -> list[int]:
-    """The members that did not diverge; where all did, an error."""
-    sound = [m for m in range(training.details["members"]) if m not in training.details["diverged_members"]]
-    if not sound:
-        raise PartMissingError("every member diverged")
-    return sound
 
 
 def gather_each(

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.comparison.page.drawing import Latents, draw_values, first_latents, weights_of
-from pipeline.comparison.page.entrants import Entrant, PartMissingError, gather_each, sound_members
+from pipeline.comparison.page.drawing import draw_values, first_latents, weights_of
+from pipeline.comparison.page.entrants import Entrant, PartMissingError, gather_each
+from pipeline.networks.latents import Latents
 
 if TYPE_CHECKING:
     from pipeline.samples.browser import BrowserGenerator
@@ -55,15 +56,14 @@ def gather_explorer(entrants: Sequence[Entrant], budget_bytes: int) -> dict[str,
 def _exported(entrant: Entrant) -> BrowserGenerator:
     from pipeline.samples.browser import browser_generator
 
-    training = entrant.training()
-    return browser_generator(training, sound_members(training)[0], weights_of(entrant))
+    return browser_generator(entrant.training(), entrant.first_sound_member(), weights_of(entrant))
 
 
 def _embedded(entrant: Entrant, exported: BrowserGenerator) -> dict[str, Any]:
     from pipeline.samples.members import one_generator
 
     training = entrant.training()
-    member = sound_members(training)[0]
+    member = entrant.first_sound_member()
     latents = first_latents(training, 2, int(entrant.protocol.get("samples_seed", 0)))
     drawn = draw_values(one_generator(training, member, weights_of(entrant)), latents[:1])
     return {

@@ -7,17 +7,17 @@ origin than normal latents ever lie; on the sphere the length stays (White 2016,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
+from typing import Any, Final
 
 from pipeline.comparison.page.drawing import draw_pixels, first_latents, weights_of
-from pipeline.comparison.page.entrants import Entrant, gather_each, sound_members
+from pipeline.comparison.page.entrants import Entrant, gather_each
 from pipeline.comparison.page.pictures import film_uri
-from pipeline.networks.latents import on_line, on_sphere
+from pipeline.networks.latents import Distribution
+from pipeline.samples.interpolation import latent_path
 from pipeline.storage.pictures import tile
 
 IMAGES = 12
+WAYS: Final[dict[str, Distribution]] = {"slerp": "normal", "lerp": "uniform"}  # → whose latents move in that way
 
 
 def gather_interpolation(entrants: Sequence[Entrant]) -> dict[str, Any]:
@@ -30,13 +30,7 @@ def _strips(entrant: Entrant) -> dict[str, str]:
     from pipeline.samples.members import one_generator
 
     training = entrant.training()
-    generator = one_generator(training, sound_members(training)[0], weights_of(entrant))
-    ends = first_latents(training, 2, int(entrant.protocol.get("samples_seed", 0)))
-    first, second = (np.repeat(end[np.newaxis], IMAGES, axis=0) for end in ends)
-    places = np.linspace(0, 1, IMAGES, dtype=np.float32)
-    latents = np.concatenate([on_sphere(first, second, places), on_line(first, second, places)])
-    pixels = draw_pixels(training, generator, latents)
-    return {
-        "slerp": film_uri(tile(pixels[:IMAGES], IMAGES)),
-        "lerp": film_uri(tile(pixels[IMAGES:], IMAGES)),
-    }
+    generator = one_generator(training, entrant.first_sound_member(), weights_of(entrant))
+    first, second = first_latents(training, 2, int(entrant.protocol.get("samples_seed", 0)))
+    paths = {way: latent_path(first, second, IMAGES, distribution) for way, distribution in WAYS.items()}
+    return {way: film_uri(tile(draw_pixels(training, generator, path), IMAGES)) for way, path in paths.items()}

@@ -34,7 +34,6 @@
     clearInterval(timer);
     timer = null;
     button.textContent = "Play";
-    button.setAttribute("aria-pressed", "false");
   }
 
   function next() {
@@ -47,7 +46,6 @@
     if (Number(slider.value) === Number(slider.max)) slider.value = 0;
     show();
     button.textContent = "Pause";
-    button.setAttribute("aria-pressed", "true");
     timer = setInterval(next, FRAME_MILLISECONDS);
   }
 

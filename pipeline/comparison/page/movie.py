@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pipeline.comparison.page.entrants import Entrant, PartMissingError, gather_each, sound_members
+from pipeline.comparison.page.entrants import Entrant, PartMissingError, gather_each
 from pipeline.comparison.page.pictures import film_uri, fullest
 from pipeline.storage.images import Pixels
 from pipeline.storage.pictures import GAP_PIXELS, tile
@@ -57,7 +57,7 @@ def _reel(entrant: Entrant) -> Reel:
     names = sorted(name for name in training.files if name.startswith("snapshots/"))
     if not names:
         raise PartMissingError("it kept no snapshots")
-    member = sound_members(training)[0]
+    member = entrant.first_sound_member()
     shape = training.details["image_shape"]
     return {snapshot_step(path): _frame(path, member, shape) for path in map(training.path, names)}
 

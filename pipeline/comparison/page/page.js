@@ -4,18 +4,6 @@
 const ganforgePage = (() => {
   const root = document.documentElement;
   const data = JSON.parse(document.getElementById("data").textContent);
-  const whenThemed = [];
-
-  /** The colour that a custom property has in the present theme. */
-  function colour(name) {
-    const probe = document.createElement("span");
-    probe.style.color = `var(--${name})`;
-    document.body.append(probe);
-    const found = getComputedStyle(probe).color;
-    probe.remove();
-    return found;
-  }
-
   const system = matchMedia("(prefers-color-scheme: dark)");
   const button = document.getElementById("theme");
 
@@ -23,17 +11,16 @@ const ganforgePage = (() => {
     return root.dataset.theme ? root.dataset.theme === "dark" : system.matches;
   }
 
-  function themed() {
+  function nameTheme() {
     button.textContent = isDark() ? "Light theme" : "Dark theme";
-    for (const listener of whenThemed) listener();
   }
 
   button.addEventListener("click", () => {
     root.dataset.theme = isDark() ? "light" : "dark";
-    themed();
+    nameTheme();
   });
-  system.addEventListener("change", themed);
-  button.textContent = isDark() ? "Light theme" : "Dark theme";
+  system.addEventListener("change", nameTheme);
+  nameTheme();
 
   /** Calls a listener with the value of a control, now and whenever it changes; nothing where it is not on the page. */
   function follow(id, event, listener) {
@@ -61,5 +48,14 @@ const ganforgePage = (() => {
   }
   follow("metric", "change", showVerdicts);
 
-  return { data, colour, isDark, follow, whenThemed };
+  let closed = []; // what printing opened
+  addEventListener("beforeprint", () => {
+    closed = [...document.querySelectorAll("details:not([open])")];
+    for (const details of closed) details.open = true;
+  });
+  addEventListener("afterprint", () => {
+    for (const details of closed) details.open = false;
+  });
+
+  return { data, follow };
 })();

@@ -14,6 +14,7 @@ from pipeline.comparison.differences import differing_settings
 from pipeline.comparison.page.definitions import definition
 from pipeline.comparison.page.entrants import Entrant, without_folders
 from pipeline.comparison.page.scores import metrics_of
+from pipeline.settings import Recipe
 
 RECORDS = {  # column of the report → heading
     "report_id": "report",
@@ -55,6 +56,27 @@ def protocol(entrants: Sequence[Entrant]) -> list[tuple[str, str]]:
 def data_source(entrants: Sequence[Entrant]) -> str:
     """Where the images come from; empty where there is no report."""
     return without_folders(entrants[0].standing.report.fact("source") or "") if entrants else ""
+
+
+def measured_with(entrants: Sequence[Entrant]) -> str:
+    """The network behind the scores, and how good it is at its own task; empty where there is no report."""
+    if not entrants:
+        return ""
+    report = entrants[0].standing.report
+    name, sha256, accuracy = (report.fact(f"extractor{end}") for end in ("", "_sha256", "_accuracy"))
+    network = "the data set's own classifier" if name == "classifier" else str(name)
+    right = "" if accuracy is None else f", {100 * accuracy:.1f} % of held-out images right"
+    return f"{network} ({(sha256 or 'unknown')[:12]}{right})"
+
+
+def budget(entrants: Sequence[Entrant], recipe: Recipe) -> str:
+    """How long was trained, beside the source's own budget; empty where reports do not say."""
+    steps = sorted({entrant.standing.report.fact("steps") for entrant in entrants} - {None})
+    if not steps:
+        return ""
+    trained = f"{steps[0]:,}" if len(steps) == 1 else f"{steps[0]:,} to {steps[-1]:,}"
+    beside = "" if steps == [recipe.full_steps] else f"; the source trained {recipe.full_steps:,}"
+    return f"Trained for {trained} steps here{beside}."
 
 
 def how_to_repeat(recipe: str, entrants: Sequence[Entrant]) -> list[dict[str, str]]:

@@ -11,8 +11,8 @@ from typing import Any
 
 from pipeline.comparison.page.definitions import definition
 from pipeline.comparison.page.entrants import Entrant
-from pipeline.comparison.ranking import Estimate, Ranking, verdicts_on
-from pipeline.comparison.verdicts import BETTER, UNDECIDED, Verdict, member_scores
+from pipeline.comparison.ranking import Estimate, Ranking, number, verdicts_on
+from pipeline.comparison.verdicts import BETTER, UNDECIDED, WORSE, Verdict, member_scores
 
 SHOWN = ("fid", "kid", "inception_score", "precision", "recall", "missing_classes")  # columns of the ranking
 MOST_PAIRS = 66  # of 12 configurations; of more, the best one's alone
@@ -24,21 +24,31 @@ def metrics_of(entrants: Sequence[Entrant]) -> list[str]:
     return list(dict.fromkeys(metric for entrant in entrants for metric in entrant.standing.report.metrics()))
 
 
-def ranking_table(entrants: Sequence[Entrant]) -> dict[str, Any]:
-    """Columns and rows of the ranking, and the rows of real images and noise."""
+def ranking_table(entrants: Sequence[Entrant], ranked_by: str) -> dict[str, Any]:
+    """Columns and rows of the ranking by a metric, and the rows of real images and noise."""
     columns = [metric for metric in metrics_of(entrants) if metric in SHOWN]
     rows = []
-    for entrant in entrants:
+    for entrant, rank in zip(entrants, _ranks(entrants, ranked_by), strict=True):
         report = entrant.standing.report
         facts = {name: report.fact(name) for name in ("steps", "members", "diverged_members", "width")}
         scores = [_shown(entrant.standing.scores.get(metric)) for metric in columns]
-        rows.append({"rank": entrant.standing.rank, "key": entrant.key, "scores": scores, **facts})
+        rows.append({"rank": rank, "key": entrant.key, "scores": scores, **facts})
     anchors = [
         {"name": name, "scores": [_number(_anchor(entrants, metric, place)) for metric in columns]}
         for place, name in enumerate(("real images", "noise"))
     ]
     headings = [{"title": definition(m).title, "better": ARROWS[_better(entrants, m)]} for m in columns]
     return {"headings": headings, "rows": rows, "anchors": anchors}
+
+
+def _ranks(entrants: Sequence[Entrant], ranked_by: str) -> list[str]:
+    """The places in the ranking; those whose means are equal or missing share the first of theirs: "1=", "1=", "3"."""
+    standings = [entrant.standing for entrant in entrants]
+    means = [each.scores[ranked_by].mean if each.scored_by(ranked_by) else None for each in standings]
+    return [
+        f"{standings[means.index(mean)].rank}=" if means.count(mean) > 1 else f"{each.rank}"
+        for each, mean in zip(standings, means, strict=True)
+    ]
 
 
 def chart_data(entrants: Sequence[Entrant]) -> dict[str, dict[str, Any]]:
@@ -96,7 +106,7 @@ def only_with_best(ranking: Ranking) -> bool:
 
 
 def _verdict_row(verdict: Verdict) -> dict[str, Any]:
-    interval = "" if verdict.low is None or verdict.high is None else f"{verdict.low:.4g} to {verdict.high:.4g}"
+    interval = "" if verdict.low is None or verdict.high is None else f"{number(verdict.low)} to {number(verdict.high)}"
     return {
         "first": verdict.first,
         "second": verdict.second,
@@ -125,12 +135,20 @@ def headline(ranking: Ranking) -> str:
 
 
 def _decided(against: Sequence[Verdict]) -> str:
+    """The verdicts on the best mean. It may lose in pairs: a mean has members that have no partner in a pair."""
     won = [verdict.second for verdict in against if verdict.verdict == BETTER]
-    open_to = [verdict for verdict in against if verdict.verdict == UNDECIDED]
-    if not open_to and won:
-        return f"That is decided against {_joined(won)}, at a level of 5 % for all pairs together."
-    said = f"That is decided against {_joined(won)}, but not" if won else "That is not decided"
-    return f"{said} against {_joined([_open(verdict) for verdict in open_to])}."
+    lost = [verdict.second for verdict in against if verdict.verdict == WORSE]
+    open_to = [_open(verdict) for verdict in against if verdict.verdict == UNDECIDED]
+    said = []
+    if won and open_to:
+        said.append(f"That is decided against {_joined(won)}, but not against {_joined(open_to)}.")
+    elif won:
+        said.append(f"That is decided against {_joined(won)}, at a level of 5 % for all pairs together.")
+    elif open_to:
+        said.append(f"That is not decided against {_joined(open_to)}.")
+    if lost:
+        said.append(f"Member by member {_joined(lost)} {'is' if len(lost) == 1 else 'are'} better.")
+    return " ".join(said)
 
 
 def _open(verdict: Verdict) -> str:
@@ -165,4 +183,4 @@ def _shown(found: Estimate | None) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "–" if value is None or not math.isfinite(value) else f"{value:.4g}"
+    return "–" if value is None or not math.isfinite(value) else number(value)

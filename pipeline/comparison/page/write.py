@@ -18,7 +18,7 @@ import jinja2
 from markupsafe import Markup
 
 from pipeline.comparison.page import charts, provenance, scores
-from pipeline.comparison.page.curves import LOSSES, MEASURES, gather_curves
+from pipeline.comparison.page.curves import MEASURES, gather_curves, last_values
 from pipeline.comparison.page.entrants import Entrant, colour_order, find_entrants
 from pipeline.comparison.page.explorer import gather_explorer
 from pipeline.comparison.page.feature_map import gather_feature_map
@@ -29,6 +29,7 @@ from pipeline.comparison.ranking import Ranking
 from pipeline.settings import load_recipes
 from pipeline.storage.paths import Paths
 from pipeline.tables import find
+from pipeline.training.curves import FEW_STEPS, LOSSES
 
 FOLDER = Path(__file__).parent
 SCRIPTS = ("page.js", "charts.js", "movie.js", "generator.js", "explorer.js")
@@ -106,14 +107,17 @@ def _render(ranking: Ranking, entrants: Sequence[Entrant], parts: dict[str, Any]
         headline=scores.headline(ranking),
         made=datetime.now(UTC),
         source=provenance.data_source(entrants),
+        budget=provenance.budget(entrants, recipe),
+        measured_with=provenance.measured_with(entrants),
         only_with_best=scores.only_with_best(ranking),
         keys=keys,
         order=[entrant.key for entrant in entrants],
         members=max((entrant.standing.report.fact("members") or 1 for entrant in entrants), default=0),
         dashes=dict(zip(keys, charts.dashes(keys), strict=True)),
-        table=scores.ranking_table(entrants),
+        table=scores.ranking_table(entrants, ranking.ranked_by),
         **parts,
         measures=MEASURES,
+        last_values=last_values(parts["curves"]["by_configuration"]),
         changed=provenance.changed_settings(entrants),
         records=provenance.records(entrants),
         protocol=provenance.protocol(entrants),
@@ -128,12 +132,13 @@ def _render(ranking: Ranking, entrants: Sequence[Entrant], parts: dict[str, Any]
 
 def _script_data(keys: Sequence[str], entrants: Sequence[Entrant], parts: dict[str, Any]) -> dict[str, Any]:
     """What the scripts read: data and chart specifications."""
-    few = all(len(each["steps"]) < charts.FEW_STEPS for each in parts["curves"]["by_configuration"].values())
+    few = all(len(each["steps"]) < FEW_STEPS for each in parts["curves"]["by_configuration"].values())
     order = [entrant.key for entrant in entrants]
     shown = {name: parts[name] for name in ("scores", "curves", "movie", "map", "explorer")}
     return {
         **shown,
         "keys": list(keys),
+        "lookup_prefix": charts.LOOKUP_PREFIX,
         "losses": LOSSES,
         "specs": {
             "score": charts.score_chart(keys, order),

@@ -34,6 +34,7 @@ def add(
     protocol: dict[str, Any] | None = None,
     settings: dict[str, Any] | None = None,
     training: str = "t",
+    metrics: Sequence[str] = ("fid", "inception_score", "spread"),
 ) -> store.Report:
     shared = {"recipe": recipe, "optimizer": optimizer, "fingerprint": "f", "training_fingerprint": training}
     shared |= {"protocol": json.dumps(protocol or {"n": 10}), "settings": json.dumps({**SETTINGS, **(settings or {})})}
@@ -47,7 +48,7 @@ def add(
     values = [None if value is None else 1000 / value for value in fids]
     rows += [{**shared, **classes, "member": member, "value": value} for member, value in enumerate(values)]
     rows += [{**shared, **spread, "member": member, "value": 0.5} for member in range(len(fids))]
-    return store.append(paths.reports(), rows)
+    return store.append(paths.reports(), [row for row in rows if row["metric"] in metrics])
 
 
 def add_training(paths: Paths, optimizer: str, fingerprint: str, losses: Sequence[float]) -> None:
@@ -135,7 +136,7 @@ def test_the_best_is_named_with_a_verdict_against_each_other(three: Paths, ask: 
     lines = ask("best", "--recipe", "mnist_mlp", "--metric", "fid").splitlines()
     assert lines[0].startswith("mnist_mlp: adam, fid 120 ± 50 (3 members; lower is better; real images 1, noise 900)")
     undecided = "undecided: about 7 more members would decide"
-    assert lines[1].split(maxsplit=3) == ["against", "rmsprop", "-15.33", undecided]
+    assert lines[1].split(maxsplit=5) == ["against", "rmsprop", "-15", "±", "36", undecided]
     assert lines[2].endswith("adam is better")
 
 
@@ -157,6 +158,24 @@ def test_a_configuration_without_a_score_is_never_the_best(paths: Paths, ask: An
     add(paths, "adam", [None, None])
     add(paths, "sgd", [800.0, 801.0])
     assert json.loads(ask("best", "--recipe", "mnist_mlp", "--json"))["best"] == "sgd"
+
+
+def test_a_recipe_is_taken_with_and_without_its_option_and_a_metric_as_tables_call_it(three: Paths, ask: Any) -> None:
+    expected = ask("best", "--recipe", "mnist_mlp", "--metric", "inception_score")
+    assert ask("best", "mnist_mlp", "--metric", "Inception Score") == expected
+    assert ask("history", "--metric", "FID", "mnist_mlp") == ask("history", "--recipe", "mnist_mlp")
+    assert ask("show", "mnist_mlp/adam") == ask("show", "mnist_mlp", "adam")
+
+
+def test_what_no_table_names_any_more_is_neither_best_nor_forgotten(three: Paths, ask: Any) -> None:
+    add(three, "retired", [1.0, 2.0])
+    assert json.loads(ask("best", "mnist_mlp", "--json"))["best"] == "adam"
+    assert ask("best").splitlines()[-1].endswith("(is GANFORGE_OPTIMIZERS set?): mnist_mlp retired")
+
+
+def test_the_anchors_of_the_best_are_its_real_images_and_its_noise(three: Paths, ask: Any) -> None:
+    row = json.loads(ask("best", "mnist_mlp", "--json"))["ranking"][0]
+    assert (row["optimizer"], row["mean"], row["real_images"], row["noise"]) == ("adam", 120.0, 1.0, 900.0)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -183,7 +202,7 @@ def test_two_configurations_show_the_curves_of_the_trainings_they_are_about(path
     lines = ask("compare", "adam", "sgd").splitlines()
     (line,) = [line for line in lines if line.startswith("G loss") and "adam" in line]
     assert line.split() == ["G", "loss", "adam", "█▃▁", "1", "to", "0.25"]
-    assert lines[-1] == "no curves of sgd: its newest training is not the one this report is about"
+    assert lines[-1] == "no curves of sgd: the training that its report is about is not in the data folder"
 
 
 def test_the_curves_of_both_can_be_drawn(paths: Paths, ask: Any, tmp_path: Path) -> None:
@@ -193,6 +212,30 @@ def test_the_curves_of_both_can_be_drawn(paths: Paths, ask: Any, tmp_path: Path)
     ask("compare", "adam", "sgd", "--curves", str(tmp_path / "curves.png"))
     with Image.open(tmp_path / "curves.png") as picture:
         assert picture.size == (900, 520)
+
+
+def test_both_sides_of_a_comparison_carry_their_own_facts_means_and_intervals(three: Paths, ask: Any) -> None:
+    found = json.loads(ask("compare", "adam", "sgd", "--json"))
+    assert (found["first"]["optimizer"], found["second"]["optimizer"]) == ("adam", "sgd")
+    (fid,) = [row for row in found["scores"] if row["metric"] == "fid"]
+    # Student's t(0.975, 2) = 4.302653; deviations 20 and 19.55335
+    assert (fid["first"], fid["first_half_width"]) == (120.0, pytest.approx(4.302653 * 20 / 3**0.5, rel=1e-6))
+    assert (fid["second"], fid["second_half_width"]) == (820.0, pytest.approx(4.302653 * 19.519 / 3**0.5, rel=1e-3))
+
+
+def test_a_metric_that_one_side_lacks_is_shown_without_a_verdict(paths: Paths, ask: Any) -> None:
+    add(paths, "adam", [100.0, 120.0])
+    add(paths, "sgd", [100.0, 120.0], metrics=("fid", "spread"))
+    rows = {row["metric"]: row for row in json.loads(ask("compare", "sgd", "adam", "--json"))["scores"]}
+    assert (rows["inception_score"]["first"], "verdict" in rows["inception_score"]) == (None, False)
+
+
+def test_two_recipes_with_both_configurations_have_to_be_told_apart(three: Paths) -> None:
+    for optimizer in ("adam", "sgd"):
+        add(three, optimizer, [10.0, 11.0], recipe="mnist_dcgan")
+    arguments = parser().parse_args(["reports", "compare", "adam", "sgd"])
+    with pytest.raises(ValueError, match="several recipes; name one with --recipe: mnist_mlp, mnist_dcgan"):
+        arguments.run(arguments)
 
 
 def test_configurations_of_two_recipes_can_be_compared(three: Paths, ask: Any) -> None:
@@ -223,6 +266,46 @@ def test_a_query_prints_its_rows_in_three_forms(three: Paths, ask: Any) -> None:
     assert ask("query", sql, "--csv").splitlines()[-1] == "sgd,839.0"
 
 
+def test_columns_of_one_name_keep_their_values(three: Paths, ask: Any) -> None:
+    assert json.loads(ask("query", "select 1 a, 2 a, 3 a_2", "--json")) == [{"a": 1, "a_3": 2, "a_2": 3}]
+
+
+def test_a_query_without_rows_still_names_its_columns(three: Paths, ask: Any) -> None:
+    assert ask("query", "select optimizer, value from reports where false", "--csv") == "optimizer,value\n"
+    assert ask("query", "select optimizer from reports where false").splitlines() == ["optimizer", "(0 rows)"]
+
+
+def test_lists_are_json_in_a_csv_cell(three: Paths, ask: Any) -> None:
+    (row,) = csv.DictReader(io.StringIO(ask("query", "select [1, 2] as pair, null as nothing", "--csv")))
+    assert (json.loads(row["pair"]), row["nothing"]) == ([1, 2], "")
+
+
+def test_a_history_leaves_out_reports_without_the_metric(paths: Paths, ask: Any) -> None:
+    add(paths, "adam", [100.0, 120.0], metrics=("fid",))
+    add(paths, "adam", [100.0, 120.0])
+    assert len(json.loads(ask("history", "--metric", "inception_score", "--json"))) == 1
+
+
+def test_the_forms_may_stand_before_the_command_and_without_one(three: Paths, ask: Any) -> None:
+    assert json.loads(ask("--json"))[0]["optimizer"] == "adam"
+    assert ask("--csv", "list") == ask("list", "--csv")
+
+
+def test_a_score_worse_than_noise_is_named(paths: Paths, ask: Any) -> None:
+    add(paths, "adam", [950.0, 960.0])  # noise scores 900; its Inception Score of 1.05 is below noise's 1.2
+    assert "worse than noise by: fid, inception_score" in ask("show", "mnist_mlp", "adam")
+
+
+def test_a_score_that_is_defined_for_no_member_is_none_and_not_diverged(paths: Paths, ask: Any) -> None:
+    add(paths, "adam", [None, None])
+    add(paths, "sgd", [100.0, None])
+    assert "diverged" in next(line for line in ask("list").splitlines() if " adam " in line)
+    row = {"recipe": "mnist_mlp", "optimizer": "sgd", "metric": "fid", "better": "lower", "protocol": "{}"}
+    row |= {"members": 1, "diverged_members": 0, "steps": 1, "n_generated": 1, "seed": 0, "member": 0, "value": None}
+    store.append(paths.reports(), [row])
+    assert next(line for line in ask("history").splitlines()[::-1] if " sgd " in line).endswith("none")
+
+
 def test_a_query_reads_the_settings_in_their_json(three: Paths, ask: Any) -> None:
     sql = "select optimizer, settings->>'$.generator.kind' as kind from runs order by optimizer"
     assert [row["kind"] for row in json.loads(ask("query", sql, "--json"))] == ["adam", "rmsprop", "adam"]
@@ -251,7 +334,10 @@ def test_compacting_changes_no_answer(three: Paths, ask: Any) -> None:
         (["best", "--metric", "fdi"], "metric 'fdi' does not exist; expected one of: fid, inception_score, spread"),
         (["best", "--metric", "spread"], "metric 'spread' has no better end; expected one of: fid, inception_score"),
         (["compare", "adam", "adam"], "found adam twice"),
-        (["compare", "adam", "adamm"], "adam and adamm both have reports in no recipe"),
+        (
+            ["compare", "adam", "adamm"],
+            "adam has reports in mnist_mlp; adamm has reports in no recipe; expected one recipe",
+        ),
         (["compare", "adam", "sgd", "--curves", "x.gif"], "expected the name of a .png"),
         (["compare", "adam", "sgd", "--curves", "x.png"], "neither of both has training curves"),
         (["history", "--metric", "fdi"], "metric 'fdi' does not exist"),

@@ -12,7 +12,7 @@ def add(
     paths: Paths, optimizer: str, fids: Sequence[float | None], *, training: str = "", **protocol: Any
 ) -> store.Report:
     shared = {"recipe": "mnist_mlp", "optimizer": optimizer, "fingerprint": "f", "floor": 1.0, "ceiling": 900.0}
-    shared |= {"training_fingerprint": training}
+    shared |= {"training_fingerprint": training, "members": len(fids), "diverged_members": list(fids).count(None)}
     shared |= {"protocol": json.dumps({"extractor_sha256": "a", "n_generated": 10, **protocol}), "better": "lower"}
     return store.append(
         paths.reports(),

@@ -5,11 +5,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from PIL import Image
 
 from pipeline.comparison.make import CURVES, GRIDS, PAGE, make_comparison
 from pipeline.comparison.ranking import all_verdicts, verdicts_on
 from pipeline.comparison.verdicts import Verdict
+from pipeline.settings import PACKAGE
 from pipeline.storage.artefact import make_artefact
 from pipeline.storage.images import write_images
 from pipeline.storage.paths import Paths
@@ -96,6 +98,19 @@ def test_the_artefact_holds_page_curves_and_grids_of_what_the_reports_are_about(
     with Image.open(artefact.path(GRIDS)) as grids:
         levels = np.asarray(grids)
     assert (levels[3, 3], levels[-3, 3]) == (200, 50)  # the best above
+
+
+def test_the_page_is_made_again_when_what_it_says_of_the_recipe_changes(
+    paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = (PACKAGE / "recipes.toml").read_text(encoding="utf-8")
+    entry = table[table.index("[mnist_mlp]") : table.index("[mnist_conv]")]
+    monkeypatch.setenv("GANFORGE_RECIPES", str(tmp_path / "own.toml"))
+    (tmp_path / "own.toml").write_text(entry.replace("[mnist_mlp]", "[own]"))
+    assert not make_comparison("own", ["adam"], paths)[0].cached
+    assert make_comparison("own", ["adam"], paths)[0].cached
+    (tmp_path / "own.toml").write_text(entry.replace("[mnist_mlp]", "[own]").replace("Two dense layers", "Others"))
+    assert not make_comparison("own", ["adam"], paths)[0].cached
 
 
 def test_what_was_trained_again_after_its_report_is_not_shown_beside_it(paths: Paths) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from pipeline.comparison.protocol import UnlikeProtocolsError
-from pipeline.comparison.ranking import Estimate, best_of, compare, estimate, rank
+from pipeline.comparison.ranking import Estimate, best_of, compare, estimate, number, rank, shown
 from pipeline.storage.paths import Paths
 from tests.pipeline.comparison.made_up import add, add_metrics
 
@@ -47,7 +47,7 @@ def test_a_diverged_configuration_ranks_last_and_says_so(paths: Paths) -> None:
     add(paths, "sgd", [None, None])
     add(paths, "adam", [None, 7.0])
     standings = compare("mnist_mlp", ["sgd", "adam"], paths).standings
-    assert [(standing.optimizer, str(standing.scores["fid"])) for standing in standings] == [
+    assert [(standing.optimizer, shown(standing.report, "fid")) for standing in standings] == [
         ("adam", "7"),
         ("sgd", "diverged"),
     ]
@@ -93,3 +93,18 @@ def test_a_configuration_without_the_metric_ranks_last(paths: Paths) -> None:
     add_metrics(paths, "sgd", {"fid": [5.0, 6.0], "inception_score": [3.0, 5.0]})
     ranking = compare("mnist_mlp", ["adam", "sgd"], paths, "inception_score")
     assert [standing.optimizer for standing in ranking.standings] == ["sgd", "adam"]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (3.14159, "3.142"),
+        (12345.6, "12346"),
+        (1.5e8, "1.5e+08"),
+        (0.00012345, "0.0001234"),
+        (None, "-"),
+        (math.nan, "-"),
+    ],
+)
+def test_a_number_has_an_exponent_only_where_its_digits_would_be_many(value: float | None, expected: str) -> None:
+    assert number(value) == expected

@@ -1,8 +1,11 @@
 """Compaction loses nothing and counts nothing twice, however it ends."""
 
 import errno
+import os
 import shutil
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -113,7 +116,7 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, function: str, call: int = 1) -> No
     monkeypatch.setattr(compaction, function, killed)
 
 
-REMOVAL = 3  # call of `_remove`: the first two sweep
+REMOVAL = 4  # call of `_remove`: the first three sweep
 
 
 def test_killed_between_rename_and_removal_every_report_counts_once(
@@ -227,3 +230,56 @@ def test_a_store_that_cannot_be_written_to_reads(tmp_path: Path) -> None:
     (tmp_path / "._compacted.lock").unlink()
     assert ids(tmp_path) == written
     assert not (tmp_path / "._compacted.lock").exists()  # reading makes no file
+
+
+def test_a_merged_file_that_lacks_a_report_replaces_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = fill(tmp_path, 3)
+    before, original = files(tmp_path, "**/*.parquet"), compaction._write
+    with monkeypatch.context() as patch, pytest.raises(ValueError, match="does not list the reports"):
+        patch.setattr(compaction, "_write", lambda file, places: original(file, places[1:]))
+        store.compact(tmp_path)
+    assert files(tmp_path, "**/*.parquet") == before
+    assert list((tmp_path / "_compacted").iterdir()) == []
+    assert ids(tmp_path) == written
+
+
+def test_a_merged_file_that_is_cut_short_replaces_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = fill(tmp_path, 3)
+    before, original = files(tmp_path, "**/*.parquet"), compaction._write
+
+    def cut(file: Any, places: Any) -> None:
+        original(file, places)
+        file.truncate(file.tell() - 100)
+
+    with monkeypatch.context() as patch, pytest.raises(ValueError, match="not a file of reports"):
+        patch.setattr(compaction, "_write", cut)
+        store.compact(tmp_path)
+    assert files(tmp_path, "**/*.parquet") == before
+    assert ids(tmp_path) == written
+
+
+def test_a_merged_file_whose_rows_are_not_those_it_lists_replaces_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = fill(tmp_path, 3)
+    before, original = files(tmp_path, "**/*.parquet"), compaction._groups
+
+    def half(places: Any, schema: Any) -> Any:
+        return ((entry, rows.slice(0, 4)) for entry, rows in original(places, schema))
+
+    with monkeypatch.context() as patch, pytest.raises(ValueError, match="its rows are not those"):
+        patch.setattr(compaction, "_groups", half)
+        store.compact(tmp_path)
+    assert files(tmp_path, "**/*.parquet") == before
+    assert ids(tmp_path) == written
+
+
+def test_unfinished_files_of_yesterday_go_and_those_of_today_stay(tmp_path: Path) -> None:
+    path = store.append(tmp_path, rows()).path
+    old, young = (path.with_name(f".{name}.parquet.partial") for name in ("old", "young"))
+    for unfinished in (old, young):
+        unfinished.write_bytes(b"half")
+    yesterday = time.time() - 25 * 60 * 60
+    os.utime(old, (yesterday, yesterday))
+    store.compact(tmp_path)
+    assert (old.exists(), young.exists()) == (False, True)

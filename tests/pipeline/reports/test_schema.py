@@ -1,6 +1,10 @@
 """The promises of the schema: older files, newer files, and files that no version writes."""
 
+import os
+import re
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -70,6 +74,90 @@ def test_a_file_that_is_none_of_parquet_is_one_sentence_that_names_it(tmp_path: 
         with pytest.raises(ValueError, match=f"{path}: not a file of reports") as caught:
             read(tmp_path)
         assert "\n" not in str(caught.value)
+
+
+READERS = {
+    "latest_of_all": store.latest_of_all,
+    "latest": lambda root: store.latest(root, "mnist_mlp", "adam"),
+    "history_of": store.history_of,
+    "read_all": store.read_all,
+    "reports": lambda root: store.query("FROM reports", root),
+    "runs": lambda root: store.query("FROM runs", root),
+    "connect": store.connect,
+}
+
+
+def made_folder(path: Path, table: pa.Table) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def made_dangling(path: Path, table: pa.Table) -> None:
+    path.unlink()
+    path.symlink_to(path.with_name("nowhere"))
+
+
+FOREIGN = {
+    "it has no column report_id, created_at, metric, member, value": lambda path, _: rewritten(
+        path, pa.table({"a": [1]})
+    ),
+    "it has no column value": lambda path, table: rewritten(path, table.drop_columns("value")),
+    "it has no rows": lambda path, table: rewritten(path, table.slice(0, 0)),
+    "it is a folder": made_folder,
+    "it is a link to a file that is not there": made_dangling,
+}
+
+
+@pytest.mark.parametrize("read", READERS.values(), ids=READERS)
+@pytest.mark.parametrize("says", FOREIGN)
+def test_a_file_that_is_no_report_is_one_sentence_that_names_it(tmp_path: Path, says: str, read: Any) -> None:
+    path = store.append(tmp_path, rows()).path
+    FOREIGN[says](path, stored(path))
+    with pytest.raises(ValueError, match=re.escape(f"{path}: not a file of reports ({says}); take it out")) as caught:
+        read(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("says", FOREIGN)
+def test_compaction_takes_in_no_file_that_is_no_report(tmp_path: Path, says: str) -> None:
+    path = store.append(tmp_path, rows()).path
+    FOREIGN[says](path, stored(path))
+    store.append(tmp_path, rows())
+    with pytest.raises(ValueError, match=re.escape(f"{path}: not a file of reports ({says})")):
+        store.compact(tmp_path)
+    assert os.path.lexists(path)
+    assert list(tmp_path.glob("_compacted/*")) == []
+
+
+@pytest.mark.parametrize("says", FOREIGN)
+def test_a_merged_file_that_is_none_is_one_sentence_that_names_it(tmp_path: Path, says: str) -> None:
+    table = stored(store.append(tmp_path, rows()).path)
+    path = tmp_path / "_compacted" / "20260102T030405678901-1f0c9a7e.parquet"
+    path.parent.mkdir()
+    path.touch()
+    FOREIGN[says](path, table)
+    for read in (store.latest_of_all, store.read_all, lambda root: store.query("FROM reports", root)):
+        with pytest.raises(ValueError, match=f"{path}: not a file of reports"):
+            read(tmp_path)
+
+
+@pytest.mark.parametrize("read", READERS.values(), ids=READERS)
+def test_a_file_of_another_name_is_one_sentence_that_names_it(tmp_path: Path, read: Any) -> None:
+    """A copy made by hand would count a second time, and as the newest for ever."""
+    path = store.append(tmp_path, rows()).path
+    copy = path.with_stem(f"{path.stem} (1)")
+    shutil.copy(path, copy)
+    with pytest.raises(ValueError, match=re.escape(f"{copy}: not the name of a report")):
+        read(tmp_path)
+
+
+def test_a_report_that_does_not_say_what_it_may_be_compared_with_is_one_sentence(tmp_path: Path) -> None:
+    path = store.append(tmp_path, rows(protocol=None)).path
+    found = store.latest(tmp_path, "mnist_mlp", "adam")
+    assert found is not None
+    with pytest.raises(ValueError, match=f"{path}: the report of mnist_mlp adam has no protocol"):
+        found.fact("protocol")
+    assert found.fact("settings") is None
 
 
 def test_a_report_is_stored_even_where_the_store_cannot_be_compacted(

@@ -1,8 +1,15 @@
+import errno
+import itertools
+import random
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pytest
 
+from pipeline.reports import report as reports
 from pipeline.reports import store
 from pipeline.storage.paths import Paths
 from tests.pipeline.reports.made_up import rows
@@ -127,3 +134,142 @@ def test_what_starts_with_an_underscore_is_no_report(tmp_path: Path) -> None:
     path.with_name("_nearest_training_images.png").write_bytes(b"picture")
     assert len(store.latest_of_all(tmp_path)) == 1
     assert store.query("FROM history", tmp_path).num_rows == 4
+
+
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+
+def set_clock(monkeypatch: pytest.MonkeyPatch, times: Iterable[datetime]) -> None:
+    """Appending sees these times, one after another."""
+    shown = iter(times)
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: object = None) -> datetime:  # type: ignore[override]
+            return next(shown)
+
+    monkeypatch.setattr(store, "datetime", Clock)
+
+
+@pytest.mark.parametrize("step", [timedelta(0), timedelta(hours=-1)], ids=["that stands", "that goes backwards"])
+def test_the_last_stored_is_the_newest_by_a_clock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: timedelta
+) -> None:
+    set_clock(monkeypatch, (NOON + step * n for n in itertools.count()))
+    stored = [store.append(tmp_path, rows(seed=seed)) for seed in range(6)]
+    newest = store.latest(tmp_path, "mnist_mlp", "adam")
+    assert newest is not None
+    assert newest.fact("seed") == 5
+    assert [report.fact("seed") for report in store.history_of(tmp_path)] == list(range(6))
+    times = [report.fact("created_at") for report in stored]
+    assert times == [NOON + timedelta(microseconds=n) for n in range(6)]
+    assert [f"{time:%Y%m%dT%H%M%S%f}" for time in times] == [report.path.name.split("-")[0] for report in stored]
+    assert store.append(tmp_path, rows("sgd")).fact("created_at") == NOON + 6 * step  # of its own partition alone
+
+
+def test_the_last_stored_is_newer_than_what_a_merged_file_alone_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_clock(monkeypatch, [NOON, NOON, NOON - timedelta(days=1)])
+    stored = [store.append(tmp_path, rows(seed=seed)) for seed in range(2)]
+    store.compact(tmp_path)
+    stored[1].path.unlink()  # by hand
+    assert store.append(tmp_path, rows(seed=2)).fact("created_at") == NOON + timedelta(microseconds=1)
+    assert [report.fact("seed") for report in store.latest_of_all(tmp_path)] == [2]
+
+
+def test_two_writers_of_one_moment_are_both_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "_time_of_next", lambda *_: NOON)  # both looked before one wrote
+    ids = {store.append(tmp_path, rows()).fact("report_id") for _ in range(2)}
+    assert {report.fact("report_id") for report in store.history_of(tmp_path)} == ids
+    assert store.append(tmp_path, rows("sgd")).fact("created_at") == NOON
+
+
+@pytest.mark.parametrize("name", ["recipe=mnist_mlp/optimizer=adam/copy of one.parquet", "_compacted/mine.parquet"])
+def test_what_is_no_report_costs_nobody_the_scores_of_a_new_one(
+    tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    stray = tmp_path / name
+    stray.parent.mkdir(parents=True)
+    stray.write_bytes(b"mine")
+    assert store.append(tmp_path, rows()).path.is_file()
+    assert f"{stray}: not " in caplog.text
+    with pytest.raises(ValueError, match=f"{stray}: not "):
+        store.latest_of_all(tmp_path)
+
+
+def test_a_full_disk_leaves_no_file_of_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+        patch.setattr("os.fsync", full)
+        store.append(tmp_path, rows())
+    assert list(store.partition_folder(tmp_path, "mnist_mlp", "adam").iterdir()) == []
+
+
+def test_a_report_in_a_file_of_many_says_what_it_said_alone(tmp_path: Path) -> None:
+    randomness = random.Random(0)
+    stored = []
+    for seed in range(12):
+        values = tuple(randomness.choice([None, randomness.random()]) for _ in range(3))
+        made = rows(randomness.choice(["adam", "sgd"]), values, seed=seed, settings=f"{seed}", note=f"note {seed % 2}")
+        stored.append(store.append(tmp_path, randomness.sample(made, len(made))))
+    store.compact(tmp_path)
+    found = store.history_of(tmp_path)
+    assert [report.path.parent.name for report in found].count("_compacted") == 10
+    for one, other in zip(found, stored, strict=True):
+        assert one.rows.equals(other.rows)
+        assert one.metrics() == other.metrics()
+        assert [one.scores(metric) for metric in one.metrics()] == [other.scores(metric) for metric in one.metrics()]
+        assert [one.fact(name) for name in store.SCHEMA.names] == [
+            other.rows[name][0].as_py() for name in one.rows.column_names
+        ]
+        assert (one.anchors("fid"), one.better("fid"), one.notes()) == (other.anchors("fid"), "lower", other.notes())
+        rows_of_fid = sorted(
+            (row["member"], row["value"])
+            for row in one.rows.to_pylist()
+            if row["metric"] == "fid" and row["value"] is not None
+        )
+        assert one.scores("fid") == [value for _, value in rows_of_fid]
+
+
+def test_a_score_that_a_report_lacks_is_none_and_its_anchors_are_an_error(tmp_path: Path) -> None:
+    report = store.append(tmp_path, rows())
+    assert report.scores("kid") == []
+    with pytest.raises(KeyError, match="no metric 'kid'; there are fid, inception_score"):
+        report.anchors("kid")
+
+
+def test_a_column_is_unpacked_once_a_file_however_many_reports_it_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(9):
+        store.append(tmp_path, rows())
+    store.compact(tmp_path)
+    original, unpacked = reports._plain, []
+
+    def counted(values: pa.ChunkedArray) -> list[Any]:
+        unpacked.append(len(values))
+        return original(values)
+
+    monkeypatch.setattr(reports, "_plain", counted)
+    assert [report.scores("fid") for report in store.history_of(tmp_path)] == [[2.0, 1.0]] * 9
+    assert sorted(unpacked) == [4] * 3 + [8 * 4] * 3  # metric, member and value of both files
+
+
+def test_texts_too_long_for_a_dictionary_are_read_whole(tmp_path: Path) -> None:
+    """Parquet stores the texts of a column once each up to 1 MiB of them, and then plain."""
+    for seed in range(12):
+        store.append(tmp_path, rows(seed=seed, settings=f"{seed}" * 200_000))
+    store.compact(tmp_path)
+    for report in store.history_of(tmp_path):
+        assert report.fact("settings") == f"{report.fact('seed')}" * 200_000
+        assert set(report.rows["settings"].to_pylist()) == {report.fact("settings")}
+
+
+def test_a_value_that_is_infinite_is_stored_as_it_is(tmp_path: Path) -> None:
+    report = store.append(tmp_path, rows(values=(float("inf"), None, 1.0)))
+    store.append(tmp_path, rows())
+    store.compact(tmp_path)
+    assert store.find_report(tmp_path, report.fact("report_id")).scores("fid") == [float("inf"), 1.0]

@@ -180,6 +180,30 @@ def test_a_query_that_a_compaction_disturbs_is_run_again(root: Path, monkeypatch
     assert listed == [4, 5, 6]
 
 
+@pytest.mark.parametrize("at", ["_create", "_open"])
+def test_a_query_whose_files_go_after_they_were_listed_is_run_again(
+    root: Path, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    """While the views are made, or between them and the statement."""
+    original, calls = getattr(views, at), []
+
+    def disturbed(*arguments: Any) -> Any:
+        calls.append(at)
+        if len(calls) > 1:
+            return original(*arguments)
+        store.append(root, rows())
+        if at == "_create":
+            compaction.compact(root)
+            return original(*arguments)
+        connection = original(*arguments)
+        compaction.compact(root)
+        return connection
+
+    monkeypatch.setattr(views, at, disturbed)
+    assert ask(root, "SELECT count(DISTINCT report_id) AS n FROM history") == [{"n": 5}]
+    assert len(calls) == 2
+
+
 def test_a_connection_says_what_is_missing_after_a_compaction_and_a_new_one_reads_on(root: Path) -> None:
     connection = store.connect(root)
     store.append(root, rows())

@@ -86,7 +86,7 @@ def test_a_file_that_draws_something_else_is_not_kept_and_an_earlier_one_stays(
 ) -> None:
     training, path = untrained(paths, "mnist_mlp"), tmp_path / "generator.onnx"
     path.write_bytes(b"an earlier one")
-    for wrong in (lambda images: images + 2e-5, lambda images: images * np.nan, lambda images: images[1:]):
+    for wrong in (lambda images: images + 2 * TOLERANCE, lambda images: images * np.nan, lambda images: images[1:]):
         monkeypatch.setattr(onnx_file, "run_onnx", lambda file, latents, wrong=wrong: wrong(run_onnx(file, latents)))
         with pytest.raises(ValueError, match=r"generator\.onnx: onnxruntime draws images that differ by .* from PyT"):
             export_onnx(training, 0, path)

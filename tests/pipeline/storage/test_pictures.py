@@ -3,6 +3,7 @@ import io
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from pipeline.storage.pictures import GAP_GREY, inline_strip, markdown_file, tile, write_grid
@@ -50,3 +51,16 @@ def test_a_grid_file_is_a_png_of_its_scale(tmp_path: Path) -> None:
     with Image.open(tmp_path / "g.png") as picture:
         assert picture.size == (2 * (3 * 4 + 2 * 2), 8)
     assert decode(markdown_file(tmp_path / "g.png", "grid")).size == (16, 4)
+
+
+@pytest.mark.parametrize("crisp", [False, True])
+def test_a_picture_of_noise_is_made_small_enough_for_the_event_log(tmp_path: Path, crisp: bool) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (3 * 16, 3, 64, 64), np.uint8)
+    write_grid(tmp_path / "g.png", noise, columns=16, scale=2)
+    assert len(markdown_file(tmp_path / "g.png", "three configurations in colour", crisp=crisp)) < 42_000
+
+
+def test_a_crisp_picture_keeps_its_size_while_it_fits(tmp_path: Path) -> None:
+    write_grid(tmp_path / "g.png", np.zeros((4, 1, 8, 8), np.uint8), columns=2)
+    assert decode(markdown_file(tmp_path / "g.png", "plain", crisp=True)).size == (18, 18)
+    assert decode(markdown_file(tmp_path / "g.png", "plain")).size == (9, 9)

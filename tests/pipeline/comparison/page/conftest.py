@@ -1,6 +1,7 @@
 """A finished tiny chain for the page: two configurations of two members on the small data set, made once."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,10 @@ def ranking(whole: Paths) -> Ranking:
 def entrants(ranking: Ranking, whole: Paths) -> list[Entrant]:
     """Its configurations."""
     return find_entrants(ranking, whole)
+
+
+@pytest.fixture
+def second_alone(entrants: list[Entrant]) -> Entrant:
+    """The best of them with a training whose first member diverged."""
+    training = entrants[0].training()
+    return replace(entrants[0], kept_training=replace(training, details=training.details | {"diverged_members": [0]}))

@@ -1,126 +1,22 @@
-import base64
-import io
 import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from pipeline.comparison.page import charts
-from pipeline.comparison.page.curves import gather_curves
-from pipeline.comparison.page.drawing import first_latents
+from pipeline.comparison.page.curves import MEASURES, gather_curves, last_values
 from pipeline.comparison.page.entrants import Entrant, colour_order, reason, without_folders
-from pipeline.comparison.page.explorer import gather_explorer
 from pipeline.comparison.page.feature_map import Plane, gather_feature_map
-from pipeline.comparison.page.grids import gather_grids
-from pipeline.comparison.page.interpolation import gather_interpolation
-from pipeline.comparison.page.movie import gather_movie
-from pipeline.comparison.page.pictures import film_uri, fullest, png_uri
-from pipeline.comparison.page.provenance import command, how_to_read, how_to_repeat
+from pipeline.comparison.page.provenance import budget, command, how_to_read, how_to_repeat, measured_with
+from pipeline.metrics.extractors.extractor import require_extractor
 from pipeline.reports import store
-from pipeline.samples.browser import browser_generator
-from pipeline.storage.images import Pixels, read_images
+from pipeline.settings import load_recipes
+from pipeline.storage.images import read_images
 from pipeline.storage.paths import Paths
-from pipeline.training.snapshots import snapshot_name
 
 PLENTY = 10_000_000
-
-
-def opened(uri: str) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.split(",", 1)[1]))))
-
-
-def floats(text: str) -> np.ndarray:
-    return np.frombuffer(base64.b64decode(text), "<f4")
-
-
-def test_grey_pictures_come_back_exactly_and_colour_ones_of_a_movie_nearly() -> None:
-    grey = np.arange(64, dtype=np.uint8).reshape(1, 8, 8)
-    assert np.array_equal(opened(film_uri(grey)), grey[0])
-    smooth = np.broadcast_to(np.arange(0, 160, 10, dtype=np.uint8)[:, None], (3, 16, 16)).copy()
-    assert np.array_equal(np.moveaxis(opened(png_uri(smooth)), -1, 0), smooth)
-    assert np.abs(np.moveaxis(opened(film_uri(smooth)).astype(int), -1, 0) - smooth).max() < 12
-
-
-def test_the_fullest_plan_within_the_budget_is_taken_or_else_the_last() -> None:
-    assert fullest([9, 5, 2], str, lambda made: 10 * int(made), 60) == (5, "5")
-    assert fullest([9, 5, 2], str, int, 0) == (2, "2")
-
-
-def test_a_grid_shows_the_first_samples_of_each_member(entrants: list[Entrant], whole: Paths) -> None:
-    found = gather_grids(entrants, "mnist", whole, PLENTY)
-    images = read_images(entrants[0].samples().path("samples.arrow"))
-    second = images.pixels[images.columns["member"] == 1]
-    shown = opened(found["by_configuration"][entrants[0].key][1]["uri"])
-    assert np.array_equal(shown[:28, 30:58], second[1, 0])  # after the gap of 2
-    assert np.array_equal(shown[30:58, :28], second[6, 0])  # the second row
-    assert (found["members"], found["count"], found["missing"]) == ([0, 1], 24, {})
-    assert opened(found["real"]).shape == shown.shape
-
-
-def test_grids_beyond_the_budget_show_fewer_members_and_then_fewer_images(
-    entrants: list[Entrant], whole: Paths
-) -> None:
-    full = gather_grids(entrants, "mnist", whole, PLENTY)["by_configuration"]
-    size_bytes = sum(len(each["uri"]) for grid in full.values() for each in grid)
-    one_member = gather_grids(entrants, "mnist", whole, size_bytes - 1)
-    assert (one_member["members"], one_member["count"], one_member["only_one_member"]) == ([0], 24, True)
-    assert gather_grids(entrants, "mnist", whole, 0)["count"] == 6
-
-
-def test_real_images_that_were_not_trained_on_are_not_shown(entrants: list[Entrant], whole: Paths) -> None:
-    manifest = whole.tensors("mnist") / "manifest.json"
-    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"fingerprint": "other"}))
-    found = gather_grids(entrants, "mnist", whole, PLENTY)
-    assert found["real"] is None
-    assert "others than those that were trained on" in found["missing"]["real images"]
-
-
-def test_the_movie_holds_the_snapshots_of_the_first_member_at_pixel_size(entrants: list[Entrant]) -> None:
-    found = gather_movie(entrants, PLENTY)
-    training = entrants[0].training()
-    snapshot = np.asarray(Image.open(training.path(f"snapshots/{snapshot_name(0)}")))[::2, ::2]
-    film = found["by_configuration"][entrants[0].key]
-    sheet = opened(film["uri"])
-    assert found["steps"] == [0, 3]
-    assert film["frames"] == [0, 1]
-    assert np.array_equal(sheet[:28, 30:58], snapshot[:28, 30:58])  # the second image
-    assert np.array_equal(sheet[30:58, :28], snapshot[:28, 120:148])  # the fifth image begins the second row
-    assert not np.array_equal(sheet[:118, :118], sheet[:118, 118:])
-
-
-def add_snapshots(entrant: Entrant, steps: range) -> Entrant:
-    """The same training with copies of its first snapshot at more steps."""
-    training = entrant.training()
-    first = training.path(f"snapshots/{snapshot_name(0)}")
-    files = dict(training.files)
-    for step in steps:
-        name = f"snapshots/{snapshot_name(step)}"
-        training.path(name).write_bytes(first.read_bytes())
-        files[name] = files[f"snapshots/{snapshot_name(0)}"]
-    return replace(entrant, kept_training=replace(training, files=files))
-
-
-def test_a_long_movie_keeps_forty_steps_with_both_ends_and_shows_the_latest_snapshot(entrants: list[Entrant]) -> None:
-    many = [add_snapshots(entrants[0], range(10, 1000, 10)), entrants[1]]
-    found = gather_movie(many, PLENTY)
-    assert (len(found["steps"]), found["steps"][0], found["steps"][-1]) == (40, 0, 990)
-    assert found["frames_left_out"] == 101 - 40
-    assert len(set(found["by_configuration"][many[0].key]["frames"])) == 40
-    assert set(found["by_configuration"][many[1].key]["frames"]) <= {0, 1}  # its last one stays
-    assert len(gather_movie(many, 0)["steps"]) == 2
-
-
-def test_strips_begin_and_end_with_the_first_two_samples_and_are_equal_there(entrants: list[Entrant]) -> None:
-    strips = gather_interpolation(entrants)["by_configuration"][entrants[0].key]
-    slerp, lerp = opened(strips["slerp"]), opened(strips["lerp"])
-    samples = read_images(entrants[0].samples().path("samples.arrow")).pixels
-    for strip in (slerp, lerp):
-        assert np.abs(strip[:, :28].astype(int) - samples[0, 0]).max() <= 1  # another block size may round differently
-        assert np.abs(strip[:, -28:].astype(int) - samples[1, 0]).max() <= 1
-    assert not np.array_equal(slerp, lerp)
 
 
 def test_the_plane_is_spanned_by_the_directions_of_largest_variance() -> None:
@@ -139,6 +35,11 @@ def test_the_map_has_real_labels_and_predicted_ones(entrants: list[Entrant], who
     generated = found["by_configuration"][entrants[0].key]
     assert (len(generated["x"]), set(generated["label"]) <= set(range(10))) == (40, True)
     assert found["class_names"] == [str(digit) for digit in range(10)]
+    images = read_images(entrants[0].samples().path("samples.arrow"))
+    logits = (
+        require_extractor("classifier", "mnist", whole).extract(images.pixels[images.columns["member"] == 0]).logits
+    )
+    assert generated["label"] == [int(np.flatnonzero(row == row.max())[0]) for row in logits]
 
 
 def test_without_a_classifier_there_is_no_map_and_a_sentence_says_so(entrants: list[Entrant], whole: Paths) -> None:
@@ -155,30 +56,15 @@ def test_curves_are_the_histories_over_members(entrants: list[Entrant]) -> None:
     assert loss["low"][0] <= loss["mean"][0] <= loss["high"][0]
 
 
-def test_the_explorer_has_weights_directions_and_what_pytorch_draws(entrants: list[Entrant]) -> None:
-    best = gather_explorer(entrants, PLENTY)["generators"][entrants[0].key]
-    assert best["generator"] == browser_generator(entrants[0].training(), 0).to_json()
-    directions = np.stack([floats(each) for each in best["directions"]])
-    assert directions.shape == (5, 100)
-    assert directions @ directions.T == pytest.approx(np.eye(5), abs=1e-5)
-    assert floats(best["start"][0]) == pytest.approx(first_latents(entrants[0].training(), 1, 0)[0])
-    drawn = floats(best["check"]).reshape(28, 28)
-    first = read_images(entrants[0].samples().path("samples.arrow")).pixels[0, 0]
-    assert np.abs((drawn + 1) * 127.5 - first).max() <= 0.51
-
-
-def test_the_best_configurations_come_first_while_the_budget_lasts(entrants: list[Entrant]) -> None:
-    size_bytes = browser_generator(entrants[0].training(), 0).size_bytes
-    found = gather_explorer(entrants, int(1.5 * size_bytes))
-    assert list(found["generators"]) == [entrants[0].key]
-    assert found["missing"][entrants[1].key] == "its weights take 0.6 MB, and the page has 0.3 MB left"
-    assert found["too_large"] == [entrants[1].key]
-
-
-def test_large_generators_have_weights_of_three_bytes(entrants: list[Entrant], monkeypatch: pytest.MonkeyPatch) -> None:
-    wide = len(json.dumps(gather_explorer(entrants, PLENTY)))
-    monkeypatch.setattr("pipeline.comparison.page.explorer.FOUR_BYTES_LIMIT", 0)
-    assert len(json.dumps(gather_explorer(entrants, PLENTY))) == pytest.approx(0.75 * wide, rel=0.02)
+def test_a_curve_ends_at_the_last_mean_that_is_known() -> None:
+    blank = {measure: {"mean": [None, None]} for measure in MEASURES}
+    curves = {"adam": {"steps": [10, 20, 30], **blank, "generator_loss": {"mean": [9.0, 1.23456, None]}}}
+    last = last_values(curves)["adam"]
+    assert last["step"] == 30
+    assert dict(zip(MEASURES, last["values"], strict=True)) == {
+        **dict.fromkeys(MEASURES, "–"),
+        "generator_loss": "1.235",
+    }
 
 
 def test_colours_follow_the_table_of_configurations_and_not_the_ranking(entrants: list[Entrant]) -> None:
@@ -192,9 +78,19 @@ def test_configurations_differ_in_more_than_colour() -> None:
     assert len(set(shapes)) == 8
 
 
+def test_thirty_configurations_look_different_wherever_they_are_drawn() -> None:
+    keys = [f"c{place}" for place in range(30)]
+    colours = [place % charts.COLOURS for place in range(30)]
+    dashes = [tuple(dash) for dash in charts.dashes(keys)]
+    shapes = charts.score_chart(keys, keys)["layer"][3]["encoding"]["shape"]["scale"]["range"]
+    assert len(set(zip(colours, dashes, shapes, strict=True))) == 30
+    assert len(set(zip(colours, dashes, strict=True))) == 30  # curves have no markers
+    assert len(set(zip(colours, shapes, strict=True))) == 30  # and scores no dashes
+
+
 def test_the_command_names_everything_that_decided_the_scores(entrants: list[Entrant]) -> None:
     commands = {each["key"]: each["command"] for each in how_to_repeat("mnist_mlp", entrants)}
-    options = "--steps 3 --members 2 --samples 40 --seed 0"
+    options = "--steps 3 --members 2 --width 128 --samples 40 --seed 0"
     assert commands["adam"] == f"ganforge materialize mnist_mlp --optimizer adam {options}"
     row = entrants[0].standing.report.rows.slice(0, 1).to_pylist()[0]
     settings, protocol = json.loads(row["settings"]), json.loads(row["protocol"])
@@ -241,7 +137,10 @@ def test_reasons_name_no_folder_of_this_machine() -> None:
     )
 
 
-def test_a_sheet_holds_its_frames_side_by_side_without_a_gap(entrants: list[Entrant]) -> None:
-    film = gather_movie(entrants, PLENTY)["by_configuration"][entrants[0].key]
-    sheet: Pixels = opened(film["uri"])
-    assert sheet.shape == (film["height"], 2 * film["width"])
+def test_the_head_says_how_long_was_trained_and_with_what_scores_are_taken(entrants: list[Entrant]) -> None:
+    assert budget(entrants, load_recipes()["mnist_mlp"]) == "Trained for 3 steps here; the source trained 93,700."
+    sha256 = entrants[0].standing.report.fact("extractor_sha256")
+    said = measured_with(entrants)
+    assert said.startswith(f"the data set's own classifier ({sha256[:12]}, ")
+    assert said.endswith(" % of held-out images right)")
+    assert (budget([], load_recipes()["mnist_mlp"]), measured_with([])) == ("", "")

@@ -38,6 +38,41 @@ def test_a_clear_winner_is_decided_at_the_level_of_all_pairs(paths: Paths) -> No
     assert headline(ranked(paths)).endswith("That is decided against sgd, at a level of 5 % for all pairs together.")
 
 
+def test_the_best_mean_may_lose_in_pairs_and_the_headline_says_so(paths: Paths) -> None:
+    add(paths, "adam", [None, 5.0, 5.1, 5.2])
+    add(paths, "sgd", [100.0, 4.0, 4.11, 4.19])
+    assert headline(ranked(paths)) == "adam has the lowest FID: 5.10 ± 0.25. Member by member sgd is better."
+
+
+@pytest.mark.parametrize(
+    ("third", "expected"),
+    [
+        (
+            [None, 50.0, 51.0, 52.0],
+            "That is decided against rmsprop, at a level of 5 % for all pairs together. Member ",
+        ),
+        ([4.0, 5.0, 4.0, 9.0], "That is not decided against rmsprop (about "),
+        ([100.0, 4.0, 4.11, 4.19], "Member by member rmsprop and sgd are better."),
+    ],
+)
+def test_who_wins_in_pairs_is_never_among_those_beaten(paths: Paths, third: list[float], expected: str) -> None:
+    add(paths, "adam", [None, 5.0, 5.1, 5.2])
+    add(paths, "sgd", [100.0, 4.0, 4.11, 4.19])
+    add(paths, "rmsprop", third)
+    said = headline(ranked(paths)).split(". ", 1)[1]
+    assert said.startswith(expected)
+    assert "better." in said
+    assert "against sgd" not in said
+
+
+def test_equal_means_share_their_place(paths: Paths) -> None:
+    add(paths, "sgd", [2.0, 4.0])
+    add(paths, "adam", [3.0, 3.0])
+    add(paths, "rmsprop", [8.0, 9.0])
+    table = ranking_table(find_entrants(ranked(paths), paths), "fid")
+    assert [(row["key"], row["rank"]) for row in table["rows"]] == [("adam", "1="), ("sgd", "1="), ("rmsprop", "3")]
+
+
 def test_one_member_each_decides_nothing(paths: Paths) -> None:
     add(paths, "sgd", [800.0])
     add(paths, "adam", [100.0])
@@ -65,9 +100,18 @@ def test_the_headline_of_what_cannot_be_compared_says_why(
 def test_the_table_has_a_row_a_configuration_and_the_anchors(paths: Paths) -> None:
     add(paths, "sgd", [None, None], diverged_members=2)
     add(paths, "adam", [100.0, 120.0])
-    table = ranking_table(find_entrants(ranked(paths), paths))
+    table = ranking_table(find_entrants(ranked(paths), paths), "fid")
     assert [(row["key"], row["scores"]) for row in table["rows"]] == [("adam", ["110 ± 127"]), ("sgd", ["none"])]
     assert [(row["name"], row["scores"]) for row in table["anchors"]] == [("real images", ["1"]), ("noise", ["900"])]
+
+
+def test_the_chart_has_the_interval_around_the_mean_and_both_anchors(paths: Paths) -> None:
+    add(paths, "adam", [100.0, 120.0, 140.0])
+    fid = chart_data(find_entrants(ranked(paths), paths))["fid"]
+    assert (fid["floor"], fid["ceiling"]) == (1.0, 900.0)
+    (row,) = fid["rows"]
+    half_width = 4.302653 * 20 / 3**0.5  # Student's t of two degrees of freedom
+    assert (row["low"], row["mean"], row["high"]) == pytest.approx((120 - half_width, 120, 120 + half_width), rel=1e-5)
 
 
 def test_chart_rows_are_finite_numbers_or_none(paths: Paths) -> None:

@@ -3,12 +3,15 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline.comparison.page import PageFacts, write_page
+from pipeline.comparison.page.curves import MEASURES
+from pipeline.comparison.page.write import SCRIPTS, _json
 from pipeline.comparison.ranking import Ranking, compare
 from pipeline.reports import store
 from pipeline.samples.generate import generate
@@ -152,7 +155,8 @@ def test_a_configuration_that_diverged_altogether_is_named_in_every_part(written
     rewrite(whole.samples("mnist_mlp", "adam") / "manifest.json", lambda details: details.update(members=[]))
     facts, page = written()
     assert set(facts.left_out) == PARTS_OF_A_CONFIGURATION - {"curves"}
-    assert set(page.missing()) == {"adam is not shown: every member diverged."}
+    no_generator = "mnist_mlp adam: every member diverged, so there is no generator to draw from"
+    assert set(page.missing()) == {f"adam is not shown: {why}." for why in ("every member diverged", no_generator)}
 
 
 def test_damaged_files_are_named_and_not_fatal(written: Written, whole: Paths) -> None:
@@ -206,6 +210,34 @@ def test_no_text_can_end_the_script_that_holds_the_data(written: Written, whole:
     _, page = written()
     assert hostile not in page.content
     assert any(of_metric["note"] == hostile for of_metric in page.data["scores"].values())
+
+
+@pytest.mark.parametrize("hostile", ["<script>alert(1)</script>", "</script>", "\" onload='alert(1)' x=\"<b>&amp;"])
+def test_texts_of_a_table_of_recipes_are_shown_as_texts(
+    written: Written, monkeypatch: pytest.MonkeyPatch, hostile: str
+) -> None:
+    recipes = load_recipes()
+    recipe = replace(recipes["mnist_mlp"], description=f"first {hostile}", source=f"second {hostile}")
+    monkeypatch.setattr("pipeline.comparison.page.write.load_recipes", lambda: recipes | {"mnist_mlp": recipe})
+    _, harmless = written()
+    assert f"first {hostile}. Source: second {hostile}." in harmless.text
+    assert hostile not in harmless.content.replace("</script>\n", "")  # how the page's own scripts end
+    assert len(harmless.all("script")) == 2 + len(SCRIPTS)
+
+
+@pytest.mark.parametrize("hostile", ["<script>alert(1)</script>", "</SCRIPT >", "<!--<script>"])
+def test_no_text_can_change_what_the_browser_takes_for_data(hostile: str) -> None:
+    text = _json({"note": hostile, "quoted": "\"'&"})
+    assert "<" not in text
+    assert json.loads(text) == {"note": hostile, "quoted": "\"'&"}
+
+
+def test_the_curves_end_in_a_table_of_numbers(written: Written) -> None:
+    _, page = written()
+    history = page.data["curves"]["by_configuration"]["adam"]
+    rows = [each.text for each in page.all("tr") if "details" in each.around and "adam" in each.text]
+    (row,) = [each for each in rows if f"{history['generator_loss']['mean'][-1]:.4g}" in each]
+    assert all(f"{history[measure]['mean'][-1]:.4g}" in row for measure in MEASURES)
 
 
 def test_a_page_at_its_limit_keeps_the_best_generator_and_thins_out_the_rest(

@@ -1,0 +1,21 @@
+"""The documents: what they link to is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pipeline.storage.paths import PROJECT
+
+DOCUMENTS = [*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md"), PROJECT / "data" / "README.md"]
+LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(PROJECT)))
+def test_every_file_that_a_document_links_to_exists(document: Path) -> None:
+    linked = LINK.findall(document.read_text(encoding="utf-8"))
+    assert [link for link in linked if not (document.parent / link).exists()] == []
+
+
+def test_the_readme_links_to_pictures_and_pages() -> None:
+    assert len(LINK.findall((PROJECT / "README.md").read_text(encoding="utf-8"))) >= 5
