@@ -40,7 +40,7 @@ from pipeline.metrics.frechet_interval import estimate_frechet
 from pipeline.metrics.kernel_distance import kernel_distance
 from pipeline.metrics.moments import RunningMoments, fit_moments
 from pipeline.metrics.precision_recall import precision_recall
-from pipeline.reports.origin import git_commit
+from pipeline.reports.commit import git_commit
 from pipeline.storage.artefact import write_json
 
 DIMENSIONS = 2048

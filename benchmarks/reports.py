@@ -31,6 +31,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a machine may have the files without installing them
 
 from pipeline.reports import compaction, store
+from pipeline.reports.commit import git_commit
 from pipeline.storage.artefact import write_json
 from pipeline.tensors.decode import available_cores
 
@@ -182,8 +183,6 @@ def median_seconds(work: Callable[[], object], rounds: int) -> float:
 
 
 def machine() -> dict[str, Any]:
-    from pipeline.reports.origin import git_commit  # not above: it loads torch, which is not of this measurement
-
     return {
         "cores": available_cores(),
         "load_before_last_minute": os.getloadavg()[1],

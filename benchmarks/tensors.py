@@ -36,6 +36,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a machine may ha
 from pipeline.raw.acquire import acquire
 from pipeline.raw.catalogue import DATASETS
 from pipeline.raw.celeba import VARIABLE
+from pipeline.reports.commit import git_commit
 from pipeline.storage.artefact import Artefact, write_json
 from pipeline.storage.paths import Paths
 from pipeline.tensors.build import build
@@ -126,8 +127,6 @@ def peak_memory_mib() -> float:
 
 
 def machine() -> dict[str, Any]:
-    from pipeline.reports.origin import git_commit  # not above: it loads torch, whose memory is not of this measurement
-
     versions = {name: importlib.metadata.version(name) for name in PACKAGES if is_installed(name)}
     return {
         "cores": available_cores(),

@@ -35,7 +35,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a machine may ha
 
 from pipeline.networks import network_for
 from pipeline.pixels import to_network
-from pipeline.reports.origin import git_commit
+from pipeline.reports.commit import git_commit
 from pipeline.settings import load_optimizers, load_recipes, resolve
 from pipeline.storage.artefact import write_json
 from pipeline.training.device import choose_device, device_name, tf32_products

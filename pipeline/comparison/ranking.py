@@ -110,11 +110,10 @@ def shown(report: Report, metric: str) -> str:
     """A report's score as a table has it; "diverged" where every member did, "-" where the report lacks the score."""
     if metric not in report.metrics():
         return "-"
-    values = report.scores(metric)
-    everyone = report.fact("members")
-    return (
-        "diverged" if not values and everyone and report.fact("diverged_members") == everyone else str(estimate(values))
-    )
+    members = report.fact("members")
+    if members and report.fact("diverged_members") == members:
+        return "diverged"
+    return str(estimate(report.scores(metric)))
 
 
 def rank(reports: Sequence[Report], metric: str = RANKED_BY) -> list[Standing]:
@@ -172,6 +171,11 @@ def best_of(ranking: Ranking) -> str | None:
 def verdicts_on(ranking: Ranking, metric: str | None = None) -> list[Verdict]:
     """A verdict on every pair of the ranked configurations, in their order; by what they are ranked by, or another."""
     return verdicts([standing.report for standing in ranking.standings], metric or ranking.ranked_by)
+
+
+def verdicts_on_best(ranking: Ranking) -> list[Verdict]:
+    """A verdict on the best configuration against each other one, p corrected for all pairs of the ranking."""
+    return [verdict for verdict in verdicts_on(ranking) if verdict.first == ranking.standings[0].optimizer]
 
 
 def all_verdicts(ranking: Ranking) -> list[Verdict]:

@@ -6,11 +6,10 @@ In: the samples, the training and the judge. Out: the columns that are the same 
 from __future__ import annotations
 
 import json
-import subprocess
 from typing import TYPE_CHECKING, Any
 
+from pipeline.reports.commit import git_commit
 from pipeline.storage.artefact import Artefact
-from pipeline.storage.paths import PROJECT
 from pipeline.training.trained import read_settings
 
 if TYPE_CHECKING:
@@ -55,12 +54,3 @@ def _data_versions(samples: Artefact, training: Artefact, judge: Judge) -> dict[
         "extractor": judge.extractor.sha256,
         "reference": judge.reference_artefact.fingerprint,
     }
-
-
-def git_commit() -> str:
-    """The commit of this code, with "+" where files differ from it, or "unknown" outside a checkout."""
-    try:
-        command = ["git", "-C", str(PROJECT), "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.networks.latents import Latents, latents_by_seed
-from pipeline.samples.generate import draw, latent_seeds
+from pipeline.samples.generate import draw, first_latents, latent_seeds
 from pipeline.samples.interpolation import closed_path, latent_path
 from pipeline.samples.picture_files import Drawn
 from pipeline.storage.artefact import Artefact
@@ -27,7 +26,7 @@ def draw_images(training: Artefact, weights: str, members: Sequence[int], count:
     """The first `count` images of a sampling seed from each of the members, member by member."""
     _expect_images(count)
     seeds = latent_seeds(seed, count)
-    latents = _latents(training, seed, count)
+    latents = first_latents(training, seed, count)
     pixels = draw(training, weights, np.array(members), latents)  # (M, N, C, H, W)
     return Drawn(
         pixels.reshape(-1, *pixels.shape[2:]),
@@ -44,7 +43,7 @@ def draw_walk(training: Artefact, weights: str, members: Sequence[int], walkers:
     """
     _expect_images(walkers)
     distribution = trained_network(training).latent_distribution
-    keys = _latents(training, seed, KEYS * walkers).reshape(KEYS, walkers, -1)
+    keys = first_latents(training, seed, KEYS * walkers).reshape(KEYS, walkers, -1)
     ways = np.stack([closed_path(keys[:, walker], STEPS, distribution) for walker in range(walkers)])  # (N, T, Z)
     pixels = draw(training, weights, np.array(members), ways.reshape(-1, ways.shape[2]))  # (M, N · T, C, H, W)
     by_frame = pixels.reshape(len(members) * walkers, KEYS * STEPS, *pixels.shape[2:])
@@ -57,15 +56,10 @@ def draw_strips(training: Artefact, weights: str, members: Sequence[int], rows: 
     The ends of row r are images 2r and 2r + 1 of the sampling seed.
     """
     distribution = trained_network(training).latent_distribution
-    ends = _latents(training, seed, 2 * rows).reshape(rows, 2, -1)
+    ends = first_latents(training, seed, 2 * rows).reshape(rows, 2, -1)
     ways = np.concatenate([latent_path(first, second, steps, distribution) for first, second in ends])
     pixels = draw(training, weights, np.array(members), ways)
     return pixels.reshape(-1, *pixels.shape[2:])
-
-
-def _latents(training: Artefact, seed: int, count: int) -> Latents:
-    network = trained_network(training)
-    return latents_by_seed(network.latent_distribution, network.latent_size, latent_seeds(seed, count))
 
 
 def _expect_images(count: int) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from pipeline.networks.latents import latents_by_seed
+from pipeline.networks.latents import Latents, latents_by_seed
 from pipeline.networks.layers import Stacked
 from pipeline.pixels import to_pixels
 from pipeline.samples import CODE_VERSION
@@ -51,7 +51,7 @@ def generate(
     def fill(folder: Path) -> dict[str, Any]:
         members = _sound_members(training)
         seeds = latent_seeds(seed, count)
-        pixels = _draw(training, weights, members, seeds)  # (M, N, C, H, W)
+        pixels = draw(training, weights, members, first_latents(training, seed, count))  # (M, N, C, H, W)
         columns = {"member": np.repeat(members, count), "latent_seed": np.tile(seeds, len(members))}
         metadata = {"recipe": settings.recipe, "optimizer": settings.optimizer, "seed": str(seed)}
         write_images(folder / "samples.arrow", pixels.reshape(-1, *pixels.shape[2:]), columns, metadata)
@@ -77,6 +77,12 @@ def latent_seeds(seed: int, count: int) -> npt.NDArray[np.int64]:
     return np.arange(count, dtype=np.int64) + seed * SEEDS_A_SAMPLING_SEED
 
 
+def first_latents(training: Artefact, seed: int, count: int) -> Latents:
+    """The latents (N, Z) of the first `count` images of a sampling seed."""
+    network = trained_network(training)
+    return latents_by_seed(network.latent_distribution, network.latent_size, latent_seeds(seed, count))
+
+
 def _sound_members(training: Artefact) -> npt.NDArray[np.int64]:
     diverged = training.details["diverged_members"]
     sound = [member for member in range(training.details["members"]) if member not in diverged]
@@ -84,13 +90,6 @@ def _sound_members(training: Artefact) -> npt.NDArray[np.int64]:
     if diverged:
         log.warning("%s: members %s diverged and draw no samples", name, diverged)
     return np.array(sound, dtype=np.int64)
-
-
-def _draw(training: Artefact, weights: str, members: npt.NDArray[np.int64], seeds: npt.NDArray[np.int64]) -> Pixels:
-    """Every member's image of every seed → (M, N, C, H, W) uint8."""
-    network = trained_network(training)
-    latents = latents_by_seed(network.latent_distribution, network.latent_size, seeds)
-    return draw(training, weights, members, latents)
 
 
 @torch.no_grad()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -18,5 +19,5 @@ def load_weights(path: Path, network: nn.Module) -> None:
     """Read a network's parameters and buffers; names and shapes must agree exactly."""
     try:
         network.load_state_dict(load_file(path), strict=True)
-    except (RuntimeError, OSError, ValueError) as error:
+    except (SafetensorError, RuntimeError, OSError, ValueError) as error:
         raise ValueError(f"{path}: not the weights of this network ({error}); train it again") from error

@@ -10,7 +10,7 @@ from pipeline.cli.reports.answer import Answer
 from pipeline.cli.reports.chosen import NoReportError, metric_named, newest_reports, recipes_of
 from pipeline.cli.reports.rankings import difference_shown, undefined
 from pipeline.cli.table import aligned
-from pipeline.comparison.ranking import Ranking, Standing, best_of, compare, number, verdicts_on
+from pipeline.comparison.ranking import Ranking, Standing, best_of, compare, number, verdicts_on_best
 from pipeline.comparison.verdicts import Verdict
 from pipeline.settings import load_optimizers
 from pipeline.storage.paths import Paths
@@ -36,7 +36,7 @@ def answer(arguments: argparse.Namespace) -> Answer:
 
 def _found(ranking: Ranking) -> dict[str, Any]:
     rows = [_row(standing, ranking.ranked_by) for standing in ranking.standings]
-    verdicts = [asdict(verdict) for verdict in _of_best(ranking)]
+    verdicts = [asdict(verdict) for verdict in verdicts_on_best(ranking)]
     return {
         "recipe": ranking.recipe,
         "metric": ranking.ranked_by,
@@ -77,16 +77,12 @@ def _text(ranking: Ranking) -> str:
         f"{ranking.recipe}: {first.optimizer}, {metric} {first.scores[metric]} "
         f"({members} {'member' if members == 1 else 'members'}; {_better(ranking)} is better; {anchors})"
     ]
-    lines += aligned([_against(verdict) for verdict in _of_best(ranking)]) if len(ranking.standings) > 1 else []
+    lines += aligned([_against(verdict) for verdict in verdicts_on_best(ranking)]) if len(ranking.standings) > 1 else []
     return "\n".join([*lines, *(f"not comparable: {name} ({how})" for name, how in ranking.left_out.items())])
 
 
 def _against(verdict: Verdict) -> list[str]:
     return [f"  against {verdict.second}", difference_shown(verdict), str(verdict)]
-
-
-def _of_best(ranking: Ranking) -> list[Verdict]:
-    return [verdict for verdict in verdicts_on(ranking) if verdict.first == ranking.standings[0].optimizer]
 
 
 def _better(ranking: Ranking) -> str:

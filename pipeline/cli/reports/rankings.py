@@ -8,7 +8,7 @@ import math
 from pipeline.cli.reports.answer import Answer
 from pipeline.cli.reports.chosen import newest_reports, recipes_of
 from pipeline.cli.table import aligned
-from pipeline.comparison.ranking import Estimate, Ranking, Standing, as_table, compare, number, shown, verdicts_on
+from pipeline.comparison.ranking import Estimate, Ranking, Standing, as_table, compare, number, shown, verdicts_on_best
 from pipeline.comparison.verdicts import Verdict
 from pipeline.reports.store import Report
 from pipeline.settings import load_optimizers
@@ -86,15 +86,15 @@ def _verdicts(ranking: Ranking) -> list[str]:
     """A second table: the best configuration against each other one on FID, or a line where none can be judged."""
     if len(ranking.standings) < 2:
         return []
-    found = verdicts_on(ranking)
-    best = [verdict for verdict in found if verdict.first == ranking.standings[0].optimizer]
+    best = verdicts_on_best(ranking)
     if all(verdict.members < 2 for verdict in best):
         return ["which is better is undecided: that takes at least 2 members with a score of each (--members)"]
     head = [f"{best[0].first} against", "FID difference", "corrected p", "verdict"]
+    pairs = math.comb(len(ranking.standings), 2)
     return [
         "",
         *aligned([head, *(_verdict_row(verdict) for verdict in best)]),
-        f"differences by member, with 95 % intervals; p is Holm's over {_all_pairs(len(found))}; "
+        f"differences by member, with 95 % intervals; p is Holm's over {_all_pairs(pairs)}; "
         "more members: --members, for a chance of 80 %",
     ]
 

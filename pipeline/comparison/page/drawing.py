@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.comparison.page.entrants import Entrant
-from pipeline.networks.latents import Latents, latents_by_seed
+from pipeline.networks.latents import Latents
 from pipeline.storage.artefact import Artefact
 
 if TYPE_CHECKING:
@@ -27,13 +27,11 @@ def weights_of(entrant: Entrant) -> str:
     return str(entrant.protocol.get("weights", "raw"))
 
 
-def first_latents(training: Artefact, count: int, seed: int) -> Latents:
-    """The latents of the first samples of a sampling seed."""
-    from pipeline.samples.generate import latent_seeds
-    from pipeline.training.trained import trained_network
+def first_two_latents(entrant: Entrant) -> Latents:
+    """The latents (2, Z) of the first two of the samples that were scored."""
+    from pipeline.samples.generate import first_latents
 
-    network = trained_network(training)
-    return latents_by_seed(network.latent_distribution, network.latent_size, latent_seeds(seed, count))
+    return first_latents(entrant.training(), int(entrant.protocol.get("samples_seed", 0)), 2)
 
 
 def draw_values(generator: Stacked, latents: Latents) -> Values:

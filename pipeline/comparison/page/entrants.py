@@ -12,8 +12,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from safetensors import SafetensorError
-
 from pipeline.comparison.ranking import Ranking, Standing
 from pipeline.settings import load_optimizers
 from pipeline.storage.artefact import Artefact, read_artefact
@@ -104,7 +102,7 @@ def gather_each(
     for entrant in entrants:
         try:
             found[entrant.key] = gather(entrant)
-        except (OSError, ValueError, SafetensorError) as error:
+        except (OSError, ValueError) as error:
             missing[entrant.key] = reason(error)
     return found, missing
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.comparison.page.drawing import draw_values, first_latents, weights_of
+from pipeline.comparison.page.drawing import draw_values, first_two_latents, weights_of
 from pipeline.comparison.page.entrants import Entrant, PartMissingError, gather_each
 from pipeline.networks.latents import Latents
 
@@ -64,7 +64,7 @@ def _embedded(entrant: Entrant, exported: BrowserGenerator) -> dict[str, Any]:
 
     training = entrant.training()
     member = entrant.first_sound_member()
-    latents = first_latents(training, 2, int(entrant.protocol.get("samples_seed", 0)))
+    latents = first_two_latents(entrant)
     drawn = draw_values(one_generator(training, member, weights_of(entrant)), latents[:1])
     return {
         "member": member,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from pipeline.comparison.page.drawing import draw_pixels, first_latents, weights_of
+from pipeline.comparison.page.drawing import draw_pixels, first_two_latents, weights_of
 from pipeline.comparison.page.entrants import Entrant, gather_each
 from pipeline.comparison.page.pictures import film_uri
 from pipeline.networks.latents import Distribution
@@ -31,6 +31,6 @@ def _strips(entrant: Entrant) -> dict[str, str]:
 
     training = entrant.training()
     generator = one_generator(training, entrant.first_sound_member(), weights_of(entrant))
-    first, second = first_latents(training, 2, int(entrant.protocol.get("samples_seed", 0)))
+    first, second = first_two_latents(entrant)
     paths = {way: latent_path(first, second, IMAGES, distribution) for way, distribution in WAYS.items()}
     return {way: film_uri(tile(draw_pixels(training, generator, path), IMAGES)) for way, path in paths.items()}

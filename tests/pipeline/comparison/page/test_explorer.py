@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.comparison.page.drawing import draw_values, first_latents
+from pipeline.comparison.page.drawing import draw_values
 from pipeline.comparison.page.entrants import Entrant
 from pipeline.comparison.page.explorer import gather_explorer
 from pipeline.samples.browser import browser_generator
+from pipeline.samples.generate import first_latents
 from pipeline.samples.members import one_generator
 from pipeline.storage.images import read_images
 from pipeline.storage.paths import Paths
@@ -34,7 +35,7 @@ def test_all_of_the_explorer_comes_from_one_member(entrants: list[Entrant], seco
     (found,) = gather_explorer([second_alone], PLENTY)["generators"].values()
     assert found["member"] == 1
     assert found["generator"] == browser_generator(second_alone.training(), 1).to_json()
-    latents = first_latents(second_alone.training(), 2, 0)
+    latents = first_latents(second_alone.training(), 0, 2)
     assert np.array_equal(np.stack([floats(each) for each in found["start"]]), latents)
     drawn = draw_values(one_generator(second_alone.training(), 1), latents[:1])
     assert np.array_equal(floats(found["check"]), drawn.ravel())
@@ -57,7 +58,7 @@ def test_the_explorer_has_weights_directions_and_what_pytorch_draws(entrants: li
     directions = np.stack([floats(each) for each in best["directions"]])
     assert directions.shape == (5, 100)
     assert directions @ directions.T == pytest.approx(np.eye(5), abs=1e-5)
-    assert floats(best["start"][0]) == pytest.approx(first_latents(entrants[0].training(), 1, 0)[0])
+    assert floats(best["start"][0]) == pytest.approx(first_latents(entrants[0].training(), 0, 1)[0])
     drawn = floats(best["check"]).reshape(28, 28)
     first = read_images(entrants[0].samples().path("samples.arrow")).pixels[0, 0]
     assert np.abs((drawn + 1) * 127.5 - first).max() <= 0.51

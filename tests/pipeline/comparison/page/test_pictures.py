@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.comparison.page.drawing import draw_pixels, first_latents
+from pipeline.comparison.page.drawing import draw_pixels
 from pipeline.comparison.page.entrants import Entrant
 from pipeline.comparison.page.grids import gather_grids
 from pipeline.comparison.page.interpolation import gather_interpolation
@@ -15,6 +15,7 @@ from pipeline.comparison.page.movie import gather_movie
 from pipeline.comparison.page.pictures import film_uri, fullest, png_uri
 from pipeline.metrics.reference import seeded_order
 from pipeline.networks.latents import on_line, on_sphere
+from pipeline.samples.generate import first_latents
 from pipeline.samples.members import one_generator
 from pipeline.storage.images import Pixels, read_images
 from pipeline.storage.paths import Paths
@@ -145,7 +146,7 @@ def test_each_strip_is_drawn_on_its_own_way(entrants: list[Entrant]) -> None:
     training = entrants[0].training()
     strips = gather_interpolation(entrants)["by_configuration"][entrants[0].key]
     generator = one_generator(training, 0)
-    ends = first_latents(training, 2, 0)
+    ends = first_latents(training, 0, 2)
     first, second = (np.tile(end, (12, 1)) for end in ends)
     drawn = {}
     for way, move in (("slerp", on_sphere), ("lerp", on_line)):
