@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from pipeline.comparison import CODE_VERSION
 from pipeline.comparison.curves import curves_of, draw_overlaid
+from pipeline.comparison.identity import comparison_identity, decided_by_reports
 from pipeline.comparison.ranking import Ranking, Standing, all_verdicts, as_table, best_of, compare, verdicts_table
 from pipeline.settings import load_recipes
-from pipeline.storage.artefact import Artefact, fingerprint, make_artefact, read_artefact
+from pipeline.storage.artefact import Artefact, make_artefact, read_artefact
 from pipeline.storage.images import Pixels, read_images
 from pipeline.storage.paths import Paths
 from pipeline.storage.pictures import write_grid
@@ -32,8 +32,6 @@ def make_comparison(
 ) -> tuple[Artefact, Ranking]:
     """The comparison artefact of a recipe, and the ranking in it."""
     ranking = compare(recipe, optimizers, paths)
-    reports = {standing.optimizer: standing.report.fact("report_id") for standing in ranking.standings}
-    decided_by = {"reports": reports, "missing": ranking.missing, "left_out": ranking.left_out}
 
     def fill(folder: Path) -> dict[str, Any]:
         from pipeline.comparison.page import write_page  # draws with the generators: PyTorch takes seconds to import
@@ -43,26 +41,11 @@ def make_comparison(
         _write_curves(ranking, paths, folder / CURVES)
         _write_grids(ranking, paths, folder / GRIDS)
         page = write_page(ranking, paths, folder / PAGE)
-        details = {"recipe": recipe, "best": best_of(ranking), **decided_by}
+        details = {"recipe": recipe, "best": best_of(ranking), **decided_by_reports(ranking)}
         return {**details, "page_bytes": page.size_bytes, "not_on_page": page.left_out}
 
-    shown = {optimizer: _shown(recipe, optimizer, paths) for optimizer in reports}
-    about = load_recipes()[recipe]
-    seen_by = [_now(folder(about.dataset)) for folder in (paths.tensors, paths.classifier, paths.reference)]
-    described = {"description": about.description, "source": about.source, "seen_by": seen_by}
-    wanted = fingerprint("comparison", CODE_VERSION, recipe=recipe, **decided_by, shown=shown, **described)
+    wanted = comparison_identity(load_recipes()[recipe], ranking, paths)
     return make_artefact(paths.comparison(recipe), wanted, fill, force=force), ranking
-
-
-def _shown(recipe: str, optimizer: str, paths: Paths) -> list[str | None]:
-    """What the page's pictures are made of: the training and the samples that are there now."""
-    return [_now(folder(recipe, optimizer)) for folder in (paths.training, paths.samples)]
-
-
-def _now(folder: Path) -> str | None:
-    """The fingerprint of what lies in a folder."""
-    artefact = read_artefact(folder)
-    return None if artefact is None else artefact.fingerprint
 
 
 def _write_curves(ranking: Ranking, paths: Paths, file: Path) -> None:

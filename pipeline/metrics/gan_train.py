@@ -15,7 +15,6 @@ import torch
 
 from pipeline.metrics.extractors.classifier import (
     Classifier,
-    ClassifierSettings,
     extract,
     fit,
     load_classifier,
@@ -23,6 +22,7 @@ from pipeline.metrics.extractors.classifier import (
     train_classifier,
 )
 from pipeline.metrics.features import Matrix, Score
+from pipeline.metrics.identity import ClassifierSettings
 from pipeline.storage.images import ImageFile, Pixels
 from pipeline.storage.paths import Paths
 

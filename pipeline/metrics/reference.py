@@ -18,12 +18,12 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import load_file, save_file
 
-from pipeline.metrics import CODE_VERSION
 from pipeline.metrics.catalogue import FINDING_COPIES, score
 from pipeline.metrics.extractors.extractor import Extractor, require_extractor
 from pipeline.metrics.features import Features, Real, Score
+from pipeline.metrics.identity import reference_identity
 from pipeline.metrics.moments import fit_moments
-from pipeline.storage.artefact import Artefact, fingerprint, make_artefact, require_artefact
+from pipeline.storage.artefact import Artefact, make_artefact, require_artefact
 from pipeline.storage.images import Pixels
 from pipeline.storage.paths import Paths
 from pipeline.tensors.load import load_split, require_tensors
@@ -70,12 +70,10 @@ class Reference:
 def make_reference(dataset: str, paths: Paths, *, extractor: str = "classifier", force: bool = False) -> Artefact:
     """The data set's reference features for an extractor, computed unless they are there already."""
     tensors, seeing = require_tensors(paths, dataset), require_extractor(extractor, dataset, paths)
-    wanted = fingerprint(
-        "reference",
-        CODE_VERSION,
-        tensors=tensors.fingerprint,
-        extractor=seeing.sha256,
-        resize=seeing.resize,
+    wanted = reference_identity(
+        tensors,
+        seeing.sha256,
+        seeing.resize,
         anchor_images=ANCHOR_IMAGES,
         train_images=seeing.most_train_images,
     )

@@ -12,12 +12,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pipeline.raw import CODE_VERSION
 from pipeline.raw.dataset import Dataset
+from pipeline.raw.identity import raw_identity
 from pipeline.raw.idx import DamagedFileError
 from pipeline.raw.read import read_contents
 from pipeline.raw.sources import Provided, SourceUnavailableError, UserNamed
-from pipeline.storage.artefact import Artefact, alone, find_intact, fingerprint, is_intact, publish, read_artefact
+from pipeline.storage.artefact import Artefact, alone, find_intact, is_intact, publish, read_artefact
 from pipeline.storage.paths import Paths
 
 log = logging.getLogger(__name__)
@@ -44,8 +44,8 @@ def acquire(dataset: Dataset, paths: Paths, *, force: bool = False) -> Artefact:
 
 def _published(dataset: Dataset, provided: Provided, folder: Path, working: Path, *, force: bool) -> Artefact:
     """The artefact of the files provided: the one that is there, if it is of the same, else a new one."""
-    wanted = _fingerprint(dataset, provided.layout, provided.content_sha256)
-    artefact = None if force else find_intact(folder, wanted)
+    wanted = raw_identity(dataset.raw_key, provided.layout, provided.content_sha256)
+    artefact = None if force else find_intact(folder, wanted.fingerprint)
     try:
         artefact = artefact or publish(provided.folder, folder, wanted, _details(dataset, provided))
     except Exception as error:
@@ -55,10 +55,6 @@ def _published(dataset: Dataset, provided: Provided, folder: Path, working: Path
         raise
     shutil.rmtree(working)
     return artefact
-
-
-def _fingerprint(dataset: Dataset, layout: str, content_sha256: dict[str, str]) -> str:
-    return fingerprint("raw", CODE_VERSION, **{"dataset": dataset.raw_key, "layout": layout, **content_sha256})
 
 
 def _kept(folder: Path, dataset: Dataset, working: Path) -> Artefact | None:
@@ -74,7 +70,7 @@ def _kept(folder: Path, dataset: Dataset, working: Path) -> Artefact | None:
     if not is_intact(artefact):
         log.warning("%s: files in %s are damaged; getting them again", dataset.key, folder)
         return None
-    if artefact.fingerprint != _fingerprint(dataset, details["layout"], details["content_sha256"]):
+    if artefact.fingerprint != raw_identity(dataset.raw_key, details["layout"], details["content_sha256"]).fingerprint:
         return _examined_again(dataset, artefact, working)
     return Artefact(**{**vars(artefact), "cached": True})
 

@@ -28,11 +28,12 @@ from pipeline.metrics.reference import (
     seeded_order,
     values_of,
 )
-from pipeline.reports import CODE_VERSION, store, thorough
+from pipeline.reports import store, thorough
 from pipeline.reports.copies import closest_pairs, write_pairs
+from pipeline.reports.identity import report_identity
 from pipeline.reports.origin import shared_columns
 from pipeline.reports.thorough import Thorough
-from pipeline.storage.artefact import Artefact, fingerprint, require_artefact
+from pipeline.storage.artefact import Artefact, require_artefact
 from pipeline.storage.images import ImageFile, Pixels, read_images
 from pipeline.storage.paths import Paths
 from pipeline.tensors.load import load_split, require_tensors
@@ -149,8 +150,7 @@ def score_partition(
     training = require_training(paths, recipe, optimizer)
     _expect_belonging(samples, training, judge)
     protocol = judge.protocol(samples)
-    decided_by = {"samples": samples.fingerprint, "protocol": protocol}
-    plain, fuller = (fingerprint("reports", CODE_VERSION, **decided_by, thorough=each) for each in (False, True))
+    plain, fuller = (report_identity(samples, protocol, thorough=each).fingerprint for each in (False, True))
     wanted, enough = (plain, (plain, fuller)) if judge.thorough is None else (fuller, (fuller,))
     newest = store.latest(paths.reports(), recipe, optimizer)
     if newest is not None and newest.fingerprint in enough and not force:

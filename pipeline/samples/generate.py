@@ -17,8 +17,8 @@ import torch
 from pipeline.networks.latents import Latents, latents_by_seed
 from pipeline.networks.layers import Stacked
 from pipeline.pixels import to_pixels
-from pipeline.samples import CODE_VERSION
-from pipeline.storage.artefact import Artefact, fingerprint, make_artefact
+from pipeline.samples.identity import samples_identity
+from pipeline.storage.artefact import Artefact, make_artefact
 from pipeline.storage.images import Pixels, write_images
 from pipeline.storage.paths import Paths
 from pipeline.storage.pictures import write_grid
@@ -43,9 +43,7 @@ def generate(
     """
     if count < 1:
         raise ValueError(f"samples: found {count}, expected at least 1 image a member")
-    wanted = fingerprint(
-        "samples", CODE_VERSION, training=training.fingerprint, count=count, seed=seed, weights=weights
-    )
+    wanted = samples_identity(training, count, seed, weights)
     settings = read_settings(training)
 
     def fill(folder: Path) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Artefacts: folders that appear whole or not at all, and know by a fingerprint what they were made from.
 
-A manifest (`manifest.json`) lists each file with size and sha256, the fingerprint of everything that decided the
-content, and facts about it. Files are written into a temporary folder beside the artefact, flushed, moved in by
+A manifest (`manifest.json`) lists each file with size and sha256, the identity of the content (`identity.py`) with its
+fingerprint, and facts about it. Files are written into a temporary folder beside the artefact, flushed, moved in by
 rename, and the manifest comes last: a folder without a manifest is not an artefact, and no reader sees half of one.
 """
 
@@ -19,6 +19,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from pipeline.storage.identity import Identity
 
 MANIFEST = "manifest.json"
 
@@ -40,6 +42,7 @@ class Artefact:
     files: dict[str, FileRecord]  # by path relative to `folder`
     details: dict[str, Any]  # facts about the content, plain JSON values
     created_at: str  # ISO 8601, UTC
+    identity: Identity | None = None  # what the fingerprint is of; None in manifests of older versions
     cached: bool = field(default=False, compare=False)  # found intact, so nothing was computed for it this time
 
     @property
@@ -52,18 +55,14 @@ class Artefact:
         return self.folder / name
 
 
-def fingerprint(stage: str, code_version: str, **decided_by: Any) -> str:
-    """sha256 over the stage, its code version and everything else that decides the content (plain JSON values)."""
-    text = json.dumps({"stage": stage, "code_version": code_version, **decided_by}, sort_keys=True, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def read_artefact(folder: Path) -> Artefact | None:
     """The artefact in a folder, or None where there is no whole one. Files are not checked; see `is_intact`."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         files = {name: FileRecord(**record) for name, record in manifest["files"].items()}
-        return Artefact(folder, manifest["fingerprint"], files, manifest["details"], manifest["created_at"])
+        made_from = manifest.get("identity")
+        identity = None if made_from is None else Identity.from_json(made_from)
+        return Artefact(folder, manifest["fingerprint"], files, manifest["details"], manifest["created_at"], identity)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -97,14 +96,14 @@ def find_intact(folder: Path, wanted_fingerprint: str) -> Artefact | None:
 Fill = Callable[[Path], Mapping[str, Any]]  # writes files into a folder, returns the details for the manifest
 
 
-def make_artefact(folder: Path, wanted_fingerprint: str, fill: Fill, *, force: bool = False) -> Artefact:
-    """The intact artefact with this fingerprint where there is one (and not `force`), else a new one made by `fill`."""
-    found = None if force else find_intact(folder, wanted_fingerprint)
+def make_artefact(folder: Path, wanted: Identity, fill: Fill, *, force: bool = False) -> Artefact:
+    """The intact artefact of this identity where there is one (and not `force`), else a new one made by `fill`."""
+    found = None if force else find_intact(folder, wanted.fingerprint)
     if found is not None:
         return found
     with staging_folder(folder) as staged:
         details = dict(fill(staged))
-        return publish(staged, folder, wanted_fingerprint, details)
+        return publish(staged, folder, wanted, details)
 
 
 @contextmanager
@@ -128,7 +127,7 @@ def staging_folder(folder: Path) -> Iterator[Path]:
 
 
 def publish(
-    staged: Path, folder: Path, new_fingerprint: str, details: dict[str, Any], *, keep: tuple[str, ...] = ()
+    staged: Path, folder: Path, identity: Identity, details: dict[str, Any], *, keep: tuple[str, ...] = ()
 ) -> Artefact:
     """Move the staged files to `folder`, manifest last; what an earlier artefact left there goes.
 
@@ -136,7 +135,8 @@ def publish(
     """
     names = sorted(str(path.relative_to(staged)) for path in staged.rglob("*") if path.is_file())
     files = {name: _record(staged / name) for name in names}
-    artefact = Artefact(folder, new_fingerprint, files, details, datetime.now(UTC).isoformat(timespec="seconds"))
+    made_at = datetime.now(UTC).isoformat(timespec="seconds")
+    artefact = Artefact(folder, identity.fingerprint, files, details, made_at, identity)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MANIFEST).unlink(missing_ok=True)
     for name in names:
@@ -153,6 +153,7 @@ def publish(
 def _manifest(artefact: Artefact) -> dict[str, Any]:
     return {
         "fingerprint": artefact.fingerprint,
+        "identity": None if artefact.identity is None else artefact.identity.to_json(),
         "created_at": artefact.created_at,
         "details": artefact.details,
         "files": {name: asdict(record) for name, record in artefact.files.items()},

@@ -14,11 +14,12 @@ from pipeline.raw.contents import RawSplit, histogram, tolerate
 from pipeline.raw.dataset import Dataset
 from pipeline.raw.idx import DamagedFileError
 from pipeline.raw.read import open_raw
-from pipeline.storage.artefact import Artefact, fingerprint, make_artefact, require_artefact
+from pipeline.storage.artefact import Artefact, make_artefact, require_artefact
 from pipeline.storage.images import Column, write_images_from_file
 from pipeline.storage.paths import Paths
-from pipeline.tensors import CODE_VERSION, LABEL_COLUMNS
+from pipeline.tensors import LABEL_COLUMNS
 from pipeline.tensors.decode import Decoded, decode_split
+from pipeline.tensors.identity import tensors_identity
 from pipeline.tensors.prepare import described, note, taken
 
 TRANSFORM = "x = p / 127.5 - 1"
@@ -37,8 +38,6 @@ class _Written:
 def build(dataset: Dataset, paths: Paths, *, force: bool = False) -> Artefact:
     """The data set's tensors, built from its raw files unless they are there already."""
     raw = require_artefact(paths.raw(dataset.raw_key), "raw files", f"{dataset.raw_key}/raw")
-    preparation = described(dataset.preparation)
-    wanted = fingerprint("tensors", CODE_VERSION, dataset=dataset.key, raw=raw.fingerprint, preparation=preparation)
 
     def fill(folder: Path) -> dict[str, Any]:
         splits = open_raw(raw.folder, raw.details)
@@ -59,12 +58,12 @@ def build(dataset: Dataset, paths: Paths, *, force: bool = False) -> Artefact:
             "class_histogram": {name: each.class_histogram for name, each in written.items()},
             "image_shape": list(train),
             "value_range": [-1.0, 1.0],
-            "preparation": preparation,
+            "preparation": described(dataset.preparation),
             "unreadable": [name for each in written.values() for name in each.unreadable],
             "source": {**source, "note": "; ".join(each for each in notes if each)},
         }
 
-    return make_artefact(paths.tensors(dataset.key), wanted, fill, force=force)
+    return make_artefact(paths.tensors(dataset.key), tensors_identity(dataset, raw), fill, force=force)
 
 
 def _write(folder: Path, name: str, split: RawSplit, dataset: Dataset, raw: Artefact) -> _Written:

@@ -19,29 +19,19 @@ from torch import Tensor
 from pipeline.networks import Network, network_for
 from pipeline.networks.layers import Stacked
 from pipeline.settings import TrainingSettings
-from pipeline.storage.artefact import Artefact, fingerprint, publish, staging_folder, write_json
+from pipeline.storage.artefact import Artefact, publish, staging_folder, write_json
+from pipeline.storage.identity import Identity
 from pipeline.storage.paths import Paths
 from pipeline.storage.weights import save_weights
-from pipeline.training import CODE_VERSION
 from pipeline.training.checkpoint import Checkpoint, Checkpoints, tensors_under
 from pipeline.training.engine import Member
 from pipeline.training.events import EventFiles, can_write_events
 from pipeline.training.history import HistoryRow, write_history
+from pipeline.training.identity import checkpoint_identity, training_identity
 from pipeline.training.snapshots import Pictures, snapshot_name, snapshot_step, write_movie, write_snapshot
 from pipeline.training.trained import image_shape
 
 ABANDONED_SECONDS = 3600.0
-
-
-def training_fingerprint(settings: TrainingSettings, tensors: Artefact) -> str:
-    """What decides a partition's weights: its settings and the data."""
-    return fingerprint("training", CODE_VERSION, settings=settings.to_json(), tensors=tensors.fingerprint)
-
-
-def run_identity(settings: TrainingSettings, tensors: Artefact) -> str:
-    """What decides the way there, whatever the budget: checkpoints of one identity can go on."""
-    without_budget = {name: value for name, value in settings.to_json().items() if name != "steps"}
-    return fingerprint("checkpoint", CODE_VERSION, settings=without_budget, tensors=tensors.fingerprint)
 
 
 @dataclass(frozen=True)
@@ -84,8 +74,8 @@ class Partition:
     events: EventFiles | None = None
 
     def __post_init__(self) -> None:
-        identity = run_identity(self.settings, self.tensors)
-        self.checkpoints = Checkpoints(self.folder / "checkpoints", identity)
+        way = checkpoint_identity(self.settings, self.tensors)
+        self.checkpoints = Checkpoints(self.folder / "checkpoints", way.fingerprint)
 
     @property
     def key(self) -> str:
@@ -103,9 +93,14 @@ class Partition:
         return self.paths.training(self.settings.recipe, self.settings.optimizer)
 
     @property
+    def identity(self) -> Identity:
+        """Of the artefact."""
+        return training_identity(self.settings, self.tensors)
+
+    @property
     def fingerprint(self) -> str:
         """Of the artefact."""
-        return training_fingerprint(self.settings, self.tensors)
+        return self.identity.fingerprint
 
     def training_members(self) -> list[Member]:
         """Those that have not diverged."""
@@ -200,7 +195,7 @@ class Partition:
             self._publish_pictures(staged)
             self._publish_events(staged, history, float(facts["seconds"]))
             details = {**self._details(), **facts}
-            artefact = publish(staged, self.folder, self.fingerprint, details, keep=("checkpoints",))
+            artefact = publish(staged, self.folder, self.identity, details, keep=("checkpoints",))
         shutil.rmtree(self.checkpoints.folder / "events", ignore_errors=True)
         self.checkpoints.tidy()
         return artefact

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.metrics import CODE_VERSION
 from pipeline.metrics.features import ATTRIBUTES, CLASSES, Features
+from pipeline.metrics.identity import EXTRACTOR_SETTINGS, ClassifierSettings, classifier_identity
 from pipeline.pixels import to_network
-from pipeline.storage.artefact import Artefact, fingerprint, make_artefact, require_artefact, sha256_of_file, write_json
+from pipeline.storage.artefact import Artefact, make_artefact, require_artefact, sha256_of_file, write_json
 from pipeline.storage.images import ImageFile, Pixels
 from pipeline.storage.paths import Paths
 from pipeline.storage.weights import load_weights, save_weights
@@ -42,18 +42,6 @@ EXTRACT_BATCH = 1000
 
 class NoLabelsError(ValueError):
     """The data set has no labels to train a classifier on."""
-
-
-@dataclass(frozen=True)
-class ClassifierSettings:
-    """How the classifier is trained; a budget in images, so that small and large data sets take the same time."""
-
-    images_seen: int = 120_000
-    most_epochs: int = 15  # a small data set is not seen more often than this
-    batch_size: int = 100
-    learning_rate: float = 2e-3  # Adam, falling to 0 along half a cosine
-    features: int = 128
-    seed: int = 0
 
 
 class Classifier(nn.Module):
@@ -79,14 +67,14 @@ def train_classifier(
     dataset: str,
     paths: Paths,
     *,
-    settings: ClassifierSettings = ClassifierSettings(),
+    settings: ClassifierSettings = EXTRACTOR_SETTINGS,
     folder: Path | None = None,
     force: bool = False,
 ) -> Artefact:
     """The data set's classifier, trained unless it is there already; `folder` for another one than the extractor."""
     tensors = require_tensors(paths, dataset)
     expect_labels(tensors)
-    wanted = fingerprint("classifier", CODE_VERSION, settings=asdict(settings), tensors=tensors.fingerprint)
+    wanted = classifier_identity(tensors, settings)
 
     def fill(staged: Path) -> dict[str, Any]:
         train, test = load_split(tensors, "train"), load_split(tensors, "test")

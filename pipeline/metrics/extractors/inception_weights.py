@@ -20,7 +20,8 @@ from typing import Any
 import torch
 
 from pipeline.raw.download import DownloadError, download
-from pipeline.storage.artefact import alone, fingerprint, make_artefact, sha256_of_file
+from pipeline.storage.artefact import alone, make_artefact, sha256_of_file
+from pipeline.storage.identity import Identity
 from pipeline.storage.paths import Paths
 from pipeline.storage.weights import save_weights
 
@@ -106,7 +107,7 @@ def _stored(paths: Paths, published: PublishedFile, named: Path | None) -> Incep
         save_weights(staged / STORED_NAME, {name: value.clone() for name, value in state.items()})
         return {"published_name": published.name, "published_sha256": published.sha256, "origin": origin}
 
-    wanted = fingerprint("inception", STORED_FORMAT, published_sha256=published.sha256)
+    wanted = Identity("inception", STORED_FORMAT, {"published_sha256": published.sha256})
     with alone(folder):
         artefact = make_artefact(folder, wanted, fill)
         shutil.rmtree(working, ignore_errors=True)

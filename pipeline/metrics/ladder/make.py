@@ -13,18 +13,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.metrics import CODE_VERSION
 from pipeline.metrics.extractors.extractor import require_extractor
+from pipeline.metrics.identity import ladder_identity
 from pipeline.metrics.ladder.climb import Rung, climb
 from pipeline.metrics.ladder.picture import write_picture
 from pipeline.metrics.ladder.real_images import IMAGES, SEED, TRAIN_IMAGES, real_images
 from pipeline.metrics.ladder.verdicts import CLEAN_DRAWS, TOLERANCE
 from pipeline.metrics.reference import expect_current, load_reference, require_reference
-from pipeline.storage.artefact import Artefact, fingerprint, make_artefact
+from pipeline.storage.artefact import Artefact, make_artefact
 from pipeline.storage.paths import Paths
 from pipeline.tensors.load import load_split, require_tensors
-
-LADDER_VERSION = "1"  # of the corruptions and of what is made of their scores
 
 SCHEMA = pa.schema(
     [
@@ -50,14 +48,7 @@ def make_ladder(
     reference = require_reference(paths, dataset, extractor)
     expect_current(reference, seeing, tensors)
     facts = {"images": images, "train_images": TRAIN_IMAGES, "clean_draws": CLEAN_DRAWS, "seed": SEED}
-    wanted = fingerprint(
-        "ladder",
-        f"{CODE_VERSION}.{LADDER_VERSION}",
-        tensors=tensors.fingerprint,
-        extractor=seeing.sha256,
-        resize=seeing.resize,
-        **facts,
-    )
+    wanted = ladder_identity(tensors, seeing.sha256, seeing.resize, facts)
 
     def fill(folder: Path) -> dict[str, Any]:
         found = real_images(

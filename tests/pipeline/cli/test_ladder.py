@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from assets import cli
-from pipeline.metrics.extractors.classifier import ClassifierSettings, train_classifier
+from pipeline.metrics.extractors.classifier import train_classifier
+from pipeline.metrics.identity import ClassifierSettings
 from pipeline.metrics.reference import make_reference
 from pipeline.raw.acquire import acquire
 from pipeline.raw.catalogue import DATASETS

@@ -15,6 +15,7 @@ from pipeline.cli import reports
 from pipeline.reports import store
 from pipeline.storage.artefact import make_artefact
 from pipeline.storage.paths import Paths
+from tests.identities import Named
 
 SETTINGS: dict[str, Any] = {
     "recipe": "mnist_mlp",
@@ -60,7 +61,7 @@ def add_training(paths: Paths, optimizer: str, fingerprint: str, losses: Sequenc
         pq.write_table(pa.table({"step": steps, "member": [0] * len(losses), **values}), folder / "history.parquet")
         return {}
 
-    make_artefact(paths.training("mnist_mlp", optimizer), fingerprint, fill)
+    make_artefact(paths.training("mnist_mlp", optimizer), Named(fingerprint), fill)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -78,7 +78,8 @@ def inception(monkeypatch: pytest.MonkeyPatch) -> None:
 def classifier(named_small_mnist: Path, paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tensors, a hardly trained classifier and its reference features: made in a moment, and of the right form."""
     from pipeline.metrics import reference
-    from pipeline.metrics.extractors.classifier import ClassifierSettings, train_classifier
+    from pipeline.metrics.extractors.classifier import train_classifier
+    from pipeline.metrics.identity import ClassifierSettings
 
     acquire(DATASETS["mnist"], paths)
     build(DATASETS["mnist"], paths)

@@ -15,6 +15,7 @@ from pipeline.settings import PACKAGE
 from pipeline.storage.artefact import make_artefact
 from pipeline.storage.images import write_images
 from pipeline.storage.paths import Paths
+from tests.identities import Named
 from tests.pipeline.comparison.made_up import add, add_metrics
 
 
@@ -27,7 +28,7 @@ def add_training(paths: Paths, optimizer: str, fingerprint: str) -> None:
         pq.write_table(table, folder / "history.parquet")
         return {"members": 1, "diverged_members": [], "tensors": "t"}
 
-    make_artefact(paths.training("mnist_mlp", optimizer), fingerprint, fill)
+    make_artefact(paths.training("mnist_mlp", optimizer), Named(fingerprint), fill)
 
 
 def add_samples(paths: Paths, optimizer: str, training: str, level: int) -> None:
@@ -38,7 +39,7 @@ def add_samples(paths: Paths, optimizer: str, training: str, level: int) -> None
         write_images(folder / "samples.arrow", pixels, {"member": np.zeros(20, np.int64)}, {})
         return {"members": [0], "diverged_members": [], "training": training}
 
-    make_artefact(paths.samples("mnist_mlp", optimizer), f"drawn by {training}", fill)
+    make_artefact(paths.samples("mnist_mlp", optimizer), Named(f"drawn by {training}"), fill)
 
 
 def test_the_artefact_holds_the_ranking_and_is_kept_while_no_report_is_new(paths: Paths) -> None:

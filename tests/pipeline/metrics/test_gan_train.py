@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from pipeline.metrics import gan_train
-from pipeline.metrics.extractors.classifier import ClassifierSettings, load_classifier, train_classifier
+from pipeline.metrics.extractors.classifier import load_classifier, train_classifier
+from pipeline.metrics.identity import ClassifierSettings
 from pipeline.raw.acquire import acquire
 from pipeline.raw.catalogue import DATASETS
 from pipeline.storage.images import ImageFile

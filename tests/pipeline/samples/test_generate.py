@@ -17,6 +17,7 @@ from pipeline.storage.paths import Paths
 from pipeline.tensors.build import build
 from pipeline.training.train import train
 from pipeline.training.trained import load_generator
+from tests.identities import Named
 
 
 @pytest.fixture
@@ -71,7 +72,9 @@ def with_diverged(training: Artefact, members: list[int]) -> Artefact:
         for name in training.files:
             (staged / name).parent.mkdir(parents=True, exist_ok=True)
             (staged / name).write_bytes(training.path(name).read_bytes())
-        return publish(staged, training.folder, f"diverged{members}", {**training.details, "diverged_members": members})
+        return publish(
+            staged, training.folder, Named(f"diverged{members}"), {**training.details, "diverged_members": members}
+        )
 
 
 def test_a_diverged_member_draws_nothing_and_is_named(training: Artefact, paths: Paths) -> None:

@@ -11,6 +11,7 @@ from pipeline.settings import load_optimizers, load_recipes, resolve
 from pipeline.storage.artefact import Artefact, publish, staging_folder
 from pipeline.storage.paths import Paths
 from pipeline.storage.weights import save_weights
+from tests.identities import Named
 
 WIDTHS = {"mnist_mlp": 128, "celeba_dense": 32, "mnist_dcgan": 8, "mnist_conv": 4}  # a recipe of every architecture
 SHAPES = {"celeba_dense": (3, 28, 28)}
@@ -38,7 +39,7 @@ def untrained(
             save_weights(staged / "generator_average.safetensors", drawn_generator(network, members, 9).state_dict())
         details = {"recipe": recipe, "optimizer": optimizer, "image_shape": shape}
         details |= {"members": members, "diverged_members": list(diverged)}
-        return publish(staged, paths.training(recipe, optimizer), f"{recipe} {optimizer}", details)
+        return publish(staged, paths.training(recipe, optimizer), Named(f"{recipe} {optimizer}"), details)
 
 
 def drawn_generator(network: Network, members: int, seed: int = 0) -> Stacked:

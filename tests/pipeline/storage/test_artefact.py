@@ -6,12 +6,12 @@ import pytest
 from pipeline.storage.artefact import (
     MANIFEST,
     find_intact,
-    fingerprint,
     is_intact,
     make_artefact,
     read_artefact,
     require_artefact,
 )
+from tests.identities import Named
 
 
 def write_one(folder: Path) -> dict[str, int]:
@@ -22,22 +22,22 @@ def write_one(folder: Path) -> dict[str, int]:
 
 
 def test_an_unchanged_artefact_is_found_and_not_made_again(tmp_path: Path) -> None:
-    first = make_artefact(tmp_path / "a", "f1", write_one)
-    second = make_artefact(tmp_path / "a", "f1", lambda _: pytest.fail("made again"))
+    first = make_artefact(tmp_path / "a", Named("f1"), write_one)
+    second = make_artefact(tmp_path / "a", Named("f1"), lambda _: pytest.fail("made again"))
     assert (first.cached, second.cached) == (False, True)
     assert second.details == {"answer": 42}
     assert set(second.files) == {"one.txt", "deep/two.txt"}
 
 
 def test_force_and_another_fingerprint_make_it_again(tmp_path: Path) -> None:
-    make_artefact(tmp_path / "a", "f1", write_one)
-    assert not make_artefact(tmp_path / "a", "f1", write_one, force=True).cached
-    assert not make_artefact(tmp_path / "a", "f2", write_one).cached
+    make_artefact(tmp_path / "a", Named("f1"), write_one)
+    assert not make_artefact(tmp_path / "a", Named("f1"), write_one, force=True).cached
+    assert not make_artefact(tmp_path / "a", Named("f2"), write_one).cached
 
 
 @pytest.mark.parametrize("damage", ["altered", "missing", "shorter"])
 def test_a_damaged_file_is_noticed(tmp_path: Path, damage: str) -> None:
-    artefact = make_artefact(tmp_path / "a", "f1", write_one)
+    artefact = make_artefact(tmp_path / "a", Named("f1"), write_one)
     path = artefact.path("one.txt")
     if damage == "missing":
         path.unlink()
@@ -48,14 +48,14 @@ def test_a_damaged_file_is_noticed(tmp_path: Path, damage: str) -> None:
 
 
 def test_a_failure_while_making_leaves_the_old_artefact_whole(tmp_path: Path) -> None:
-    make_artefact(tmp_path / "a", "f1", write_one)
+    make_artefact(tmp_path / "a", Named("f1"), write_one)
 
     def fail(folder: Path) -> dict[str, int]:
         (folder / "one.txt").write_text("half")
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        make_artefact(tmp_path / "a", "f2", fail)
+        make_artefact(tmp_path / "a", Named("f2"), fail)
     kept = find_intact(tmp_path / "a", "f1")
     assert kept is not None
     assert kept.path("one.txt").read_text() == "one"
@@ -63,13 +63,13 @@ def test_a_failure_while_making_leaves_the_old_artefact_whole(tmp_path: Path) ->
 
 
 def test_files_of_an_earlier_artefact_do_not_linger(tmp_path: Path) -> None:
-    make_artefact(tmp_path / "a", "f1", write_one)
+    make_artefact(tmp_path / "a", Named("f1"), write_one)
 
     def write_other(folder: Path) -> dict[str, int]:
         (folder / "other.txt").write_text("x")
         return {}
 
-    make_artefact(tmp_path / "a", "f2", write_other)
+    make_artefact(tmp_path / "a", Named("f2"), write_other)
     assert {path.name for path in (tmp_path / "a").rglob("*") if path.is_file()} == {"other.txt", MANIFEST}
 
 
@@ -83,16 +83,9 @@ def test_a_folder_without_a_whole_manifest_is_no_artefact(tmp_path: Path, manife
 
 
 def test_the_manifest_names_fingerprint_and_checksums(tmp_path: Path) -> None:
-    make_artefact(tmp_path / "a", "f1", write_one)
+    make_artefact(tmp_path / "a", Named("f1"), write_one)
     manifest = json.loads((tmp_path / "a" / MANIFEST).read_text())
     assert manifest["fingerprint"] == "f1"
+    assert manifest["identity"] == {"stage": "test", "code_version": "1", "decided_by": {"name": "f1"}}
     sha256_of_one = "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed"  # sha256sum of "one"
     assert manifest["files"]["one.txt"] == {"size_bytes": 3, "sha256": sha256_of_one}
-
-
-def test_a_fingerprint_depends_on_everything_but_the_order_of_names() -> None:
-    base = fingerprint("s", "1", a=1, b={"x": 1, "y": 2})
-    assert base == fingerprint("s", "1", b={"y": 2, "x": 1}, a=1)
-    others = [fingerprint("t", "1", a=1, b={"x": 1, "y": 2}), fingerprint("s", "2", a=1, b={"x": 1, "y": 2})]
-    others += [fingerprint("s", "1", a=2, b={"x": 1, "y": 2}), fingerprint("s", "1", a=1, b={"x": 1, "y": 3})]
-    assert len({base, *others}) == 5

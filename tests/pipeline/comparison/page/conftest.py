@@ -8,7 +8,8 @@ import pytest
 
 from pipeline.comparison.page.entrants import Entrant, find_entrants
 from pipeline.comparison.ranking import Ranking, compare
-from pipeline.metrics.extractors.classifier import ClassifierSettings, train_classifier
+from pipeline.metrics.extractors.classifier import train_classifier
+from pipeline.metrics.identity import ClassifierSettings
 from pipeline.metrics.reference import make_reference
 from pipeline.raw.acquire import acquire
 from pipeline.raw.catalogue import DATASETS

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from pipeline.metrics.catalogue import score
-from pipeline.metrics.extractors.classifier import ClassifierSettings, extract, load_classifier, train_classifier
+from pipeline.metrics.extractors.classifier import extract, load_classifier, train_classifier
 from pipeline.metrics.features import Real
+from pipeline.metrics.identity import ClassifierSettings
 from pipeline.metrics.reference import load_reference, make_reference
 from pipeline.raw.acquire import acquire
 from pipeline.raw.catalogue import DATASETS

@@ -7,9 +7,10 @@ import pytest
 from PIL import Image
 
 from pipeline.metrics.catalogue import score_names
-from pipeline.metrics.extractors.classifier import ClassifierSettings, train_classifier
+from pipeline.metrics.extractors.classifier import train_classifier
 from pipeline.metrics.extractors.extractor import Extractor, require_extractor
 from pipeline.metrics.features import Features
+from pipeline.metrics.identity import ClassifierSettings
 from pipeline.metrics.ladder import make_ladder
 from pipeline.metrics.ladder.climb import Ladder, climb
 from pipeline.metrics.ladder.corruptions import IMAGE_CORRUPTIONS, SET_CORRUPTIONS, corrupt

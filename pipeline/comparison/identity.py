@@ -1,0 +1,45 @@
+"""Identity: what decides a comparison: the newest reports, and what the page shows beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pipeline.comparison import CODE_VERSION
+from pipeline.comparison.ranking import Ranking
+from pipeline.settings import Recipe
+from pipeline.storage.artefact import read_artefact
+from pipeline.storage.identity import Identity
+from pipeline.storage.paths import Paths
+
+
+def comparison_identity(recipe: Recipe, ranking: Ranking, paths: Paths) -> Identity:
+    """Of the ranking and its page, as files and store are now."""
+    seen_by = [_now(folder(recipe.dataset)) for folder in (paths.tensors, paths.classifier, paths.reference)]
+    decided = decided_by_reports(ranking)
+    decided_by = {
+        "recipe": recipe.key,
+        **decided,
+        "shown": {optimizer: _shown(recipe.key, optimizer, paths) for optimizer in decided["reports"]},
+        "description": recipe.description,
+        "source": recipe.source,
+        "seen_by": seen_by,
+    }
+    return Identity("comparison", CODE_VERSION, decided_by)
+
+
+def decided_by_reports(ranking: Ranking) -> dict[str, Any]:
+    """The reports that are compared, and those that are not."""
+    reports = {standing.optimizer: standing.report.fact("report_id") for standing in ranking.standings}
+    return {"reports": reports, "missing": ranking.missing, "left_out": ranking.left_out}
+
+
+def _shown(recipe: str, optimizer: str, paths: Paths) -> list[str | None]:
+    """What the page's pictures are made of: the training and the samples that are there now."""
+    return [_now(folder(recipe, optimizer)) for folder in (paths.training, paths.samples)]
+
+
+def _now(folder: Path) -> str | None:
+    """The fingerprint of what lies in a folder."""
+    artefact = read_artefact(folder)
+    return None if artefact is None else artefact.fingerprint

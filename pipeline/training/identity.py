@@ -1,0 +1,19 @@
+"""Identity: what decides a partition's weights, and what decides the way to them. Imports no torch."""
+
+from __future__ import annotations
+
+from pipeline.settings import TrainingSettings
+from pipeline.storage.artefact import Artefact
+from pipeline.storage.identity import Identity
+from pipeline.training import CODE_VERSION
+
+
+def training_identity(settings: TrainingSettings, tensors: Artefact) -> Identity:
+    """What decides a partition's weights: its settings and the data."""
+    return Identity("training", CODE_VERSION, {"settings": settings.to_json(), "tensors": tensors.fingerprint})
+
+
+def checkpoint_identity(settings: TrainingSettings, tensors: Artefact) -> Identity:
+    """What decides the way there, whatever the budget: checkpoints of one identity can go on."""
+    without_budget = {name: value for name, value in settings.to_json().items() if name != "steps"}
+    return Identity("checkpoint", CODE_VERSION, {"settings": without_budget, "tensors": tensors.fingerprint})

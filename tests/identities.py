@@ -1,0 +1,14 @@
+"""Identities whose fingerprint is the name a test gives them."""
+
+from pipeline.storage.identity import Identity
+
+
+class Named(Identity):
+    """Made from nothing but a name, which is its fingerprint."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__("test", "1", {"name": name})
+
+    @property
+    def fingerprint(self) -> str:  # type: ignore[override]
+        return str(self.decided_by["name"])
