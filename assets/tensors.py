@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from assets.orchestration.checks import check_results, check_specs
 from assets.orchestration.publishing import Made, logged, publish
 from assets.orchestration.run_config import MakeConfig
 from pipeline.raw.contents import shown_first
@@ -9,7 +10,7 @@ from pipeline.raw.dataset import Dataset
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.paths import Paths
 from pipeline.storage.pictures import inline_strip
-from pipeline.tensors import CHECKS, CODE_VERSION
+from pipeline.tensors import BLOCKING, CHECKS, CODE_VERSION
 
 MOST_NAMES = 20  # of images left out
 
@@ -26,19 +27,17 @@ def build_tensors(dataset: Dataset) -> dg.AssetsDefinition:
         code_version=CODE_VERSION,
         kinds={"arrow"},
         check_specs=[
-            dg.AssetCheckSpec(name, asset=key, description=text, blocking=True) for name, text in CHECKS.items()
+            *check_specs(key, {name: CHECKS[name] for name in BLOCKING}, blocking=True),
+            *check_specs(key, {name: text for name, text in CHECKS.items() if name not in BLOCKING}),
         ],
     )
     def tensors(context: dg.AssetExecutionContext, config: MakeConfig) -> dg.MaterializeResult:
         from pipeline.tensors.build import build
-        from pipeline.tensors.check import check
+        from pipeline.tensors.check import kept_findings
 
         with logged(context):
             artefact = build(dataset, Paths.default(), force=config.force)
-            results = [
-                dg.AssetCheckResult(check_name=each.name, passed=each.passed, metadata=each.evidence)
-                for each in check(artefact)
-            ]
+            results = check_results(key, kept_findings(artefact))
             return publish(key, Made(artefact.fingerprint, _metadata(artefact), artefact.cached), checks=results)
 
     return tensors

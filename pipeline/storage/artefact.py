@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -22,7 +23,10 @@ from typing import Any
 
 from pipeline.storage.identity import Identity
 
+log = logging.getLogger(__name__)
+
 MANIFEST = "manifest.json"
+MOST_NAMED = 3  # damaged files in a message
 
 
 @dataclass(frozen=True)
@@ -77,18 +81,29 @@ def require_artefact(folder: Path, what: str, make: str) -> Artefact:
 
 def is_intact(artefact: Artefact) -> bool:
     """Whether every file is there with the size and sha256 the manifest names."""
-    return all(
-        artefact.path(name).is_file()
-        and artefact.path(name).stat().st_size == record.size_bytes
-        and sha256_of_file(artefact.path(name)) == record.sha256
-        for name, record in artefact.files.items()
-    )
+    return not damaged_files(artefact)
+
+
+def damaged_files(artefact: Artefact) -> list[str]:
+    """The files that are missing, or not of the size or sha256 the manifest names."""
+    return [name for name, record in artefact.files.items() if not _is_whole(artefact.path(name), record)]
+
+
+def _is_whole(path: Path, record: FileRecord) -> bool:
+    return path.is_file() and path.stat().st_size == record.size_bytes and sha256_of_file(path) == record.sha256
 
 
 def find_intact(folder: Path, wanted_fingerprint: str) -> Artefact | None:
-    """The artefact in a folder if it carries the wanted fingerprint and its files are unharmed; marked `cached`."""
+    """The artefact in a folder if it carries the wanted fingerprint and its files are unharmed; marked `cached`.
+
+    Damage is said in the log.
+    """
     artefact = read_artefact(folder)
-    if artefact is None or artefact.fingerprint != wanted_fingerprint or not is_intact(artefact):
+    if artefact is None or artefact.fingerprint != wanted_fingerprint:
+        return None
+    damaged = damaged_files(artefact)
+    if damaged:
+        log.warning("%s: damaged, so it is made again: %s", folder, ", ".join(damaged[:MOST_NAMED]))
         return None
     return Artefact(**{**vars(artefact), "cached": True})
 

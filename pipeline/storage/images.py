@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import mmap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -118,8 +118,25 @@ def _column(column: Column) -> pa.Array:
 
 def read_images(path: Path) -> ImageFile:
     """Open an image file through a memory map."""
+    return _opened(path, pa.memory_map(str(path)))
+
+
+def read_in_blocks(path: Path, images_at_once: int) -> Iterator[Pixels]:
+    """All pixels of a file, (n, C, H, W) uint8 at a time, in constant memory: read pages are given back in between.
+
+    A block is a view of the file.
+    """
+    with path.open("rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # closed when the last view of it is gone
+    opened = _opened(path, pa.BufferReader(pa.py_buffer(mapped)))
+    for start in range(0, len(opened), images_at_once):
+        yield opened.pixels[start : start + images_at_once]
+        mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def _opened(path: Path, source: Any) -> ImageFile:
     try:
-        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+        table = pa.ipc.open_file(source).read_all()
     except pa.ArrowInvalid as error:
         raise ValueError(f"{path}: not a whole Arrow file ({error}); materialize it again") from error
     image_type = table.schema.field("image").type

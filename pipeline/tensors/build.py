@@ -18,6 +18,7 @@ from pipeline.storage.artefact import Artefact, make_artefact, require_artefact
 from pipeline.storage.images import Column, write_images_from_file
 from pipeline.storage.paths import Paths
 from pipeline.tensors import LABEL_COLUMNS
+from pipeline.tensors.check import judge, to_json
 from pipeline.tensors.decode import Decoded, decode_split
 from pipeline.tensors.identity import tensors_identity
 from pipeline.tensors.prepare import described, note, taken
@@ -48,9 +49,9 @@ def build(dataset: Dataset, paths: Paths, *, force: bool = False) -> Artefact:
                 f"{raw.folder}: training images are {train}, test images {test} (channels, height, width), expected "
                 "one shape: set size and channels of the data set"
             )
-        source = {key: raw.details[key] for key in ("source", "origin", "official", "note", "licence")}
+        origin = {key: raw.details[key] for key in ("source", "origin", "official", "note", "licence")}
         notes = (raw.details["note"], note(len(splits["train"]), dataset.preparation))
-        return {
+        details = {
             "dataset": dataset.key,
             "images": {name: each.images for name, each in written.items()},
             "labels": raw.details["labels"],
@@ -60,8 +61,10 @@ def build(dataset: Dataset, paths: Paths, *, force: bool = False) -> Artefact:
             "value_range": [-1.0, 1.0],
             "preparation": described(dataset.preparation),
             "unreadable": [name for each in written.values() for name in each.unreadable],
-            "source": {**source, "note": "; ".join(each for each in notes if each)},
+            "source": {**origin, "note": "; ".join(each for each in notes if each)},
         }
+        findings = judge(details, {name: folder / f"{name}.arrow" for name in written})
+        return {**details, "checks": to_json(findings)}
 
     return make_artefact(paths.tensors(dataset.key), tensors_identity(dataset, raw), fill, force=force)
 

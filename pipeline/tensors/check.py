@@ -1,61 +1,92 @@
 """Check: facts that must hold of a data set's tensors before anything is trained on them.
 
-In: the tensors artefact. Out: one `Finding` a fact, with its evidence.
+In: the files and the details of a tensors artefact. Out: one `Finding` a fact. `build` keeps them in the artefact's
+details: as long as its files are unharmed, what was found in them holds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
-import torch
-
+from pipeline.findings import Finding, found
 from pipeline.raw.contents import histogram
 from pipeline.storage.artefact import Artefact
-from pipeline.storage.images import ImageFile
+from pipeline.storage.images import read_images, read_in_blocks
 from pipeline.tensors import LABEL_COLUMNS
-from pipeline.tensors.load import load_split, network_images
 
 IMAGES_AT_ONCE = 1024  # bounds the memory of the float images
+AGAIN = "materialize the data set's raw files again, from a sound copy, and then its tensors"
+
+Details = Mapping[str, Any]
+Files = Mapping[str, Path]  # of the splits "train" and "test"
 
 
-@dataclass(frozen=True)
-class Finding:
-    """Whether a fact holds, and what was seen."""
+def kept_findings(tensors: Artefact) -> list[Finding]:
+    """The findings of when the tensors were made."""
+    return [Finding(**values) for values in tensors.details["checks"]]
 
-    name: str
-    passed: bool
-    evidence: dict[str, Any]
+
+def to_json(findings: list[Finding]) -> list[dict[str, Any]]:
+    """As an artefact's details keep them."""
+    return [asdict(finding) for finding in findings]
 
 
 def check(tensors: Artefact) -> list[Finding]:
+    """The findings on the files as they are now."""
+    return judge(tensors.details, {name: tensors.path(f"{name}.arrow") for name in ("train", "test")})
+
+
+def judge(details: Details, files: Files) -> list[Finding]:
     """One finding for each of `CHECKS` (`tensors/__init__.py`), over train and test."""
-    splits = {name: load_split(tensors, name) for name in ("train", "test")}
-    return [counts_agree(tensors, splits), *values_sound(splits)]
+    return [counts_agree(details, files), *values_sound(files), complete(details)]
 
 
-def counts_agree(tensors: Artefact, splits: dict[str, ImageFile]) -> Finding:
+def counts_agree(details: Details, files: Files) -> Finding:
     """Both splits hold as many images, and of each class or attribute, as the raw files had."""
-    details, classes = tensors.details, len(tensors.details["class_names"])
+    classes, splits = len(details["class_names"]), {name: read_images(path) for name, path in files.items()}
     expected = {"images": details["images"], "by_class": details["class_histogram"]}
     labels = {name: split.columns.get(LABEL_COLUMNS.get(details["labels"], "")) for name, split in splits.items()}
-    found = {
+    seen: dict[str, dict[str, Any]] = {
         "images": {name: len(split) for name, split in splits.items()},
         "by_class": {name: histogram(values, classes) for name, values in labels.items()},
     }
-    return Finding("counts_agree", found == expected, {"found": found, "expected": expected})
+    counted = " and ".join(f"{count:,} {name}" for name, count in seen["images"].items())
+    agree = seen == expected
+    summary = f"{counted} images, {'as' if agree else 'unlike'} the raw files"
+    return found("counts_agree", "error", agree, summary, {"found": seen, "expected": expected}, AGAIN)
 
 
-def values_sound(splits: dict[str, ImageFile]) -> Iterator[Finding]:
+def values_sound(files: Files) -> Iterator[Finding]:
     """What the networks would see is finite, lies in [-1, 1], and is not constant."""
+    import torch
+
+    from pipeline.pixels import to_network
+
     lowest, highest, not_finite = float("inf"), float("-inf"), 0
-    for split in splits.values():
-        for start in range(0, len(split), IMAGES_AT_ONCE):
-            rows = ImageFile(split.pixels[start : start + IMAGES_AT_ONCE], {}, {})
-            images = network_images(rows)
+    for path in files.values():
+        for pixels in read_in_blocks(path, IMAGES_AT_ONCE):
+            images = to_network(torch.tensor(pixels))
             not_finite += int((~torch.isfinite(images)).sum())
             lowest, highest = min(lowest, images.min().item()), max(highest, images.max().item())
     evidence = {"lowest": lowest, "highest": highest, "expected": [-1.0, 1.0]}
-    yield Finding("values_in_range", -1.0 <= lowest < highest <= 1.0, evidence)
-    yield Finding("values_finite", not_finite == 0, {"values_not_finite": not_finite})
+    sound, values = -1.0 <= lowest < highest <= 1.0, f"values from {lowest:g} to {highest:g}"
+    yield found("values_in_range", "error", sound, values, evidence, AGAIN)
+    counted = f"{not_finite:,} values are not finite" if not_finite else "all values are finite"
+    yield found("values_finite", "error", not_finite == 0, counted, {"values_not_finite": not_finite}, AGAIN)
+
+
+def complete(details: Details) -> Finding:
+    """Nothing is missing: the data set is the whole published one, and every image of it could be read."""
+    note, unreadable = details["source"]["note"], details["unreadable"]
+    parts = [note] if note else []
+    parts += [f"{len(unreadable):,} images could not be read"] if unreadable else []
+    summary = "; ".join(parts) or "all images of the published data set"
+    evidence = {"note": note, "unreadable": len(unreadable)}
+    advice = (
+        "scores on a part of a data set compare with each other, but not with published ones: name the official "
+        "files (README, data sources) or connect to the internet, and materialize raw with force"
+    )
+    return found("complete", "warn", not parts, summary, evidence, advice)

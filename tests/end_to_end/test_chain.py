@@ -23,6 +23,7 @@ from pipeline.metrics.reference import StaleReferenceError, make_reference
 from pipeline.raw.acquire import acquire
 from pipeline.raw.catalogue import DATASETS
 from pipeline.reports import store
+from pipeline.reports.by_step import FILE, scores_along
 from pipeline.reports.score import Judge, StaleInputError, score_partition
 from pipeline.settings import load_optimizers, load_recipes, resolve
 from pipeline.storage.artefact import read_artefact
@@ -69,11 +70,17 @@ def test_one_command_makes_the_chain_and_the_second_time_nothing(
         assert report is not None
         assert (len(report.scores("fid")), report.fact("n_generated"), report.fact("n_real")) == (2, 60, 120)
         assert all(value > 0 for value in report.scores("fid"))
+        along = scores_along(report, paths.reports())
+        assert along is not None
+        assert {(row["step"], row["member"]) for row in along.to_pylist()} == {(3, 0), (3, 1)}
     ranking = pq.read_table(paths.comparison("mnist_mlp") / "ranking.parquet")
     assert set(ranking["optimizer"].to_pylist()) == {"sgd", "sgd_adam", "rmsprop"}
 
+    along_training = store.partition_folder(paths.reports(), "mnist_mlp", "sgd") / FILE
+    along_training.unlink()
     assert run(monkeypatch, *chosen) == 0
     second = capsys.readouterr().out
+    assert along_training.exists()  # made for the report that was there
     assert ": made" not in second
     assert second.count(": unchanged\n") == first.count(": made\n") == 4 + 3 * 6 + 1
     assert " as one model" not in second
@@ -312,7 +319,7 @@ def test_all_assets_report_what_a_person_looks_for(
 def test_checks_of_the_tensors_are_evaluated(monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance) -> None:
     result = execute(instance, ["mnist/raw", "mnist/tensors"])
     evaluations = {event.check_name: event.passed for event in result.get_asset_check_evaluations()}
-    assert evaluations == {"counts_agree": True, "values_in_range": True, "values_finite": True}
+    assert evaluations == {"counts_agree": True, "values_in_range": True, "values_finite": True, "complete": False}
 
 
 @pytest.mark.usefixtures("prepared")

@@ -36,7 +36,7 @@ def test_force_and_another_fingerprint_make_it_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["altered", "missing", "shorter"])
-def test_a_damaged_file_is_noticed(tmp_path: Path, damage: str) -> None:
+def test_a_damaged_file_is_noticed_and_named(tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture) -> None:
     artefact = make_artefact(tmp_path / "a", Named("f1"), write_one)
     path = artefact.path("one.txt")
     if damage == "missing":
@@ -45,6 +45,7 @@ def test_a_damaged_file_is_noticed(tmp_path: Path, damage: str) -> None:
         path.write_text("onf" if damage == "altered" else "o")
     assert not is_intact(artefact)
     assert find_intact(tmp_path / "a", "f1") is None
+    assert caplog.messages == [f"{tmp_path / 'a'}: damaged, so it is made again: one.txt"]
 
 
 def test_a_failure_while_making_leaves_the_old_artefact_whole(tmp_path: Path) -> None:

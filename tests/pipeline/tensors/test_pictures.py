@@ -20,6 +20,7 @@ from pipeline.raw.idx import DamagedFileError
 from pipeline.raw.read import open_raw
 from pipeline.storage.artefact import require_artefact
 from pipeline.storage.paths import PROJECT, Paths
+from pipeline.tensors import BLOCKING
 from pipeline.tensors import decode as decode_module
 from pipeline.tensors.build import build
 from pipeline.tensors.check import check
@@ -83,7 +84,7 @@ def test_celeba_is_stored_as_the_blog_prepares_it(raw: Paths) -> None:
         "resampling": "bicubic, antialiased",
     }
     assert "all 36 training images, fewer than the 5,000 asked for" in details["source"]["note"]
-    assert all(finding.passed for finding in check(tensors))
+    assert all(finding.passed for finding in check(tensors) if finding.check in BLOCKING)
 
 
 def test_pixels_are_those_of_one_image_after_the_other(raw: Paths) -> None:
@@ -137,7 +138,7 @@ def test_pictures_without_labels_have_no_column_of_them(
     tensors = build(dataset, paths)
     assert (tensors.details["labels"], tensors.details["image_shape"]) == ("none", [1, 9, 9])
     assert load_split(tensors, "train").columns == {}
-    assert all(finding.passed for finding in check(tensors))
+    assert all(finding.passed for finding in check(tensors) if finding.check in BLOCKING)
     assert check(replace(tensors, details=tensors.details | {"images": {"train": 7, "test": 2}}))[0].passed is False
 
 
@@ -165,7 +166,7 @@ def test_a_few_images_that_cannot_be_decoded_are_named_and_left_out(
     assert tensors.details["unreadable"] == ["003.jpg"]
     assert tensors.details["images"] == {"train": 119, "test": 30}
     assert "1 of 120 images cannot be decoded (003.jpg: image file is truncated" in caplog.text
-    assert all(finding.passed for finding in check(tensors))
+    assert all(finding.passed for finding in check(tensors) if finding.check in BLOCKING)
 
 
 def test_more_of_them_are_one_error_and_leave_nothing(
@@ -268,6 +269,7 @@ import numpy as np
 from pipeline.raw.acquire import acquire
 from pipeline.raw.catalogue import DATASETS
 from pipeline.storage.paths import Paths
+from pipeline.tensors import BLOCKING
 from pipeline.tensors.build import build
 dataset, paths = DATASETS["celeba_64"], Paths.default()
 acquire(dataset, paths)
@@ -310,6 +312,6 @@ def test_the_real_photographs_are_all_stored(paths: Paths, monkeypatch: pytest.M
     acquire(CELEBA, paths)
     tensors = build(CELEBA, paths)
     assert (tensors.details["images"], tensors.details["unreadable"]) == ({"train": 4000, "test": 1000}, [])
-    assert all(finding.passed for finding in check(tensors))
+    assert all(finding.passed for finding in check(tensors) if finding.check in BLOCKING)
     mean = load_split(tensors, "train").pixels.mean(axis=(0, 2, 3))
     assert mean[0] > mean[1] > mean[2] > 60  # skin is red before green before blue

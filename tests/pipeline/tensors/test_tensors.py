@@ -10,9 +10,9 @@ from pipeline.raw.read import open_raw
 from pipeline.storage.artefact import Artefact, require_artefact
 from pipeline.storage.images import write_images
 from pipeline.storage.paths import Paths
-from pipeline.tensors import CHECKS
+from pipeline.tensors import BLOCKING, CHECKS
 from pipeline.tensors.build import build
-from pipeline.tensors.check import check
+from pipeline.tensors.check import check, complete, kept_findings
 from pipeline.tensors.load import load_split, network_images, require_tensors
 
 MNIST = DATASETS["mnist"]
@@ -61,8 +61,9 @@ def test_other_raw_files_make_other_tensors(
 
 def test_sound_tensors_pass_every_check(tensors: Artefact) -> None:
     findings = check(tensors)
-    assert [finding.name for finding in findings] == list(CHECKS)
-    assert all(finding.passed for finding in findings)
+    assert [finding.check for finding in findings] == list(CHECKS)
+    assert all(finding.passed for finding in findings if finding.check in BLOCKING)
+    assert kept_findings(tensors) == findings
 
 
 def test_a_swapped_label_is_noticed(tensors: Artefact) -> None:
@@ -70,15 +71,31 @@ def test_a_swapped_label_is_noticed(tensors: Artefact) -> None:
     labels = train.columns["label"].copy()
     labels[0] = 9
     write_images(tensors.path("train.arrow"), train.pixels.copy(), {"label": labels}, {})
-    assert [finding.passed for finding in check(tensors)] == [False, True, True]
+    assert [finding.passed for finding in check(tensors)] == [False, True, True, False]
 
 
 def test_a_lost_image_and_a_constant_picture_fail_their_checks(tensors: Artefact) -> None:
     grey = np.full((299, 1, 28, 28), 7, np.uint8)
     for name in ("train", "test"):
         write_images(tensors.path(f"{name}.arrow"), grey, {"label": np.zeros(299, np.int64)}, {})
-    passed = {finding.name: finding.passed for finding in check(tensors)}
+    passed = {finding.check: finding.passed for finding in check(tensors) if finding.check in BLOCKING}
     assert passed == {"counts_agree": False, "values_in_range": False, "values_finite": True}
+
+
+@pytest.mark.parametrize(
+    ("note", "unreadable", "summary"),
+    [
+        ("", [], "all images of the published data set"),
+        ("5,000-image subset", [], "5,000-image subset"),
+        ("", ["a.png", "b.png"], "2 images could not be read"),
+    ],
+)
+def test_a_part_of_a_data_set_is_a_warning_with_advice(note: str, unreadable: list[str], summary: str) -> None:
+    finding = complete({"source": {"note": note}, "unreadable": unreadable})
+    assert (finding.summary, finding.severity) == (summary, "warn")
+    whole = summary.startswith("all images")
+    assert finding.passed == whole
+    assert bool(finding.advice) != whole
 
 
 def test_missing_tensors_say_how_to_make_them(paths: Paths) -> None:

@@ -1,0 +1,121 @@
+"""Checks: how findings reach Dagster as asset check results, partition by partition.
+
+In: findings of `pipeline` (what was seen, how bad it is, the change to try). Out: specs for the definitions, and
+results. Dagster takes one result a check from a run; a run of several partitions also logs an evaluation for each
+(docs/decisions/0017), and its one result says which failed.
+"""
+
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluation
+from dagster._core.events import DagsterEvent
+
+from assets.orchestration.partitions import PARTITIONS
+from pipeline.findings import Finding
+
+SEVERITIES = {"warn": dg.AssetCheckSeverity.WARN, "error": dg.AssetCheckSeverity.ERROR}
+Findings = Mapping[str, Sequence[Finding]]  # by partition
+
+
+def check_specs(
+    asset_key: dg.AssetKey, described: Mapping[str, str], *, partitioned: bool = False, blocking: bool = False
+) -> list[dg.AssetCheckSpec]:
+    """A spec a check: its name and what it looks at."""
+    with warnings.catch_warnings():
+        # Checks of partitions are a preview, and say so each time that definitions load.
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        return [
+            dg.AssetCheckSpec(
+                name,
+                asset=asset_key,
+                description=text,
+                blocking=blocking,
+                partitions_def=PARTITIONS if partitioned else None,
+            )
+            for name, text in described.items()
+        ]
+
+
+def check_results(asset_key: dg.AssetKey, findings: Iterable[Finding]) -> list[dg.AssetCheckResult]:
+    """The results of an asset without partitions, or of the only partition of a run."""
+    return [_result(asset_key, finding) for finding in findings]
+
+
+def publish_checks(
+    context: dg.AssetExecutionContext, asset_key: dg.AssetKey, findings: Findings
+) -> Iterator[dg.AssetCheckResult]:
+    """The results of a partitioned asset, for every partition of the run."""
+    if len(context.partition_keys) == 1:
+        for of_partition in findings.values():
+            yield from check_results(asset_key, of_partition)
+        return
+    names = dict.fromkeys(finding.check for of_partition in findings.values() for finding in of_partition)
+    for name in names:
+        found = {key: finding for key, each in findings.items() for finding in each if finding.check == name}
+        for partition, finding in found.items():
+            _log_evaluation(context, asset_key, partition, finding)
+        yield _together(asset_key, name, found)
+
+
+def _result(asset_key: dg.AssetKey, finding: Finding) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=asset_key,
+        check_name=finding.check,
+        passed=finding.passed,
+        severity=SEVERITIES[finding.severity],
+        description=finding.summary,
+        metadata=_metadata(finding),
+    )
+
+
+def _metadata(finding: Finding) -> dict[str, dg.MetadataValue]:
+    """The summary and the advice first, which alerts repeat."""
+    told = {"summary": finding.summary, "advice": finding.advice}
+    return {
+        **{name: dg.MetadataValue.text(text) for name, text in told.items() if text},
+        "evidence": dg.MetadataValue.json(finding.evidence),
+    }
+
+
+def _log_evaluation(
+    context: dg.AssetExecutionContext, asset_key: dg.AssetKey, partition: str, finding: Finding
+) -> None:
+    """One partition's result, as Dagster itself records that of a run of one partition."""
+    result = _result(asset_key, finding)
+    evaluation = AssetCheckEvaluation(
+        asset_key=asset_key,
+        check_name=finding.check,
+        passed=finding.passed,
+        severity=result.severity,
+        description=result.description,
+        metadata=result.metadata,
+        partition=partition,
+    )
+    DagsterEvent.asset_check_evaluation(context.get_step_execution_context(), evaluation)
+
+
+def _together(asset_key: dg.AssetKey, name: str, found: Mapping[str, Finding]) -> dg.AssetCheckResult:
+    """The one result of a run of several partitions: failed where one did, as bad as the worst that failed."""
+    failed = {partition: finding for partition, finding in found.items() if not finding.passed}
+    worst = "error" if any(finding.severity == "error" for finding in (failed or found).values()) else "warn"
+    rows = [
+        dg.TableRecord(
+            {
+                "partition": partition,
+                "passed": finding.passed,
+                "found": finding.summary,
+                "advice": finding.advice,
+            }
+        )
+        for partition, finding in found.items()
+    ]
+    return dg.AssetCheckResult(
+        asset_key=asset_key,
+        check_name=name,
+        passed=not failed,
+        severity=SEVERITIES[worst],
+        description=f"failed for {', '.join(failed)}" if failed else f"passed for {', '.join(found)}",
+        metadata={"partitions": dg.MetadataValue.table(rows)},
+    )
