@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.comparison import CODE_VERSION
 from pipeline.comparison.ranking import Ranking
+from pipeline.reports.by_step import scores_along
 from pipeline.settings import Recipe
 from pipeline.storage.artefact import read_artefact
 from pipeline.storage.identity import Identity
@@ -17,9 +18,11 @@ def comparison_identity(recipe: Recipe, ranking: Ranking, paths: Paths) -> Ident
     """Of the ranking and its page, as files and store are now."""
     seen_by = [_now(folder(recipe.dataset)) for folder in (paths.tensors, paths.classifier, paths.reference)]
     decided = decided_by_reports(ranking)
+    along = [each.optimizer for each in ranking.standings if scores_along(each.report, paths.reports()) is not None]
     decided_by = {
         "recipe": recipe.key,
         **decided,
+        "along": along,
         "shown": {optimizer: _shown(recipe.key, optimizer, paths) for optimizer in decided["reports"]},
         "description": recipe.description,
         "source": recipe.source,

@@ -1,7 +1,7 @@
 """Score: from a partition's samples to its report: every metric, member by member, beside floor and ceiling.
 
-In: the samples artefact, the data set's extractor and reference. Out: one stored report. Features are computed once a
-member, every score from them.
+In: the samples artefact, the data set's extractor and reference. Out: one stored report, and beside it the scores along
+training (`by_step.py`). Features are computed once a member, every score from them.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import math
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from pipeline.metrics import CODE_VERSION as METRICS_VERSION
@@ -29,6 +30,7 @@ from pipeline.metrics.reference import (
     values_of,
 )
 from pipeline.reports import store, thorough
+from pipeline.reports.by_step import keep_scores_by_step
 from pipeline.reports.copies import closest_pairs, write_pairs
 from pipeline.reports.identity import report_identity
 from pipeline.reports.origin import shared_columns
@@ -145,14 +147,23 @@ class Judge:
 def score_partition(
     recipe: str, optimizer: str, judge: Judge, paths: Paths, *, run_id: str = "", force: bool = False
 ) -> Scored:
-    """The partition's report, computed and stored unless the newest one was made from the same samples and judge."""
+    """The partition's report, computed and stored unless the newest one was made from the same samples and judge.
+
+    Beside it the scores along its training, where they are not there yet.
+    """
     samples = require_artefact(paths.samples(recipe, optimizer), "samples", f"{recipe}/samples, partition {optimizer},")
     training = require_training(paths, recipe, optimizer)
     _expect_belonging(samples, training, judge)
+    scored = _scored(samples, training, judge, paths.reports(), run_id, force=force)
+    keep_scores_by_step(training, judge, paths.reports(), force=force)
+    return scored
+
+
+def _scored(samples: Artefact, training: Artefact, judge: Judge, root: Path, run_id: str, *, force: bool) -> Scored:
     protocol = judge.protocol(samples)
     plain, fuller = (report_identity(samples, protocol, thorough=each).fingerprint for each in (False, True))
     wanted, enough = (plain, (plain, fuller)) if judge.thorough is None else (fuller, (fuller,))
-    newest = store.latest(paths.reports(), recipe, optimizer)
+    newest = store.latest(root, samples.details["recipe"], samples.details["optimizer"])
     if newest is not None and newest.fingerprint in enough and not force:
         return Scored(newest, cached=True)
     started = time.perf_counter()
@@ -160,7 +171,7 @@ def score_partition(
     judged = _judge_members(samples, training, judge)
     rows = _rows(judged.scores, judge, protocol["n_generated"])
     shared["scoring_seconds"] = round(time.perf_counter() - started, 2)
-    report = store.append(paths.reports(), [{**shared, **row} for row in rows])
+    report = store.append(root, [{**shared, **row} for row in rows])
     write_pairs(report.path.with_name(PAIRS_PICTURE), judged.pairs)
     return Scored(report, cached=False)
 

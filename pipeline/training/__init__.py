@@ -3,13 +3,14 @@
 In: a data set's tensors and the resolved settings of one or more partitions.
 Out: `data/training/<recipe>/<optimizer>/`: `generator.safetensors` and `discriminator.safetensors` (member dimension
 first, float32; `generator_average.safetensors` where asked for), `settings.json`, `history.parquet` (one row a member
-and interval), `snapshots/step_000000.png`, …, `movie.gif`, `events/` for TensorBoard; `checkpoints/` on the way.
+and interval), `snapshots/step_000000.png`, …, `movie.gif`, `evaluations/step_00000500.arrow`, … (images to score along
+training), `events/` for TensorBoard; `checkpoints/` on the way.
 
 From the entry down: `train.py` (what is trained and what together) → `sweep.py` (the loop) → `engine.py` (one step of
 the stack; `cuda_graph.py`) → `losses.py`, `regularisers.py`, `optimizers.py` (the formulas), `streams.py`, `images.py`
 (where random numbers and images come from), `ranks.py` (several processes). Beside the loop: `partition.py` (what is
 kept of one configuration), `checkpoint.py`, `interruption.py`, `divergence.py`, `history.py`, `snapshots.py`,
-`events.py`, `progress.py`, `system.py`.
+`evaluations.py`, `events.py`, `progress.py`, `system.py`.
 """
 
-CODE_VERSION = "2"
+CODE_VERSION = "3"

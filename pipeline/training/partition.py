@@ -7,6 +7,7 @@ events, checkpoints, members that were frozen, and the artefact they become.
 from __future__ import annotations
 
 import shutil
+import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,10 +22,13 @@ from pipeline.networks.layers import Stacked
 from pipeline.settings import TrainingSettings
 from pipeline.storage.artefact import Artefact, publish, staging_folder, write_json
 from pipeline.storage.identity import Identity
+from pipeline.storage.images import Pixels
 from pipeline.storage.paths import Paths
 from pipeline.storage.weights import save_weights
 from pipeline.training.checkpoint import Checkpoint, Checkpoints, tensors_under
 from pipeline.training.engine import Member
+from pipeline.training.evaluations import FOLDER as EVALUATIONS
+from pipeline.training.evaluations import copy_evaluations, thin_out, write_evaluation
 from pipeline.training.events import EventFiles, can_write_events
 from pipeline.training.history import HistoryRow, write_history
 from pipeline.training.identity import checkpoint_identity, training_identity
@@ -158,12 +162,23 @@ class Partition:
         }
         facts = [frozen.facts() for frozen in self.frozen.values()]
         self.checkpoints.save(Checkpoint(step, seconds, {**tensors, **of_frozen}, self.history, facts))
+        kept = self.checkpoints.steps(at_most=sys.maxsize)  # from each of which a budget may still go on
+        thin_out(self.evaluations, self.settings.snapshot_interval_steps, [*kept, self.settings.steps])
 
     def snapshot(self, step: int, drawn: Mapping[int, Pictures]) -> None:
         """Write what the members draw now, frozen ones as they are."""
         pictures = {**self.frozen_pictures, **drawn}
         path = self.checkpoints.folder / "snapshots" / snapshot_name(step)
         write_snapshot(path, [pictures[index] for index in sorted(pictures)])
+
+    @property
+    def evaluations(self) -> Path:
+        """The images kept for scores along training."""
+        return self.checkpoints.folder / EVALUATIONS
+
+    def evaluate(self, step: int, drawn: Mapping[int, Pixels]) -> None:
+        """Keep what the members that still train draw now, to be scored."""
+        write_evaluation(self.evaluations, step, drawn)
 
     # -----------------------------------------------------------------------------------------------------------------
     # The end
@@ -193,6 +208,7 @@ class Partition:
             write_json(staged / "settings.json", self.settings.to_json())
             write_history(staged / "history.parquet", history)
             self._publish_pictures(staged)
+            self._publish_evaluations(staged)
             self._publish_events(staged, history, float(facts["seconds"]))
             details = {**self._details(), **facts}
             artefact = publish(staged, self.folder, self.identity, details, keep=("checkpoints",))
@@ -221,6 +237,15 @@ class Partition:
             if step <= last and (step % interval == 0 or step == last):
                 kept.append(Path(shutil.copyfile(path, staged / "snapshots" / path.name)))
         write_movie(staged / "movie.gif", kept)
+
+    def _publish_evaluations(self, staged: Path) -> None:
+        """Not those that an interrupted process drew after the step at which all members now have diverged."""
+        settings, last = self.settings, self.settings.steps
+        if not self.training_members():
+            last = max(frozen.step for frozen in self.frozen.values()) - 1
+        copy_evaluations(
+            self.evaluations, staged / EVALUATIONS, settings.snapshot_interval_steps, settings.steps, last=last
+        )
 
     def _publish_events(self, staged: Path, history: list[HistoryRow], seconds: float) -> None:
         if can_write_events():

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from pipeline.networks.latents import draw_latents
-from pipeline.pixels import to_pixels
+from pipeline.pixels import ValueRange, to_pixels
 from pipeline.storage.pictures import write_grid
 from pipeline.training.engine import Ensemble, Member
 from pipeline.training.streams import Purpose
@@ -54,9 +54,15 @@ def draw(ensemble: Ensemble) -> list[Pictures]:
     latents = fixed_latents(ensemble.members, network.latent_size, network.latent_distribution)
     with ensemble.evaluating():
         images = ensemble.generate(latents.to(ensemble.device))
-    black = network.value_range[0]
+    return list(as_pixels(images, network.value_range))
+
+
+def as_pixels(images: torch.Tensor, value_range: ValueRange) -> npt.NDArray[np.uint8]:
+    """Images of any shape, float32 → pixels on the host; values that are not finite are black."""
+    black = value_range[0]
     finite = torch.nan_to_num(images, nan=black, posinf=black, neginf=black)
-    return list(to_pixels(finite, network.value_range).cpu().numpy())
+    pixels: npt.NDArray[np.uint8] = to_pixels(finite, value_range).cpu().numpy()
+    return pixels
 
 
 def write_snapshot(path: Path, members: Sequence[Pictures]) -> None:

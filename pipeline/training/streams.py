@@ -33,6 +33,7 @@ class Purpose(IntEnum):
     SNAPSHOT = 5
     NOISE = 6
     GENERATOR_LATENTS = 7
+    SCORED_IMAGES = 8
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from pipeline.training.checkpoint import Checkpoint, tensors_under
 from pipeline.training.device import choose_device, device_name, tf32_products
 from pipeline.training.divergence import divergence
 from pipeline.training.engine import Ensemble, Member
+from pipeline.training.evaluations import draw_evaluations, is_kept
 from pipeline.training.history import Evaluation, HistoryRow, Interval, Measured, history_row
 from pipeline.training.images import TrainingImages, pixel_tensor
 from pipeline.training.in_turn import assemble
@@ -148,6 +149,8 @@ class Sweep:
             log.info("%s", progress_line(self.settings.recipe, step, self.clock, {}))
         if step % self.settings.snapshot_interval_steps == 0:  # before the checkpoint, which promises it
             self._snapshot(step)
+        if self._keeps(step):
+            self._evaluate(step)
         if last or signals.waiting or self._should_save(step):
             self._save(step)
         if self.ranks.first:  # the others end when they miss it
@@ -165,6 +168,8 @@ class Sweep:
             self._end_interval(self.ensemble, self.interval.measure(), step)
         if step % self.settings.snapshot_interval_steps:
             self._snapshot(step)
+        if not self._keeps(step):
+            self._evaluate(step)
 
     def _should_save(self, step: int) -> bool:
         if self.checkpoint_interval_steps is not None:
@@ -259,6 +264,20 @@ class Sweep:
             rows = self.rows(partition)
             members = [] if self.ensemble is None else self.ensemble.members[rows]
             partition.snapshot(step, {each.index: own for each, own in zip(members, drawn[rows], strict=True)})
+
+    def _keeps(self, step: int) -> bool:
+        """Whether images to score are kept at this step, were it not the last."""
+        return is_kept(step, self.settings.snapshot_interval_steps, self.settings.steps)
+
+    def _evaluate(self, step: int) -> None:
+        if not self.ranks.first:
+            return
+        drawn = draw_evaluations(self.ensemble) if self.ensemble is not None else []
+        for partition in self.partitions:
+            rows = self.rows(partition)
+            members = [] if self.ensemble is None else self.ensemble.members[rows]
+            own = {each.index: pixels for each, pixels in zip(members, drawn[rows], strict=True) if pixels is not None}
+            partition.evaluate(step, own)
 
     def _observe(self, ensemble: Ensemble, measured: list[Measured], step: int) -> Observation | None:
         if not self.clock.should_observe(step):

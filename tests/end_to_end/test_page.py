@@ -18,8 +18,10 @@ import pytest
 from PIL import Image
 
 from pipeline.comparison.page import write_page
+from pipeline.comparison.page.curves import MEASURES
 from pipeline.comparison.ranking import compare
 from pipeline.reports import store
+from pipeline.reports.by_step import FILE
 from pipeline.settings import load_optimizers
 from pipeline.storage.paths import Paths
 from tests.end_to_end.conftest import DEMO, Made
@@ -39,6 +41,7 @@ THEMES = {"light": (), "dark": ("--blink-settings=preferredColorScheme=0",)}
 LONGEST_SECONDS = 180
 ATTEMPTS = 3
 MARK = "page_test_results"
+CURVES = len(MEASURES) + 1  # charts with a line a configuration: what training measured, and the score along it
 
 WATCH = """<script>
 window.problems = [];
@@ -223,8 +226,8 @@ def test_the_page_runs_without_a_problem_and_loads_nothing(opened: Opened) -> No
 
 def test_every_chart_is_drawn_with_a_line_a_configuration(opened: Opened) -> None:
     found = opened.wide
-    assert found["charts"] == found["pictures"] == 1 + 5 + len(DEMO) + 2
-    assert found["lines"] == 5 * len(DEMO)
+    assert found["charts"] == found["pictures"] == 1 + CURVES + len(DEMO) + 2
+    assert found["lines"] == CURVES * len(DEMO)
     assert found["loss_lines"] == 3 * len(DEMO)
     assert found["points"] == 120
 
@@ -241,8 +244,8 @@ def expect_every_mean(tooltip: list[list[str]], keys: Sequence[str]) -> None:
 
 
 def test_a_configuration_is_hidden_and_shown_again(opened: Opened) -> None:
-    assert opened.wide["lines_with_one_hidden"] == 5 * (len(DEMO) - 1)
-    assert opened.wide["lines_again"] == 5 * len(DEMO)
+    assert opened.wide["lines_with_one_hidden"] == CURVES * (len(DEMO) - 1)
+    assert opened.wide["lines_again"] == CURVES * len(DEMO)
 
 
 def test_choices_change_what_is_shown(opened: Opened) -> None:
@@ -326,8 +329,10 @@ def renamed(made: Made, paths: Paths, keys: Sequence[str]) -> None:
         shutil.copytree(folder(made.paths, "mnist"), folder(paths, "mnist"), dirs_exist_ok=True)
     reports = store.latest_of_all(made.paths.reports(), "mnist_mlp")
     (rows,) = [report.rows.to_pylist() for report in reports if report.fact("optimizer") == DEMO[0]]
+    along = store.partition_folder(made.paths.reports(), "mnist_mlp", DEMO[0]) / FILE
     for key in keys:
         store.append(paths.reports(), [{**row, "optimizer": key} for row in rows])
+        shutil.copy(along, store.partition_folder(paths.reports(), "mnist_mlp", key))
 
 
 def test_no_name_of_a_configuration_disturbs_the_page(made: Made, tmp_path: Path) -> None:
@@ -337,8 +342,9 @@ def test_no_name_of_a_configuration_disturbs_the_page(made: Made, tmp_path: Path
     assert facts.left_out == {}
     found = Opened(tmp_path / "page.html", tmp_path / "profile").trial("wide")
     assert found["problems"] == []
-    assert (found["lines"], found["loss_lines"]) == (5 * len(STRANGE), 3 * len(STRANGE))
-    assert (found["lines_with_one_hidden"], found["lines_again"]) == (5 * len(STRANGE) - 5, 5 * len(STRANGE))
+    lines = CURVES * len(STRANGE)
+    assert (found["lines"], found["loss_lines"]) == (lines, 3 * len(STRANGE))
+    assert (found["lines_with_one_hidden"], found["lines_again"]) == (lines - CURVES, lines)
     assert set(STRANGE) <= set(found["rows"])
     expect_every_mean(found["tooltip"], STRANGE)
     assert found["self_test"] < 1e-4

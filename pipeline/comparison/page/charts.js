@@ -96,10 +96,14 @@
 
   // ---- curves
 
-  const histories = Object.entries(data.curves.by_configuration);
+  /** Of a measure of training by configuration; scores along training are taken at steps of their own. */
+  function histories(measure) {
+    const all = [data.curves, data.scores_along].flatMap((part) => Object.entries(part.by_configuration));
+    return all.filter(([, history]) => Object.hasOwn(history, measure));
+  }
 
   function curveRows(measure) {
-    return histories.flatMap(([configuration, history]) => history.steps.map((step, place) => ({
+    return histories(measure).flatMap(([configuration, history]) => history.steps.map((step, place) => ({
       lookup: lookup(configuration), step,
       mean: history[measure].mean[place], low: history[measure].low[place], high: history[measure].high[place],
     })));

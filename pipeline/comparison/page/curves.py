@@ -1,18 +1,22 @@
 """Curves: what training measured, by step: the mean over members and how far they reach, few enough points to draw.
 
-In: each training's `history.parquet`. Out: columns by configuration and measure, for JSON.
+In: each training's `history.parquet`, and the scores along it beside its report. Out: columns by configuration and
+measure, for JSON.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow.compute as pc
 
 from pipeline.comparison.page.entrants import Entrant, PartMissingError, gather_each
 from pipeline.comparison.page.scores import finite
+from pipeline.reports.by_step import images_a_member, scores_along
 
 MOST_POINTS = 150  # a curve; more are averaged in groups of neighbours
 
@@ -23,6 +27,9 @@ MEASURES = {
     "discriminator_accuracy": "Accuracy of D: share it judges right",
     "adversarial_accuracy": "Share of generated images that D takes for real",
 }
+
+ALONG_TRAINING = "fid_by_step"  # a measure with steps of its own
+ALONG_TRAINING_TITLE = "Fréchet distance along training"
 
 Steps = npt.NDArray[np.int64]
 
@@ -51,6 +58,26 @@ def _curves(entrant: Entrant) -> dict[str, Any]:
             "high": _thinned(high, groups, np.max),
         }
     return curves
+
+
+def gather_scores_along(entrants: Sequence[Entrant], root: Path) -> dict[str, Any]:
+    """The same of `ALONG_TRAINING`, from the store at `root`, and `images`: how many of a member are scored a step."""
+    images: set[int] = set()
+
+    def gather(entrant: Entrant) -> dict[str, Any]:
+        from pipeline.training.curves import over_members
+
+        scores = scores_along(entrant.standing.report, root)
+        if scores is None:
+            raise PartMissingError("there are no scores along its training")
+        images.add(images_a_member(scores))
+        distances = scores.filter(pc.equal(scores["metric"], "fid"))
+        steps = np.unique(distances["step"].to_numpy())
+        low, mean, high = ([finite(float(value)) for value in each] for each in over_members(distances, "value", steps))
+        return {"steps": steps.tolist(), ALONG_TRAINING: {"low": low, "mean": mean, "high": high}}
+
+    found, missing = gather_each(entrants, gather)
+    return {"by_configuration": found, "missing": missing, "images": max(images, default=0)}
 
 
 def last_values(curves: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

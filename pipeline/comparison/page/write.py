@@ -18,7 +18,14 @@ import jinja2
 from markupsafe import Markup
 
 from pipeline.comparison.page import charts, provenance, scores
-from pipeline.comparison.page.curves import MEASURES, gather_curves, last_values
+from pipeline.comparison.page.curves import (
+    ALONG_TRAINING,
+    ALONG_TRAINING_TITLE,
+    MEASURES,
+    gather_curves,
+    gather_scores_along,
+    last_values,
+)
 from pipeline.comparison.page.entrants import Entrant, colour_order, find_entrants
 from pipeline.comparison.page.explorer import gather_explorer
 from pipeline.comparison.page.feature_map import gather_feature_map
@@ -86,6 +93,7 @@ def _gather(ranking: Ranking, entrants: Sequence[Entrant], dataset: str, paths: 
         "scores": scores.chart_data(entrants),
         "verdicts": scores.verdict_rows(ranking, scores.metrics_of(entrants)),
         "curves": gather_curves(entrants),
+        "scores_along": gather_scores_along(entrants, paths.reports()),
         "interpolation": gather_interpolation(entrants),
         "map": gather_feature_map(entrants, dataset, paths),
     }
@@ -117,6 +125,8 @@ def _render(ranking: Ranking, entrants: Sequence[Entrant], parts: dict[str, Any]
         table=scores.ranking_table(entrants, ranking.ranked_by),
         **parts,
         measures=MEASURES,
+        along_training=ALONG_TRAINING,
+        along_training_title=ALONG_TRAINING_TITLE,
         last_values=last_values(parts["curves"]["by_configuration"]),
         changed=provenance.changed_settings(entrants),
         records=provenance.records(entrants),
@@ -134,7 +144,9 @@ def _script_data(keys: Sequence[str], entrants: Sequence[Entrant], parts: dict[s
     """What the scripts read: data and chart specifications."""
     few = all(len(each["steps"]) < FEW_STEPS for each in parts["curves"]["by_configuration"].values())
     order = [entrant.key for entrant in entrants]
-    shown = {name: parts[name] for name in ("scores", "curves", "movie", "map", "explorer")}
+    shown = {name: parts[name] for name in ("scores", "curves", "scores_along", "movie", "map", "explorer")}
+    curves = {name: charts.curve_chart(keys, title, has_few_steps=few) for name, title in MEASURES.items()}
+    curves[ALONG_TRAINING] = charts.curve_chart(keys, ALONG_TRAINING_TITLE, has_few_steps=True)
     return {
         **shown,
         "keys": list(keys),
@@ -142,7 +154,7 @@ def _script_data(keys: Sequence[str], entrants: Sequence[Entrant], parts: dict[s
         "losses": LOSSES,
         "specs": {
             "score": charts.score_chart(keys, order),
-            "curves": {name: charts.curve_chart(keys, title, has_few_steps=few) for name, title in MEASURES.items()},
+            "curves": curves,
             "losses": charts.losses_chart(list(LOSSES.values()), has_few_steps=few),
             "map": charts.map_chart(parts["map"].get("class_names", [])),
         },

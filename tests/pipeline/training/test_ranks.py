@@ -17,6 +17,7 @@ from safetensors.numpy import load_file
 from pipeline.settings import OptimizerSettings, TrainingSettings
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.paths import PROJECT, Paths
+from pipeline.training.evaluations import evaluation_files
 from pipeline.training.launch import train_in_processes
 from pipeline.training.partition import Partition
 from pipeline.training.progress import Observation
@@ -69,6 +70,7 @@ def test_two_processes_train_what_one_process_trains(
         untrained = train(resting, tensors, other)
     for key, artefact in together.items():
         assert artefact.details["processes"] == 2
+        assert list(evaluation_files(artefact)) == list(evaluation_files(alone[key])) == [partitions[0].steps]
         for name in ("generator.safetensors", "discriminator.safetensors"):
             one, two = (whole(each.path(name)) for each in (alone[key], artefact))
             initial = whole(untrained[key].path(name))

@@ -39,7 +39,8 @@ def wanted(steps: int = STEPS, **changes: Any) -> list[TrainingSettings]:
 
 def hashes(artefact: Artefact) -> dict[str, str]:
     """Of all files whose bytes training decides; event files hold clock times."""
-    names = [name for name in artefact.files if name.endswith((".safetensors", ".png", ".gif"))]
+    names = [name for name in artefact.files if name.endswith((".safetensors", ".png", ".gif", ".arrow"))]
+    assert any(name.startswith("evaluations/") for name in names) == (not artefact.details["divergences"])
     return {name: sha256_of_file(artefact.path(name)) for name in names}
 
 
@@ -77,7 +78,7 @@ def train_and_die(tensors: Artefact, folder: Path, times: Sequence[int | str]) -
 
 def expect_kills_to_change_nothing(tensors: Artefact, paths: Paths, folder: Path, kills: int) -> None:
     times = sorted(random.sample(range(STEPS), kills))
-    killed = train_and_die(tensors, folder, ["save", "snapshot", *times, "publish", "published"])
+    killed = train_and_die(tensors, folder, ["save", "snapshot", *times, "evaluation", "publish", "published"])
     unbroken = train(wanted(), tensors, paths)
     for key in unbroken:
         assert killed[key].details["resumed_at_step"] == STEPS  # by the process that only had to publish

@@ -33,6 +33,7 @@ def test_a_partitions_artefact_holds_weights_settings_history_and_snapshots(tens
         "history.parquet",
         "movie.gif",
         *(f"snapshots/step_{step:06d}.png" for step in (0, 3, 4)),
+        *(f"evaluations/step_{step:08d}.arrow" for step in (3, 4)),
     }
     weights = load_file(artefact.path("generator.safetensors"))
     assert {name: value.shape for name, value in weights.items()} == {

@@ -4,8 +4,8 @@
 
 Each entry of TIMES is where one process ends by SIGKILL: a step, inside of which it dies after the discriminator's
 first update; "save", the middle of its first checkpoint; "saved", just after that; "snapshot", the middle of its
-second picture; "publish", before the first artefact appears; "published", before the second. Every process is a fork
-that runs the same command again.
+second picture; "evaluation", the middle of its second file of images to score; "publish", before the first artefact
+appears; "published", before the second. Every process is a fork that runs the same command again.
 """
 
 import json
@@ -19,7 +19,7 @@ from typing import Any
 from pipeline.settings import TrainingSettings
 from pipeline.storage.paths import Paths
 from pipeline.tensors.load import require_tensors
-from pipeline.training import checkpoint, partition, snapshots
+from pipeline.training import checkpoint, evaluations, partition, snapshots
 from pipeline.training.engine import Ensemble
 from pipeline.training.train import train
 
@@ -62,6 +62,7 @@ PLACES: dict[str, tuple[Any, str, int]] = {
     "save": (checkpoint, "_flush", 1),
     "saved": (checkpoint.Checkpoints, "save", 1),
     "snapshot": (snapshots, "write_grid", 2),
+    "evaluation": (evaluations, "write_images", 2),
     "publish": (partition, "publish", 1),
     "published": (partition, "publish", 2),
 }
@@ -77,8 +78,8 @@ def dying(function: Callable[..., Any], calls: int, *, after: bool) -> Callable[
             return function(*arguments, **options)
         if after:
             function(*arguments, **options)
-        elif function.__name__ == "write_grid":
-            arguments[0].write_bytes(b"half a picture")
+        elif function.__name__ in ("write_grid", "write_images"):
+            arguments[0].write_bytes(b"half a file")
         die()
         return None
 

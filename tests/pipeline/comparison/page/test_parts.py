@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from pipeline.comparison.page import charts
-from pipeline.comparison.page.curves import MEASURES, gather_curves, last_values
+from pipeline.comparison.page.curves import MEASURES, gather_curves, gather_scores_along, last_values
 from pipeline.comparison.page.entrants import Entrant, colour_order, reason, without_folders
 from pipeline.comparison.page.feature_map import Plane, gather_feature_map
 from pipeline.comparison.page.provenance import budget, command, how_to_read, how_to_repeat, measured_with
 from pipeline.metrics.extractors.extractor import require_extractor
 from pipeline.reports import store
+from pipeline.reports.by_step import read_scores_by_step
 from pipeline.settings import load_recipes
 from pipeline.storage.images import read_images
 from pipeline.storage.paths import Paths
@@ -54,6 +55,19 @@ def test_curves_are_the_histories_over_members(entrants: list[Entrant]) -> None:
     assert found["steps"] == [3]
     loss = found["generator_loss"]
     assert loss["low"][0] <= loss["mean"][0] <= loss["high"][0]
+
+
+def test_scores_along_training_are_means_over_members_at_their_own_steps(entrants: list[Entrant], whole: Paths) -> None:
+    found = gather_scores_along(entrants, whole.reports())
+    assert (set(found["by_configuration"]), found["missing"], found["images"]) == ({"adam", "sgd"}, {}, 500)
+    best = entrants[0]
+    curve = found["by_configuration"][best.key]
+    scores = read_scores_by_step(whole.reports(), "mnist_mlp", best.key, best.training().fingerprint)
+    assert scores is not None
+    values = [row["value"] for row in scores.to_pylist() if row["metric"] == "fid"]
+    assert (curve["steps"], len(values)) == ([3], 2)
+    expected = {"low": min(values), "mean": np.mean(values), "high": max(values)}
+    assert {name: column[0] for name, column in curve["fid_by_step"].items()} == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_curve_ends_at_the_last_mean_that_is_known() -> None:

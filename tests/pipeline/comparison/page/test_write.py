@@ -14,6 +14,7 @@ from pipeline.comparison.page.curves import MEASURES
 from pipeline.comparison.page.write import SCRIPTS, _json
 from pipeline.comparison.ranking import Ranking, compare
 from pipeline.reports import store
+from pipeline.reports.by_step import FILE
 from pipeline.samples.generate import generate
 from pipeline.settings import load_optimizers, load_recipes, resolve
 from pipeline.storage.paths import Paths
@@ -21,7 +22,8 @@ from pipeline.tensors.load import require_tensors
 from pipeline.training.train import train
 from tests.pipeline.comparison.page.reading import Page, read_page
 
-PARTS_OF_A_CONFIGURATION = {"curves", "grids", "movie", "interpolation", "map", "explorer"}
+PARTS_OF_A_CONFIGURATION = {"curves", "scores_along", "grids", "movie", "interpolation", "map", "explorer"}
+BESIDE_THE_REPORT = {"scores_along"}  # shown whatever has become of training and samples
 
 
 @pytest.fixture
@@ -46,6 +48,29 @@ def test_a_whole_page_leaves_nothing_out_and_stays_small(written: Written) -> No
     assert page.missing() == []
     assert facts.size_bytes < 4_000_000
     assert set(page.data["explorer"]["generators"]) == {"adam", "sgd"}
+
+
+def charts_along(page: Page) -> int:
+    return sum(each.attributes.get("data-measure") == "fid_by_step" for each in page.elements)
+
+
+def test_the_distance_along_training_has_a_chart_and_says_what_it_may_be_compared_with(written: Written) -> None:
+    _, page = written()
+    assert charts_along(page) == 1
+    assert "is that of 500 images a member. So few bias it upwards" in page.text
+    assert set(page.data["specs"]["curves"]) == {*MEASURES, "fid_by_step"}
+
+
+def test_scores_along_training_that_are_missing_are_named_beside_others_and_else_have_no_chart(
+    written: Written, whole: Paths
+) -> None:
+    for optimizer in ("adam", "sgd"):
+        (store.partition_folder(whole.reports(), "mnist_mlp", optimizer) / FILE).unlink()
+        facts, page = written()
+        assert charts_along(page) == (optimizer == "adam")
+        sentence = "adam is not shown: there are no scores along its training."
+        assert page.missing() == ([sentence] if optimizer == "adam" else [])
+    assert set(facts.left_out["scores_along"]) == {"adam", "sgd"}
 
 
 def test_nothing_is_loaded_from_anywhere(written: Written) -> None:
@@ -125,7 +150,7 @@ def test_a_later_training_and_its_samples_are_never_shown_beside_an_older_report
     assert set(facts.left_out) == {"curves", "movie", "interpolation", "explorer"}  # the samples are still the old ones
     generate(training, 40, whole)
     facts, page = written()
-    assert set(facts.left_out) == PARTS_OF_A_CONFIGURATION
+    assert set(facts.left_out) == PARTS_OF_A_CONFIGURATION - BESIDE_THE_REPORT
     assert {next(iter(missing)) for missing in facts.left_out.values()} == {"adam"}
     assert any("drawn by other weights" in sentence for sentence in page.missing())
     assert any("trained again after its report" in sentence for sentence in page.missing())
@@ -154,7 +179,7 @@ def test_a_configuration_that_diverged_altogether_is_named_in_every_part(written
     )
     rewrite(whole.samples("mnist_mlp", "adam") / "manifest.json", lambda details: details.update(members=[]))
     facts, page = written()
-    assert set(facts.left_out) == PARTS_OF_A_CONFIGURATION - {"curves"}
+    assert set(facts.left_out) == PARTS_OF_A_CONFIGURATION - {"curves"} - BESIDE_THE_REPORT
     no_generator = "mnist_mlp adam: every member diverged, so there is no generator to draw from"
     assert set(page.missing()) == {f"adam is not shown: {why}." for why in ("every member diverged", no_generator)}
 
@@ -165,6 +190,7 @@ def test_damaged_files_are_named_and_not_fatal(written: Written, whole: Paths) -
     (training / "generator.safetensors").write_bytes(b"no")
     (training / "snapshots" / "step_000000.png").write_bytes(b"no")
     (whole.samples("mnist_mlp", "adam") / "samples.arrow").write_bytes(b"no")
+    (store.partition_folder(whole.reports(), "mnist_mlp", "adam") / FILE).write_bytes(b"no")
     facts, page = written()
     assert set(facts.left_out) == PARTS_OF_A_CONFIGURATION
     assert str(whole.root) not in page.content

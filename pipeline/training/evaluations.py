@@ -1,0 +1,129 @@
+"""Evaluations: a few hundred images of each member, kept on the way, so that scores can be taken along training.
+
+In: the members between two steps. Out: `evaluations/step_00000500.arrow`, …, in each the images (N, C, H, W) uint8 and
+the `member` (N,) int64 that drew them, in the members' order. A member draws the same latents at every step and under
+every configuration; weights are those that train, not their average, and batch statistics those of evaluation. Members
+that diverged are left out from then on, and there is no file where all have.
+
+The files stay few whatever the budget: of n intervals between snapshots those at multiples of `stride(n)` are kept,
+and the budget's last step. What a longer budget keeps of the steps before is a part of what a shorter one keeps, so
+that it can go on from the shorter one's checkpoint.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pipeline.networks.latents import draw_latents
+from pipeline.storage.artefact import Artefact
+from pipeline.storage.images import Pixels, write_images
+from pipeline.training.engine import Ensemble
+from pipeline.training.snapshots import as_pixels
+from pipeline.training.streams import Purpose
+
+FOLDER = "evaluations"
+EVALUATION_IMAGES = 500  # a member, at every kept step
+BATCH_IMAGES = 50  # a member, drawn at once: fewer than a training step holds
+MOST_INTERVALS = 8  # that are all kept; of more every second, fourth, … is
+NAME = re.compile(r"step_(\d{8})\.arrow")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Which steps
+
+
+def stride(intervals: int) -> int:
+    """Of a budget of so many intervals, every how many are kept: a power of 2, 1 up to 8 intervals, 2 up to 16, …"""
+    found = 1
+    while intervals > MOST_INTERVALS * found:
+        found *= 2
+    return found
+
+
+def is_kept(step: int, interval_steps: int, budget_steps: int) -> bool:
+    """Whether a budget keeps the images of this step because of its place alone, be it the last one or not."""
+    interval, rest = divmod(step, interval_steps)
+    return rest == 0 and 0 < step <= budget_steps and interval % stride(budget_steps // interval_steps) == 0
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Drawing
+
+
+def fixed_latents(ensemble: Ensemble) -> torch.Tensor:
+    """The latents (M, EVALUATION_IMAGES, Z) of every member, on the host."""
+    network, streams = ensemble.network, [each.address.stream(Purpose.SCORED_IMAGES) for each in ensemble.members]
+    shape = (EVALUATION_IMAGES, network.latent_size)
+    return torch.stack([draw_latents(network.latent_distribution, shape, stream) for stream in streams])
+
+
+def draw_evaluations(ensemble: Ensemble) -> list[Pixels | None]:
+    """Each member's images (EVALUATION_IMAGES, C, H, W) now; None of one whose images are not finite."""
+    finite = torch.ones(len(ensemble.members), dtype=torch.bool, device=ensemble.device)
+    batches = []
+    with ensemble.evaluating():
+        for latents in torch.split(fixed_latents(ensemble), BATCH_IMAGES, dim=1):
+            images = ensemble.generate(latents.to(ensemble.device))
+            finite &= torch.isfinite(images).flatten(1).all(dim=1)
+            batches.append(as_pixels(images, ensemble.network.value_range))
+    drawn = np.concatenate(batches, axis=1)
+    return [own if sound else None for own, sound in zip(drawn, finite.tolist(), strict=True)]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Files
+
+
+def evaluation_name(step: int) -> str:
+    """The file of a step."""
+    return f"step_{step:08d}.arrow"
+
+
+def files_by_step(folder: Path) -> dict[int, Path]:
+    """The files in a folder by their step, the earliest first; others, such as unfinished ones, are passed over."""
+    named = [(NAME.fullmatch(path.name), path) for path in folder.glob("step_*.arrow")]
+    return dict(sorted((int(match[1]), path) for match, path in named if match))
+
+
+def evaluation_files(training: Artefact) -> dict[int, Path]:
+    """Those of a training artefact by their step, the earliest first; none in one of an older version."""
+    return files_by_step(training.path(FOLDER))
+
+
+def write_evaluation(folder: Path, step: int, drawn: Mapping[int, Pixels]) -> None:
+    """Write what members drew, by their index; the file appears whole. No member, no file."""
+    path = folder / evaluation_name(step)
+    if not drawn:
+        path.unlink(missing_ok=True)
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    pixels = np.concatenate([drawn[member] for member in sorted(drawn)])
+    members = np.repeat(np.array(sorted(drawn), np.int64), [len(drawn[member]) for member in sorted(drawn)])
+    temporary = path.with_name(f".{path.name}.partial")
+    write_images(temporary, pixels, {"member": members}, {"step": str(step)})
+    with temporary.open("rb") as file:  # a checkpoint after it promises that it is there
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def copy_evaluations(folder: Path, into: Path, interval_steps: int, budget_steps: int, *, last: int) -> None:
+    """Copy the files of the steps that a budget keeps, its own last one among them, none after the step `last`."""
+    for step, path in files_by_step(folder).items():
+        if step <= last and (step == budget_steps or is_kept(step, interval_steps, budget_steps)):
+            into.mkdir(exist_ok=True)
+            shutil.copyfile(path, into / path.name)
+
+
+def thin_out(folder: Path, interval_steps: int, budgets: Iterable[int]) -> None:
+    """Remove the files that none of these budgets keeps because of their place, nor any longer one."""
+    kept = list(budgets)
+    for step, path in files_by_step(folder).items():
+        if not any(is_kept(step, interval_steps, budget) for budget in kept):
+            path.unlink()
