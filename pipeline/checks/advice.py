@@ -1,0 +1,134 @@
+"""Advice: changes to try, as clauses that name the setting, its value now where that is known, and the value to try.
+
+Where they come from: "How to train a GAN" (ganhacks) for smoothed labels, noise on images and slower networks; Heusel
+et al. 2017 for rates of their own; Gulrajani et al. 2017, Mescheder et al. 2018 and Miyato et al. 2018 for penalties
+and spectral normalisation; Yazıcı et al. 2019 for averaged weights. None is sure to help: a comparison decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pipeline.settings import OptimizerSettings, TrainingSettings
+
+NETWORKS = ("generator", "discriminator")
+MUCH_FASTER = 10.0
+SMOOTHED_LABEL = 0.9
+NOISE = 0.1
+CLIP_NORM = 1.0
+HIGH_BETA1, LOW_BETA1 = 0.8, 0.5
+PENALTY_R1 = 1.0
+EMA_DECAY = 0.999
+
+
+def either(changes: Iterable[str | None]) -> str:
+    """Changes as one clause: `a, or b`."""
+    return ", or ".join(change for change in changes if change)
+
+
+def slower(network: str, settings: TrainingSettings | None, divisor: float) -> str:
+    """A lower learning rate of one network."""
+    optimizer = _optimizer(network, settings)
+    if optimizer is None:
+        return f"lower the {network}'s learning_rate to a {_part(divisor)}"
+    rate = optimizer.learning_rate
+    return f"lower the {network}'s learning_rate from {rate:g} to {rate / divisor:.3g}"
+
+
+def slower_both(settings: TrainingSettings | None, divisor: float) -> str:
+    """Lower learning rates of both networks."""
+    if settings is None:
+        return f"lower both learning_rates to a {_part(divisor)}"
+    rates = [_optimizer(network, settings) for network in NETWORKS]
+    clauses = [
+        f"{network}'s learning_rate from {each.learning_rate:g} to {each.learning_rate / divisor:.3g}"
+        for network, each in zip(NETWORKS, rates, strict=True)
+        if each is not None
+    ]
+    return f"lower the {' and the '.join(clauses)}"
+
+
+def slower_where_faster(network: str, settings: TrainingSettings | None) -> str | None:
+    """A tenth of one network's learning rate, where it is at least ten times that of the other, of the same kind."""
+    if settings is None:
+        return None
+    own, other = settings.generator, settings.discriminator
+    if network == "discriminator":
+        own, other = other, own
+    if own.kind != other.kind or own.learning_rate < MUCH_FASTER * other.learning_rate:
+        return None
+    return slower(network, settings, MUCH_FASTER)
+
+
+def fewer_updates(settings: TrainingSettings | None) -> str | None:
+    """Fewer updates of the discriminator to one of the generator, where it has several."""
+    if settings is None or settings.objective.n_critic == 1:
+        return None
+    return f"set n_critic = 1 (it is {settings.objective.n_critic})"
+
+
+def more_updates(settings: TrainingSettings | None) -> str:
+    """More updates of the discriminator to one of the generator."""
+    return f"set n_critic = {2 if settings is None else settings.objective.n_critic + 1}"
+
+
+def smoother_labels(settings: TrainingSettings | None) -> str | None:
+    """One-sided label smoothing, where the loss has labels and they are not smoothed yet."""
+    if settings is None:
+        return f"set real_label = {SMOOTHED_LABEL}"
+    has_labels = settings.objective.loss in ("non_saturating", "minimax", "least_squares")
+    return f"set real_label = {SMOOTHED_LABEL}" if has_labels and settings.objective.real_label == 1.0 else None
+
+
+def noisier_images(settings: TrainingSettings | None) -> str | None:
+    """Noise on what the discriminator sees, where there is none yet."""
+    if settings is not None and settings.objective.instance_noise:
+        return None
+    return f"set instance_noise = {NOISE}"
+
+
+def clipped(settings: TrainingSettings | None) -> str | None:
+    """Gradients scaled down to a norm, where a network has no such limit yet."""
+    if settings is None:
+        return f"set clip_norm = {CLIP_NORM}"
+    without = [network for network in NETWORKS if getattr(settings, network).clip_norm is None]
+    return f"set clip_norm = {CLIP_NORM} for the {' and the '.join(without)}" if without else None
+
+
+def less_momentum(settings: TrainingSettings | None) -> str | None:
+    """A lower first-moment decay of the discriminator's Adam, where it is high."""
+    optimizer = _optimizer("discriminator", settings)
+    if optimizer is None or optimizer.kind != "adam" or optimizer.beta1 < HIGH_BETA1:
+        return None
+    return f"set the discriminator's beta1 = {LOW_BETA1} (it is {optimizer.beta1:g})"
+
+
+def penalised(settings: TrainingSettings | None) -> str | None:
+    """A smoother discriminator, where nothing keeps it smooth yet."""
+    if settings is not None:
+        objective = settings.objective
+        if objective.r1 or objective.gradient_penalty or objective.spectral_norm or objective.weight_clip:
+            return None
+    return f"set r1 = {PENALTY_R1} or spectral_norm = true"
+
+
+def averaged(settings: TrainingSettings | None) -> str | None:
+    """An average of the generator's weights, where none is kept yet."""
+    if settings is not None and settings.ema_decay is not None:
+        return None
+    return f"set ema_decay = {EMA_DECAY} and draw samples from the average"
+
+
+def larger_batch(settings: TrainingSettings | None) -> str:
+    """Twice the images a step."""
+    return "double batch_size" if settings is None else f"set batch_size = {2 * settings.batch_size}"
+
+
+def _optimizer(network: str, settings: TrainingSettings | None) -> OptimizerSettings | None:
+    if settings is None:
+        return None
+    return settings.generator if network == "generator" else settings.discriminator
+
+
+def _part(divisor: float) -> str:
+    return {2.0: "half", 10.0: "tenth"}.get(divisor, f"{divisor:g}th")

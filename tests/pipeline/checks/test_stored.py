@@ -1,0 +1,46 @@
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from pipeline.checks.catalogue import CATALOGUE
+from pipeline.checks.stored import previous_report, stored_findings
+from pipeline.storage.paths import Paths
+from pipeline.training.history import HistoryRow, write_history
+from tests.pipeline.champion.made_up import GOOD, contender
+
+
+def history_of(paths: Paths, *, diverged: bool) -> None:
+    """Two intervals of one member, in the second of which it diverged or not."""
+    losses: dict[str, Any] = {
+        each.name: 0.7 for each in fields(HistoryRow) if each.name not in ("step", "member", "diverged")
+    }
+    rows = [HistoryRow(step=step, member=0, diverged=diverged and step == 200, **losses) for step in (100, 200)]
+    write_history(paths.training("mnist_mlp", "adam") / "history.parquet", rows)
+
+
+def test_every_check_is_asked_of_the_files_as_they_are(paths: Paths) -> None:
+    contender(paths, "adam", [4.0])
+    history_of(paths, diverged=False)
+    findings = stored_findings("mnist_mlp", paths)
+    assert [each.check for each in findings("adam")] == list(CATALOGUE)
+    sound = {each.check: each.passed for each in findings("adam")}
+    history_of(paths, diverged=True)
+    sick = {each.check: each.passed for each in findings("adam")}
+    assert (sound["diverged_members"], sick["diverged_members"]) == (True, False)
+
+
+def test_without_a_training_one_sentence_says_what_to_materialize(paths: Paths) -> None:
+    with pytest.raises(FileNotFoundError, match="materialize mnist_mlp/generator, partition adam"):
+        stored_findings("mnist_mlp", paths)("adam")
+
+
+def test_the_previous_report_is_the_newest_older_one_about_another_training(paths: Paths) -> None:
+    first = contender(paths, "adam", GOOD, seed=1)
+    assert previous_report(first, paths) is None
+    second = contender(paths, "adam", GOOD, seed=1)  # scored again
+    assert previous_report(second, paths) is None
+    third = contender(paths, "adam", GOOD, seed=2)
+    found = previous_report(third, paths)
+    assert found is not None and found.fact("report_id") == second.fact("report_id")
+    assert previous_report(second, paths) is None
