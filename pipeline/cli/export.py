@@ -16,7 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cli.alone import run_alone
-from pipeline.cli.generator_choice import ALL, add_choice, checked_optimizer, chosen_members, member_number
+from pipeline.cli.generator_choice import (
+    ALL,
+    add_choice,
+    chosen_generator,
+    chosen_members,
+    chosen_samples,
+    member_number,
+    scored_weights,
+)
 from pipeline.settings import load_recipes
 
 if TYPE_CHECKING:
@@ -55,11 +63,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--member",
         metavar="M",
-        help="a number, or all; default: for .onnx the first that did not diverge, for samples all",
+        help="a number, or all; default: for .onnx the first that did not diverge (of the champion its best), for "
+        "samples all",
     )
     parser.add_argument("-n", type=int, metavar="N", dest="count", help="the first N stored images of each member")
     parser.add_argument(
-        "--weights", choices=("raw", "average"), help="for .onnx: as trained (default), or their average"
+        "--weights",
+        choices=("raw", "average"),
+        help="for .onnx: as trained (default; of the champion those that were scored), or their average",
     )
     parser.add_argument("--columns", type=int, metavar="N", help="of a grid; default: as many as rows, about")
     parser.add_argument("--force", action="store_true", help="replace the pictures of a folder that has some")
@@ -74,11 +85,10 @@ def run(arguments: argparse.Namespace) -> int:
     kind = kind_of(arguments.output, SUFFIXES)
     _expect_sensible(arguments, kind)
     paths = Paths.default()
-    optimizer = checked_optimizer(arguments, paths)
     if kind == ONNX:
-        _export_generator(arguments, optimizer, paths)
+        _export_generator(arguments, paths)
     else:
-        _export_samples(arguments, kind, optimizer, paths)
+        _export_samples(arguments, kind, paths)
     return 0
 
 
@@ -96,26 +106,24 @@ def _expect_sensible(arguments: argparse.Namespace, kind: str) -> None:
         )
 
 
-def _export_generator(arguments: argparse.Namespace, optimizer: str, paths: Paths) -> None:
+def _export_generator(arguments: argparse.Namespace, paths: Paths) -> None:
     from pipeline.samples.onnx_file import export_onnx
-    from pipeline.training.trained import require_training
 
-    training = require_training(paths, arguments.recipe, optimizer)
+    training = chosen_generator(arguments, paths)
     (member,) = chosen_members(training, arguments.member)
-    found = export_onnx(training, member, Path(arguments.output), weights=arguments.weights or "raw")
+    weights = arguments.weights or scored_weights(training)
+    found = export_onnx(training, member, Path(arguments.output), weights=weights)
     print(
-        f"{arguments.output}: {arguments.recipe} {optimizer}, member {member}; onnxruntime and PyTorch differ by at "
-        f"most {found.largest_difference:.1e} on {found.latents} latents"
+        f"{arguments.output}: {arguments.recipe} {training.details['optimizer']}, member {member}; onnxruntime and "
+        f"PyTorch differ by at most {found.largest_difference:.1e} on {found.latents} latents"
     )
 
 
-def _export_samples(arguments: argparse.Namespace, kind: str, optimizer: str, paths: Paths) -> None:
+def _export_samples(arguments: argparse.Namespace, kind: str, paths: Paths) -> None:
     from pipeline.samples import picture_files
     from pipeline.samples.stored import stored_images
-    from pipeline.storage.artefact import require_artefact
 
-    folder, recipe = paths.samples(arguments.recipe, optimizer), arguments.recipe
-    samples = require_artefact(folder, "samples", f"{recipe}/samples, partition {optimizer},")
+    samples, recipe = chosen_samples(arguments, paths), arguments.recipe
     members = None if arguments.member in (None, ALL) else [member_number(arguments.member)]
     drawn = stored_images(samples, load_recipes()[recipe].network, members, arguments.count)
     path = Path(arguments.output)
@@ -126,7 +134,7 @@ def _export_samples(arguments: argparse.Namespace, kind: str, optimizer: str, pa
         picture_files.write_drawn(path, kind, drawn, columns, force=arguments.force)
     count = len(set(drawn.members.tolist()))
     together = f", of {count} members together (--member M takes one)" if count > 1 else ""
-    print(f"{arguments.output}: {len(drawn):,} stored images of {recipe} {optimizer}{together}")
+    print(f"{arguments.output}: {len(drawn):,} stored images of {recipe} {samples.details['optimizer']}{together}")
 
 
 def _write_pages(path: Path, drawn: Drawn, columns: int | None) -> None:

@@ -1,7 +1,8 @@
-"""Generator choice: which configuration and which members of a recipe a command draws from, said where it chose.
+"""Generator choice: whose weights and which members of a recipe a command draws from, said where it chose.
 
-In: a command's arguments as typed. Out: the training artefact and the numbers of its members. Every mistake is one
-sentence.
+In: a command's arguments as typed. Out: the training artefact, or the champion, which is read like one, and the numbers
+of its members. Without `--optimizer` the champion draws, or where there is none yet the best of the newest comparison.
+Every mistake is one sentence.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pipeline.settings import load_optimizers, load_recipes
 from pipeline.tables import find
 
 if TYPE_CHECKING:
+    from pipeline.champion.versions import Champion
     from pipeline.storage.artefact import Artefact
     from pipeline.storage.paths import Paths
 
@@ -26,8 +28,55 @@ def add_choice(parser: Any) -> None:
     """What to draw from."""
     parser.add_argument("recipe", metavar="RECIPE", help="a recipe of pipeline/recipes.toml, such as mnist_mlp")
     parser.add_argument(
-        "--optimizer", metavar="KEY", help="a configuration; default: the best of the recipe's newest comparison"
+        "--optimizer",
+        metavar="KEY",
+        help="a configuration; default: the recipe's champion, or while there is none the best by the newest reports",
     )
+
+
+def chosen_generator(arguments: argparse.Namespace, paths: Paths) -> Artefact:
+    """The networks to draw from: of the configuration asked for, of the champion, or else of `chosen_optimizer`."""
+    from pipeline.training.trained import require_training
+
+    champion = asked_champion(arguments, paths)
+    if champion is not None:
+        return champion.artefact
+    return require_training(paths, arguments.recipe, checked_optimizer(arguments, paths))
+
+
+def chosen_samples(arguments: argparse.Namespace, paths: Paths) -> Artefact:
+    """The stored samples of the configuration asked for, of the champion's own weights, or of `chosen_optimizer`."""
+    from pipeline.storage.artefact import read_artefact, require_artefact
+
+    champion, recipe = asked_champion(arguments, paths), arguments.recipe
+    if champion is None:
+        optimizer = checked_optimizer(arguments, paths)
+        folder = paths.samples(recipe, optimizer)
+        return require_artefact(folder, "samples", f"{recipe}/samples, partition {optimizer},")
+    samples = read_artefact(paths.samples(recipe, champion.optimizer))
+    if samples is None or samples.details["training"] != champion.training_fingerprint:
+        raise ValueError(
+            f"{recipe}: the stored samples of {champion.optimizer} were not drawn by {champion}; draw new ones with "
+            f"`ganforge sample {recipe}`, or take those there with --optimizer {champion.optimizer}"
+        )
+    return samples
+
+
+def asked_champion(arguments: argparse.Namespace, paths: Paths) -> Champion | None:
+    """The recipe's champion, said on standard error; None where a configuration is named, or there is none yet."""
+    from pipeline.champion.versions import current_champion
+
+    find(load_recipes(), arguments.recipe, "recipe")
+    champion = None if arguments.optimizer is not None else current_champion(arguments.recipe, paths)
+    if champion is not None:
+        log.info("%s: taking %s, since %s", arguments.recipe, champion, champion.pointer.since)
+    return champion
+
+
+def scored_weights(training: Artefact) -> str:
+    """Of the champion the kind of weights that it was promoted for; else "raw", as trained."""
+    champion = training.details.get("champion")
+    return "raw" if champion is None else str(champion["weights"])
 
 
 def checked_optimizer(arguments: argparse.Namespace, paths: Paths) -> str:
@@ -68,14 +117,17 @@ def chosen_optimizer(recipe: str, paths: Paths) -> str:
 
 
 def chosen_members(training: Artefact, text: str | None) -> list[int]:
-    """A member's number, "all" that did not diverge, or None for the first of these."""
+    """A member's number, "all" that did not diverge, or None: the champion's best, else the first of these."""
     from pipeline.samples.members import expect_sound, sound_members
 
     sound = sound_members(training)
     if text is None:
+        champion = training.details.get("champion")
+        member = sound[0] if champion is None else int(champion["member"])
         if len(sound) > 1:
-            log.info("taking member %d of %s", sound[0], ", ".join(map(str, sound)))
-        return sound[:1]
+            best = "" if champion is None else ", the best by FID,"
+            log.info("taking member %d%s of %s", member, best, ", ".join(map(str, sound)))
+        return [member]
     if text == ALL:
         return sound
     member = member_number(text)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cli.alone import run_alone
-from pipeline.cli.generator_choice import add_choice, checked_optimizer, chosen_members
+from pipeline.cli.generator_choice import add_choice, chosen_generator, chosen_members, scored_weights
 
 if TYPE_CHECKING:
     from pipeline.storage.artefact import Artefact
@@ -53,7 +53,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--member", metavar="M", help="a number, or all; default: the first that did not diverge")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="sampling seed (default 0)")
-    parser.add_argument("--weights", choices=("raw", "average"), default="raw", help="as trained, or their average")
+    parser.add_argument(
+        "--weights",
+        choices=("raw", "average"),
+        help="as trained (default; of the champion those that were scored), or their average",
+    )
     parser.add_argument("--columns", type=int, metavar="N", help="of the grid; default: as many as rows, about")
     parser.add_argument(
         "--interpolate", action="store_true", help="rows from one latent to another (.png); a .gif always moves"
@@ -66,17 +70,16 @@ def run(arguments: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     from pipeline.samples.picture_files import kind_of
     from pipeline.storage.paths import Paths
-    from pipeline.training.trained import require_training
 
     kind = kind_of(arguments.output, SUFFIXES)
     _expect_sensible(arguments, kind)
     paths = Paths.default()
-    optimizer = checked_optimizer(arguments, paths)
-    training = require_training(paths, arguments.recipe, optimizer)
+    training = chosen_generator(arguments, paths)
     members = chosen_members(training, arguments.member)
     _write(arguments, kind, training, members)
     named = f"member{'s' if len(members) > 1 else ''} {', '.join(map(str, members))}"
-    print(f"{arguments.output}: {arguments.recipe} {optimizer}, {named}, sampling seed {arguments.seed}")
+    drawn_from = f"{arguments.recipe} {training.details['optimizer']}"
+    print(f"{arguments.output}: {drawn_from}, {named}, sampling seed {arguments.seed}")
     return 0
 
 
@@ -95,7 +98,7 @@ def _write(arguments: argparse.Namespace, kind: str, training: Artefact, members
     from pipeline.samples.fresh import FRAME_MILLISECONDS, draw_images, draw_strips, draw_walk
     from pipeline.samples.whole import expect_replaceable
 
-    path, weights, seed = Path(arguments.output), arguments.weights, arguments.seed
+    path, weights, seed = Path(arguments.output), arguments.weights or scored_weights(training), arguments.seed
     count = arguments.count or (WALKERS if kind == ".gif" else IMAGES)
     columns = arguments.columns or picture_files.near_square(count)
     if kind == picture_files.FOLDER:

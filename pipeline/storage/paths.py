@@ -74,6 +74,10 @@ class Paths:
         """The ranking of a recipe's configurations."""
         return self.root / "comparison" / recipe
 
+    def champion(self, recipe: str) -> Path:
+        """A recipe's promotions, a numbered folder each, and which of them is champion."""
+        return self.root / "champion" / recipe
+
     def dagster(self) -> Path:
         """The Dagster instance (`DAGSTER_HOME`)."""
         return self.root / "dagster"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.champion.versions import ONNX
 from pipeline.cli import export
 from pipeline.metrics.standalone.image_sets import open_images
 from pipeline.networks.latents import latents_by_seed
@@ -15,6 +16,8 @@ from pipeline.samples.generate import generate
 from pipeline.samples.onnx_file import run_onnx
 from pipeline.storage.images import ImageFile, read_images
 from pipeline.storage.paths import Paths
+from tests.pipeline.champion.made_up import contender, decide, trained
+from tests.pipeline.champion.made_up import report as made_up_report
 from tests.pipeline.cli.test_sample import report
 from tests.pipeline.samples.untrained import untrained
 
@@ -74,6 +77,38 @@ def test_pictures_show_the_stored_samples(stored: ImageFile, tmp_path: Path) -> 
     command("--optimizer", "adam", "-o", tmp_path / "pages.gif")
     with Image.open(tmp_path / "pages.gif") as picture:
         assert (picture.n_frames, picture.info["duration"]) == (3, 1000)  # 140 images, 64 a page
+
+
+def test_the_champions_generator_is_written_whatever_was_trained_since(
+    paths: Paths, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    contender(paths, "sgd", [30.0, 10.0], average=True)
+    champion = decide(paths).champion
+    assert champion is not None
+    trained(paths, "sgd", members=2, seed=4)
+    capsys.readouterr()
+    command("-o", tmp_path / "digits.onnx")
+    assert "mnist_mlp sgd, member 1; onnxruntime and PyTorch differ" in capsys.readouterr().out
+    latents = latents_by_seed("normal", 100, np.arange(3))
+    promoted, written = (run_onnx(path, latents) for path in (champion.artefact.path(ONNX), tmp_path / "digits.onnx"))
+    assert np.array_equal(promoted, written)
+
+
+def test_stored_samples_without_an_optimizer_are_the_champions_own_or_none(paths: Paths, tmp_path: Path) -> None:
+    training = trained(paths, "sgd", members=2)
+    samples = generate(training, 5, paths)
+    made_up_report(paths, training, samples, [30.0, 10.0])
+    decide(paths)
+    report(paths, "adam", 1)  # ranked best, undecided
+    command("-o", tmp_path / "digits.npz")
+    with np.load(tmp_path / "digits.npz") as arrays:
+        assert len(arrays["images"]) == 10
+    generate(trained(paths, "sgd", members=2, seed=4), 5, paths)
+    with pytest.raises(
+        ValueError, match=r"samples of sgd were not drawn by champion 1 \(sgd\); draw new ones with `ganf"
+    ):
+        command("-o", tmp_path / "digits.npz")
+    command("-o", tmp_path / "now.npz", "--optimizer", "sgd")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ import argparse
 import json
 import runpy
 import sys
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,11 @@ from PIL import Image
 from pipeline.cli import sample
 from pipeline.cli.generator_choice import chosen_optimizer
 from pipeline.reports import store
+from pipeline.samples.fresh import draw_images
 from pipeline.samples.generate import generate
 from pipeline.storage.images import read_images
 from pipeline.storage.paths import Paths
+from tests.pipeline.champion.made_up import contender, decide
 from tests.pipeline.samples.untrained import untrained
 
 
@@ -55,6 +58,36 @@ def test_without_an_optimizer_the_best_of_the_newest_comparison_draws(
     with Image.open("grid.png") as picture:
         assert picture.size == (2 * (5 * 28 + 4 * 2), 2 * 28)
     assert capsys.readouterr().out == "grid.png: mnist_mlp sgd, member 0, sampling seed 0\n"
+
+
+def test_the_champion_draws_with_its_own_weights_member_and_kind_of_weights(
+    paths: Paths, tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    contender(paths, "sgd", [30.0, 10.0, 20.0], average=True)
+    champion = decide(paths).champion
+    assert champion is not None
+    expected = draw_images(champion.artefact, "average", [1], 4, 0)
+    contender(paths, "sgd", [900.0, 910.0, 905.0], seed=5)  # trained again: other weights there now
+    contender(paths, "adam", [5.0, 80.0, 20.0])  # ranked best by the newest reports, not significantly
+    with caplog.at_level("INFO"):
+        command("mnist_mlp", "-n", 4, "-o", tmp_path / "digits.npz")
+    assert f"mnist_mlp: taking champion 1 (sgd), since {champion.pointer.since}" in caplog.text
+    assert "taking member 1, the best by FID, of 0, 1, 2" in caplog.text
+    assert capsys.readouterr().out.endswith("mnist_mlp sgd, member 1, sampling seed 0\n")
+    with np.load(tmp_path / "digits.npz") as arrays:
+        assert np.array_equal(arrays["images"], np.moveaxis(expected.pixels, 1, 3))
+    command("mnist_mlp", "-n", 4, "-o", tmp_path / "raw.npz", "--weights", "raw", "--member", 1)
+    command("mnist_mlp", "-n", 4, "-o", tmp_path / "now.npz", "--optimizer", "sgd", "--member", 1)
+    drawn = [np.load(tmp_path / f"{name}.npz")["images"] for name in ("digits", "raw", "now")]
+    assert not any(np.array_equal(*pair) for pair in combinations(drawn, 2))
+
+
+def test_a_damaged_champion_is_one_sentence_and_no_other_draws_in_its_place(paths: Paths, tmp_path: Path) -> None:
+    contender(paths, "adam", [30.0, 10.0])
+    decide(paths)
+    (paths.champion("mnist_mlp") / "0001" / "generator.safetensors").write_bytes(b"")
+    with pytest.raises(ValueError, match="the champion's files are not those that were promoted"):
+        command("mnist_mlp", "-o", tmp_path / "digits.npz")
 
 
 def test_what_was_chosen_is_said(paths: Paths, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,241 @@
+"""Card: all that is known of a champion, for programs (`card.json`) and for readers (`card.md`).
+
+In: a `Promotion`. Out: two files beside its weights. No path of this machine stands in them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.champion.decisions import now
+from pipeline.champion.promotion import Promotion
+from pipeline.champion.versions import CARD, CARD_TEXT, GRID, ONNX, Champion
+from pipeline.comparison.page.entrants import without_folders
+from pipeline.comparison.ranking import estimate, number
+from pipeline.reports.store import Report
+from pipeline.settings import load_recipes
+from pipeline.storage.artefact import write_json
+from pipeline.training.trained import FILE_OF_WEIGHTS, read_settings, trained_network
+
+if TYPE_CHECKING:
+    from pipeline.champion.contents import Exported
+
+LINEAGE = (
+    *("report_id", "created_at", "fingerprint", "training_fingerprint", "git_commit", "run_id"),
+    *("extractor", "extractor_sha256", "extractor_accuracy", "n_generated", "n_real"),
+)
+
+
+def write_card(folder: Path, promotion: Promotion, exported: Exported) -> None:
+    """Write both forms."""
+    facts = card(promotion, exported)
+    write_json(folder / CARD, facts)
+    (folder / CARD_TEXT).write_text(as_markdown(facts), encoding="utf-8")
+
+
+def card(promotion: Promotion, exported: Exported) -> dict[str, Any]:
+    """The facts, plain JSON values; a number that is not defined is null."""
+    report, training = promotion.sources.report, promotion.sources.training
+    recipe = load_recipes()[training.details["recipe"]]
+    facts = {
+        "recipe": recipe.key,
+        "optimizer": training.details["optimizer"],
+        "version": promotion.version,
+        "promoted_at": now(),
+        "description": recipe.description,
+        "recipe_source": recipe.source,
+        "decision": _decision(promotion),
+        "scores": {metric: _score(report, metric) for metric in report.metrics()},
+        "checks": [asdict(finding) for finding in promotion.findings],
+        "member": promotion.member,
+        "weights": promotion.sources.weights,
+        "network": _network(promotion),
+        "training": _training(promotion),
+        "settings": {**read_settings(training).to_json(), "width": trained_network(training).width},
+        "protocol": promotion.sources.protocol,
+        "lineage": _lineage(report),
+        "data": _data(promotion),
+        "onnx": {"file": None if exported.refusal else ONNX, **asdict(exported)},
+    }
+    plain: dict[str, Any] = _plain(facts)
+    return plain
+
+
+def _decision(promotion: Promotion) -> dict[str, Any]:
+    replaced = promotion.replaced
+    return {
+        "reason": promotion.reason,
+        "forced": promotion.forced,
+        "verdict": None if promotion.verdict is None else asdict(promotion.verdict),
+        "replaced_version": promotion.replaced_version,
+        "replaced": None if replaced is None else _replaced(replaced),
+        "considered": [
+            {**asdict(each), "verdict": None if each.verdict is None else str(each.verdict)}
+            for each in promotion.considered
+        ],
+    }
+
+
+def _replaced(champion: Champion) -> dict[str, Any]:
+    return {
+        "version": champion.version,
+        "optimizer": champion.optimizer,
+        "report_id": champion.report_id,
+        "training_fingerprint": champion.training_fingerprint,
+    }
+
+
+def _score(report: Report, metric: str) -> dict[str, Any]:
+    """Mean and half-width of the 95 % interval over members, beside real images (floor) and noise (ceiling)."""
+    found, (floor, ceiling) = estimate(report.scores(metric)), report.anchors(metric)
+    return {
+        "mean": found.mean,
+        "half_width": found.half_width,
+        "shown": str(found),
+        "by_member": report.scores(metric),
+        "floor": floor,
+        "ceiling": ceiling,
+        "better": report.better(metric),
+        "note": report.notes().get(metric, ""),
+    }
+
+
+def _network(promotion: Promotion) -> dict[str, Any]:
+    network = trained_network(promotion.sources.training)
+    return {
+        "name": network.name,
+        "width": network.width,
+        "latent_size": network.latent_size,
+        "latent_distribution": network.latent_distribution,
+        "image_shape": list(network.image_shape),
+        "value_range": list(network.value_range),
+    }
+
+
+def _training(promotion: Promotion) -> dict[str, Any]:
+    names = ("steps", "members", "diverged_members", "seed", "device", "seconds", "trained_together", "processes")
+    details = promotion.sources.training.details
+    return {name: details[name] for name in names if name in details}
+
+
+def _lineage(report: Report) -> dict[str, Any]:
+    versions = json.loads(report.fact("data_versions") or "{}")
+    return {**{name: report.fact(name) for name in LINEAGE}, "data_versions": versions}
+
+
+def _data(promotion: Promotion) -> dict[str, Any]:
+    source = promotion.sources.training.details["source"]
+    return {
+        "source": without_folders(source["note"] or f"official, from {source['origin']}"),
+        "official": source["official"],
+        "licence": source["licence"],
+    }
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it: numbers that are not finite as null, times as texts."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, bool | int | float | str | None) else str(value)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# For readers
+
+
+def as_markdown(facts: Mapping[str, Any]) -> str:
+    """The card as a page: what it is, how good, why champion, how to load it, and where it comes from."""
+    parts = [
+        f"# {facts['recipe']}, champion {facts['version']}: {facts['optimizer']}",
+        f"{facts['description']}. Promoted {facts['promoted_at']}: {facts['decision']['reason']}.",
+        f"![generated images]({GRID})",
+        "## Scores",
+        f"Mean and 95 % interval over {len(facts['scores']['fid']['by_member'])} members, beside the same scores of "
+        "real images and of noise.",
+        _table(["score", "value", "real images", "noise", "better"], _score_rows(facts["scores"])),
+        *_notes(facts["scores"]),
+        "## Checks",
+        _checks(facts["checks"]),
+        "## How to load it",
+        _how_to_load(facts),
+        "## Training",
+        _table(["setting", "value"], _setting_rows(facts)),
+        "## Where it comes from",
+        _table(["fact", "value"], _origin_rows(facts)),
+        f"The data: {facts['data']['source']}. Licence of the data: {facts['data']['licence']}. "
+        f"The recipe: {facts['recipe_source']}.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _score_rows(scores: Mapping[str, Any]) -> list[list[str]]:
+    return [
+        [metric, found["shown"], number(found["floor"]), number(found["ceiling"]), found["better"]]
+        for metric, found in scores.items()
+    ]
+
+
+def _notes(scores: Mapping[str, Any]) -> list[str]:
+    notes = dict.fromkeys(found["note"] for found in scores.values() if found["note"])
+    return ["\n".join(f"- {note}" for note in notes)] if notes else []
+
+
+def _checks(findings: list[dict[str, Any]]) -> str:
+    if not findings:
+        return "None was made."
+    return "\n".join(
+        f"- {each['check']}: {'passed' if each['passed'] else 'failed (' + each['severity'] + ')'}; {each['summary']}"
+        for each in findings
+    )
+
+
+def _how_to_load(facts: Mapping[str, Any]) -> str:
+    member, weights, onnx = facts["member"], facts["weights"], facts["onnx"]
+    network = facts["network"]
+    images = f"(N, {', '.join(map(str, network['image_shape']))}) float32 in {network['value_range']}"
+    lines = [
+        f"- `ganforge sample {facts['recipe']}` draws from member {member}, the best by FID ({weights} weights).",
+        f"- `pipeline.training.trained.load_generator(read_artefact(folder), device, {weights!r})`, with "
+        "`read_artefact` of `pipeline.storage.artefact`, gives the generators of all members, stacked, from "
+        f"`{FILE_OF_WEIGHTS[weights]}` and `settings.json`.",
+    ]
+    if onnx["file"] is None:
+        lines.append(f"- There is no ONNX file: {onnx['refusal']}.")
+    else:
+        lines.append(
+            f"- `{onnx['file']}`, member {member} for any ONNX runtime: `latent` (N, {network['latent_size']}) "
+            f"float32, {network['latent_distribution']} → `images` {images}; onnxruntime and PyTorch differ by at most "
+            f"{onnx['largest_difference']:.1e} on {onnx['latents']} latents."
+        )
+    return "\n".join(lines)
+
+
+def _setting_rows(facts: Mapping[str, Any]) -> list[list[str]]:
+    from pipeline.comparison.differences import flat
+
+    return [[name, _cell(value)] for name, value in flat({**facts["settings"], **facts["training"]}).items()]
+
+
+def _origin_rows(facts: Mapping[str, Any]) -> list[list[str]]:
+    from pipeline.comparison.differences import flat
+
+    return [[name, _cell(value)] for name, value in flat({**facts["lineage"], "protocol": facts["protocol"]}).items()]
+
+
+def _table(headings: list[str], rows: list[list[str]]) -> str:
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(value: Any) -> str:
+    text = "none" if value is None or value == "" else value if isinstance(value, str) else json.dumps(value)
+    return text.replace("|", "\\|")
