@@ -36,6 +36,21 @@ def comparison_key(recipe: Recipe) -> dg.AssetKey:
     return dg.AssetKey([recipe.key, "comparison"])
 
 
+def champion_key(recipe: Recipe) -> dg.AssetKey:
+    """The one to use."""
+    return dg.AssetKey([recipe.key, "champion"])
+
+
+def chain_keys(recipe: Recipe) -> list[dg.AssetKey]:
+    """Everything of a recipe, from raw files to champion."""
+    dataset = DATASETS[recipe.dataset]
+    of_all = [comparison_key(recipe), champion_key(recipe)]
+    return [*data_keys(dataset), *judge_keys(dataset), *partitioned_keys(recipe), *of_all]
+
+
+CHAINS = {recipe.key: chain_keys(recipe) for recipe in RECIPES.values()}
+
+
 def preset_jobs() -> list[UnresolvedAssetJobDefinition]:
     """Two jobs a preset: its recipe's demo budget under its own name, the source's own budget with `_full` behind."""
     return [_job(preset, full=full) for preset in PRESETS.values() for full in (False, True)]
@@ -43,12 +58,10 @@ def preset_jobs() -> list[UnresolvedAssetJobDefinition]:
 
 def _job(preset: Preset, *, full: bool) -> UnresolvedAssetJobDefinition:
     recipe = RECIPES[preset.recipe]
-    dataset = DATASETS[recipe.dataset]
-    keys = [*data_keys(dataset), *judge_keys(dataset), *partitioned_keys(recipe), comparison_key(recipe)]
     budget = described(full_budget(recipe) if full else plain_budget(recipe))
     return dg.define_asset_job(
         preset.key + (FULL if full else ""),
-        selection=dg.AssetSelection.assets(*keys),
+        selection=dg.AssetSelection.assets(*CHAINS[recipe.key]),
         description=f"{preset.description}: {budget}. Source: {preset.source}",
         # Tags, not config: Dagster applies the config of a partitioned job only where a person picks a partition.
         tags={

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from pipeline.cli import export, ladder, reports, sample, score, train
+from pipeline.cli import champion, detectors, export, ladder, reports, sample, score, train
 from pipeline.settings import described, full_budget, load_presets, load_recipes, plain_budget
 from pipeline.storage.paths import make_variables_absolute
 
@@ -44,7 +44,8 @@ def build_parser() -> argparse.ArgumentParser:
         prog="ganforge",
         description="Train GANs as Dagster assets and compare them.",
         epilog="environment: GANFORGE_DATA the data folder; GANFORGE_OPTIMIZERS, GANFORGE_RECIPES, GANFORGE_DATASETS "
-        "your own tables; GANFORGE_MNIST, GANFORGE_FASHION_MNIST, GANFORGE_CELEBA your own files; "
+        "your own tables; GANFORGE_OPERATIONS your own schedules, sensors and alerts; "
+        "GANFORGE_MNIST, GANFORGE_FASHION_MNIST, GANFORGE_CELEBA your own files; "
         "GANFORGE_TRACE=1 full tracebacks",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -54,7 +55,9 @@ def build_parser() -> argparse.ArgumentParser:
     reports.add_parser(commands)
     sample.add_parser(commands)
     export.add_parser(commands)
+    champion.add_parser(commands)
     ladder.add_parser(commands)
+    detectors.add_parser(commands)
     score.add_parser(commands)
     train.add_parser(commands)
     return parser
@@ -153,7 +156,7 @@ def _add_ui(commands: argparse._SubParsersAction) -> None:
 def _ui(arguments: argparse.Namespace) -> int:
     from assets.orchestration.ui import serve
 
-    importlib.import_module("assets.orchestration.partitions")  # a mistake in a table is said here, not in a log
+    importlib.import_module("assets.definitions")  # a mistake in a table is said here, not in a log
     return serve(arguments.port)
 
 

@@ -4,9 +4,11 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from assets.orchestration.automation import COMPARISON_CONDITION
 from assets.orchestration.partitions import OPTIMIZERS
 from assets.orchestration.publishing import Made, logged, publish
 from assets.orchestration.run_config import MakeConfig
+from assets.orchestration.settings_versions import settings_key
 from pipeline.comparison import CODE_VERSION
 from pipeline.settings import Recipe
 from pipeline.storage.artefact import Artefact
@@ -26,11 +28,12 @@ def build_comparison(recipe: Recipe) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=[recipe.key, "comparison"],
-        deps=[[recipe.key, "report"]],
+        deps=[[recipe.key, "report"], settings_key(recipe.key)],
         group_name="comparison",
         description="The configurations ranked by Fréchet distance, each score with its interval over members, "
         "of every pair which one is better, and all of it as a page that opens from disk.",
         code_version=CODE_VERSION,
+        automation_condition=COMPARISON_CONDITION,
         kinds={"parquet"},
     )
     def comparison(context: dg.AssetExecutionContext, config: MakeConfig) -> dg.MaterializeResult:

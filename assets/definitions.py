@@ -2,13 +2,20 @@
 
 import dagster as dg
 
-from assets.chain import preset_jobs
+from assets.chain import CHAINS, preset_jobs
+from assets.champion import build_champion
 from assets.comparison import build_comparison
 from assets.metrics import build_metrics
+from assets.orchestration.alerts import build_alerts_sensor
+from assets.orchestration.automation import build_automation_sensor
+from assets.orchestration.operations import load_operations
 from assets.orchestration.partitions import DATASETS, RECIPES
+from assets.orchestration.schedules import build_retraining
+from assets.orchestration.sensors import build_sensors
 from assets.raw import build_raw
 from assets.reports import build_reports
 from assets.samples import build_samples
+from assets.settings import build_settings
 from assets.tensors import build_tensors
 from assets.training import build_training
 from pipeline.raw.dataset import Dataset
@@ -22,16 +29,25 @@ def _of_dataset(dataset: Dataset) -> list[dg.AssetsDefinition]:
 
 
 def _of_recipe(recipe: Recipe) -> list[dg.AssetsDefinition]:
-    stages = (build_training, build_samples, build_reports, build_comparison)
+    stages = (build_settings, build_training, build_samples, build_reports, build_comparison, build_champion)
     return [build(recipe) for build in stages]
 
+
+OPERATIONS = load_operations()
+RETRAINING_JOBS, SCHEDULES = build_retraining(RECIPES, CHAINS, OPERATIONS.retraining)
 
 defs = dg.Definitions(
     assets=[
         *(asset for dataset in DATASETS.values() for asset in _of_dataset(dataset)),
         *(asset for recipe in RECIPES.values() for asset in _of_recipe(recipe)),
     ],
-    jobs=preset_jobs(),
+    jobs=[*preset_jobs(), *RETRAINING_JOBS],
+    schedules=SCHEDULES,
+    sensors=[
+        *build_sensors(CHAINS, RETRAINING_JOBS, OPERATIONS),
+        build_automation_sensor("reports", "comparison", "champion"),
+        build_alerts_sensor(OPERATIONS.alerts),
+    ],
     # One process a run: a step would otherwise start Python and torch anew, seconds each.
     executor=dg.in_process_executor,
 )

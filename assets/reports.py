@@ -9,14 +9,20 @@ from statistics import fmean
 import dagster as dg
 import pyarrow.compute as pc
 
+from assets.orchestration.automation import REPORT_CONDITION
+from assets.orchestration.checks import check_specs
 from assets.orchestration.partitions import PARTITIONS, backfill_policy
-from assets.orchestration.publishing import Made, Published, logged, publish_each, shown
+from assets.orchestration.publishing import Made, Published, drawn_before, logged, publish_each, shown
 from assets.orchestration.run_config import ReportConfig
+from assets.orchestration.settings_versions import settings_key
+from pipeline.checks.catalogue import REPORT_CHECKS
 from pipeline.reports import CODE_VERSION
 from pipeline.reports.store import Report
 from pipeline.settings import Recipe
 from pipeline.storage.paths import Paths
-from pipeline.storage.pictures import markdown_file
+from pipeline.storage.pictures import markdown_file, markdown_image
+
+ALONG = "fid_by_step"  # metadata
 
 
 def build_reports(recipe: Recipe) -> dg.AssetsDefinition:
@@ -24,15 +30,25 @@ def build_reports(recipe: Recipe) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=[recipe.key, "report"],
-        deps=[[recipe.key, "samples"], [recipe.dataset, "classifier"], [recipe.dataset, "reference"]],
+        deps=[
+            *([recipe.key, "samples"], [recipe.dataset, "classifier"], [recipe.dataset, "reference"]),
+            settings_key(recipe.key),
+        ],
         group_name="reports",
         description="Every score of every member with its standard error, between real images and noise.",
         code_version=CODE_VERSION,
         kinds={"parquet"},
         partitions_def=PARTITIONS,
         backfill_policy=backfill_policy(recipe),
+        check_specs=check_specs(
+            dg.AssetKey([recipe.key, "report"]),
+            {check.name: check.description for check in REPORT_CHECKS},
+            partitioned=True,
+        ),
+        automation_condition=REPORT_CONDITION,
     )
     def report(context: dg.AssetExecutionContext, config: ReportConfig) -> Iterator[Published]:
+        from pipeline.checks.stored import report_findings
         from pipeline.reports.score import Judge, score_partition
 
         paths = Paths.default()
@@ -42,8 +58,11 @@ def build_reports(recipe: Recipe) -> dg.AssetsDefinition:
             def make(optimizer: str) -> Made:
                 run_id = context.run.run_id
                 scored = score_partition(recipe.key, optimizer, judge, paths, run_id=run_id, force=config.force)
-                metadata = {**_metadata(scored.report), **_classes(scored.report, recipe.dataset, paths)}
-                return Made(scored.report.fingerprint, metadata, scored.cached)
+                found = scored.report
+                along = drawn_before(context, context.asset_key, optimizer, found.fingerprint, ALONG)
+                pictures = {ALONG: along} if scored.cached and along is not None else _along(found, paths)
+                metadata = {**_metadata(found), **pictures, **_classes(found, recipe.dataset, paths)}
+                return Made(found.fingerprint, metadata, scored.cached, report_findings(found, paths))
 
             yield from publish_each(context, context.asset_key, make)
 
@@ -79,6 +98,18 @@ def _metadata(report: Report) -> dict[str, object]:
         "data": report.fact("source"),
         "path": dg.MetadataValue.path(report.path),
     }
+
+
+def _along(report: Report, paths: Paths) -> dict[str, object]:
+    """FID by training step, a line a member; nothing where the training kept no images on its way."""
+    from pipeline.reports.by_step import draw_by_step, images_a_member, scores_along
+
+    scores = scores_along(report, paths.reports())
+    if scores is None:
+        return {}
+    label = f"FID of {images_a_member(scores):,} images\n(comparable with itself only)"
+    picture = draw_by_step(scores, "fid", label)
+    return {ALONG: dg.MetadataValue.md(markdown_image(picture, "FID by training step, a line a member"))}
 
 
 def _classes(report: Report, dataset: str, paths: Paths) -> dict[str, object]:

@@ -1,19 +1,20 @@
 """Run: a recipe's chain from the command line, through the same assets and the same Dagster instance as the UI."""
 
 import logging
-import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
-from dagster_shared.error import SerializableErrorInfo
+from dagster._core.utils import make_new_run_id
 
-from assets.chain import comparison_key, data_keys, judge_keys, partitioned_keys
+from assets.chain import champion_key, comparison_key, data_keys, judge_keys, partitioned_keys
 from assets.definitions import defs
+from assets.orchestration.abandoned import fail_abandoned_runs, process_tag
+from assets.orchestration.failures import causes, own_sentence
 from assets.orchestration.home import ensure_dagster_home
 from assets.orchestration.partitions import (
     DATASETS,
@@ -26,14 +27,14 @@ from assets.orchestration.partitions import (
 )
 from assets.orchestration.publishing import OWN_LOGGERS
 from assets.orchestration.run_config import ExtractorName
+from assets.orchestration.run_tags import about_tags
+from assets.orchestration.settings_versions import observe_settings
 from pipeline.raw.dataset import Dataset
 from pipeline.settings import LEAST_SAMPLES, OptimizerConfiguration, Recipe, TrainingSettings, budget_for, resolve
 from pipeline.storage.paths import Paths
 from pipeline.tables import find
 
 log = logging.getLogger(__name__)
-
-WRAPPERS = ("DagsterExecutionStepExecutionError",)  # around what an asset raised
 
 
 @dataclass(frozen=True)
@@ -71,17 +72,20 @@ def materialize_chain(recipe_key: str, optimizers: list[str] | None, wanted: Wan
     config = _run_config(recipe, dataset, wanted)
     ensure_dagster_home()
     with dg.DagsterInstance.get() as instance, _printed_progress():
-        if not _run(data_keys(dataset), [], config, instance):
+        fail_abandoned_runs(instance)
+        observe_settings(instance, [recipe.key])
+        tags = about_tags(recipe.key, keys, wanted.seed)
+        if not _run(data_keys(dataset), [], config, instance, tags):
             return 1
         _expect_trainable(recipe, dataset, keys, wanted)
         scored = wanted.extractor != "classifier" or _has_labels(dataset)
-        if scored and not _run(judge_keys(dataset, wanted.extractor), [], config, instance):
+        if scored and not _run(judge_keys(dataset, wanted.extractor), [], config, instance, tags):
             return 1
         made = [key for key in partitioned_keys(recipe) if scored or key.path[-1] != "report"]
         runs = contiguous_ranges(keys) if recipe.sweep else [[key] for key in keys]
-        outcomes = [_run(made, some, config, instance) for some in runs]
+        outcomes = [_run(made, some, config, instance, tags) for some in runs]
         if scored and any(outcomes):
-            outcomes.append(_run([comparison_key(recipe)], [], config, instance))
+            outcomes.append(_run([comparison_key(recipe), champion_key(recipe)], [], config, instance, tags))
         return 0 if all(outcomes) else 1
 
 
@@ -145,18 +149,25 @@ def _run_config(recipe: Recipe, dataset: Dataset, wanted: Wanted) -> dict[str, A
 
 
 def _run(
-    selection: list[dg.AssetKey], partitions: list[str], config: dict[str, Any], instance: dg.DagsterInstance
+    selection: list[dg.AssetKey],
+    partitions: list[str],
+    config: dict[str, Any],
+    instance: dg.DagsterInstance,
+    tags: Mapping[str, str],
 ) -> bool:
     job = defs.resolve_implicit_global_asset_job_def()
     names = {defs.resolve_assets_def(key).node_def.name for key in selection}
+    run_id = make_new_run_id()
+    in_range = {RANGE_START_TAG: partitions[0], RANGE_END_TAG: partitions[-1]} if partitions else {}
     result = job.execute_in_process(
+        run_id=run_id,
         instance=instance,
         asset_selection=selection,
         run_config={
-            "ops": {name: config[name] for name in names},
+            "ops": {name: config[name] for name in names if name in config},
             "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
         },
-        tags={RANGE_START_TAG: partitions[0], RANGE_END_TAG: partitions[-1]} if partitions else {},
+        tags={**tags, **process_tag(run_id), **in_range},
         raise_on_error=False,
     )
     for event in result.get_step_failure_events():
@@ -166,26 +177,10 @@ def _run(
 
 def _print_failure(event: dg.DagsterEvent) -> None:
     """The step and its own error, as one sentence; an interruption goes on up to the command."""
-    chain = list(_causes(event.step_failure_data.error))
-    if any(error.cls_name == "DagsterExecutionInterruptedError" for error in chain):
+    failed = event.step_failure_data.error
+    if any(error.cls_name == "DagsterExecutionInterruptedError" for error in causes(failed)):
         raise KeyboardInterrupt
-    own = [error for error in chain if error.cls_name not in WRAPPERS]  # what caused it says less, without the place
-    print(f"ganforge: {str(event.step_key).replace('__', '/', 1)} failed: {_sentence(own)}", file=sys.stderr)
-
-
-def _causes(error: SerializableErrorInfo | None) -> Iterator[SerializableErrorInfo]:
-    """An error, what it was raised from, and so on."""
-    while error is not None:
-        yield error
-        error = error.cause
-
-
-def _sentence(errors: list[SerializableErrorInfo]) -> str:
-    """What the first of the errors says, in one line."""
-    if not errors:
-        return "no reason given"
-    message = re.sub(rf"^[\w.]*{errors[0].cls_name}: ", "", errors[0].message.strip())
-    return " ".join(message.split())
+    print(f"ganforge: {str(event.step_key).replace('__', '/', 1)} failed: {own_sentence(failed)}", file=sys.stderr)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import dagster as dg
 from assets.orchestration.partitions import PARTITIONS, backfill_policy
 from assets.orchestration.publishing import Made, Published, logged, publish_each
 from assets.orchestration.run_config import SamplesConfig
+from assets.orchestration.settings_versions import settings_key
 from pipeline.samples import CODE_VERSION
 from pipeline.settings import Recipe
 from pipeline.storage.artefact import Artefact
@@ -20,7 +21,7 @@ def build_samples(recipe: Recipe) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=[recipe.key, "samples"],
-        deps=[[recipe.key, "generator"]],
+        deps=[[recipe.key, "generator"], settings_key(recipe.key)],
         group_name="samples",
         description="Images of every member from seeded latents, the same latents for all configurations.",
         code_version=CODE_VERSION,

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from assets.orchestration.checks import check_results, check_specs
+from assets.orchestration.checks import check_specs
 from assets.orchestration.publishing import Made, logged, publish
 from assets.orchestration.run_config import MakeConfig
 from pipeline.raw.contents import shown_first
@@ -37,8 +37,8 @@ def build_tensors(dataset: Dataset) -> dg.AssetsDefinition:
 
         with logged(context):
             artefact = build(dataset, Paths.default(), force=config.force)
-            results = check_results(key, kept_findings(artefact))
-            return publish(key, Made(artefact.fingerprint, _metadata(artefact), artefact.cached), checks=results)
+            made = Made(artefact.fingerprint, _metadata(artefact), artefact.cached, kept_findings(artefact))
+            return publish(key, made)
 
     return tensors
 

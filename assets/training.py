@@ -2,15 +2,20 @@
 configuration. A run that holds several partitions trains them as one sweep.
 """
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from assets.orchestration.checks import check_specs
 from assets.orchestration.partitions import OPTIMIZERS, PARTITIONS, backfill_policy
-from assets.orchestration.publishing import Made, Published, logged, publish_partitions
+from assets.orchestration.publishing import Made, Published, drawn_before, logged, publish_partitions, read_provenance
 from assets.orchestration.run_config import TrainingConfig
+from assets.orchestration.run_tags import tag_training
+from assets.orchestration.settings_versions import settings_key
+from pipeline.checks.catalogue import TRAINING_CHECKS
+from pipeline.findings import Finding
 from pipeline.settings import Recipe, TrainingSettings, resolve
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.paths import Paths
@@ -20,7 +25,9 @@ from pipeline.training import CODE_VERSION
 if TYPE_CHECKING:
     from pipeline.training.progress import Observation
 
-Told = Published | dg.AssetObservation | dg.AssetCheckResult
+Told = Published | dg.AssetObservation
+
+CHECKED = "history"  # the output whose checks judge the training
 
 OUTPUTS = {
     "generator": "The trained generators: latents to images, all members stacked.",
@@ -35,7 +42,7 @@ def build_training(recipe: Recipe) -> dg.AssetsDefinition:
     specs = [
         dg.AssetSpec(
             [recipe.key, name],
-            deps=[[recipe.dataset, "tensors"]],
+            deps=[[recipe.dataset, "tensors"], settings_key(recipe.key)],
             group_name="training",
             description=f"{recipe.description}. {text} Source: {recipe.source}",
             code_version=CODE_VERSION,
@@ -50,16 +57,15 @@ def build_training(recipe: Recipe) -> dg.AssetsDefinition:
         partitions_def=PARTITIONS,
         backfill_policy=backfill_policy(recipe),
         pool="gpu",
-        check_specs=[
-            dg.AssetCheckSpec(
-                "trained_on_gpu",
-                asset=dg.AssetKey([recipe.key, "generator"]),
-                description="Warns where the networks were trained on a CPU.",
-            )
-        ],
+        check_specs=check_specs(
+            dg.AssetKey([recipe.key, CHECKED]),
+            {check.name: check.description for check in TRAINING_CHECKS},
+            partitioned=True,
+        ),
     )
     def training(context: dg.AssetExecutionContext, config: TrainingConfig) -> Iterator[Told]:
         from pipeline.tensors.load import require_tensors
+        from pipeline.training.identity import training_identity
 
         budget = config.budget(recipe, context.run.tags)
         partitions = [
@@ -75,12 +81,14 @@ def build_training(recipe: Recipe) -> dg.AssetsDefinition:
         ]
         paths = Paths.default()
         tensors = require_tensors(paths, recipe.dataset)
+        made_from = {each.optimizer: training_identity(each, tensors).fingerprint for each in partitions}
+        tag_training(context, recipe.key, config.seed, made_from)
+        provenance = read_provenance(context)
         with logged(context):
             trained = yield from _train(partitions, tensors, paths, config)
             for name in OUTPUTS:
-                made = {key: _made(name, trained[key]) for key in context.partition_keys}
-                yield from publish_partitions(context, dg.AssetKey([recipe.key, name]), made)
-            yield _trained_on_gpu(recipe, trained)
+                made = {key: _made(context, name, trained[key]) for key in context.partition_keys}
+                yield from publish_partitions(context, dg.AssetKey([recipe.key, name]), made, provenance)
 
     return training
 
@@ -128,19 +136,7 @@ def _observed(observation: "Observation", key: str) -> dict[str, Any]:
     return metadata
 
 
-def _trained_on_gpu(recipe: Recipe, trained: Mapping[str, Artefact]) -> dg.AssetCheckResult:
-    devices = sorted({artefact.details["device"] for artefact in trained.values()})
-    return dg.AssetCheckResult(
-        asset_key=dg.AssetKey([recipe.key, "generator"]),
-        check_name="trained_on_gpu",
-        passed=not any(device.startswith("CPU") for device in devices),
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={"devices": ", ".join(devices)},
-        description="A GPU trains these networks many times faster; on a CPU keep the budget small.",
-    )
-
-
-def _made(name: str, artefact: Artefact) -> Made:
+def _made(context: dg.AssetExecutionContext, name: str, artefact: Artefact) -> Made:
     details = artefact.details
     facts = {key: details[key] for key in ("steps", "members", "seed", "device", "seconds", "trained_together")}
     facts["diverged_members"] = len(details["diverged_members"])
@@ -151,10 +147,17 @@ def _made(name: str, artefact: Artefact) -> Made:
     facts |= {"images_per_second": details["images_per_second"], "resumed_at_step": details["resumed_at_step"]}
     facts |= {f"system_{name}": value for name, value in details["system"].items() if name != "device"}
     facts["note"] = details["source"]["note"] or "the whole published data set"
-    return Made(artefact.fingerprint, {**_evidence(name, artefact), **facts}, artefact.cached)
+    metadata = {**_evidence(context, name, artefact), **facts}
+    return Made(artefact.fingerprint, metadata, artefact.cached, _findings(artefact) if name == CHECKED else ())
 
 
-def _evidence(name: str, artefact: Artefact) -> dict[str, object]:
+def _findings(artefact: Artefact) -> list[Finding]:
+    from pipeline.checks.stored import training_findings
+
+    return training_findings(artefact)
+
+
+def _evidence(context: dg.AssetExecutionContext, name: str, artefact: Artefact) -> dict[str, object]:
     """What one of the four outputs shows of itself."""
     if name == "snapshots":
         from pipeline.training.snapshots import snapshot_step
@@ -167,12 +170,15 @@ def _evidence(name: str, artefact: Artefact) -> dict[str, object]:
         }
     if name == "history":
         path = dg.MetadataValue.path(artefact.path("history.parquet"))
-        return {"curves": _curves(artefact), **_last_losses(artefact), "path": path}
+        return {"curves": _curves(context, artefact), **_last_losses(artefact), "path": path}
     file = f"{name}.safetensors"
     return {"sha256": artefact.files[file].sha256, "path": dg.MetadataValue.path(artefact.path(file))}
 
 
-def _curves(artefact: Artefact) -> dg.MarkdownMetadataValue:
+def _curves(context: dg.AssetExecutionContext, artefact: Artefact) -> dg.MetadataValue:
+    history, partition = dg.AssetKey([artefact.details["recipe"], "history"]), artefact.details["optimizer"]
+    if artefact.cached and (kept := drawn_before(context, history, partition, artefact.fingerprint, "curves")):
+        return kept
     from pipeline.training.curves import draw_curves
     from pipeline.training.history import read_history
 

@@ -46,11 +46,7 @@ def check_results(asset_key: dg.AssetKey, findings: Iterable[Finding]) -> list[d
 def publish_checks(
     context: dg.AssetExecutionContext, asset_key: dg.AssetKey, findings: Findings
 ) -> Iterator[dg.AssetCheckResult]:
-    """The results of a partitioned asset, for every partition of the run."""
-    if len(context.partition_keys) == 1:
-        for of_partition in findings.values():
-            yield from check_results(asset_key, of_partition)
-        return
+    """The results of a partitioned asset in a run of several partitions."""
     names = dict.fromkeys(finding.check for of_partition in findings.values() for finding in of_partition)
     for name in names:
         found = {key: finding for key, each in findings.items() for finding in each if finding.check == name}

@@ -6,7 +6,7 @@ Dagster compares times, and calls a partition out of date as soon as something u
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -21,11 +21,15 @@ from dagster._core.definitions.data_version import (
     get_input_event_pointer_tag,
 )
 
+from assets.orchestration.checks import check_results, publish_checks
+from pipeline.findings import Finding
+
 log = logging.getLogger(__name__)
 
 OWN_LOGGERS = ("pipeline", "assets")
 
-Published = dg.MaterializeResult | dg.AssetMaterialization
+Published = dg.MaterializeResult | dg.AssetMaterialization | dg.AssetCheckResult
+Provenance = Mapping[tuple[dg.AssetKey, str], dict[str, str]]  # tags by asset and partition
 
 
 @dataclass(frozen=True)
@@ -35,25 +39,31 @@ class Made:
     data_version: str
     metadata: Mapping[str, Any]
     cached: bool
+    findings: Sequence[Finding] = ()  # of its checks
 
 
-def publish(
-    asset_key: dg.AssetKey, made: Made, *, checks: list[dg.AssetCheckResult] | None = None, partition: str = ""
-) -> dg.MaterializeResult:
+def publish(asset_key: dg.AssetKey, made: Made, *, partition: str = "") -> dg.MaterializeResult:
     """The result of an asset without partitions, or of the only partition of a run."""
     _tell(asset_key, made, partition)
     return dg.MaterializeResult(
         asset_key=asset_key,
         metadata={**made.metadata, "cached": made.cached},
         data_version=dg.DataVersion(made.data_version),
-        check_results=checks or [],
+        check_results=check_results(asset_key, made.findings),
     )
 
 
 def publish_partitions(
-    context: dg.AssetExecutionContext, asset_key: dg.AssetKey, made: Mapping[str, Made]
+    context: dg.AssetExecutionContext,
+    asset_key: dg.AssetKey,
+    made: Mapping[str, Made],
+    provenance: Provenance | None = None,
 ) -> Iterator[Published]:
-    """The result of a partitioned asset, for every partition of the run."""
+    """The result of a partitioned asset, for every partition of the run.
+
+    `provenance` is that of the run's start, where much time has passed since; default: as it is now.
+    """
+    provenance = read_provenance(context) if provenance is None else provenance
     if len(context.partition_keys) == 1:
         for partition, one in made.items():
             yield publish(asset_key, one, partition=partition)
@@ -63,9 +73,17 @@ def publish_partitions(
     for partition, one in made.items():
         _tell(asset_key, one, partition)
         tags = {DATA_VERSION_TAG: one.data_version, DATA_VERSION_IS_USER_PROVIDED_TAG: "true"}
-        tags |= _provenance(context, asset_key, partition)
+        tags |= provenance[asset_key, partition]
         metadata = {**one.metadata, "cached": one.cached}
         yield dg.AssetMaterialization(asset_key=asset_key, partition=partition, metadata=metadata, tags=tags)
+    yield from publish_checks(context, asset_key, {partition: one.findings for partition, one in made.items()})
+
+
+def read_provenance(context: dg.AssetExecutionContext) -> Provenance:
+    """What the selected assets are made from, for each partition of a run of several."""
+    partitions = context.partition_keys if len(context.partition_keys) > 1 else []
+    keys = context.selected_asset_keys
+    return {(key, partition): _provenance(context, key, partition) for key in keys for partition in partitions}
 
 
 def _provenance(context: dg.AssetExecutionContext, asset_key: dg.AssetKey, partition: str) -> dict[str, str]:
@@ -82,11 +100,24 @@ def _provenance(context: dg.AssetExecutionContext, asset_key: dg.AssetKey, parti
 
 
 def _newest(context: dg.AssetExecutionContext, asset_key: dg.AssetKey, partition: str) -> dg.EventLogRecord | None:
-    """The last materialization of an asset, of the partition where it has partitions."""
+    """The last materialization, or observation of a source, of the partition where it has partitions."""
     is_partitioned = context.job_def.asset_layer.get(asset_key).is_partitioned
-    asked = dg.AssetRecordsFilter(asset_key, asset_partitions=[partition] if is_partitioned else None)
-    records = context.instance.fetch_materializations(asked, limit=1).records
-    return records[0] if records else None
+    record: dg.EventLogRecord | None = context.instance.get_latest_data_version_record(
+        asset_key, partition_key=partition if is_partitioned else None
+    )
+    return record
+
+
+def drawn_before(
+    context: dg.AssetExecutionContext, asset_key: dg.AssetKey, partition: str, data_version: str, name: str
+) -> dg.MetadataValue | None:
+    """A picture of the newest materialization, where that is of the same data version: drawing it takes longer."""
+    record = _newest(context, asset_key, partition)
+    if record is None or record.asset_materialization is None:
+        return None
+    version = extract_data_version_from_entry(record.event_log_entry)
+    same = version is not None and version.value == data_version
+    return record.asset_materialization.metadata.get(name) if same else None
 
 
 def publish_each(

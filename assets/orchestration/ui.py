@@ -14,7 +14,11 @@ import urllib.request
 from pathlib import Path
 from types import FrameType
 
+import dagster as dg
+
+from assets.orchestration.abandoned import fail_abandoned_runs
 from assets.orchestration.home import ensure_dagster_home
+from assets.orchestration.settings_versions import observe_settings
 from pipeline.storage.paths import PROJECT
 
 HOST = "127.0.0.1"
@@ -31,6 +35,9 @@ def serve(port: int) -> int:
             f"else choose another port: make run PORT={port + 1}, or ganforge ui --port {port + 1}"
         )
     home = ensure_dagster_home()
+    with dg.DagsterInstance.get() as instance:
+        fail_abandoned_runs(instance)
+        observe_settings(instance)  # what is edited from now on is a change
     workspace = ["-w", str(PROJECT / "workspace.yaml")]
     started: dict[str, subprocess.Popen[bytes]] = {}
     for wanted in (signal.SIGTERM, signal.SIGHUP):

@@ -35,8 +35,8 @@ def test_a_full_budget_is_as_wide_as_the_source() -> None:
     assert TrainingConfig(steps=20).budget(recipe, {}) == Budget(20, 4)
 
 
-def test_a_presets_job_makes_the_whole_chain_from_raw_files_to_comparison() -> None:
+def test_a_presets_job_makes_the_whole_chain_from_raw_files_to_champion() -> None:
     made = {key.to_user_string() for key in defs.resolve_job_def("blog_adam").asset_layer.selected_asset_keys}
     of_data = {f"celeba/{name}" for name in ("raw", "tensors", "classifier", "reference")}
-    names = ("generator", "discriminator", "history", "snapshots", "samples", "report", "comparison")
+    names = ("generator", "discriminator", "history", "snapshots", "samples", "report", "comparison", "champion")
     assert made == of_data | {f"celeba_dense/{name}" for name in names}

@@ -8,7 +8,7 @@ from assets.definitions import defs
 from assets.orchestration.partitions import DATASETS, OPTIMIZERS, PARTITIONS, RECIPES, contiguous_ranges
 from pipeline.storage.paths import PROJECT
 
-STAGES = {"raw", "tensors", "metrics", "training", "samples", "reports", "comparison"}
+STAGES = {"raw", "tensors", "metrics", "training", "samples", "reports", "comparison", "champion", "settings"}
 
 
 def test_dagster_validates_the_workspace(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,7 +44,17 @@ def nodes() -> dict[dg.AssetKey, dg.AssetSpec]:
 def test_every_recipe_has_its_chain_grouped_by_stage() -> None:
     specs = nodes()
     for recipe in RECIPES.values():
-        for name in ("generator", "discriminator", "history", "snapshots", "samples", "report", "comparison"):
+        for name in (
+            "generator",
+            "discriminator",
+            "history",
+            "snapshots",
+            "samples",
+            "report",
+            "comparison",
+            "champion",
+            "settings",
+        ):
             assert dg.AssetKey([recipe.key, name]) in specs
         assert dg.AssetKey([DATASETS[recipe.dataset].raw_key, "raw"]) in specs
         for name in ("tensors", "classifier", "reference"):
@@ -64,13 +74,15 @@ def test_the_lineage_is_the_flow() -> None:
     def upstream(*path: str) -> set[str]:
         return {dep.asset_key.to_user_string() for dep in specs[dg.AssetKey(path)].deps}
 
+    settings = "mnist_mlp/settings"
     assert upstream("mnist", "tensors") == {"mnist/raw"}
     assert upstream("celeba_64", "tensors") == {"celeba/raw"}
     assert dg.AssetKey(["celeba_64", "raw"]) not in specs
-    assert upstream("mnist_mlp", "generator") == {"mnist/tensors"}
-    assert upstream("mnist_mlp", "samples") == {"mnist_mlp/generator"}
-    assert upstream("mnist_mlp", "report") == {"mnist_mlp/samples", "mnist/classifier", "mnist/reference"}
-    assert upstream("mnist_mlp", "comparison") == {"mnist_mlp/report"}
+    assert upstream("mnist_mlp", "generator") == {"mnist/tensors", settings}
+    assert upstream("mnist_mlp", "samples") == {"mnist_mlp/generator", settings}
+    assert upstream("mnist_mlp", "report") == {"mnist_mlp/samples", "mnist/classifier", "mnist/reference", settings}
+    assert upstream("mnist_mlp", "comparison") == {"mnist_mlp/report", settings}
+    assert upstream("mnist_mlp", "champion") == {"mnist_mlp/comparison", settings}
 
 
 def test_partitions_are_the_optimizer_configurations_in_order() -> None:

@@ -1,12 +1,16 @@
 from typing import ClassVar
 
 import dagster as dg
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from assets import reports
-from pipeline.reports import store
+from pipeline.reports import by_step, store
 from pipeline.storage.paths import Paths
+from pipeline.storage.pictures import EVENT_BYTES
 from pipeline.tensors import load
+from tests.pipeline.reports.made_up import rows
 
 
 class Tensors:
@@ -39,6 +43,19 @@ def test_classes_are_shown_by_name_with_means_over_the_members_that_have_them(
         ("dog", "2.5", "7.5"),
         ("owl", "0", "-"),
     ]
+
+
+def test_fid_by_step_is_a_picture_where_the_training_kept_images_on_its_way(paths: Paths) -> None:
+    about = {"training_fingerprint": "trained", "extractor_sha256": "a" * 64}
+    report = store.append(paths.reports(), rows(**about))
+    assert reports._along(report, paths) == {}
+    values = {"step": [500, 1000], "member": [0, 0], "metric": ["fid", "fid"], "value": [9.0, 7.0]}
+    table = pa.table(values, schema=by_step.SCHEMA).replace_schema_metadata({**about, "images_a_member": "500"})
+    pq.write_table(table, report.path.with_name(by_step.FILE))
+    shown = reports._along(report, paths)["fid_by_step"]
+    assert isinstance(shown, dg.MarkdownMetadataValue)
+    assert str(shown.value).startswith("![FID by training step, a line a member](data:image/png;base64,")
+    assert len(str(shown.value)) < EVENT_BYTES
 
 
 def test_scores_without_classes_show_none_and_ask_for_no_tensors(paths: Paths) -> None:

@@ -1,0 +1,59 @@
+"""Watched files: a digest of what the user named as the source of a data set, cheap enough to take every minute.
+
+In: a data set. Out: sha256 over the names, sizes and times of the files it names, or None where there is none: nothing
+is opened. What the pipeline says of the files' content is another sha256, taken when they are read.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pipeline.raw.dataset import Dataset
+from pipeline.raw.own_data import OwnFiles
+from pipeline.raw.sources import NamedInEnvironment
+
+
+def named_path(dataset: Dataset) -> Path | None:
+    """The file or folder that the user named for a data set, whether it is there or not; None where none is named."""
+    for source in dataset.sources:
+        if isinstance(source, NamedInEnvironment) and source.is_named():
+            return source.named()
+        if isinstance(source, OwnFiles):
+            return source.path
+    return None
+
+
+def named_paths(datasets: Iterable[Dataset]) -> dict[str, Path]:
+    """By data set, where it has files of its own and the user named them."""
+    paths = {dataset.key: named_path(dataset) for dataset in datasets if dataset.raw_key == dataset.key}
+    return {key: path for key, path in paths.items() if path is not None}
+
+
+def digest(path: Path) -> str | None:
+    """sha256 over the files at or below a path; None where there is none. Hidden files do not count."""
+    found = sorted(_files(path))
+    if not found:
+        return None
+    lines = (f"{name}\0{size}\0{time}\n" for name, size, time in found)
+    return hashlib.sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()
+
+
+def _files(path: Path) -> Iterator[tuple[str, int, int]]:
+    """Name, bytes and nanoseconds of each file."""
+    if path.is_file():
+        yield from _facts(path, path.name)
+    for folder, folders, names in os.walk(path):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            if not name.startswith("."):
+                yield from _facts(Path(folder) / name, os.path.relpath(f"{folder}/{name}", path))
+
+
+def _facts(file: Path, name: str) -> Iterator[tuple[str, int, int]]:
+    """Nothing of a file that goes away meanwhile."""
+    try:
+        stat = file.stat()
+    except FileNotFoundError:
+        return
+    yield name, stat.st_size, stat.st_mtime_ns

@@ -1,0 +1,267 @@
+"""Runs whose process is gone, told apart from those that live, with processes that are really killed."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.launcher import WorkerStatus
+
+from assets.orchestration import abandoned, launcher
+from assets.orchestration.abandoned import (
+    PROCESS_TAG,
+    fail_abandoned_runs,
+    is_gone,
+    living_process,
+    process_tag,
+    read_mark,
+)
+from assets.orchestration.home import TEMPLATE
+from assets.orchestration.launcher import OwnProcessLauncher, stop_runs
+from pipeline.storage.paths import PROJECT
+
+SLEEP = "import time; print(1, flush=True); time.sleep(60)"
+FORGETFUL = """
+import os, signal
+def once(*_: object) -> None:
+    signal.signal(signal.SIGINT, lambda *_: os._exit(5))
+signal.signal(signal.SIGINT, once)
+"""
+HELD = """
+import os, time
+import dagster as dg
+from assets.orchestration.abandoned import process_tag
+
+@dg.asset(pool="gpu")
+def held() -> None:
+    print(1, flush=True)
+    time.sleep(60)
+
+job = dg.Definitions(assets=[held]).resolve_implicit_global_asset_job_def()
+with dg.DagsterInstance.get() as instance:
+    job.execute_in_process(instance=instance, run_id="{run}", tags=process_tag("{run}"))
+"""
+
+
+@dg.asset
+def nothing() -> None:
+    """Made by nobody: its runs are only written down."""
+
+
+JOB = dg.Definitions(assets=[nothing]).resolve_implicit_global_asset_job_def()
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as made:
+        yield made
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start a Python process that has said something; it ends with the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start_one(code: str = SLEEP) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-c", code]
+        process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        started.append(process)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "1\n"
+        return process
+
+    yield start_one
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def run_of(
+    instance: dg.DagsterInstance, pid: int | None, status: dg.DagsterRunStatus = dg.DagsterRunStatus.STARTED
+) -> dg.DagsterRun:
+    """A run in progress, executed by a process."""
+    run = instance.create_run_for_job(JOB, status=status)
+    if pid is not None:
+        instance.add_run_tags(run.run_id, process_tag(run.run_id, pid))
+    return again(instance, run)
+
+
+def again(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dg.DagsterRun:
+    found = instance.get_run_by_id(run.run_id)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("collected", [True, False], ids=["collected", "zombie"])
+def test_a_run_whose_process_was_killed_is_failed_and_says_what_to_do(
+    instance: dg.DagsterInstance, start: Start, collected: bool
+) -> None:
+    process = start()
+    run = run_of(instance, process.pid)
+    assert living_process(run) == process.pid
+    assert fail_abandoned_runs(instance) == []
+    assert again(instance, run).status == dg.DagsterRunStatus.STARTED
+    process.kill()
+    if collected:
+        process.wait()
+    else:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert living_process(run) is None
+    assert fail_abandoned_runs(instance) == [run.run_id]
+    assert again(instance, run).status == dg.DagsterRunStatus.FAILURE
+    (said,) = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
+    assert said.dagster_event is not None
+    assert f"process {process.pid} ended without a word" in str(said.dagster_event.message)
+    assert "training goes on from its last checkpoint" in str(said.dagster_event.message)
+    assert fail_abandoned_runs(instance) == []
+
+
+def test_a_killed_command_gives_its_slot_back(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `ganforge materialize` runs: in process, here where slots are counted by the step."""
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    (tmp_path / "dagster.yaml").write_text(TEMPLATE.read_text().replace("granularity: run", "granularity: op"))
+    run_id = "6e2f8b4c-0000-4000-8000-000000000001"
+    process = start(HELD.format(run=run_id))
+    with dg.DagsterInstance.get() as instance:
+        assert fail_abandoned_runs(instance) == []
+        assert instance.event_log_storage.get_concurrency_info("gpu").active_slot_count == 1
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        assert fail_abandoned_runs(instance) == [run_id]
+        assert instance.event_log_storage.get_concurrency_info("gpu").active_slot_count == 0
+        run = instance.get_run_by_id(run_id)
+        assert run is not None
+        assert run.status == dg.DagsterRunStatus.FAILURE
+
+
+def test_a_run_that_was_to_be_cancelled_is_cancelled(instance: dg.DagsterInstance, start: Start) -> None:
+    process = start()
+    run = run_of(instance, process.pid, dg.DagsterRunStatus.CANCELING)
+    process.kill()
+    process.wait()
+    assert fail_abandoned_runs(instance) == [run.run_id]
+    assert again(instance, run).status == dg.DagsterRunStatus.CANCELED
+
+
+def changed(run: dg.DagsterRun, place: int, value: str) -> dg.DagsterRun:
+    """The run with another value in its tag: run, process, start, boot, namespace, host."""
+    fields = run.tags[PROCESS_TAG].split(" ")
+    fields[place] = value
+    return run.with_tags({PROCESS_TAG: " ".join(fields)})
+
+
+def test_another_process_of_the_same_number_is_not_the_runs(instance: dg.DagsterInstance) -> None:
+    run = run_of(instance, os.getpid())
+    assert not is_gone(run)
+    assert is_gone(changed(run, 2, "1"))
+    assert is_gone(changed(run, 3, "another-boot"))
+
+
+@pytest.mark.parametrize(("place", "value"), [(0, "another-run"), (1, "none"), (4, "1"), (5, "elsewhere")])
+def test_what_cannot_be_judged_from_here_counts_as_alive_and_is_not_signalled(
+    instance: dg.DagsterInstance, start: Start, place: int, value: str
+) -> None:
+    process = start()
+    run = run_of(instance, process.pid)
+    process.kill()
+    process.wait()
+    assert is_gone(run)
+    assert not is_gone(changed(run, place, value))
+    assert living_process(changed(run, place, value)) is None
+
+
+@pytest.mark.parametrize("tags", [{}, {PROCESS_TAG: ""}, {PROCESS_TAG: "a b"}])
+def test_a_run_without_a_sound_tag_is_left_alone(instance: dg.DagsterInstance, tags: dict[str, str]) -> None:
+    run = instance.create_run_for_job(JOB, status=dg.DagsterRunStatus.STARTED)
+    instance.add_run_tags(run.run_id, tags)
+    assert read_mark(again(instance, run)) is None
+    assert fail_abandoned_runs(instance) == []
+
+
+def test_without_proc_the_number_decides_alone(
+    instance: dg.DagsterInstance, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(abandoned, "PROCESSES", tmp_path)
+    monkeypatch.setattr(abandoned, "BOOT", tmp_path / "boot_id")
+    process = start()
+    run = run_of(instance, process.pid)
+    assert run.tags[PROCESS_TAG].split(" ")[2:5] == ["-", "-", "-"]
+    assert living_process(run) == process.pid
+    process.kill()
+    process.wait()
+    assert is_gone(run)
+
+
+def test_a_run_that_ended_while_it_was_looked_at_is_left_alone(
+    instance: dg.DagsterInstance, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = start()
+    run = run_of(instance, process.pid)
+    process.kill()
+    process.wait()
+
+    def ends_meanwhile(looked_at: dg.DagsterRun) -> bool:
+        instance.report_dagster_event(
+            dg.DagsterEvent("PIPELINE_SUCCESS", looked_at.job_name, message="made"), looked_at.run_id
+        )
+        return True
+
+    monkeypatch.setattr(abandoned, "is_gone", ends_meanwhile)
+    assert fail_abandoned_runs(instance) == []
+    assert again(instance, run).status == dg.DagsterRunStatus.SUCCESS
+
+
+def test_run_monitoring_is_told_by_the_launcher(instance: dg.DagsterInstance, start: Start) -> None:
+    watching, process = OwnProcessLauncher(), start()
+    run = run_of(instance, process.pid)
+    assert watching.supports_check_run_worker_health
+    assert watching.check_run_worker_health(run).status == WorkerStatus.RUNNING
+    assert watching.check_run_worker_health(run_of(instance, None)).status == WorkerStatus.RUNNING
+    process.kill()
+    process.wait()
+    health = watching.check_run_worker_health(run)
+    assert health.status == WorkerStatus.FAILED
+    assert "ended without a word" in str(health.msg)
+
+
+def test_a_run_that_cannot_be_asked_to_stop_says_how_to_cancel_it(instance: dg.DagsterInstance) -> None:
+    asking = OwnProcessLauncher()
+    asking.register_instance(instance)
+    run = run_of(instance, None)
+    assert not asking.terminate(run.run_id)
+    assert again(instance, run).status == dg.DagsterRunStatus.CANCELING
+    assert any("Force termination" in entry.message for entry in instance.all_logs(run.run_id))
+
+
+def test_a_run_that_misses_the_signal_is_asked_again_and_killed_in_the_end(
+    instance: dg.DagsterInstance, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launcher, "REMINDER_SECONDS", 0.05)
+    monkeypatch.setattr(launcher, "REMINDERS", 2)
+    asking = OwnProcessLauncher()
+    asking.register_instance(instance)
+    forgetful = start(FORGETFUL + SLEEP)
+    deaf = start("import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); " + SLEEP)
+    for process in (forgetful, deaf):
+        assert asking.terminate(run_of(instance, process.pid).run_id)
+    assert forgetful.wait(60) == 5
+    assert deaf.wait(60) == -signal.SIGKILL
+
+
+def test_stopping_asks_only_runs_that_the_ui_queued_and_makes_those_that_do_not_listen(
+    instance: dg.DagsterInstance, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deaf = start("import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEP)
+    polite, of_a_command = start(), start()
+    runs = [run_of(instance, process.pid) for process in (deaf, polite, of_a_command)]
+    queued = {runs[0].run_id, runs[1].run_id}
+    monkeypatch.setattr(dg.DagsterRun, "remote_job_origin", property(lambda run: run.run_id in queued or None))
+    assert set(stop_runs(instance, 0.5)) == queued
+    assert (deaf.wait(), polite.wait()) == (-signal.SIGKILL, -signal.SIGTERM)
+    assert of_a_command.poll() is None
+    assert stop_runs(instance, 0.5) == []

@@ -1,0 +1,111 @@
+"""What the tables decide of each partition, as Dagster sees it."""
+
+import shutil
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from assets.definitions import defs
+from assets.orchestration.partitions import OPTIMIZERS, RECIPES
+from assets.orchestration.settings_versions import observe_settings, read_entry_versions, read_versions, settings_key
+from pipeline import settings
+
+OWN = """
+[mine]
+both = {{ kind = "sgd", learning_rate = {rate} }}
+description = "{description}"
+dropout = {dropout}
+"""
+
+
+@pytest.fixture
+def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The built-in tables as files that a test may edit."""
+    for name in ("recipes.toml", "optimizers.toml"):
+        shutil.copyfile(settings.PACKAGE / name, tmp_path / name)
+    monkeypatch.setattr(settings, "PACKAGE", tmp_path)
+    return tmp_path
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert text.count(old) == 1, old
+    path.write_text(text.replace(old, new))
+
+
+def test_one_rate_is_a_new_version_of_that_configuration_alone_in_every_recipe(tables: Path) -> None:
+    before = read_versions()
+    edit(
+        tables / "optimizers.toml",
+        'both = { kind = "rmsprop", learning_rate = 2e-4',
+        'both = { kind = "rmsprop", learning_rate = 3e-4',
+    )
+    after = read_versions()
+    changed = {
+        (recipe, key) for recipe in before for key in before[recipe] if before[recipe][key] != after[recipe][key]
+    }
+    assert changed == {(recipe, "rmsprop") for recipe in RECIPES}
+    assert len({version for versions in after.values() for version in versions.values()}) == len(RECIPES) * len(
+        OPTIMIZERS
+    )
+
+
+def test_what_decides_nothing_is_no_new_version(tables: Path) -> None:
+    before, entries = read_versions(), read_entry_versions()
+    edit(tables / "optimizers.toml", "RMSprop for both networks", "Other words")
+    edit(tables / "recipes.toml", "Two dense layers a network on MNIST digits", "Other words")
+    assert read_versions() == before
+    assert read_entry_versions() == entries
+
+
+def test_a_recipes_own_setting_is_a_new_version_of_its_partitions_that_do_not_override_it(tables: Path) -> None:
+    before = read_versions()
+    text = (tables / "recipes.toml").read_text()
+    (tables / "recipes.toml").write_text(text.replace("dropout = 0.4", "dropout = 0.3"))  # of mnist_conv
+    after = read_versions()
+    changed = {
+        (recipe, key) for recipe in before for key in before[recipe] if before[recipe][key] != after[recipe][key]
+    }
+    overriding = {key for key, entry in OPTIMIZERS.items() if entry.dropout is not None}
+    assert overriding
+    assert changed == {("mnist_conv", key) for key in OPTIMIZERS if key not in overriding}
+
+
+def test_only_what_changed_since_is_observed(tables: Path) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert len(observe_settings(instance, ["mnist_mlp"])) == len(OPTIMIZERS)
+        assert observe_settings(instance, ["mnist_mlp"]) == []
+        edit(
+            tables / "optimizers.toml",
+            'both = { kind = "rmsprop", learning_rate = 2e-4',
+            'both = { kind = "rmsprop", learning_rate = 3e-4',
+        )
+        assert observe_settings(instance, ["mnist_mlp"]) == [("mnist_mlp", "rmsprop")]
+        assert observe_settings(instance, ["mnist_mlp"]) == []
+
+
+def test_configurations_that_the_definitions_do_not_know_are_not_observed(tables: Path) -> None:
+    with (tables / "optimizers.toml").open("a") as file:
+        file.write(OWN.format(rate=0.1, description="", dropout=0.1).replace('description = ""\n', ""))
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert ("mnist_mlp", "mine") not in observe_settings(instance, ["mnist_mlp"])
+    assert "mine" in read_versions()["mnist_mlp"]
+
+
+def test_observing_in_the_ui_gives_the_same_versions() -> None:
+    job = defs.resolve_implicit_global_asset_job_def()
+    with dg.DagsterInstance.ephemeral() as instance:
+        job.execute_in_process(instance=instance, asset_selection=[settings_key("mnist_mlp")])
+        assert observe_settings(instance, ["mnist_mlp"]) == []
+        assert observe_settings(instance, ["mnist_conv"]) != []
+
+
+def test_everything_of_a_recipe_depends_on_its_settings_directly() -> None:
+    """Dagster's staleness goes one step: through the dependency alone, samples of an edited rate would stay fresh."""
+    specs = {spec.key: spec for spec in defs.resolve_all_asset_specs()}
+    for recipe in RECIPES:
+        of_recipe = [spec for key, spec in specs.items() if key.path[0] == recipe and key != settings_key(recipe)]
+        assert len(of_recipe) >= 7
+        for spec in of_recipe:
+            assert settings_key(recipe) in {dep.asset_key for dep in spec.deps}, spec.key

@@ -1,0 +1,107 @@
+"""What an edited table makes stale, through Dagster's own API, on a small data set and a tiny budget."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.data_version import StaleStatus
+from dagster._core.definitions.events import AssetKeyPartitionKey
+from dagster._utils.test.data_versions import get_stale_status_resolver
+
+from assets import cli
+from assets.definitions import defs
+from assets.orchestration.home import ensure_dagster_home
+from assets.orchestration.partitions import OPTIMIZERS
+from assets.orchestration.settings_versions import observe_settings, settings_key
+from pipeline import settings
+from pipeline.storage.artefact import read_artefact
+from pipeline.storage.paths import Paths
+
+PARTITIONED = ("generator", "discriminator", "history", "snapshots", "samples", "report")
+OF_ALL = ("comparison", "champion")
+MADE = ("sgd_adam", "sgd")
+BUDGET = ["--steps", "3", "--members", "1", "--samples", "60"]
+
+
+@pytest.fixture(autouse=True)
+def no_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The comparison's page takes half of a tiny chain's time and has tests of its own."""
+    page = SimpleNamespace(size_bytes=0, left_out={})
+    monkeypatch.setattr("pipeline.comparison.page.write_page", lambda _ranking, _paths, file: file.touch() or page)
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    ensure_dagster_home()
+    with dg.DagsterInstance.get() as found:
+        yield found
+
+
+@pytest.fixture
+def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The built-in tables as files that a test may edit."""
+    for name in ("recipes.toml", "optimizers.toml"):
+        shutil.copyfile(settings.PACKAGE / name, tmp_path / name)
+    monkeypatch.setattr(settings, "PACKAGE", tmp_path)
+    return tmp_path
+
+
+def materialize(monkeypatch: pytest.MonkeyPatch, *optimizers: str) -> None:
+    monkeypatch.setattr("sys.argv", ["ganforge", "materialize", "mnist_mlp", "--optimizer", *optimizers, *BUDGET])
+    assert cli.main() == 0
+
+
+def named(dependency: AssetKeyPartitionKey | None) -> str:
+    assert dependency is not None
+    return f"{dependency.asset_key.to_user_string()} {dependency.partition_key}"
+
+
+def stale(instance: dg.DagsterInstance) -> dict[tuple[str, str | None], set[str]]:
+    """Assets of the recipe that are stale, by name and partition, and what each names as the cause."""
+    resolver = get_stale_status_resolver(instance, list(defs.resolve_asset_graph().assets_defs))
+    wanted = [(name, partition) for name in PARTITIONED for partition in MADE]
+    found: dict[tuple[str, str | None], set[str]] = {}
+    for name, partition in [*wanted, *((name, None) for name in OF_ALL)]:
+        key = dg.AssetKey(["mnist_mlp", name])
+        status = resolver.get_status(key, partition)
+        assert status in (StaleStatus.FRESH, StaleStatus.STALE)
+        if status == StaleStatus.STALE:
+            causes = resolver.get_stale_causes(key, partition)
+            found[name, partition] = {f"{cause.reason}: {named(cause.dependency)}" for cause in causes}
+    return found
+
+
+@pytest.mark.usefixtures("prepared")
+def test_one_edited_rate_makes_exactly_that_partition_and_what_follows_from_it_stale(
+    tables: Path, monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance, paths: Paths
+) -> None:
+    materialize(monkeypatch, *MADE)
+    assert stale(instance) == {}
+    before = {key: read_artefact(paths.training("mnist_mlp", key)) for key in MADE}
+
+    text = (tables / "optimizers.toml").read_text()
+    rate = 'both = { kind = "sgd", learning_rate = 0.01'
+    assert text.count(rate) == 1
+    (tables / "optimizers.toml").write_text(text.replace(rate, rate.replace("0.01", "0.02")))
+    assert stale(instance) == {}, "nobody looked yet"
+    assert observe_settings(instance, ["mnist_mlp"]) == [("mnist_mlp", "sgd")]
+
+    cause = {"has a new dependency data version: mnist_mlp/settings sgd"}
+    of_partition = {(name, "sgd"): cause for name in PARTITIONED}
+    assert stale(instance) == {**of_partition, **{(name, None): cause for name in OF_ALL}}
+
+    monkeypatch.setitem(OPTIMIZERS, "sgd", settings.load_optimizers()["sgd"])  # as the next process finds it
+    materialize(monkeypatch, "sgd")
+    assert stale(instance) == {}
+    after = {key: read_artefact(paths.training("mnist_mlp", key)) for key in MADE}
+    changed = [key for key in MADE if before[key] != after[key]]
+    assert changed == ["sgd"], "training of the other partition was touched"
+
+
+def test_the_settings_are_a_source_and_nothing_makes_them() -> None:
+    graph = defs.resolve_asset_graph()
+    node = graph.get(settings_key("mnist_mlp"))
+    assert (node.is_external, node.is_observable, node.is_materializable) == (True, True, False)
