@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from pipeline.cli import champion, detectors, export, ladder, reports, sample, score, train
+from pipeline.cli import champion, clean, detectors, export, ladder, reports, sample, score, status, train
 from pipeline.settings import described, full_budget, load_presets, load_recipes, plain_budget
 from pipeline.storage.paths import make_variables_absolute
 
@@ -46,18 +46,20 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="environment: GANFORGE_DATA the data folder; GANFORGE_OPTIMIZERS, GANFORGE_RECIPES, GANFORGE_DATASETS "
         "your own tables; GANFORGE_OPERATIONS your own schedules, sensors and alerts; "
         "GANFORGE_MNIST, GANFORGE_FASHION_MNIST, GANFORGE_CELEBA your own files; "
-        "GANFORGE_TRACE=1 full tracebacks",
+        "GANFORGE_UI the address in alerts; GANFORGE_TRACE=1 full tracebacks",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_materialize(commands)
     _add_reproduce(commands)
     _add_ui(commands)
+    status.add_parser(commands, _status)
     reports.add_parser(commands)
     sample.add_parser(commands)
     export.add_parser(commands)
     champion.add_parser(commands)
     ladder.add_parser(commands)
     detectors.add_parser(commands)
+    clean.add_parser(commands, _clean)
     score.add_parser(commands)
     train.add_parser(commands)
     return parser
@@ -145,6 +147,27 @@ def _wanted(arguments: argparse.Namespace) -> "Wanted":
         thorough=arguments.thorough,
         force=arguments.force,
     )
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    """From the files alone, unless a daemon is running or a person asks for what Dagster says."""
+    from assets.orchestration.heartbeat import home_to_ask
+
+    if home_to_ask(arguments.dagster) is None:
+        return status.status(arguments)
+    import dagster as dg
+
+    from assets.definitions import defs
+    from assets.orchestration.stored_status import with_dagster
+
+    with dg.DagsterInstance.get() as instance:
+        return status.status(arguments, lambda found: with_dagster(found, instance, defs))
+
+
+def _clean(arguments: argparse.Namespace) -> int:
+    from assets.orchestration.event_log_retention import run
+
+    return run(arguments)
 
 
 def _add_ui(commands: argparse._SubParsersAction) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
+from dagster._core.storage.tags import MAX_RETRIES_TAG
 from dagster._core.utils import make_new_run_id
 
 from assets.chain import champion_key, comparison_key, data_keys, judge_keys, partitioned_keys
@@ -167,7 +168,8 @@ def _run(
             "ops": {name: config[name] for name in names if name in config},
             "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
         },
-        tags={**tags, **process_tag(run_id), **in_range},
+        # a person runs the command again, no daemon does
+        tags={**tags, **process_tag(run_id), **in_range, MAX_RETRIES_TAG: "0"},
         raise_on_error=False,
     )
     for event in result.get_step_failure_events():

@@ -17,13 +17,16 @@ from types import FrameType
 import dagster as dg
 
 from assets.orchestration.abandoned import fail_abandoned_runs
+from assets.orchestration.alerts import UI_VARIABLE
 from assets.orchestration.home import ensure_dagster_home
+from assets.orchestration.launcher import stop_runs
 from assets.orchestration.settings_versions import observe_settings
 from pipeline.storage.paths import PROJECT
 
 HOST = "127.0.0.1"
 START_TIMEOUT_SECONDS = 120.0
 STOP_TIMEOUT_SECONDS = 10.0
+RUN_STOP_TIMEOUT_SECONDS = 30.0  # a checkpoint is written meanwhile
 
 
 def serve(port: int) -> int:
@@ -35,6 +38,7 @@ def serve(port: int) -> int:
             f"else choose another port: make run PORT={port + 1}, or ganforge ui --port {port + 1}"
         )
     home = ensure_dagster_home()
+    os.environ.setdefault(UI_VARIABLE, url)  # where alerts say that a run is seen
     with dg.DagsterInstance.get() as instance:
         fail_abandoned_runs(instance)
         observe_settings(instance)  # what is edited from now on is a change
@@ -50,10 +54,20 @@ def serve(port: int) -> int:
         print(f"Dagster UI: {url}  (assets: {url}/asset-groups)  Ctrl-C stops it.", flush=True)
         return _watch(started, home)
     except KeyboardInterrupt:
+        _stop_runs(started)
         return 0
     finally:
         for process in started.values():
             _stop(process)
+
+
+def _stop_runs(started: dict[str, subprocess.Popen[bytes]]) -> None:
+    """The daemon first, which would start the next; then the runs it started, which save a checkpoint."""
+    if "daemon" in started:
+        _stop(started["daemon"])
+    with dg.DagsterInstance.get() as instance:
+        for run_id in stop_runs(instance, RUN_STOP_TIMEOUT_SECONDS):
+            print(f"run {run_id} stopped: the next `ganforge ui` tries it again from its checkpoint", flush=True)
 
 
 def _is_taken(port: int) -> bool:

@@ -21,9 +21,7 @@ def judge(facts: TrainingFacts) -> Finding:
     summary = f"trained on {device}"
     if not device.startswith(CPU):
         return passing(NAME, "warn", summary, evidence)
-    advice = (
-        "train on a machine with an NVIDIA GPU, or keep to budgets of minutes (--steps, --width)"
-    )
+    advice = "train on a machine with an NVIDIA GPU, or keep to budgets of minutes (--steps, --width)"
     return failing(NAME, "warn", summary, evidence, advice)
 
 

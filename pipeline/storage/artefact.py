@@ -132,12 +132,18 @@ def alone(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def staging_folder(folder: Path) -> Iterator[Path]:
-    """A temporary folder beside `folder`, on the same file system, removed afterwards whatever happens."""
+    """A temporary folder beside `folder`, on the same file system, removed afterwards whatever happens.
+
+    It is locked meanwhile, so that nobody takes it for what a killed process left.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     staged = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
+    lock = os.open(staged, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
     try:
         yield staged
     finally:
+        os.close(lock)
         shutil.rmtree(staged, ignore_errors=True)
 
 

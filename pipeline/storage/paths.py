@@ -21,7 +21,8 @@ def data_root() -> Path:
 def make_variables_absolute() -> None:
     """Folders and files named in `GANFORGE_…` and `DAGSTER_HOME` stay the same for processes that start elsewhere."""
     for name, value in os.environ.items():
-        if value and (name == "DAGSTER_HOME" or name.startswith("GANFORGE_")) and name not in NOT_PATHS:
+        is_path = name not in NOT_PATHS and "://" not in value  # an address may stand in a variable too
+        if value and is_path and (name == "DAGSTER_HOME" or name.startswith("GANFORGE_")):
             os.environ[name] = str(Path(value).expanduser().resolve())
 
 

@@ -21,10 +21,12 @@ from pipeline.metrics.extractors.classifier import train_classifier
 from pipeline.metrics.reference import make_reference
 from pipeline.raw.acquire import acquire
 from pipeline.raw.catalogue import DATASETS
+from pipeline.storage.artefact import alone
 from pipeline.storage.paths import PROJECT, Paths
 from pipeline.tensors.build import build
 
 START_TIMEOUT_SECONDS = 120
+BUDGET = ("--steps", "2", "--members", "2", "--samples", "60")
 DEMO = ("rmsprop", "rmsprop_adam", "rmsprop_adam_tweaked")
 FEW_ANCHORS = 100  # the small data set has no more real images
 COMMAND = [sys.executable, "-m", "assets.cli"]
@@ -75,15 +77,20 @@ class Made:
 
 
 @pytest.fixture(scope="session")
-def made(small_mnist: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
-    """One for all tests that look at it: it takes half a minute to make."""
-    data = tmp_path_factory.mktemp("data")
-    own = {"GANFORGE_DATA": str(data), "GANFORGE_MNIST": str(small_mnist)}
+def made(small_mnist: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Made:
+    """One for all tests that look at it, and for all workers, each with a copy: it takes half a minute to make."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("GANFORGE_", "DAGSTER_"))}
-    environment = {**inherited, **own}
-    chain = ["materialize", "mnist_mlp", "--optimizer", *DEMO, "--steps", "2", "--members", "2", "--samples", "60"]
-    subprocess.run([*COMMAND, *chain], cwd=PROJECT, env=environment, check=True, timeout=300, capture_output=True)
-    return Made(Paths(data), environment)
+    own = tmp_path_factory.mktemp("data")
+    shared = own if worker_id == "master" else tmp_path_factory.getbasetemp().parent / "made"
+    with alone(shared):
+        if not Paths(shared).comparison("mnist_mlp").exists():
+            chain = ["materialize", "mnist_mlp", "--optimizer", *DEMO, *BUDGET]
+            environment = {**inherited, "GANFORGE_DATA": str(shared), "GANFORGE_MNIST": str(small_mnist)}
+            run = [*COMMAND, *chain]
+            subprocess.run(run, cwd=PROJECT, env=environment, check=True, timeout=300, capture_output=True)
+    if shared != own:
+        shutil.copytree(shared, own, dirs_exist_ok=True)
+    return Made(Paths(own), {**inherited, "GANFORGE_DATA": str(own), "GANFORGE_MNIST": str(small_mnist)})
 
 
 @pytest.fixture(scope="session")

@@ -29,6 +29,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_worked_example_runs_as_it_stands(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (commands,) = blocks("sh")
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
@@ -41,6 +42,7 @@ def test_the_worked_example_runs_as_it_stands(folder: Path, monkeypatch: pytest.
     assert re.match(r"adam +\d", row)
 
 
+@pytest.mark.slow
 def test_images_without_labels_are_trained_on_and_not_scored(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All shapes in one folder: there is nothing to train a classifier on, and that is said."""
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")

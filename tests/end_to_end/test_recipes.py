@@ -61,6 +61,7 @@ def test_the_blogs_faces_are_trained_and_scored_on_their_attributes(
     assert str(history.metadata["curves"].value).startswith("![losses and accuracies by training step](data:image/png")
 
 
+@pytest.mark.slow
 def test_the_two_sizes_of_faces_share_their_raw_files(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, paths: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:

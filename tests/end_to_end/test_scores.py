@@ -39,6 +39,7 @@ def newest(paths: Paths, optimizer: str) -> store.Report:
     return report
 
 
+@pytest.mark.slow
 def test_thorough_scores_come_when_asked_for_with_what_real_images_score(
     monkeypatch: pytest.MonkeyPatch, paths: Paths
 ) -> None:

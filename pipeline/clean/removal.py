@@ -1,0 +1,85 @@
+"""Removal: something that can go, with size, age and reason, and how it goes; and whether a process holds it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.storage.artefact import MANIFEST
+
+
+@dataclass(frozen=True)
+class Removal:
+    """One thing that can go."""
+
+    what: str  # a path relative to the data folder, or a name
+    why: str
+    size_bytes: int
+    age_seconds: float
+    remove: Callable[[], bool]  # False where it is in use by now, so that it stays
+    path: Path | None = None  # where it is a file or folder
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files under a folder."""
+    return sum(each.stat(follow_symlinks=False).st_size for each in _files(path))
+
+
+def changed_at(path: Path) -> float:
+    """When a file, or the last of a folder and all under it, was written: seconds since 1970."""
+    return max(each.stat(follow_symlinks=False).st_mtime for each in (path, *_under(path)))
+
+
+def _files(path: Path) -> list[Path]:
+    return [each for each in (path, *_under(path)) if each.is_symlink() or each.is_file()]
+
+
+def _under(path: Path) -> list[Path]:
+    return list(path.rglob("*")) if path.is_dir() and not path.is_symlink() else []
+
+
+@contextmanager
+def held(locks: Sequence[Path]) -> Iterator[bool]:
+    """Take the locks of files or folders, those that exist, for a moment; False where another process has one.
+
+    The kernel's locks (`flock`), which end with the process that took them. Nothing is written.
+    """
+    with ExitStack() as stack:
+        for path in locks:
+            try:
+                descriptor = os.open(path, os.O_RDONLY)
+            except FileNotFoundError:
+                continue
+            stack.callback(os.close, descriptor)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+        yield True
+
+
+def remove_alone(path: Path, locks: Sequence[Path]) -> Callable[[], bool]:
+    """Removes a file or folder while no other process holds any of the locks."""
+
+    def remove() -> bool:
+        with held(locks) as free:
+            if free:
+                remove_path(path)
+            return free
+
+    return remove
+
+
+def remove_path(path: Path) -> None:
+    """Remove a file or folder; a folder loses its manifest first: half of it is no artefact."""
+    if path.is_dir() and not path.is_symlink():
+        (path / MANIFEST).unlink(missing_ok=True)
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,44 @@
+"""Orphans: networks and samples of recipes and configurations that are in no table any more.
+
+In: the keys that there are, and the data folder. Out: `Orphan`s. Only folders that ganforge made count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.storage.artefact import MANIFEST
+from pipeline.storage.paths import Paths
+
+ASSETS = {"training": "generator", "samples": "samples"}  # by stage: those with a folder a recipe and configuration
+
+
+@dataclass(frozen=True)
+class Orphan:
+    """One folder."""
+
+    asset: str  # such as "mnist_mlp/generator"
+    optimizer: str
+    folder: Path
+    why: str
+
+
+def find_orphans(recipes: Collection[str], optimizers: Collection[str], paths: Paths) -> Iterator[Orphan]:
+    """Those of no recipe, and those of no configuration, of the given keys."""
+    for stage, asset in ASSETS.items():
+        for folder in sorted((paths.root / stage).glob("*/*")):
+            recipe, optimizer = folder.parent.name, folder.name
+            if recipe not in recipes:
+                why = f"recipe {recipe} is in no table"
+            elif optimizer not in optimizers:
+                why = f"configuration {optimizer} is in no table"
+            else:
+                continue
+            if _is_ours(folder):
+                yield Orphan(f"{recipe}/{asset}", optimizer, folder, why)
+
+
+def _is_ours(folder: Path) -> bool:
+    return (folder / MANIFEST).is_file() or (folder / "checkpoints").is_dir()

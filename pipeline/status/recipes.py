@@ -1,0 +1,126 @@
+"""Recipes: the status of what is made of all configurations together: comparison and champion.
+
+In: a recipe, its reports' statuses and the data folder. Out: a `Status` each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from pipeline.champion.decisions import decided
+from pipeline.champion.versions import DamagedChampionError, read_pointer, version_folder
+from pipeline.settings import Recipe
+from pipeline.status.state import FAILED, FRESH, MISSING, STALE, State, Status, Subject, changed, inherited, judge
+from pipeline.storage.artefact import Artefact, read_artefact
+from pipeline.storage.paths import Paths
+
+if TYPE_CHECKING:
+    from pipeline.comparison.ranking import Ranking
+
+LONGEST_REASON = 100  # characters; `ganforge champion history` has it whole
+SEEN_BY = "tensors, classifier or reference were made again"
+
+
+def comparison_status(
+    recipe: Recipe, optimizers: Sequence[str], reports: Sequence[Status], paths: Paths, *, verify: bool = False
+) -> Status:
+    """Of a recipe's comparison."""
+    from pipeline.comparison.identity import comparison_identity
+    from pipeline.comparison.ranking import compare
+
+    folder = paths.comparison(recipe.key)
+    subject = Subject(f"{recipe.key}/comparison", None, folder, read_artefact(folder), _there(reports))
+
+    def changes(artefact: Artefact) -> list[str]:
+        try:
+            ranking = compare(recipe.key, optimizers, paths)
+        except (OSError, ValueError) as error:
+            return [f"its reports cannot be compared: {error}"]
+        return _as_reasons(changed(artefact, comparison_identity(recipe, ranking, paths), {}))
+
+    return judge(subject, changes, verify=verify)
+
+
+def _there(reports: Sequence[Status]) -> tuple[Status, ...]:
+    """Those that a comparison is made of: a report that is missing is none."""
+    return tuple(report for report in reports if report.state != MISSING)
+
+
+def _as_reasons(found: Sequence[str]) -> list[str]:
+    """Differences of a comparison's identity, in words."""
+    said = []
+    for each in found:
+        name, _, rest = each.partition(" ")
+        part, _, optimizer = name.partition(".")
+        words = {
+            "reports": f"{optimizer} has another report",
+            "shown": f"{optimizer} was trained or drawn again",
+            "missing": f"configurations without a report: {rest}",
+            "left_out": f"{optimizer} is measured otherwise than the others: {rest}",
+            "along": "the scores along a training are others now",
+            "seen_by": SEEN_BY,
+        }
+        said.append(words.get(part, each))
+    return list(dict.fromkeys(said))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Champion
+
+
+def champion_status(
+    recipe: Recipe, optimizers: Sequence[str], reports: Sequence[Status], paths: Paths, *, verify: bool = False
+) -> Status:
+    """Of a recipe's champion: stale where a report is, or is newer than what was last decided.
+
+    That nobody was promoted is a decision too.
+    """
+    asset, folder = f"{recipe.key}/champion", paths.champion(recipe.key)
+    try:
+        pointer = read_pointer(recipe.key, paths)
+    except DamagedChampionError as error:
+        return Subject(asset, None, folder, None).status(FAILED, (f"damaged: {error}",), out_of_date=True)
+    newer = _newer_reports(recipe, optimizers, paths)
+    if pointer is None:
+        lines = decided(recipe.key, paths)
+        subject = Subject(asset, None, folder, None)
+        if not lines:
+            return subject.missing()
+        reasons = [*inherited(_there(reports)), *newer]
+        state: State = STALE if reasons else FRESH
+        return subject.status(state, reasons, (_short(lines[-1].reason),), out_of_date=bool(reasons))
+    at = version_folder(recipe.key, pointer.version, paths)
+    artefact = read_artefact(at)
+    subject = Subject(asset, None, at, artefact, _there(reports))
+    if artefact is None:
+        return subject.status(FAILED, (f"damaged: {at.name} has no manifest",), out_of_date=True)
+    notes = [f"version {pointer.version}: {artefact.details['optimizer']}"]
+    return judge(subject, lambda _: newer, verify=verify, notes=notes)
+
+
+def _short(reason: str) -> str:
+    return reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON]}…"
+
+
+def _newer_reports(recipe: Recipe, optimizers: Sequence[str], paths: Paths) -> list[str]:
+    """Comparable reports that were not there when the champion was last decided on."""
+    from pipeline.comparison.ranking import compare
+
+    lines = decided(recipe.key, paths)
+    if not lines:
+        return []
+    last = datetime.fromisoformat(lines[-1].time)
+    known = set(lines[-1].reports.values())
+    try:
+        ranking: Ranking = compare(recipe.key, optimizers, paths)
+    except (OSError, ValueError):
+        return []  # said of the comparison
+    newer = [
+        standing.optimizer
+        for standing in ranking.standings
+        if standing.report.fact("report_id") not in known
+        and standing.report.fact("created_at").replace(microsecond=0) > last
+    ]
+    return [f"decided before the newest report of {', '.join(newer)}"] if newer else []

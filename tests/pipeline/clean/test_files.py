@@ -1,0 +1,240 @@
+import fcntl
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.clean.files import DAY_SECONDS, Tables, find_removals
+from pipeline.clean.removal import Removal, changed_at, size_of
+from pipeline.settings import load_optimizers, load_recipes, resolve
+from pipeline.storage.artefact import publish, staging_folder
+from pipeline.storage.identity import Identity
+from pipeline.storage.paths import Paths
+from pipeline.training.identity import checkpoint_identity, training_identity
+
+RECIPE, OPTIMIZER = "mnist_mlp", "adam"
+TABLES = Tables({RECIPE}, {OPTIMIZER})
+SETTINGS = resolve(load_recipes()[RECIPE], load_optimizers()[OPTIMIZER], steps=100)
+HOUR = 3600.0
+
+
+class Tensors:
+    fingerprint = "of the tensors"
+
+
+WAY = checkpoint_identity(SETTINGS, Tensors()).fingerprint[:16]  # type: ignore[arg-type]
+OTHER_WAY = "0123456789abcdef"
+
+
+def put(path: Path, age_seconds: float, size: int = 10) -> Path:
+    """A file, last written so long ago, and the folders above it as old."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x" * size)
+    then = time.time() - age_seconds
+    for each in (path, *path.parents[:4]):
+        os.utime(each, (then, then))
+    return path
+
+
+def grow_old(folder: Path, age_seconds: float) -> None:
+    then = time.time() - age_seconds
+    for path in (folder, *folder.rglob("*")):
+        os.utime(path, (then, then))
+
+
+def published(paths: Paths, steps: int = 100) -> Path:
+    """A finished training."""
+    settings = resolve(load_recipes()[RECIPE], load_optimizers()[OPTIMIZER], steps=steps)
+    folder = paths.training(RECIPE, OPTIMIZER)
+    with staging_folder(folder) as staged:
+        (staged / "generator.safetensors").write_bytes(b"weights")
+        identity = training_identity(settings, Tensors())  # type: ignore[arg-type]
+        publish(staged, folder, identity, {"steps": steps}, keep=("checkpoints",))
+    return folder
+
+
+def checkpoint(paths: Paths, way: str = WAY, step: int = 100, days: float = 40.0) -> Path:
+    """A run that was last written so many days ago."""
+    run = paths.training(RECIPE, OPTIMIZER) / "checkpoints" / way
+    put(run / f"step_{step:08d}" / "state.safetensors", 0)
+    (run.parent / f"{way}.lock").touch()
+    grow_old(run, days * DAY_SECONDS)
+    return run
+
+
+def found(paths: Paths, *, days: float = 30.0, orphans: bool = False, later: float = 0.0) -> list[Removal]:
+    return find_removals(paths, TABLES, checkpoint_days=days, now=time.time() + later, with_orphans=orphans)
+
+
+def names(removals: list[Removal]) -> set[str]:
+    return {each.what for each in removals}
+
+
+def remove(removals: list[Removal]) -> None:
+    assert all(each.remove() for each in removals)
+
+
+def test_a_staging_folder_goes_an_hour_after_it_was_last_written(paths: Paths) -> None:
+    put(paths.root / "tensors" / ".mnist.abc.partial" / "train.pixels", 0.9 * HOUR)
+    assert found(paths) == []
+    (left,) = found(paths, later=0.2 * HOUR)
+    assert (left.what, left.size_bytes) == ("tensors/.mnist.abc.partial", 10)
+    assert left.age_seconds == pytest.approx(1.1 * HOUR, abs=60)
+    assert left.remove()
+    assert list((paths.root / "tensors").iterdir()) == []
+
+
+def test_a_staging_folder_that_somebody_fills_stays_however_old_it_is(paths: Paths) -> None:
+    folder = put(paths.root / "samples" / RECIPE / ".adam.abc.partial" / "samples.arrow", 9 * HOUR).parent
+    before = found(paths)
+    descriptor = os.open(folder, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    assert found(paths) == []
+    assert [each.remove() for each in before] == [False]
+    assert folder.exists()
+    os.close(descriptor)
+    assert names(found(paths)) == {f"samples/{RECIPE}/.adam.abc.partial"}
+
+
+def test_a_download_goes_unless_it_is_going_on(paths: Paths) -> None:
+    put(paths.root / "raw" / ".mnist.download" / "Mirrors" / "train.part", 2 * HOUR)
+    with (paths.root / "raw" / ".mnist.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert found(paths) == []
+    assert names(found(paths)) == {"raw/.mnist.download"}
+
+
+def test_checkpoints_of_a_finished_training_go_after_so_many_days(paths: Paths) -> None:
+    folder = published(paths)
+    run = checkpoint(paths, days=31)
+    assert found(paths, days=32) == []
+    remove(found(paths))
+    assert not run.exists()
+    assert (folder / "generator.safetensors").exists()
+
+
+def test_the_run_of_an_unfinished_training_stays_however_old_it_is(paths: Paths) -> None:
+    checkpoint(paths, days=1000)
+    assert found(paths) == []
+    checkpoint(paths, OTHER_WAY, days=900)
+    assert names(found(paths)) == {f"training/{RECIPE}/{OPTIMIZER}/checkpoints/{WAY}"}
+
+
+def test_a_longer_budget_on_its_way_keeps_its_checkpoints_although_a_shorter_one_is_published(paths: Paths) -> None:
+    published(paths, steps=100)
+    checkpoint(paths, step=150, days=31)
+    (manifest := paths.training(RECIPE, OPTIMIZER) / "manifest.json").write_text(
+        json.dumps(json.loads(manifest.read_text()) | {"created_at": "2020-01-02T03:04:05+00:00"})
+    )
+    assert found(paths) == []
+
+
+def test_a_run_of_other_settings_goes_where_something_was_published_after_it(paths: Paths) -> None:
+    published(paths)
+    checkpoint(paths, OTHER_WAY, days=31)
+    assert names(found(paths)) == {f"training/{RECIPE}/{OPTIMIZER}/checkpoints/{OTHER_WAY}"}
+
+
+def test_a_run_of_other_settings_begun_after_the_last_publication_stays(paths: Paths) -> None:
+    manifest = published(paths) / "manifest.json"
+    long_ago = json.loads(manifest.read_text()) | {"created_at": "2020-01-02T03:04:05+00:00"}
+    manifest.write_text(json.dumps(long_ago))
+    checkpoint(paths, WAY, days=2000)
+    checkpoint(paths, OTHER_WAY, days=900)
+    assert names(found(paths)) == {f"training/{RECIPE}/{OPTIMIZER}/checkpoints/{WAY}"}
+
+
+def test_checkpoints_that_a_training_holds_stay(paths: Paths) -> None:
+    published(paths)
+    run = checkpoint(paths)
+    before = found(paths)
+    with run.with_name(f"{WAY}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert found(paths) == []
+        assert [each.remove() for each in before] == [False]
+    assert run.exists()
+
+
+def test_the_lock_of_checkpoints_that_are_gone_goes_the_next_time(paths: Paths) -> None:
+    published(paths)
+    run = checkpoint(paths)
+    remove(found(paths))
+    assert names(found(paths, later=2 * HOUR)) == {f"training/{RECIPE}/{OPTIMIZER}/checkpoints/{run.name}.lock"}
+
+
+def test_orphans_go_only_where_asked_for(paths: Paths) -> None:
+    put(paths.training(RECIPE, "gone") / "manifest.json", 0)
+    put(paths.samples("old_recipe", OPTIMIZER) / "manifest.json", 0)
+    put(paths.training(RECIPE, OPTIMIZER) / "manifest.json", 0)
+    put(paths.training(RECIPE, "my_notes") / "notes.txt", 0)
+    assert found(paths) == []
+    orphans = found(paths, orphans=True)
+    assert {each.what: each.why for each in orphans} == {
+        f"training/{RECIPE}/gone": "configuration gone is in no table",
+        f"samples/old_recipe/{OPTIMIZER}": "recipe old_recipe is in no table",
+    }
+    remove(orphans)
+    assert paths.training(RECIPE, OPTIMIZER).exists()
+
+
+def test_an_orphan_that_is_being_trained_stays(paths: Paths) -> None:
+    lock = put(paths.training(RECIPE, "gone") / "checkpoints" / f"{WAY}.lock", 2 * HOUR)
+    put(lock.with_suffix("") / "step_00000001" / "state.safetensors", 0)
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert found(paths, orphans=True) == []
+    assert names(found(paths, orphans=True)) == {f"training/{RECIPE}/gone"}
+
+
+def test_nothing_is_listed_twice(paths: Paths) -> None:
+    put(paths.training(RECIPE, "gone") / ".adam.abc.partial" / "x", 90 * DAY_SECONDS)
+    put(paths.training(RECIPE, "gone") / "manifest.json", 90 * DAY_SECONDS)
+    put(paths.training(RECIPE, "gone") / "checkpoints" / f"{OTHER_WAY}.lock", 90 * DAY_SECONDS)
+    assert names(found(paths, orphans=True)) == {f"training/{RECIPE}/gone"}
+
+
+def test_no_champion_no_report_and_no_artefact_of_a_table_is_ever_removed(paths: Paths) -> None:
+    """Every name that means something elsewhere is put everywhere, a year old."""
+    stages = ("raw", "tensors", "metrics", "training", "samples", "comparison", "champion", "reports", "dagster", "x")
+    odd = (".adam.abc.partial", ".mnist.download", OTHER_WAY, f"{OTHER_WAY}.lock", "step_00000001", "checkpoints")
+    folders = [(stage, *below) for stage in stages for below in ((), (RECIPE,), (RECIPE, OPTIMIZER), ("gone", "gone"))]
+    for folder in folders:
+        for name in odd:
+            put(paths.root.joinpath(*folder, name, "file"), 0)
+            put(paths.root.joinpath(*folder, "checkpoints", name, "file"), 0)
+        put(paths.root.joinpath(*folder, "manifest.json"), 0)
+    published(paths)
+    artefact = publish_anything(paths.comparison(RECIPE))
+    grow_old(paths.root, 365 * DAY_SECONDS)
+    kept = {path: size_of(path) for stage in ("champion", "reports", "dagster", "x") for path in [paths.root / stage]}
+    removals = found(paths, orphans=True)
+    assert len(removals) > 20
+    for each in removals:
+        assert each.path is not None and each.path.relative_to(paths.root).parts[0] not in {path.name for path in kept}
+        assert each.path not in (paths.root, paths.training(RECIPE, OPTIMIZER), artefact)
+        assert not (each.path / "manifest.json").exists() or "gone" in each.path.parts
+    remove(removals)
+    assert {path: size_of(path) for path in kept} == kept
+    assert (artefact / "manifest.json").exists()
+    assert (paths.training(RECIPE, OPTIMIZER) / "generator.safetensors").exists()
+    assert all(name.endswith(".lock") for name in names(found(paths, orphans=True)))
+
+
+def publish_anything(folder: Path) -> Path:
+    with staging_folder(folder) as staged:
+        (staged / "ranking.parquet").write_bytes(b"table")
+        publish(staged, folder, Identity("comparison", "1", {}), {})
+    return folder
+
+
+def test_a_links_target_is_not_counted_and_not_followed(paths: Paths, tmp_path: Path) -> None:
+    target = put(tmp_path / "elsewhere" / "big", 0, size=1000)
+    folder = paths.root / "samples" / ".linked.abc.partial"
+    folder.mkdir(parents=True)
+    (folder / "link").symlink_to(target.parent)
+    assert size_of(folder) < 1000
+    assert changed_at(folder) > 0
+    remove(found(paths, later=2 * HOUR))
+    assert target.exists()

@@ -1,0 +1,80 @@
+import argparse
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.clean.removal import Removal
+from pipeline.cli import clean as cleaning
+from pipeline.storage.paths import Paths
+
+
+@pytest.fixture
+def left(paths: Paths) -> Path:
+    """What a killed process left two hours ago."""
+    folder = paths.root / "tensors" / ".mnist.abc.partial"
+    folder.mkdir(parents=True)
+    (folder / "train.pixels").write_bytes(b"x" * 1500)
+    then = time.time() - 7200
+    for path in (folder, folder / "train.pixels"):
+        os.utime(path, (then, then))
+    return folder
+
+
+def command(*arguments: str, more: tuple[Removal, ...] = ()) -> int:
+    parser = argparse.ArgumentParser()
+    cleaning.add_parser(
+        parser.add_subparsers(required=True), lambda parsed: cleaning.clean(parsed, checkpoint_days=30, more=more)
+    )
+    parsed = parser.parse_args(["clean", *arguments])
+    code: int = parsed.run(parsed)
+    return code
+
+
+def test_a_dry_run_says_what_would_go_and_touches_nothing(left: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("--dry-run") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "tensors/.mnist.abc.partial  1.5 kB  2 hours  left by a process that ended before it was done",
+        "1.5 kB would be freed; nothing was touched",
+    ]
+    assert (left / "train.pixels").exists()
+
+
+def test_a_real_run_says_the_same_and_what_was_freed(left: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command() == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("tensors/.mnist.abc.partial")
+    assert lines[1:] == ["1.5 kB freed"]
+    assert not left.exists()
+    assert command() == 0
+    assert capsys.readouterr().out == "nothing to remove\n"
+
+
+def test_what_is_in_use_or_cannot_be_removed_is_named_and_the_rest_goes(
+    left: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails() -> bool:
+        raise PermissionError("not allowed")
+
+    more = (Removal("run 1", "old", 10, 5.0, lambda: False), Removal("run 2", "old", 10, 5.0, fails))
+    assert command(more=more) == 1
+    said = capsys.readouterr()
+    assert "run 1: in use by now, so it stays" in said.out
+    assert said.err == "ganforge: run 2 cannot be removed: not allowed\n"
+    assert said.out.endswith("1.5 kB freed\n")
+    assert not left.exists()
+
+
+@pytest.mark.parametrize(
+    ("size", "said"), [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (2_345_678, "2.3 MB"), (9e15, "9000.0 TB")]
+)
+def test_sizes_are_short(size: float, said: str) -> None:
+    assert cleaning.shown_size(size) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(5, "less than a minute"), (60, "1 minute"), (7200, "2 hours"), (86_400, "1 day")]
+)
+def test_ages_are_short(seconds: float, said: str) -> None:
+    assert cleaning.shown_age(seconds) == said

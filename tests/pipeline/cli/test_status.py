@@ -1,0 +1,103 @@
+import argparse
+import json
+import re
+
+import pytest
+
+from pipeline.cli import status
+from pipeline.status import survey as surveying
+from pipeline.status.state import FAILED, FRESH, MISSING, ORPHAN, STALE, State, Status
+from pipeline.status.survey import RecipeStatus, Survey
+
+
+def row(name: str, state: State = FRESH, *reasons: str, notes: tuple[str, ...] = ()) -> Status:
+    asset, _, partition = name.partition(" ")
+    return Status(asset, partition or None, state, reasons, notes)
+
+
+FOUND = Survey(
+    {"mnist": (row("mnist/raw"), row("mnist/tensors", FAILED, "damaged: test.arrow is gone"))},
+    (
+        RecipeStatus(
+            "mnist_mlp",
+            (
+                row(
+                    "mnist_mlp/generator adam", STALE, "generator.learning_rate 1 -> 2", notes=("2 steps (recipe: 9)",)
+                ),
+                row("mnist_mlp/comparison", MISSING),
+            ),
+            ("sgd",),
+        ),
+        RecipeStatus("mnist_conv", (), ("sgd", "adam")),
+    ),
+    (row("old/generator adam", ORPHAN, "recipe old is in no table"),),
+)
+DONE = Survey({"mnist": (row("mnist/raw"),)}, (), (row("old/samples adam", ORPHAN),))
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch):
+    """Runs `ganforge status` over made-up statuses."""
+
+    def run(found: Survey, *arguments: str) -> int:
+        parser = argparse.ArgumentParser()
+        status.add_parser(parser.add_subparsers(required=True), status.status)
+        parsed = parser.parse_args(["status", *arguments])
+        monkeypatch.setattr(surveying, "survey", lambda *_, **__: found)
+        code: int = parsed.run(parsed)
+        return code
+
+    return run
+
+
+def test_a_table_a_recipe_says_what_why_and_what_a_person_chose(command, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(FOUND) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "mnist",
+        "  raw        fresh",
+        "  tensors    failed  damaged: test.arrow is gone",
+        "",
+        "mnist_mlp",
+        "  generator   adam  stale    generator.learning_rate 1 -> 2 | 2 steps (recipe: 9)",
+        "  comparison        missing",
+        "  not begun: sgd",
+        "",
+        "orphans",
+        "  old/generator  adam  orphan  recipe old is in no table",
+        "  ganforge clean --orphans removes them, unless a table of yours is not named at the moment",
+        "",
+        "not begun: mnist_conv",
+        "",
+        "1 fresh, 1 stale, 1 missing, 1 failed, 1 orphan",
+    ]
+
+
+def test_colours_change_no_letter(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, coloured = (status.render(FOUND, coloured=coloured) for coloured in (False, True))
+    assert [[re.sub("\x1b\\[[0-9]+m", "", line) for line in lines] for lines in coloured] == plain
+    assert "\x1b[31mfailed\x1b[0m" in coloured[0][2]
+
+
+def test_json_has_an_object_for_each_asset_partition(command, capsys: pytest.CaptureFixture[str]) -> None:
+    command(FOUND, "--json")
+    rows = json.loads(capsys.readouterr().out)
+    assert len(rows) == 5
+    assert rows[2] == {
+        "asset": "mnist_mlp/generator",
+        "partition": "adam",
+        "state": "stale",
+        "reasons": ["generator.learning_rate 1 -> 2"],
+        "notes": ["2 steps (recipe: 9)"],
+        "made_at": None,
+        "fingerprint": None,
+        "folder": None,
+    }
+
+
+def test_the_exit_code_is_1_where_asked_for_and_something_is_not_fresh(command) -> None:
+    assert [command(FOUND, "--exit-code"), command(DONE, "--exit-code"), command(FOUND)] == [1, 0, 0]
+
+
+def test_nothing_at_all_is_said_in_one_line(command, capsys: pytest.CaptureFixture[str]) -> None:
+    command(Survey({}, (), ()))
+    assert capsys.readouterr().out == "nothing was made yet\n"
