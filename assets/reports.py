@@ -95,6 +95,7 @@ def _metadata(report: Report) -> dict[str, object]:
         "n_generated": report.fact("n_generated"),
         "n_real": report.fact("n_real"),
         "extractor": f"{report.fact('extractor')} {report.fact('extractor_sha256')[:12]}",
+        "scoring_seconds": report.fact("scoring_seconds"),
         "data": report.fact("source"),
         "path": dg.MetadataValue.path(report.path),
     }

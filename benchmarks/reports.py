@@ -14,26 +14,22 @@ asserted anywhere: these machines are noisy.
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import json
-import os
-import platform
 import random
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a machine may have the files without installing them
 
+from machine import machine
+
 from pipeline.reports import compaction, store
-from pipeline.reports.commit import git_commit
 from pipeline.storage.artefact import write_json
-from pipeline.tensors.decode import available_cores
 
 RECIPES = [f"recipe_{index}" for index in range(7)]
 OPTIMIZERS = [f"optimizer_{index}" for index in range(7)]
@@ -56,7 +52,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         figures = measure(Path(folder), arguments.reports, arguments.rounds, arguments.loose_limit)
-    figures = {"reports": arguments.reports, "loose_limit": arguments.loose_limit, **figures, **machine()}
+    figures = {"reports": arguments.reports, "loose_limit": arguments.loose_limit, **figures, **machine(PACKAGES)}
     for name, value in figures.items():
         print(f"{name:44} {value:.4g}" if isinstance(value, float) else f"{name:44} {value}")
     if arguments.json:
@@ -180,18 +176,6 @@ def median_seconds(work: Callable[[], object], rounds: int) -> float:
         work()
         taken.append(time.perf_counter() - started)
     return statistics.median(taken)
-
-
-def machine() -> dict[str, Any]:
-    return {
-        "cores": available_cores(),
-        "load_before_last_minute": os.getloadavg()[1],
-        "machine": platform.machine(),
-        "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in PACKAGES},
-        "git_commit": git_commit(),
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
 
 
 if __name__ == "__main__":

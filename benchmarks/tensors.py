@@ -12,11 +12,8 @@ and Pillow only.
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import io
 import os
-import platform
-import resource
 import statistics
 import sys
 import tempfile
@@ -24,7 +21,6 @@ import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +29,15 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a machine may have the files without installing them
 
+from machine import machine
+
+from pipeline.memory import peak_memory_mib
 from pipeline.raw.acquire import acquire
 from pipeline.raw.catalogue import DATASETS
 from pipeline.raw.celeba import VARIABLE
-from pipeline.reports.commit import git_commit
 from pipeline.storage.artefact import Artefact, write_json
 from pipeline.storage.paths import Paths
 from pipeline.tensors.build import build
-from pipeline.tensors.decode import available_cores
 
 WIDTH, HEIGHT = 178, 218
 COARSE = 16  # the smooth noise is resized from so many points a side
@@ -60,7 +57,7 @@ def main() -> None:
         images = arguments.images or generate(Path(folder) / "generated.zip", arguments.count)
         os.environ[VARIABLE] = str(images)
         figures = measure(Paths(Path(folder) / "data"), arguments.rounds)
-    figures = {"images_from": "generated" if arguments.images is None else str(images), **figures, **machine()}
+    figures = {"images_from": "generated" if arguments.images is None else str(images), **figures, **machine(PACKAGES)}
     for name, value in figures.items():
         print(f"{name:36} {value:.4g}" if isinstance(value, float) else f"{name:36} {value}")
     if arguments.json:
@@ -120,31 +117,6 @@ def timed(work: Callable[[], Artefact]) -> tuple[Artefact, tuple[float, float]]:
 
 def image_count(artefact: Artefact) -> int:
     return sum(artefact.details["images"].values())
-
-
-def peak_memory_mib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def machine() -> dict[str, Any]:
-    versions = {name: importlib.metadata.version(name) for name in PACKAGES if is_installed(name)}
-    return {
-        "cores": available_cores(),
-        "load_before_last_minute": os.getloadavg()[1],
-        "machine": platform.machine(),
-        "python": platform.python_version(),
-        **versions,
-        "git_commit": git_commit(),
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-
-
-def is_installed(name: str) -> bool:
-    try:
-        importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
 
 
 if __name__ == "__main__":

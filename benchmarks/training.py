@@ -33,6 +33,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a machine may have the files without installing them
 
+from pipeline.memory import MEBIBYTE, peak_memory_mib
 from pipeline.networks import network_for
 from pipeline.pixels import to_network
 from pipeline.reports.commit import git_commit
@@ -43,7 +44,6 @@ from pipeline.training.engine import Ensemble, Member
 from pipeline.training.history import Interval
 from pipeline.training.images import TrainingImages
 from pipeline.training.in_turn import assemble
-from pipeline.training.system import MEBIBYTE, peak_memory_mib
 
 DIGITS = (1, 28, 28)
 

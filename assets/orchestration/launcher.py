@@ -9,6 +9,7 @@ Dagster's run monitoring asks after it, also after that of a run of `ganforge ma
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from typing import Any
 
 import dagster as dg
 from dagster._core.launcher import CheckRunHealthResult, LaunchRunContext, RunLauncher, WorkerStatus
+from dagster._core.origin import JobPythonOrigin
 from dagster._grpc.types import ExecuteRunArgs
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
 
@@ -59,10 +61,14 @@ class OwnProcessLauncher(RunLauncher, ConfigurableClass):
             raise ValueError(
                 f"run {run_id}: found no code origin, expected one to start it from; launch it from the UI"
             )
-        command = ExecuteRunArgs(origin, run_id, self._instance.get_ref()).get_command_args()
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+        process = subprocess.Popen(self._command(run_id, origin), stdin=subprocess.DEVNULL, start_new_session=True)
         self._instance.add_run_tags(run_id, process_tag(run_id, process.pid))
         self._collect(process)
+
+    def _command(self, run_id: str, origin: JobPythonOrigin) -> list[str]:
+        """What Dagster would start, by this Python: `dagster` is on nobody's path where no environment is active."""
+        *_, api, execute_run, arguments = ExecuteRunArgs(origin, run_id, self._instance.get_ref()).get_command_args()
+        return [sys.executable, "-m", "dagster", api, execute_run, arguments]
 
     def terminate(self, run_id: str) -> bool:
         """Ask the process to stop, as Ctrl-C does: it saves a checkpoint. False where there is none to ask."""

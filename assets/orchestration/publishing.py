@@ -23,6 +23,7 @@ from dagster._core.definitions.data_version import (
 
 from assets.orchestration.checks import check_results, publish_checks
 from pipeline.findings import Finding
+from pipeline.memory import peak_memory_mib
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ def publish(asset_key: dg.AssetKey, made: Made, *, partition: str = "") -> dg.Ma
     _tell(asset_key, made, partition)
     return dg.MaterializeResult(
         asset_key=asset_key,
-        metadata={**made.metadata, "cached": made.cached},
+        metadata=_with_cost(made),
         data_version=dg.DataVersion(made.data_version),
         check_results=check_results(asset_key, made.findings),
     )
@@ -74,8 +75,7 @@ def publish_partitions(
         _tell(asset_key, one, partition)
         tags = {DATA_VERSION_TAG: one.data_version, DATA_VERSION_IS_USER_PROVIDED_TAG: "true"}
         tags |= provenance[asset_key, partition]
-        metadata = {**one.metadata, "cached": one.cached}
-        yield dg.AssetMaterialization(asset_key=asset_key, partition=partition, metadata=metadata, tags=tags)
+        yield dg.AssetMaterialization(asset_key=asset_key, partition=partition, metadata=_with_cost(one), tags=tags)
     yield from publish_checks(context, asset_key, {partition: one.findings for partition, one in made.items()})
 
 
@@ -106,6 +106,11 @@ def _newest(context: dg.AssetExecutionContext, asset_key: dg.AssetKey, partition
         asset_key, partition_key=partition if is_partitioned else None
     )
     return record
+
+
+def _with_cost(made: Made) -> dict[str, Any]:
+    """The memory is that of the run so far, whose assets share one process; Dagster itself keeps the time of each."""
+    return {**made.metadata, "cached": made.cached, "run_peak_memory_mib": peak_memory_mib()}
 
 
 def drawn_before(

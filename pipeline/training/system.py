@@ -6,18 +6,14 @@ CPU and memory are this process's, a GPU's use is the whole GPU's as its driver 
 from __future__ import annotations
 
 import os
-import resource
-import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 
+from pipeline.memory import MEBIBYTE, peak_memory_mib
 from pipeline.training.device import device_name
-
-MEBIBYTE = 2**20
-KIBIBYTE = 2**10
 
 
 @dataclass(frozen=True)
@@ -51,19 +47,6 @@ class SystemReader:
         self.wall, self.cpu = wall, cpu
         use = SystemUse(device_name(self.device), round(share, 1), _resident_mib(), peak_memory_mib())
         return _with_gpu(use, self.device) if self.device.type == "cuda" else use
-
-
-def peak_memory_mib() -> float:
-    """The most memory this process has had resident.
-
-    From the kernel where it tells: getrusage counts what the parent had before this program began.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return round(int(peak.split()[1]) * KIBIBYTE / MEBIBYTE, 1)
-    unit = 1 if sys.platform == "darwin" else KIBIBYTE  # getrusage counts bytes there, kibibytes elsewhere
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MEBIBYTE, 1)
 
 
 def _resident_mib() -> float:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.code_pointer import ModuleCodePointer
 from dagster._core.launcher import WorkerStatus
+from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
 
 from assets.orchestration import abandoned, launcher
 from assets.orchestration.abandoned import (
@@ -229,6 +231,16 @@ def test_run_monitoring_is_told_by_the_launcher(instance: dg.DagsterInstance, st
     assert "ended without a word" in str(health.msg)
 
 
+def test_a_run_is_started_by_this_python_since_dagster_may_not_be_on_the_path(tmp_path: Path) -> None:
+    of_definitions = RepositoryPythonOrigin("/elsewhere/bin/python", ModuleCodePointer("assets.definitions", "defs"))
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        starting = OwnProcessLauncher()
+        starting.register_instance(instance)
+        *command, arguments = starting._command("a-run", JobPythonOrigin("notebook", of_definitions))
+    assert command == [sys.executable, "-m", "dagster", "api", "execute_run"]
+    assert "a-run" in arguments
+
+
 def test_a_run_that_cannot_be_asked_to_stop_says_how_to_cancel_it(instance: dg.DagsterInstance) -> None:
     asking = OwnProcessLauncher()
     asking.register_instance(instance)
@@ -261,7 +273,7 @@ def test_stopping_asks_only_runs_that_the_ui_queued_and_makes_those_that_do_not_
     runs = [run_of(instance, process.pid) for process in (deaf, polite, of_a_command)]
     queued = {runs[0].run_id, runs[1].run_id}
     monkeypatch.setattr(dg.DagsterRun, "remote_job_origin", property(lambda run: run.run_id in queued or None))
-    assert set(stop_runs(instance, 0.5)) == queued
+    assert set(stop_runs(instance, 3.0)) == queued
     assert (deaf.wait(), polite.wait()) == (-signal.SIGKILL, -signal.SIGTERM)
     assert of_a_command.poll() is None
     assert stop_runs(instance, 0.5) == []

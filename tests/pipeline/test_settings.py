@@ -95,7 +95,7 @@ def test_bultens_recipe_is_ten_thousand_mixed_steps_of_256_and_256_with_dropout(
     expected = ObjectiveSettings(discriminator_update="mixed", generator_batch_size=256, generated_in="evaluation")
     assert recipe.objective == expected
     assert (recipe.batch_size, full_budget(recipe), recipe.dropout) == (256, Budget(10_000, 32), 0.4)
-    assert (recipe.history_interval_steps, recipe.snapshot_interval_steps) == (50, 500)
+    assert (recipe.history_interval_steps, recipe.snapshot_interval_steps) == (50, 100)
 
 
 def test_the_blogs_recipe_is_five_thousand_steps_of_16_and_16_and_32_latents() -> None:

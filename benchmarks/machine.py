@@ -1,0 +1,34 @@
+"""Machine: what figures were measured on, when, and with which versions and commit."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from pipeline.reports.commit import git_commit
+from pipeline.tensors.decode import available_cores
+
+
+def machine(packages: Sequence[str]) -> dict[str, Any]:
+    """Cores, load before, Python, the versions of those packages that are installed, commit and time (UTC)."""
+    found = {name: version for name in packages if (version := installed_version(name)) is not None}
+    return {
+        "cores": available_cores(),
+        "load_before_last_minute": os.getloadavg()[1],
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        **found,
+        "git_commit": git_commit(),
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def installed_version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
