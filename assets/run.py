@@ -3,7 +3,7 @@
 import logging
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +15,7 @@ from dagster._core.utils import make_new_run_id
 from assets.chain import champion_key, comparison_key, data_keys, judge_keys, partitioned_keys
 from assets.definitions import defs
 from assets.orchestration.abandoned import fail_abandoned_runs, process_tag
+from assets.orchestration.databases import kept_open
 from assets.orchestration.failures import causes, own_sentence
 from assets.orchestration.home import ensure_dagster_home
 from assets.orchestration.partitions import (
@@ -32,6 +33,7 @@ from assets.orchestration.run_tags import about_tags
 from assets.orchestration.settings_versions import observe_settings
 from pipeline.raw.dataset import Dataset
 from pipeline.settings import LEAST_SAMPLES, OptimizerConfiguration, Recipe, TrainingSettings, budget_for, resolve
+from pipeline.storage.artefact import read_artefact
 from pipeline.storage.paths import Paths
 from pipeline.tables import find
 
@@ -71,23 +73,47 @@ def materialize_chain(recipe_key: str, optimizers: list[str] | None, wanted: Wan
     for key in keys:
         find(OPTIMIZERS, key, "optimizer configuration")
     config = _run_config(recipe, dataset, wanted)
-    ensure_dagster_home()
-    with dg.DagsterInstance.get() as instance, _printed_progress():
+    with kept_open(), _instance() as instance, _printed_progress():
         fail_abandoned_runs(instance)
         observe_settings(instance, [recipe.key])
         tags = about_tags(recipe.key, keys, wanted.seed)
-        if not _run(data_keys(dataset), [], config, instance, tags):
+
+        def run(selection: list[dg.AssetKey], partitions: Sequence[str] = ()) -> bool:
+            return _run(selection, partitions, config, instance, tags)
+
+        prepared = _is_prepared(dataset, wanted.extractor)
+        if not prepared and not run(data_keys(dataset)):
             return 1
         _expect_trainable(recipe, dataset, keys, wanted)
         scored = wanted.extractor != "classifier" or _has_labels(dataset)
-        if scored and not _run(judge_keys(dataset, wanted.extractor), [], config, instance, tags):
-            return 1
+        judges = judge_keys(dataset, wanted.extractor) if scored else []
         made = [key for key in partitioned_keys(recipe) if scored or key.path[-1] != "report"]
-        runs = contiguous_ranges(keys) if recipe.sweep else [[key] for key in keys]
-        outcomes = [_run(made, some, config, instance, tags) for some in runs]
-        if scored and any(outcomes):
-            outcomes.append(_run([comparison_key(recipe), champion_key(recipe)], [], config, instance, tags))
+        together = [comparison_key(recipe), champion_key(recipe)] if scored else []
+        ranges = contiguous_ranges(keys) if recipe.sweep else [[key] for key in keys]
+        if prepared and len(ranges) == 1:  # each run of its own costs half a second
+            return 0 if run([*data_keys(dataset), *judges, *made, *together], ranges[0]) else 1
+        before = [*(data_keys(dataset) if prepared else ()), *judges]
+        if before and not run(before):
+            return 1
+        outcomes = [run(made, some) for some in ranges]
+        if together and any(outcomes):
+            outcomes.append(run(together))
         return 0 if all(outcomes) else 1
+
+
+def _is_prepared(dataset: Dataset, extractor: str) -> bool:
+    """Whether all that is made of a data set is there, whatever it was made from: nothing is trained in vain."""
+    paths = Paths.default()
+    judges = [paths.classifier(dataset.key)] if extractor == "classifier" else []
+    folders = [paths.tensors(dataset.key), *judges, paths.reference(dataset.key, extractor)]
+    return all(read_artefact(folder) is not None for folder in folders)
+
+
+@contextmanager
+def _instance() -> Iterator[dg.DagsterInstance]:
+    ensure_dagster_home()
+    with dg.DagsterInstance.get() as instance:
+        yield instance
 
 
 def _expect_trainable(recipe: Recipe, dataset: Dataset, keys: list[str], wanted: Wanted) -> None:
@@ -151,7 +177,7 @@ def _run_config(recipe: Recipe, dataset: Dataset, wanted: Wanted) -> dict[str, A
 
 def _run(
     selection: list[dg.AssetKey],
-    partitions: list[str],
+    partitions: Sequence[str],
     config: dict[str, Any],
     instance: dg.DagsterInstance,
     tags: Mapping[str, str],

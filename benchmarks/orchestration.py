@@ -62,7 +62,7 @@ def measure(data: Path, rounds: int, steps: int) -> dict[str, Any]:
         for name, command in commands.items():
             seconds, printed = timed(command, data)
             taken[name].append(seconds)
-            if ": made" in printed or "training " in printed:
+            if ": made" in printed or " as one model" in printed:
                 raise SystemExit(f"{name}: something was made again:\n{printed}")
     medians = {name: statistics.median(seconds) for name, seconds in taken.items()}
     return {"first_chain_s": first_seconds, **medians, "unchanged_chain_rounds_s": [*taken["unchanged_chain_s"]]}
