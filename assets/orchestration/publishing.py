@@ -22,6 +22,7 @@ from dagster._core.definitions.data_version import (
 )
 
 from assets.orchestration.checks import check_results, publish_checks
+from assets.orchestration.settings_versions import NAME, loaded_version
 from pipeline.findings import Finding
 from pipeline.memory import peak_memory_mib
 
@@ -50,7 +51,7 @@ def publish(asset_key: dg.AssetKey, made: Made, *, partition: str = "") -> dg.Ma
         asset_key=asset_key,
         metadata=_with_cost(made),
         data_version=dg.DataVersion(made.data_version),
-        check_results=check_results(asset_key, made.findings),
+        check_results=check_results(asset_key, made.findings, cached=made.cached),
     )
 
 
@@ -76,7 +77,9 @@ def publish_partitions(
         tags = {DATA_VERSION_TAG: one.data_version, DATA_VERSION_IS_USER_PROVIDED_TAG: "true"}
         tags |= provenance[asset_key, partition]
         yield dg.AssetMaterialization(asset_key=asset_key, partition=partition, metadata=_with_cost(one), tags=tags)
-    yield from publish_checks(context, asset_key, {partition: one.findings for partition, one in made.items()})
+    cached = {partition for partition, one in made.items() if one.cached}
+    findings = {partition: one.findings for partition, one in made.items()}
+    yield from publish_checks(context, asset_key, findings, cached=cached)
 
 
 def read_provenance(context: dg.AssetExecutionContext) -> Provenance:
@@ -94,8 +97,12 @@ def _provenance(context: dg.AssetExecutionContext, asset_key: dg.AssetKey, parti
         record = _newest(context, parent, partition)
         version = None if record is None else extract_data_version_from_entry(record.event_log_entry)
         if record is not None and version is not None:
-            tags[get_input_data_version_tag(parent)] = version.value
-            tags[get_input_event_pointer_tag(parent)] = str(record.storage_id)
+            # a table may have been edited, and that observed, since this process read it
+            is_settings = parent.path[-1] == NAME
+            seen = loaded_version(parent.path[0], partition) if is_settings else version.value
+            tags[get_input_data_version_tag(parent)] = seen
+            # Dagster compares versions where something happened after this event
+            tags[get_input_event_pointer_tag(parent)] = str(record.storage_id - (seen != version.value))
     return tags
 
 

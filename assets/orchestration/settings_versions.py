@@ -19,6 +19,7 @@ from assets.orchestration.partitions import OPTIMIZERS, RECIPES
 from pipeline.settings import OptimizerConfiguration, Recipe, load_optimizers, load_recipes, resolve
 
 NAME = "settings"  # of the asset, behind its recipe
+BUDGET = ("steps", "width", "members", "seed")
 DESCRIBING = ("description", "source")  # fields of an entry that decide nothing
 
 
@@ -37,8 +38,14 @@ def read_versions() -> dict[str, dict[str, str]]:
 
 
 def settings_version(recipe: Recipe, configuration: OptimizerConfiguration) -> str:
-    """sha256 over what the tables decide of one partition, without what a run may ask for instead."""
-    return _sha256({"training": resolve(recipe, configuration).to_json(), "samples": recipe.samples})
+    """sha256 over what the tables decide of one partition, without the budget: that is what a run asks for."""
+    decided = resolve(recipe, configuration).to_json()
+    return _sha256({name: value for name, value in decided.items() if name not in BUDGET})
+
+
+def loaded_version(recipe_key: str, optimizer: str) -> str:
+    """The version of what this process trains with: the tables as they were when it began."""
+    return settings_version(RECIPES[recipe_key], OPTIMIZERS[optimizer])
 
 
 def read_entry_versions() -> dict[str, str]:

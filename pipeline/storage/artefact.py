@@ -134,16 +134,17 @@ def alone(folder: Path) -> Iterator[None]:
 def staging_folder(folder: Path) -> Iterator[Path]:
     """A temporary folder beside `folder`, on the same file system, removed afterwards whatever happens.
 
-    It is locked meanwhile, so that nobody takes it for what a killed process left.
+    A lock beside it is held meanwhile, so that nobody takes it for what a killed process left.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     staged = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
-    lock = os.open(staged, os.O_RDONLY)
-    fcntl.flock(lock, fcntl.LOCK_EX)
+    lock_path = staged.with_name(f"{staged.name}.lock")
     try:
-        yield staged
+        with lock_path.open("w") as lock:  # a file: network file systems lock no folders
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield staged
     finally:
-        os.close(lock)
+        lock_path.unlink(missing_ok=True)
         shutil.rmtree(staged, ignore_errors=True)
 
 

@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-NOT_PATHS = {"GANFORGE_TRACE"}
+NOT_PATHS = {"GANFORGE_TRACE", "GANFORGE_UI"}
 PROJECT = Path(__file__).resolve().parents[2]
 
 

@@ -6,8 +6,8 @@ every configuration; weights are those that train, not their average, and batch 
 that diverged are left out from then on, and there is no file where all have.
 
 The files stay few whatever the budget: of n intervals between snapshots those at multiples of `stride(n)` are kept,
-and the budget's last step. What a longer budget keeps of the steps before is a part of what a shorter one keeps, so
-that it can go on from the shorter one's checkpoint.
+and the budget's last step. What a longer budget keeps of the steps before is a part of what a shorter one keeps.
+Drawn is whatever a budget that ended right there would keep, so that a longer or a shorter one goes on from anywhere.
 """
 
 from __future__ import annotations

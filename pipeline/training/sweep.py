@@ -266,8 +266,8 @@ class Sweep:
             partition.snapshot(step, {each.index: own for each, own in zip(members, drawn[rows], strict=True)})
 
     def _keeps(self, step: int) -> bool:
-        """Whether images to score are kept at this step, were it not the last."""
-        return is_kept(step, self.settings.snapshot_interval_steps, self.settings.steps)
+        """Whether images to score are kept at this step: by any budget, since a shorter one may go on from here."""
+        return is_kept(step, self.settings.snapshot_interval_steps, budget_steps=step)
 
     def _evaluate(self, step: int) -> None:
         if not self.ranks.first:

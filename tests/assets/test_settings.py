@@ -51,6 +51,16 @@ def test_one_rate_is_a_new_version_of_that_configuration_alone_in_every_recipe(t
     )
 
 
+def test_a_budget_is_what_a_run_asks_for_and_no_new_version(tables: Path) -> None:
+    before = read_versions()
+    edit(
+        tables / "recipes.toml",
+        "steps = 4500\nfull_steps = 93700         #",
+        "steps = 4600\nfull_steps = 93700         #",
+    )
+    assert read_versions() == before
+
+
 def test_what_decides_nothing_is_no_new_version(tables: Path) -> None:
     before, entries = read_versions(), read_entry_versions()
     edit(tables / "optimizers.toml", "RMSprop for both networks", "Other words")

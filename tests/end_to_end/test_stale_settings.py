@@ -93,6 +93,9 @@ def test_one_edited_rate_makes_exactly_that_partition_and_what_follows_from_it_s
     of_partition = {(name, "sgd"): cause for name in PARTITIONED}
     assert stale(instance) == {**of_partition, **{(name, None): cause for name in OF_ALL}}
 
+    materialize(monkeypatch, *MADE)  # by a process that read the tables before
+    assert {place for place in stale(instance) if place[1] is not None} == set(of_partition)
+
     monkeypatch.setitem(OPTIMIZERS, "sgd", settings.load_optimizers()["sgd"])  # as the next process finds it
     materialize(monkeypatch, "sgd")
     assert stale(instance) == {}

@@ -176,6 +176,32 @@ def test_a_budget_that_was_exceeded_and_is_asked_for_again_has_all_its_images(te
     }
 
 
+class StoppedError(Exception):
+    pass
+
+
+def test_a_shorter_budget_goes_on_from_an_interrupted_longer_one_with_all_its_images(
+    tensors: Artefact, paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 17 intervals the longer one keeps every fourth; the shorter one keeps each of its 8."""
+    whole_save = Partition.save
+
+    def save_and_stop(self: Partition, step: int, *rest: object) -> None:
+        whole_save(self, step, *rest)
+        if step == 10:
+            raise StoppedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Partition, "save", save_and_stop)
+        with pytest.raises(StoppedError):
+            train([wanted(17 * INTERVAL)], tensors, paths, checkpoint_interval_steps=5)
+    shorter = train([wanted(8 * INTERVAL)], tensors, paths)["adam"]
+    assert shorter.details["resumed_at_step"] == 10
+    assert list(evaluation_files(shorter)) == [2, 4, 6, 8, 10, 12, 14, 16]
+    with elsewhere(tensors, tmp_path / "unbroken") as other:
+        expect_equal(shorter, train([wanted(8 * INTERVAL)], tensors, other)["adam"])
+
+
 def test_images_that_no_checkpoint_needs_any_more_are_removed(tensors: Artefact, paths: Paths) -> None:
     """33 steps are 16 intervals, of which every second is kept; 31, a checkpoint's place, needs no more of them."""
     train([wanted(7)], tensors, paths)
