@@ -16,7 +16,7 @@ from assets.chain import champion_key, comparison_key, data_keys, judge_keys, pa
 from assets.definitions import defs
 from assets.orchestration.abandoned import fail_abandoned_runs, process_tag
 from assets.orchestration.databases import kept_open
-from assets.orchestration.failures import causes, own_sentence
+from assets.orchestration.failures import is_interruption, own_sentence
 from assets.orchestration.home import ensure_dagster_home
 from assets.orchestration.partitions import (
     DATASETS,
@@ -206,7 +206,7 @@ def _run(
 def _print_failure(event: dg.DagsterEvent) -> None:
     """The step and its own error, as one sentence; an interruption goes on up to the command."""
     failed = event.step_failure_data.error
-    if any(error.cls_name == "DagsterExecutionInterruptedError" for error in causes(failed)):
+    if is_interruption(failed):
         raise KeyboardInterrupt
     print(f"ganforge: {str(event.step_key).replace('__', '/', 1)} failed: {own_sentence(failed)}", file=sys.stderr)
 

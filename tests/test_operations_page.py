@@ -1,6 +1,7 @@
 """docs/operations.md: what it lists is what there is."""
 
 import re
+from inspect import signature
 
 from assets.definitions import defs
 from assets.orchestration.operations import load_operations
@@ -16,10 +17,9 @@ def test_every_variable_that_the_code_reads_is_listed_and_no_other() -> None:
 
 
 def test_every_folder_of_the_data_folder_is_listed() -> None:
-    folders = {
-        method("x").parts[-2] for method in (Paths(PROJECT).raw, Paths(PROJECT).tensors, Paths(PROJECT).comparison)
-    }
-    folders |= {"metrics", "training", "samples", "reports", "champion", "dagster"}
+    names = [name for name in vars(Paths) if not name.startswith("_") and name != "default"]
+    methods = [getattr(Paths(PROJECT), name) for name in names]
+    folders = {method(*signature(method).parameters).relative_to(PROJECT).parts[0] for method in methods}
     listed = set(re.findall(r"`(\w+)/`", PAGE.split("| folder |")[1].split("\n\n")[0]))
     assert listed == folders
 

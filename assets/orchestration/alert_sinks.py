@@ -1,5 +1,7 @@
 """Alert sinks: where an alert goes. In: an `Alert` and the settings. Out: nothing, or `UndeliveredError`.
 
+At least once: a sink that is too slow to say that it has taken an alert is sent it again, with the same `alert_id`.
+
 Each sink is one function; the sentence of a failure names the machine that could not be reached, never the address,
 which for most webhooks is the secret.
 """
@@ -11,7 +13,7 @@ import smtplib
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from email.message import EmailMessage
 from email.utils import formatdate
 from http.client import HTTPException
@@ -22,13 +24,19 @@ from assets.orchestration.operations import Alerts
 log = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 5.0
-ATTEMPTS = 2  # of a webhook
+ATTEMPTS = 2  # of a webhook that was not reached
+TEMPORARY_STATUSES = (408, 425, 429)  # HTTP: another try may help, as after 500 and more
+SMTP_REFUSALS = 500  # and more are for ever
 FROM_ENVIRONMENT = "env:"
 LEVELS = {"warn": logging.WARNING, "error": logging.ERROR}
 
 
 class UndeliveredError(OSError):
     """An alert did not reach its sink; the message says which, why, and what to do."""
+
+
+class RefusedError(UndeliveredError):
+    """The sink was reached and wants none of this alert: the same again would be refused again."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,7 @@ class Alert:
     partition: str  # as `asset`; empty where there are none
     run_id: str
     time: str  # ISO 8601, UTC
+    alert_id: str  # the run and the place in the event log: the same whenever the same is sent again
 
     @property
     def text(self) -> str:
@@ -51,8 +60,25 @@ class Alert:
 
 
 def send(alert: Alert, settings: Alerts) -> None:
-    """Deliver an alert as the settings say. Raises `UndeliveredError`."""
+    """Deliver an alert as the settings say. Raises `UndeliveredError`, and of that `RefusedError`."""
     SINKS[settings.sink](alert, settings)
+
+
+def deliver(alert: Alert, settings: Alerts) -> bool:
+    """Whether the sink took an alert, or else its title alone; what it refuses for good goes to the log instead.
+
+    Raises `UndeliveredError` where the sink was not reached, and a later try may help.
+    """
+    shortened = replace(alert, lines=("the sink refused the whole alert: see the run",))
+    try:
+        send(alert, settings)
+    except RefusedError:
+        try:
+            send(shortened, settings)
+        except RefusedError as error:
+            log.error("%s\n%s", error, alert.text)
+            return False
+    return True
 
 
 def send_to_log(alert: Alert, settings: Alerts) -> None:  # noqa: ARG001
@@ -61,19 +87,42 @@ def send_to_log(alert: Alert, settings: Alerts) -> None:  # noqa: ARG001
 
 
 def send_to_webhook(alert: Alert, settings: Alerts) -> None:
-    """As a JSON object, by POST: the alert's fields, and `text`, which chat services show."""
+    """As a JSON object, by POST: the alert's fields, and `text`, which chat services show.
+
+    Tried again at once only where it cannot have arrived: after a read timeout it may have.
+    """
     request = _request(alert, settings.url)
+    host = urlsplit(request.full_url).hostname
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with urllib.request.build_opener(_Undirected).open(request, timeout=TIMEOUT_SECONDS):
                 return
         except (OSError, HTTPException, ValueError) as error:
-            lasting = isinstance(error, urllib.error.HTTPError) and error.code < 500
-            if lasting or attempt == ATTEMPTS:
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()  # it holds the connection
+            # the error itself may quote the address: from None
+            if _is_refusal(error):
+                raise RefusedError(
+                    f"the webhook at {host} refused the alert ({_reason(error)}), which is not sent again: "
+                    "check [alerts] url in the operations file"
+                ) from None
+            if not _is_unsent(error) or attempt == ATTEMPTS:
                 raise UndeliveredError(
-                    f"the webhook at {urlsplit(request.full_url).hostname} did not take the alert ({_reason(error)}); "
+                    f"the webhook at {host} did not take the alert ({_reason(error)}); "
                     "the next tick tries again: check [alerts] url in the operations file"
-                ) from None  # the error itself may quote the address
+                ) from None
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether the server will answer the same to the same alert."""
+    if not isinstance(error, urllib.error.HTTPError):
+        return False
+    return 400 <= error.code < 500 and error.code not in TEMPORARY_STATUSES
+
+
+def _is_unsent(error: Exception) -> bool:
+    """Whether the server cannot have got all of it: urllib names errors so until the request has left."""
+    return isinstance(error, urllib.error.URLError) and not isinstance(error, urllib.error.HTTPError)
 
 
 class _Undirected(urllib.request.HTTPRedirectHandler):
@@ -123,10 +172,23 @@ def send_to_email(alert: Alert, settings: Alerts) -> None:
         with smtplib.SMTP(settings.smtp_host, settings.smtp_port, timeout=TIMEOUT_SECONDS) as relay:
             relay.send_message(message)
     except OSError as error:  # smtplib's own errors are such too
+        if _is_refused_mail(error):
+            raise RefusedError(
+                f"the mail server {settings.smtp_host}:{settings.smtp_port} refused the alert ({_reason(error)}), "
+                "which is not sent again: check [alerts] in the operations file"
+            ) from error
         raise UndeliveredError(
             f"the mail server {settings.smtp_host}:{settings.smtp_port} did not take the alert ({_reason(error)}); "
             "the next tick tries again: check [alerts] in the operations file"
         ) from error
+
+
+def _is_refused_mail(error: Exception) -> bool:
+    """Whether it is the mail or everyone it is for that the server refuses for good; a greeting may fail today only."""
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return all(code >= SMTP_REFUSALS for code, _ in error.recipients.values())
+    refusals = (smtplib.SMTPDataError, smtplib.SMTPSenderRefused)
+    return isinstance(error, refusals) and error.smtp_code >= SMTP_REFUSALS
 
 
 def _reason(error: Exception) -> str:

@@ -1,21 +1,25 @@
 """Alerts: a sensor that tells of failed checks and failed runs, what one run did in one message.
 
 In: the event log since the sensor's cursor; the first tick starts at "now". Out: messages to the sink of the settings.
-The cursor moves on only past what was delivered: a sink that cannot be reached loses nothing, and no restart repeats.
+The cursor moves on only past what was delivered, or refused for good: a sink that cannot be reached loses nothing.
+What is told is told at least once; a restart alone repeats nothing.
 """
 
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import accumulate
 
 import dagster as dg
+from dagster._core.event_api import PartitionKeyFilter
 from dagster._core.storage.tags import PARTITION_NAME_TAG, WILL_RETRY_TAG
 
-from assets.orchestration.alert_sinks import Alert, UndeliveredError, send
-from assets.orchestration.failures import own_sentence
+from assets.orchestration.alert_sinks import Alert, UndeliveredError, deliver
+from assets.orchestration.checks import BY_PARTITION, CACHED
+from assets.orchestration.failures import is_interruption, own_sentence
 from assets.orchestration.operations import Alerts
 from assets.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG
 
@@ -27,6 +31,8 @@ SEVERITIES = ("warn", "error")  # the worst last
 TOLD = (dg.DagsterEventType.ASSET_CHECK_EVALUATION, dg.DagsterEventType.RUN_FAILURE)
 SUMMARY, ADVICE = "summary", "advice"  # metadata of a check's result
 LONGEST_EVIDENCE = 200  # characters of one value
+LONGEST_TITLE, LONGEST_LINE, LONGEST_TEXT = 200, 1000, 3000  # characters; many services refuse 4,000
+LATEST_EVALUATIONS = 20  # of a check, among which the one before is looked for
 
 Event = tuple[int, dg.EventLogEntry]  # with its place in the log
 
@@ -78,19 +84,23 @@ def _tell(instance: dg.DagsterInstance, cursor: Cursor, settings: Alerts) -> str
     events, end = _events(instance, cursor.after)
     grouped: dict[str, list[Event]] = {}
     for place, entry in events:
-        if place > cursor.runs.get(entry.run_id, -1) and _is_told(entry, settings.least_severity):
+        if place > cursor.runs.get(entry.run_id, -1) and _is_told(instance, entry, settings.least_severity):
             grouped.setdefault(entry.run_id, []).append((place, entry))
+    refused = 0
     deadline = time.monotonic() + LONGEST_TICK_SECONDS
     for sent, (run_id, of_run) in enumerate(grouped.items()):
         if time.monotonic() > deadline:
             return f"told of {sent} of {len(grouped)} runs; the next tick goes on"
         try:
-            send(build_alert(instance, run_id, [entry for _, entry in of_run]), settings)
+            refused += not deliver(build_alert(instance, run_id, of_run), settings)
         except UndeliveredError as error:
             return str(error)
         cursor.runs[run_id] = of_run[-1][0]
     cursor.after, cursor.runs = end, {}
-    return f"told of {len(grouped)} run{'' if len(grouped) == 1 else 's'}" if grouped else "nothing new failed"
+    if not grouped:
+        return "nothing new failed"
+    told = f"told of {len(grouped) - refused} run{'' if len(grouped) - refused == 1 else 's'}"
+    return f"{told}; the sink refused {refused}, which the log has" if refused else told
 
 
 def _events(instance: dg.DagsterInstance, after: int) -> tuple[list[Event], int]:
@@ -106,23 +116,44 @@ def _events(instance: dg.DagsterInstance, after: int) -> tuple[list[Event], int]
     return sorted((event for event in found if event[0] <= end), key=lambda event: event[0]), end
 
 
-def _is_told(entry: dg.EventLogEntry, least: str) -> bool:
-    """Whether it is a failed run, or a failed check of at least this severity."""
+def _is_told(instance: dg.DagsterInstance, entry: dg.EventLogEntry, least: str) -> bool:
+    """Whether it is a run that failed by itself, or a failed check of at least this severity that is news."""
     evaluation = entry.asset_check_evaluation
     if evaluation is None:
-        return True
-    return not evaluation.passed and SEVERITIES.index(_severity(evaluation)) >= SEVERITIES.index(least)
+        return not _is_interrupted(instance, entry)
+    if evaluation.passed or SEVERITIES.index(_severity(evaluation)) < SEVERITIES.index(least):
+        return False
+    if BY_PARTITION in evaluation.metadata:  # each partition's own result is told
+        return False
+    return CACHED not in evaluation.metadata or not _is_known(instance, entry, evaluation)
+
+
+def _is_interrupted(instance: dg.DagsterInstance, entry: dg.EventLogEntry) -> bool:
+    """Whether a person stopped the run, by what the steps that failed say."""
+    steps = instance.all_logs(entry.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+    return any(is_interruption(step.get_dagster_event().step_failure_data.error) for step in steps)
+
+
+def _is_known(instance: dg.DagsterInstance, entry: dg.EventLogEntry, evaluation: dg.AssetCheckEvaluation) -> bool:
+    """Whether the evaluation before said the same; there is none where the run that made it died."""
+    records = instance.event_log_storage.get_asset_check_execution_history(
+        evaluation.asset_check_key, LATEST_EVALUATIONS, partition_filter=PartitionKeyFilter(key=evaluation.partition)
+    )
+    events = [record.event for record in records if record.event is not None]
+    earlier = [event.asset_check_evaluation for event in events if event.timestamp < entry.timestamp]
+    before = next(filter(None, earlier), None)  # the planned ones are none
+    return before is not None and (before.passed, before.description) == (False, evaluation.description)
 
 
 def _severity(evaluation: dg.AssetCheckEvaluation) -> str:
     return "error" if evaluation.severity == dg.AssetCheckSeverity.ERROR else "warn"
 
 
-def build_alert(instance: dg.DagsterInstance, run_id: str, entries: Sequence[dg.EventLogEntry]) -> Alert:
-    """One message of what failed in a run; `entries` are its failed checks' evaluations and its own failure."""
-    all_evaluations = [each for entry in entries if (each := entry.asset_check_evaluation) is not None]
-    run_failed, run = len(all_evaluations) < len(entries), instance.get_run_by_id(run_id)
-    evaluations = _without_sums(all_evaluations)
+def build_alert(instance: dg.DagsterInstance, run_id: str, events: Sequence[Event]) -> Alert:
+    """One message of what failed in a run; `events` are its failed checks' evaluations and its own failure."""
+    evaluations = [each for _, entry in events if (each := entry.asset_check_evaluation) is not None]
+    run_failed, run = len(evaluations) < len(events), instance.get_run_by_id(run_id)
+    last_place, last = events[-1]
     places = [each.partition or _partitions(run) for each in evaluations] or [_partitions(run)]
     lines = [line for each, place in zip(evaluations, places, strict=False) for line in _check_lines(each, place)]
     if run_failed:
@@ -136,21 +167,28 @@ def build_alert(instance: dg.DagsterInstance, run_id: str, entries: Sequence[dg.
     severities = [*map(_severity, evaluations), *(["error"] if run_failed else [])]
     address = os.environ.get(UI_VARIABLE, "").rstrip("/")
     return Alert(
-        title=f"ganforge: failed: {'; '.join(failed)}",
-        lines=tuple(lines),
+        title=_cut(f"ganforge: failed: {'; '.join(failed)}", LONGEST_TITLE),
+        lines=_fitting(lines),
         url=f"{address}/runs/{run_id}" if address and run_id else "",
         severity=max(severities, key=SEVERITIES.index),
-        asset=", ".join(assets),
-        partition=", ".join(partitions),
+        asset=_cut(", ".join(assets), LONGEST_TITLE),
+        partition=_cut(", ".join(partitions), LONGEST_TITLE),
         run_id=run_id,
-        time=datetime.fromtimestamp(entries[-1].timestamp, UTC).isoformat(timespec="seconds"),
+        time=datetime.fromtimestamp(last.timestamp, UTC).isoformat(timespec="seconds"),
+        alert_id=f"{run_id}.{last_place}",
     )
 
 
-def _without_sums(evaluations: Sequence[dg.AssetCheckEvaluation]) -> list[dg.AssetCheckEvaluation]:
-    """A check of several partitions is also evaluated for all together, which says nothing more."""
-    by_partition = {each.asset_check_key for each in evaluations if each.partition}
-    return [each for each in evaluations if each.partition or each.asset_check_key not in by_partition]
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
+
+
+def _fitting(lines: Iterable[str]) -> tuple[str, ...]:
+    """As many lines as fit into a message, and how many did not."""
+    shown = [_cut(line, LONGEST_LINE) for line in lines]
+    fitting = sum(length <= LONGEST_TEXT for length in accumulate(map(len, shown)))
+    left = len(shown) - fitting
+    return (*shown[:fitting], f"{left} more: see the run") if left else tuple(shown)
 
 
 def _partitions(run: dg.DagsterRun | None) -> str:

@@ -6,7 +6,7 @@ results. Dagster takes one result a check from a run; a run of several partition
 """
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluation
@@ -16,6 +16,8 @@ from assets.orchestration.partitions import PARTITIONS
 from pipeline.findings import Finding
 
 SEVERITIES = {"warn": dg.AssetCheckSeverity.WARN, "error": dg.AssetCheckSeverity.ERROR}
+CACHED = "cached"  # metadata: the asset was there already, and is registered again unchanged
+BY_PARTITION = "partitions"  # metadata of the result of several partitions, each of which has one of its own
 Findings = Mapping[str, Sequence[Finding]]  # by partition
 
 
@@ -38,31 +40,33 @@ def check_specs(
         ]
 
 
-def check_results(asset_key: dg.AssetKey, findings: Iterable[Finding]) -> list[dg.AssetCheckResult]:
+def check_results(
+    asset_key: dg.AssetKey, findings: Iterable[Finding], *, cached: bool = False
+) -> list[dg.AssetCheckResult]:
     """The results of an asset without partitions, or of the only partition of a run."""
-    return [_result(asset_key, finding) for finding in findings]
+    return [_result(asset_key, finding, cached=cached) for finding in findings]
 
 
 def publish_checks(
-    context: dg.AssetExecutionContext, asset_key: dg.AssetKey, findings: Findings
+    context: dg.AssetExecutionContext, asset_key: dg.AssetKey, findings: Findings, *, cached: Collection[str] = ()
 ) -> Iterator[dg.AssetCheckResult]:
-    """The results of a partitioned asset in a run of several partitions."""
+    """The results of a partitioned asset in a run of several partitions, of which some may have been `cached`."""
     names = dict.fromkeys(finding.check for of_partition in findings.values() for finding in of_partition)
     for name in names:
         found = {key: finding for key, each in findings.items() for finding in each if finding.check == name}
         for partition, finding in found.items():
-            _log_evaluation(context, asset_key, partition, finding)
+            _log_evaluation(context, asset_key, partition, finding, cached=partition in cached)
         yield _together(asset_key, name, found)
 
 
-def _result(asset_key: dg.AssetKey, finding: Finding) -> dg.AssetCheckResult:
+def _result(asset_key: dg.AssetKey, finding: Finding, *, cached: bool) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         asset_key=asset_key,
         check_name=finding.check,
         passed=finding.passed,
         severity=SEVERITIES[finding.severity],
         description=finding.summary,
-        metadata=_metadata(finding),
+        metadata={**_metadata(finding), **({CACHED: dg.MetadataValue.bool(True)} if cached else {})},
     )
 
 
@@ -76,10 +80,10 @@ def _metadata(finding: Finding) -> dict[str, dg.MetadataValue]:
 
 
 def _log_evaluation(
-    context: dg.AssetExecutionContext, asset_key: dg.AssetKey, partition: str, finding: Finding
+    context: dg.AssetExecutionContext, asset_key: dg.AssetKey, partition: str, finding: Finding, *, cached: bool
 ) -> None:
     """One partition's result, as Dagster itself records that of a run of one partition."""
-    result = _result(asset_key, finding)
+    result = _result(asset_key, finding, cached=cached)
     evaluation = AssetCheckEvaluation(
         asset_key=asset_key,
         check_name=finding.check,
@@ -113,5 +117,5 @@ def _together(asset_key: dg.AssetKey, name: str, found: Mapping[str, Finding]) -
         passed=not failed,
         severity=SEVERITIES[worst],
         description=f"failed for {', '.join(failed)}" if failed else f"passed for {', '.join(found)}",
-        metadata={"partitions": dg.MetadataValue.table(rows)},
+        metadata={BY_PARTITION: dg.MetadataValue.table(rows)},
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dagster_shared.error import SerializableErrorInfo
 
 WRAPPERS = ("DagsterExecutionStepExecutionError",)  # around what an asset raised
+INTERRUPTED = "DagsterExecutionInterruptedError"  # by Ctrl-C in a run without a daemon
 
 
 def causes(error: SerializableErrorInfo | None) -> Iterator[SerializableErrorInfo]:
@@ -13,6 +14,11 @@ def causes(error: SerializableErrorInfo | None) -> Iterator[SerializableErrorInf
     while error is not None:
         yield error
         error = error.cause
+
+
+def is_interruption(error: SerializableErrorInfo | None) -> bool:
+    """Whether a person stopped it, which is no failure."""
+    return any(each.cls_name == INTERRUPTED for each in causes(error))
 
 
 def own_sentence(error: SerializableErrorInfo | None) -> str:

@@ -19,7 +19,7 @@ from dagster._time import get_current_datetime
 from dagster_shared.error import SerializableErrorInfo
 
 from assets.orchestration.abandoned import is_gone, told
-from assets.orchestration.failures import causes, own_sentence
+from assets.orchestration.failures import is_interruption, own_sentence
 from pipeline.status.state import FAILED, FRESH, INHERITED, MISSING, ORPHAN, STALE, State, Status
 from pipeline.status.survey import Survey
 
@@ -29,7 +29,6 @@ STATES: dict[StaleStatus, State] = {
     StaleStatus.STALE: STALE,
     StaleStatus.MISSING: MISSING,
 }
-INTERRUPTED = "DagsterExecutionInterruptedError"  # by Ctrl-C in a run without a daemon
 SHOWN_ID = 8  # characters of a run's id, as the UI has it
 
 
@@ -121,7 +120,7 @@ def _attempt(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Attempt:
     if run.status != failed:
         return Attempt(run.run_id, run.status, "")
     errors = _errors(instance, run.run_id)
-    if any(each.cls_name == INTERRUPTED for error in errors for each in causes(error)):
+    if any(is_interruption(error) for error in errors):
         return Attempt(run.run_id, dg.DagsterRunStatus.CANCELED, "")
     return Attempt(run.run_id, failed, own_sentence(errors[0]) if errors else _message(instance, run.run_id))
 

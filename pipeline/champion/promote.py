@@ -145,8 +145,10 @@ def _by_name(recipe: str, optimizer: str, ranking: Ranking, paths: Paths, findin
     sources, found_by_checks = find_sources(report, paths), findings(optimizer)
     failed = ", ".join(each.check for each in _failed(found_by_checks))
     reason = f"{optimizer} was promoted by name, without a verdict" + (f"; it failed {failed}" if failed else "")
-    considered = rows_by_name(ranking, optimizer)
+    considered = rows_by_name(ranking, optimizer, "promoted by name")
     chosen = Chosen(sources, reason, None, found_by_checks, _ids(ranking), considered, forced=True)
     crowned, is_new = crown(recipe, chosen, paths)
-    reason = reason if is_new else f"{crowned} stays: it is this very promotion"
-    return Outcome(recipe, is_new, reason, crowned, considered)
+    if is_new:
+        return Outcome(recipe, True, reason, crowned, considered)
+    considered = rows_by_name(ranking, optimizer, "is the champion")
+    return Outcome(recipe, False, f"{crowned} stays: it is this very promotion", crowned, considered)

@@ -61,7 +61,8 @@ def _said_of(met: Challenge, optimizer: str) -> str:
     if optimizer in met.ranking.left_out:
         return f"{optimizer} was measured differently: {met.ranking.left_out[optimizer]}"
     if optimizer not in met.verdicts:
-        return f"{optimizer} has no score yet; make a report with: ganforge materialize {met.ranking.recipe}"
+        made_with = f"ganforge materialize {met.ranking.recipe} --optimizer {optimizer}"
+        return f"{optimizer} has no score yet; make a report with: {made_with}"
     verdict = met.verdicts[optimizer]
     return f"{optimizer}: {verdict if verdict.verdict == UNDECIDED else verdict.verdict}"
 
@@ -97,15 +98,15 @@ def _decision(met: Challenge, optimizer: str, promoted: str | None, refusals: Ma
     return "not judged" if optimizer not in met.verdicts else str(met.verdicts[optimizer])
 
 
-def rows_by_name(ranking: Ranking, promoted: str) -> list[Considered]:
-    """The same where a person promotes one by name."""
+def rows_by_name(ranking: Ranking, named: str, decision: str) -> list[Considered]:
+    """The same where a person names one to promote, and what was decided about that one."""
     return [
         Considered(
             each.rank,
             each.optimizer,
             shown(each.report, ranking.ranked_by),
             None,
-            "promoted by name" if each.optimizer == promoted else "not judged",
+            decision if each.optimizer == named else "not judged",
         )
         for each in ranking.standings
     ]

@@ -92,14 +92,18 @@ def current_champion(recipe: str, paths: Paths) -> Champion | None:
         return None
     artefact = intact_version(recipe, pointer.version, paths)
     if artefact is None:
-        folder = version_folder(recipe, pointer.version, paths)
-        way_out = (
-            f"go back to another one with: ganforge champion rollback {recipe}"
-            if any(each != pointer.version for each in intact_versions(recipe, paths))
-            else f"promote one anew with: ganforge champion promote {recipe} --optimizer KEY --force"
-        )
+        folder, way_out = version_folder(recipe, pointer.version, paths), _way_out(recipe, pointer, paths)
         raise DamagedChampionError(f"{folder}: the champion's files are not those that were promoted; {way_out}")
     return Champion(recipe, pointer, artefact)
+
+
+def _way_out(recipe: str, pointer: Pointer, paths: Paths) -> str:
+    """What to do about a damaged champion: a command that works as it stands."""
+    intact = intact_versions(recipe, paths)
+    if not intact:
+        return f"promote one anew with: ganforge champion promote {recipe} --optimizer KEY --force"
+    to = "" if pointer.previous in intact else f" --to {intact[-1]}"
+    return f"go back to another one with: ganforge champion rollback {recipe}{to}"
 
 
 def require_champion(recipe: str, paths: Paths) -> Champion:
@@ -169,10 +173,11 @@ def add_version(
 ) -> Artefact:
     """Write a promotion: `fill` writes its files and returns the details. It is there whole when this returns.
 
-    What a process that was killed left half-written goes. Only whoever holds the recipe's lock may call this.
+    What a process that was killed left half-written goes, with its lock. Only whoever holds the recipe's lock may call
+    this.
     """
     folder = version_folder(recipe, version, paths)
-    for left in folder.parent.glob(".*.partial"):
+    for left in folder.parent.glob(".*.partial*"):
         shutil.rmtree(left) if left.is_dir() else left.unlink()
     with staging_folder(folder) as staged:
         files, whole = staged / "files", staged / "whole"

@@ -2,7 +2,8 @@
 
 In: paths, tables, limits. Out: `Removal`s, by kind.
 
-- Unfinished: `.….partial` and `.….download` that were written into for the last time over an hour ago.
+- Unfinished: `.….partial` that were written into for the last time over an hour ago, and locks of theirs left alone.
+- Downloads: `.….download`, which a repeated download goes on from, after as many days as checkpoints.
 - Checkpoints: runs of a partition that are over, older than so many days. A run that may still go on, the newest one
   after which nothing was published, stays however old it is.
 - Locks: of checkpoints that are gone.
@@ -11,6 +12,7 @@ In: paths, tables, limits. Out: `Removal`s, by kind.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Collection, Iterator, Sequence
@@ -25,7 +27,7 @@ from pipeline.storage.identity import Identity
 from pipeline.storage.paths import Paths
 
 STAGES = ("raw", "tensors", "metrics", "training", "samples", "comparison")  # not reports, champion and dagster
-UNFINISHED = (".partial", ".download")
+PARTIAL, PARTIAL_LOCK, DOWNLOAD = ".partial", ".partial.lock", ".download"
 ABANDONED_SECONDS = 3600.0
 DAY_SECONDS = 86_400.0
 IDENTITY = re.compile(r"[0-9a-f]{16}")
@@ -55,13 +57,13 @@ def find_removals(
 
     What a process holds is left out.
     """
-    found = [*_unfinished(paths), *_checkpoints(paths, checkpoint_days), *_locks(paths)]
+    found = [*_unfinished(paths, checkpoint_days), *_checkpoints(paths, checkpoint_days), *_locks(paths)]
     found += _orphans(paths, tables) if with_orphans else []
     return [
         _removal(each, paths, age)
         for each in found
         if not _lies_in_another(each, found)
-        and (age := now - changed_at(each.path)) >= each.least_age_seconds
+        and each.least_age_seconds <= (age := now - changed_at(each.path)) < math.inf  # inf: gone meanwhile
         and _is_free(each)
     ]
 
@@ -84,16 +86,24 @@ def _is_free(found: _Found) -> bool:
 # Unfinished
 
 
-def _unfinished(paths: Paths) -> Iterator[_Found]:
+def _unfinished(paths: Paths, days: float) -> Iterator[_Found]:
     for stage in STAGES:
         for folder, folders, files in os.walk(paths.root / stage):
-            names = [name for name in (*folders, *files) if name.startswith(".") and name.endswith(UNFINISHED)]
+            names = [
+                name
+                for name in (*folders, *files)
+                if name.startswith(".") and name.endswith((PARTIAL, PARTIAL_LOCK, DOWNLOAD))
+            ]
             folders[:] = [name for name in folders if name not in names]
-            for name in names:
-                path = Path(folder) / name
-                # a staging folder is locked itself by whoever fills it, a download by the lock of what it is for
-                lock = path.with_suffix(".lock") if path.suffix == ".download" else path
-                yield _Found(path, "left by a process that ended before it was done", ABANDONED_SECONDS, (lock,))
+            yield from (_left(Path(folder) / name, days) for name in names)
+
+
+def _left(path: Path, days: float) -> _Found:
+    if path.suffix == DOWNLOAD:  # the lock of what it is for
+        why = f"unfinished download, older than {in_days(days)}"
+        return _Found(path, why, days * DAY_SECONDS, (path.with_suffix(".lock"),))
+    lock = path if path.suffix == ".lock" else path.with_name(f"{path.name}.lock")  # held by whoever fills the folder
+    return _Found(path, "left by a process that ended before it was done", ABANDONED_SECONDS, (lock,))
 
 
 # ---------------------------------------------------------------------------------------------------------------------

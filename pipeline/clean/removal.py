@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -26,21 +28,28 @@ class Removal:
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a file, or of all files under a folder."""
-    return sum(each.stat(follow_symlinks=False).st_size for each in _files(path))
+    """Bytes of a file, or of all files under a folder; nothing for those that went meanwhile."""
+    return sum(each.st_size for each in _there(path) if not stat.S_ISDIR(each.st_mode))
 
 
 def changed_at(path: Path) -> float:
-    """When a file, or the last of a folder and all under it, was written: seconds since 1970."""
-    return max(each.stat(follow_symlinks=False).st_mtime for each in (path, *_under(path)))
+    """When a file, or the last of a folder and all under it, was written: seconds since 1970; -inf where it is gone."""
+    return max((each.st_mtime for each in _there(path)), default=-math.inf)
 
 
-def _files(path: Path) -> list[Path]:
-    return [each for each in (path, *_under(path)) if each.is_symlink() or each.is_file()]
+def _there(path: Path) -> Iterator[os.stat_result]:
+    """A file, or a folder and all under it, as far as it is still there: what is in use changes while it is read."""
+    for each in (path, *_under(path)):
+        try:
+            yield each.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            continue
 
 
-def _under(path: Path) -> list[Path]:
-    return list(path.rglob("*")) if path.is_dir() and not path.is_symlink() else []
+def _under(path: Path) -> Iterator[Path]:
+    if not path.is_symlink():
+        for folder, folders, files in os.walk(path):  # unlike rglob, it passes over a folder that went meanwhile
+            yield from (Path(folder, name) for name in (*folders, *files))
 
 
 @contextmanager

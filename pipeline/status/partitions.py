@@ -20,9 +20,10 @@ from pipeline.status.state import NO_RECORD, Status, Subject, changed, in_words,
 from pipeline.storage.artefact import Artefact, read_artefact
 from pipeline.storage.identity import Identity, differences
 from pipeline.storage.paths import Paths
-from pipeline.training.identity import training_identity
+from pipeline.training.identity import checkpoint_identity, training_identity
 
 STEP = re.compile(r"step_(\d{8})")
+NAMED_BY = 16  # characters of the fingerprint that name the folder of checkpoints
 WORDS = {"tensors": "the tensors were made again", "training": "the generator was trained again"}
 
 
@@ -72,7 +73,7 @@ def _generator(partition: Partition, tensors: Status) -> Status:
     artefact = read_artefact(partition.training)
     subject = Subject(f"{partition.recipe.key}/generator", partition.key, partition.training, artefact, (tensors,))
     made_with = None if artefact is None else _settings(artefact)
-    notes = _stopped(partition.training) if artefact is None else []
+    notes = _stopped(partition) if artefact is None else []
     notes += [] if made_with is None else _chosen(made_with, partition.recipe)
     return judge(
         subject,
@@ -146,9 +147,13 @@ def _all_diverged(artefact: Artefact) -> str:
     return f"diverged: all of {whole}" + (f" ({'; '.join(reasons)})" if reasons else "")
 
 
-def _stopped(folder: Path) -> list[str]:
-    """Where a training that was interrupted goes on."""
-    found = [STEP.fullmatch(path.name) for path in (folder / "checkpoints").glob("*/step_*")]
+def _stopped(partition: Partition) -> list[str]:
+    """Where a training that was interrupted goes on: only checkpoints of what the tables and the data are now count."""
+    tensors = read_artefact(partition.paths.tensors(partition.recipe.dataset))
+    if tensors is None:
+        return []
+    way = checkpoint_identity(resolve(partition.recipe, partition.configuration), tensors).fingerprint[:NAMED_BY]
+    found = [STEP.fullmatch(path.name) for path in (partition.training / "checkpoints" / way).glob("step_*")]
     steps = [int(match[1]) for match in found if match]
     return [f"goes on from step {max(steps):,}"] if steps else []
 

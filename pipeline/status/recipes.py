@@ -38,7 +38,10 @@ def comparison_status(
             ranking = compare(recipe.key, optimizers, paths)
         except (OSError, ValueError) as error:
             return [f"its reports cannot be compared: {error}"]
-        return _as_reasons(changed(artefact, comparison_identity(recipe, ranking, paths), {}))
+        wanted = comparison_identity(recipe, ranking, paths)
+        found = changed(artefact, wanted, {})
+        made_without = [] if artefact.identity is None else artefact.identity.decided_by["missing"]
+        return _as_reasons(found, _without_report(made_without, wanted.decided_by["missing"]))
 
     return judge(subject, changes, verify=verify)
 
@@ -48,7 +51,14 @@ def _there(reports: Sequence[Status]) -> tuple[Status, ...]:
     return tuple(report for report in reports if report.state != MISSING)
 
 
-def _as_reasons(found: Sequence[str]) -> list[str]:
+def _without_report(before: Sequence[str], now: Sequence[str]) -> str:
+    """How the configurations without a report are others."""
+    more, fewer = ([each for each in one if each not in other] for one, other in ((now, before), (before, now)))
+    said = [f"{', '.join(names)} {verb}" for names, verb in ((more, "added"), (fewer, "removed")) if names]
+    return f"configurations without a report: {'; '.join(said) or 'in another order'}"
+
+
+def _as_reasons(found: Sequence[str], without_report: str) -> list[str]:
     """Differences of a comparison's identity, in words."""
     said = []
     for each in found:
@@ -57,7 +67,7 @@ def _as_reasons(found: Sequence[str]) -> list[str]:
         words = {
             "reports": f"{optimizer} has another report",
             "shown": f"{optimizer} was trained or drawn again",
-            "missing": f"configurations without a report: {rest}",
+            "missing": without_report,
             "left_out": f"{optimizer} is measured otherwise than the others: {rest}",
             "along": "the scores along a training are others now",
             "seen_by": SEEN_BY,
@@ -105,14 +115,18 @@ def _short(reason: str) -> str:
 
 
 def _newer_reports(recipe: Recipe, optimizers: Sequence[str], paths: Paths) -> list[str]:
-    """Comparable reports that were not there when the champion was last decided on."""
+    """Comparable reports that the last decision was not about.
+
+    By what it compared, not by its time: a report may be stored while a decision is being written. A rollback compares
+    none: then the decision before it counts. By time only where no decision compared any.
+    """
     from pipeline.comparison.ranking import compare
 
     lines = decided(recipe.key, paths)
     if not lines:
         return []
     last = datetime.fromisoformat(lines[-1].time)
-    known = set(lines[-1].reports.values())
+    known = next((set(each.reports.values()) for each in reversed(lines) if each.reports), None)
     try:
         ranking: Ranking = compare(recipe.key, optimizers, paths)
     except (OSError, ValueError):
@@ -120,7 +134,10 @@ def _newer_reports(recipe: Recipe, optimizers: Sequence[str], paths: Paths) -> l
     newer = [
         standing.optimizer
         for standing in ranking.standings
-        if standing.report.fact("report_id") not in known
-        and standing.report.fact("created_at").replace(microsecond=0) > last
+        if (
+            standing.report.fact("created_at").replace(microsecond=0) > last
+            if known is None
+            else standing.report.fact("report_id") not in known
+        )
     ]
     return [f"decided before the newest report of {', '.join(newer)}"] if newer else []

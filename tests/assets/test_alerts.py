@@ -4,7 +4,10 @@ import json
 import logging
 import socketserver
 import threading
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,15 +15,21 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.errors import DagsterExecutionInterruptedError
 
+from assets.orchestration import alert_sinks
 from assets.orchestration import alerts as alerts_module
-from assets.orchestration.alert_sinks import Alert, UndeliveredError, send
-from assets.orchestration.alerts import EVENTS_A_TICK, build_alerts_sensor, read_cursor
+from assets.orchestration.alert_sinks import Alert, RefusedError, UndeliveredError, send
+from assets.orchestration.alerts import EVENTS_A_TICK, LONGEST_TEXT, build_alerts_sensor, read_cursor
 from assets.orchestration.operations import Alerts
+from assets.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG
+from assets.orchestration.publishing import Made, publish_partitions
+from pipeline.findings import Finding, Severity, failing
 
 SECRET = "T0K3N"
 NOWHERE = Alerts("none", "", "", 25, "", (), "warn")
-ALERT = Alert("ganforge: failed: a check", ("it did", "to try: less"), "", "error", "a/b", "adam", "r1", "2026-01-01")
+LINES = ("it did", "to try: less")
+ALERT = Alert("ganforge: failed: a check", LINES, "", "error", "a/b", "adam", "r1", "2026-01-01", "r1.7")
 PARTITIONS = dg.StaticPartitionsDefinition(["adam", "sgd"])
 
 
@@ -31,7 +40,7 @@ PARTITIONS = dg.StaticPartitionsDefinition(["adam", "sgd"])
 def history(context: dg.AssetExecutionContext) -> Iterator[object]:
     yield dg.MaterializeResult(metadata={"steps": 3})
     yield dg.AssetCheckResult(check_name="mild", passed=False, severity=dg.AssetCheckSeverity.WARN, description="a bit")
-    metadata = {
+    metadata: dict[str, Any] = {
         "summary": "member 1 diverged at step 7",
         "advice": "lower learning_rate from 0.1 to 0.05",
         "steps": 7,
@@ -47,6 +56,32 @@ def broken() -> None:
     raise ValueError("found 3 images,\nexpected 10")
 
 
+@dg.asset(
+    partitions_def=PARTITIONS,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    check_specs=[dg.AssetCheckSpec("grave", asset="report")],
+    config_schema={"cached": bool, "adam": str, "sgd": str},
+)
+def report(context: dg.AssetExecutionContext) -> Iterator[object]:
+    """Fails its check in each partition as severely as the run says, and as its words say."""
+    said = context.op_execution_context.op_config
+    yield from publish_partitions(
+        context,
+        context.asset_key,
+        {key: Made(key, {}, said["cached"], [finding(said[key])]) for key in context.partition_keys},
+    )
+
+
+def finding(said: str) -> Finding:
+    severity: Severity = "error" if "error" in said else "warn"
+    return failing("grave", severity, said, {}, "train it longer")
+
+
+@dg.asset
+def stopped() -> None:
+    raise DagsterExecutionInterruptedError
+
+
 @dataclass
 class Received:
     """What a server on this machine was sent."""
@@ -54,6 +89,9 @@ class Received:
     bodies: list[dict[str, Any]] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)  # HTTP statuses to answer with, before 200
     requests: int = 0
+    slow: bool = False  # answers later than the sender waits
+    ids: list[str] = field(default_factory=list)  # of all requests, taken or not
+    answered: threading.Event = field(default_factory=threading.Event)
     mails: list[str] = field(default_factory=list)
 
 
@@ -71,6 +109,10 @@ def webhook(received: Received, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ale
         def do_POST(self) -> None:
             received.requests += 1
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            received.ids.append(body["alert_id"])
+            if received.slow:
+                received.answered.wait(5)
+                return
             status = received.answers.pop(0) if received.answers else 200
             if status == 200:
                 assert self.headers["Content-Type"] == "application/json"
@@ -87,6 +129,7 @@ def webhook(received: Received, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ale
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield replace(NOWHERE, sink="webhook", url=f"http://127.0.0.1:{server.server_address[1]}/{SECRET}")
+        received.answered.set()
         server.shutdown()
 
 
@@ -152,6 +195,16 @@ def fail_checks(instance: dg.DagsterInstance, partition: str = "adam") -> str:
 
 def fail_run(instance: dg.DagsterInstance) -> str:
     return dg.materialize([broken], instance=instance, raise_on_error=False).run_id
+
+
+def register(
+    instance: dg.DagsterInstance, adam: str, sgd: str, *, cached: bool = False, range_of: tuple[str, str] | None = None
+) -> dg.ExecuteInProcessResult:
+    """A run of `report`, of both partitions or of one."""
+    first, last = range_of or ("adam", "sgd")
+    tags = {RANGE_START_TAG: first, RANGE_END_TAG: last}
+    config = {"ops": {"report": {"config": {"cached": cached, "adam": adam, "sgd": sgd}}}}
+    return dg.materialize([report], instance=instance, tags=tags, run_config=config)
 
 
 def test_the_sensor_is_stopped_and_says_where_to_name_a_sink(instance: dg.DagsterInstance) -> None:
@@ -222,9 +275,9 @@ def test_a_sink_out_of_reach_loses_nothing_and_what_was_told_is_not_told_again(
 ) -> None:
     watching = Watching(webhook, instance, cursor='{"after": 0, "runs": {}}')
     first, second = fail_checks(instance), fail_checks(instance, "sgd")
-    received.answers = [200, 404]
+    received.answers = [200, 503]
     said = watching.tick()
-    assert said.startswith("the webhook at 127.0.0.1 did not take the alert (HTTP status 404); the next tick")
+    assert said.startswith("the webhook at 127.0.0.1 did not take the alert (HTTP status 503); the next tick")
     assert SECRET not in said + str(watching.cursor)
     assert [body["run_id"] for body in received.bodies] == [first]
     third = fail_run(instance)
@@ -232,6 +285,100 @@ def test_a_sink_out_of_reach_loses_nothing_and_what_was_told_is_not_told_again(
     assert [body["run_id"] for body in received.bodies] == [first, second, third]
     assert read_cursor(str(watching.cursor)).runs == {}
     assert watching.tick() == "nothing new failed"
+
+
+def test_an_alert_that_is_refused_for_good_is_sent_shortened_and_else_logged_and_those_after_it_are_told(
+    instance: dg.DagsterInstance, webhook: Alerts, received: Received, caplog: pytest.LogCaptureFixture
+) -> None:
+    watching = Watching(webhook, instance, cursor='{"after": 0, "runs": {}}')
+    first, second, third = fail_checks(instance), fail_checks(instance, "sgd"), fail_run(instance)
+    received.answers = [413, 200, 400, 400]
+    assert watching.tick() == "told of 2 runs; the sink refused 1, which the log has"
+    assert [body["run_id"] for body in received.bodies] == [first, third]
+    assert received.bodies[0]["lines"] == ["the sink refused the whole alert: see the run"]
+    (logged,) = [record for record in caplog.records if record.name == alert_sinks.log.name]
+    assert logged.levelno == logging.ERROR
+    assert logged.getMessage().startswith("the webhook at 127.0.0.1 refused the alert (HTTP status 400), which is not")
+    assert "to try: lower learning_rate from 0.1 to 0.05" in logged.getMessage()
+    assert SECRET not in logged.getMessage()
+    assert second not in [body["run_id"] for body in received.bodies]
+    assert watching.tick() == "nothing new failed"
+
+
+def test_a_webhook_that_answers_too_late_gets_one_request_a_tick_with_the_id_of_the_one_before(
+    instance: dg.DagsterInstance, webhook: Alerts, received: Received, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alert_sinks, "TIMEOUT_SECONDS", 0.3)
+    watching = Watching(webhook, instance, cursor='{"after": 0, "runs": {}}')
+    run = fail_checks(instance)
+    received.slow = True
+    assert "did not take the alert (TimeoutError: timed out); the next tick tries again" in watching.tick()
+    assert len(received.ids) == 1
+    received.slow = False
+    assert watching.tick() == "told of 1 run"
+    assert received.ids == [received.bodies[0]["alert_id"]] * 2
+    assert received.ids[0].startswith(f"{run}.")
+    fail_checks(instance)
+    watching.tick()
+    assert len(set(received.ids)) == 2
+
+
+def test_a_message_is_no_longer_than_chat_services_take_and_says_how_much_it_leaves_out(
+    instance: dg.DagsterInstance, webhook: Alerts, received: Received
+) -> None:
+    watching = Watching(webhook, instance, cursor='{"after": 0, "runs": {}}')
+    for number in range(30):
+        instance.report_runless_asset_event(
+            dg.AssetCheckEvaluation(
+                dg.AssetKey("history"), f"check_{number}", passed=False, metadata={}, description="x" * (5000 - number)
+            )
+        )
+    watching.tick()
+    (body,) = received.bodies
+    assert len(body["text"]) < LONGEST_TEXT + 500
+    assert (len(body["title"]), body["title"][-3:]) == (200, "...")
+    assert ([len(line) for line in body["lines"][:-1]], body["lines"][-1]) == ([1000] * 3, "27 more: see the run")
+
+
+def test_a_run_that_a_person_stopped_is_not_told_but_its_failed_checks_are(
+    instance: dg.DagsterInstance, webhook: Alerts, received: Received
+) -> None:
+    watching = Watching(webhook, instance, cursor='{"after": 0, "runs": {}}')
+    dg.materialize([stopped], instance=instance, raise_on_error=False)
+    assert watching.tick() == "nothing new failed"
+    dg.materialize([stopped, history], instance=instance, partition_key="adam", raise_on_error=False)
+    assert watching.tick() == "told of 1 run"
+    assert received.bodies[0]["title"] == "ganforge: failed: check mild, grave of history adam"
+
+
+def test_checks_of_several_partitions_are_told_by_partition_and_together_are_as_bad_as_the_worst(
+    instance: dg.DagsterInstance, webhook: Alerts, received: Received
+) -> None:
+    watching = Watching(replace(webhook, least_severity="error"), instance, cursor='{"after": 0, "runs": {}}')
+    (together,) = register(instance, "warn", "error").get_asset_check_evaluations()[-1:]
+    assert (together.severity, together.description) == (dg.AssetCheckSeverity.ERROR, "failed for adam, sgd")
+    (mild,) = register(instance, "warn", "warn too").get_asset_check_evaluations()[-1:]
+    assert mild.severity == dg.AssetCheckSeverity.WARN
+    assert watching.tick() == "told of 1 run"
+    lines = ["report sgd, check grave (error): error", "evidence: judged true", "to try: train it longer"]
+    assert received.bodies[0]["lines"] == lines
+
+
+@pytest.mark.parametrize("only", [None, ("sgd", "sgd")])
+def test_a_failure_that_is_registered_again_unchanged_is_told_once(
+    instance: dg.DagsterInstance, webhook: Alerts, received: Received, only: tuple[str, str] | None
+) -> None:
+    watching = Watching(webhook, instance, cursor='{"after": 0, "runs": {}}')
+    register(instance, "error", "FID 40", cached=True, range_of=only)
+    assert watching.tick() == "told of 1 run"  # the run that made it died before it could say so
+    for _ in range(2):
+        register(instance, "error", "FID 40", cached=True, range_of=only)
+        assert watching.tick() == "nothing new failed"
+    register(instance, "error", "FID 50", cached=True, range_of=only)
+    register(instance, "error", "FID 50", cached=False, range_of=only)
+    assert watching.tick() == "told of 2 runs"
+    assert [body["partition"] for body in received.bodies[1:]] == ["sgd", "sgd" if only else "adam, sgd"]
+    assert received.bodies[1]["lines"][0] == "report sgd, check grave (warn): FID 50"
 
 
 def test_what_one_tick_has_no_time_for_is_told_by_the_next(
@@ -252,10 +399,13 @@ def test_a_long_log_is_read_in_parts_without_a_gap(
     assert EVENTS_A_TICK > 100
     monkeypatch.setattr(alerts_module, "EVENTS_A_TICK", 2)
     watching = Watching(webhook, instance, cursor='{"after": 0, "runs": {}}')
-    run, failed = fail_checks(instance), fail_run(instance)
+    first, second, failed = fail_checks(instance), fail_checks(instance, "sgd"), fail_run(instance)
     while watching.tick() != "nothing new failed":
         pass
-    assert [body["run_id"] for body in received.bodies] == [run, failed]
+    assert [body["run_id"] for body in received.bodies] == [first, second, second, failed]
+    assert len(set(received.ids)) == 4
+    checks = [line.split()[3] for body in received.bodies for line in body["lines"] if ", check " in line]
+    assert checks == ["mild", "grave", "mild", "grave"]
 
 
 def test_a_check_evaluated_outside_a_run_names_its_own_partition(
@@ -274,10 +424,16 @@ def test_a_check_of_several_partitions_is_told_for_each_that_failed_and_not_once
     instance: dg.DagsterInstance, webhook: Alerts, received: Received
 ) -> None:
     watching = Watching(webhook, instance, cursor='{"after": 0, "runs": {}}')
+    sums: dict[str, Any] = {"partitions": dg.MetadataValue.table([dg.TableRecord({"partition": "adam"})])}
     for partition, passed in (("adam", False), ("rmsprop", True), ("sgd", False), (None, False)):
         instance.report_runless_asset_event(
             dg.AssetCheckEvaluation(
-                dg.AssetKey("history"), "grave", passed=passed, metadata={}, partition=partition, description="told"
+                dg.AssetKey("history"),
+                "grave",
+                passed=passed,
+                metadata={} if partition else sums,
+                partition=partition,
+                description="told",
             )
         )
     watching.tick()
@@ -285,18 +441,33 @@ def test_a_check_of_several_partitions_is_told_for_each_that_failed_and_not_once
     assert (received.bodies[0]["lines"], received.bodies[0]["partition"]) == (lines, "adam, sgd")
 
 
-@pytest.mark.parametrize(("answers", "requests"), [([503], 2), ([503, 503], 2), ([404], 1), ([302], 1)])
-def test_a_webhook_is_tried_twice_where_that_may_help(
-    webhook: Alerts, received: Received, answers: list[int], requests: int
+@pytest.mark.parametrize(("status", "is_refusal"), [(503, False), (429, False), (302, False), (404, True), (413, True)])
+def test_a_webhook_that_answered_is_not_asked_again_at_once_and_refuses_with_400_to_499(
+    webhook: Alerts, received: Received, status: int, is_refusal: bool
 ) -> None:
-    received.answers = list(answers)
-    if answers == [503]:
+    received.answers = [status]
+    with pytest.raises(UndeliveredError, match=rf"the alert \(HTTP status {status}\)") as caught:
         send(ALERT, webhook)
-        assert received.bodies[0]["lines"] == ["it did", "to try: less"]
-    else:
-        with pytest.raises(UndeliveredError, match=rf"did not take the alert \(HTTP status {answers[-1]}\)"):
-            send(ALERT, webhook)
-    assert received.requests == requests
+    assert (received.requests, isinstance(caught.value, RefusedError)) == (1, is_refusal)
+
+
+def test_a_webhook_that_could_not_be_reached_is_tried_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Opener:
+        ends: list[Exception | None]
+
+        def open(self, request: urllib.request.Request, timeout: float) -> nullcontext[None]:
+            if (error := self.ends.pop(0)) is not None:
+                raise error
+            return nullcontext()
+
+    opener, refused = Opener(), urllib.error.URLError(ConnectionRefusedError("no one there"))
+    monkeypatch.setattr(urllib.request, "build_opener", lambda _: opener)
+    opener.ends = [refused, None]
+    send(ALERT, replace(NOWHERE, url="http://here/", sink="webhook"))
+    opener.ends = [refused, refused, None]
+    with pytest.raises(UndeliveredError, match="ConnectionRefusedError: no one there"):
+        send(ALERT, replace(NOWHERE, url="http://here/", sink="webhook"))
+    assert opener.ends == [None]
 
 
 def test_the_address_may_come_from_the_environment_and_is_never_shown(
@@ -331,9 +502,15 @@ def test_a_mail_reaches_all_recipients(relay: Alerts, received: Received) -> Non
 
 
 def test_a_mail_server_that_refuses_or_is_gone_is_one_sentence(relay: Alerts) -> None:
-    for settings in (replace(relay, recipients=("nobody@b",)), replace(relay, smtp_port=9)):
-        with pytest.raises(UndeliveredError, match=r"the mail server 127\.0\.0\.1:\d+ did not take the alert \(.+\); "):
-            send(ALERT, settings)
+    with pytest.raises(
+        RefusedError, match=r"the mail server 127\.0\.0\.1:\d+ refused the alert \(.*nobody@b.*\), which"
+    ):
+        send(ALERT, replace(relay, recipients=("nobody@b",)))
+    with pytest.raises(
+        UndeliveredError, match=r"the mail server 127\.0\.0\.1:9 did not take the alert \(.+\); "
+    ) as gone:
+        send(ALERT, replace(relay, smtp_port=9))
+    assert not isinstance(gone.value, RefusedError)
 
 
 def test_the_log_takes_an_alert_at_its_severity(caplog: pytest.LogCaptureFixture) -> None:

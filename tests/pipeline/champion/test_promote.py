@@ -109,15 +109,14 @@ def test_the_family_of_comparisons_corrects_the_verdict_on_the_champion(paths: P
     contender(paths, "sgd", [300.0, 310.0, 295.0])
     decide(paths)
     contender(paths, "adam", [250.0, 282.0, 243.0])
-    assert decide(paths, only="rmsprop").reason.endswith("rmsprop has no score yet; make a report with: " + MATERIALIZE)
+    assert decide(paths, only="rmsprop").reason.endswith(
+        "rmsprop has no score yet; make a report with: ganforge materialize mnist_mlp --optimizer rmsprop"
+    )
     contender(paths, "rmsprop", [290.0, 310.0, 305.0])
     outcome = decide(paths)
     (adam,) = [each for each in outcome.considered if each.optimizer == "adam"]
     assert adam.verdict is not None and adam.verdict.p is not None and adam.verdict.corrected_p is not None
     assert (adam.verdict.p < 0.05 < adam.verdict.corrected_p, outcome.promoted) == (True, False)
-
-
-MATERIALIZE = "ganforge materialize mnist_mlp"
 
 
 def test_one_that_failed_a_check_is_refused_and_the_next_best_takes_its_place(paths: Paths) -> None:
@@ -202,6 +201,17 @@ def test_without_weights_or_samples_nobody_else_takes_the_place(paths: Paths) ->
     assert current_champion("mnist_mlp", paths) is None
 
 
+def test_weights_whose_samples_were_drawn_again_after_the_report_are_not_promoted(paths: Paths) -> None:
+    contender(paths, "adam", GOOD)
+    manifest = paths.samples("mnist_mlp", "adam") / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"fingerprint": "drawn with another seed"}))
+    outcome = decide(paths)
+    assert not outcome.promoted
+    assert outcome.reason.endswith(
+        "drawn again after the newest report; materialize mnist_mlp/report, partition adam, first"
+    )
+
+
 def test_damaged_weights_are_not_promoted(paths: Paths) -> None:
     contender(paths, "adam", GOOD)
     with (paths.training("mnist_mlp", "adam") / "generator.safetensors").open("ab") as file:
@@ -231,9 +241,10 @@ def test_a_process_that_dies_before_the_rename_leaves_the_champion_that_was(
             decide(paths)
     folder = paths.champion("mnist_mlp")
     assert require_champion("mnist_mlp", paths) == before
-    assert [each.name for each in folder.glob(".*.partial")]
+    (left,) = folder.glob(".*.partial")
+    left.with_name(f"{left.name}.lock").touch()
     assert decide(paths).promoted
-    assert not [each.name for each in folder.glob(".*.partial")]
+    assert not [each.name for each in folder.glob(".*.partial*")]
 
 
 def test_a_process_that_dies_before_the_pointer_is_written_is_made_up_for_without_a_copy(
@@ -260,6 +271,8 @@ def test_by_name_and_force_any_scored_configuration_is_promoted_and_the_reason_s
     assert outcome.champion.card()["decision"]["forced"]
     again = decide(paths, only="sgd", force=True)
     assert (again.promoted, again.reason) == (False, "champion 2 (sgd) stays: it is this very promotion")
+    rows = [[(each.optimizer, each.decision) for each in said.considered] for said in (outcome, again)]
+    assert rows == [[("adam", "not judged"), ("sgd", said)] for said in ("promoted by name", "is the champion")]
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,28 @@ def test_a_damaged_champion_is_one_sentence_and_going_back_does_not_reject_its_t
     assert champion_now(paths) == (3, "adam")
 
 
+@pytest.mark.usefixtures("two")
+def test_where_the_champion_and_the_one_before_are_damaged_an_intact_version_is_named(paths: Paths) -> None:
+    contender(paths, "rmsprop", BETTER_STILL)
+    decide(paths)
+    damage(paths, "0003")
+    with pytest.raises(DamagedChampionError, match=r"rollback mnist_mlp$"):
+        current_champion("mnist_mlp", paths)
+    damage(paths, "0002")
+    with pytest.raises(DamagedChampionError, match=r"rollback mnist_mlp --to 1$"):
+        current_champion("mnist_mlp", paths)
+    rollback("mnist_mlp", paths, to=1)
+    assert champion_now(paths) == (1, "sgd")
+
+
+@pytest.mark.usefixtures("two")
+def test_a_damaged_first_champion_that_was_gone_back_to_names_the_one_to_go_forward_to(paths: Paths) -> None:
+    rollback("mnist_mlp", paths)
+    damage(paths, "0001")
+    with pytest.raises(DamagedChampionError, match=r"rollback mnist_mlp --to 2$"):
+        current_champion("mnist_mlp", paths)
+
+
 def test_the_only_champion_damaged_is_replaced_by_name(paths: Paths) -> None:
     contender(paths, "sgd", BAD)
     decide(paths)

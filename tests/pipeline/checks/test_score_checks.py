@@ -34,6 +34,8 @@ def test_a_collapse_is_a_warning_unless_every_member_ends_in_it() -> None:
     assert collapse(sound, collapsed).severity == "warn"
     assert collapse(recovered, collapsed).severity == "warn"
     assert collapse(collapsed, collapsed).severity == "error"
+    one_bad_at_the_end = [300, 100, 200, 200, 90, 200]
+    assert collapse(one_bad_at_the_end, collapsed).severity == "warn"
 
 
 def test_the_finding_names_the_best_step_and_to_stop_there() -> None:

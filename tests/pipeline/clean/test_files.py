@@ -1,5 +1,7 @@
+import errno
 import fcntl
 import json
+import math
 import os
 import time
 from pathlib import Path
@@ -7,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.clean.files import DAY_SECONDS, Tables, find_removals
-from pipeline.clean.removal import Removal, changed_at, size_of
+from pipeline.clean.removal import Removal, changed_at, remove_alone, size_of
 from pipeline.settings import load_optimizers, load_recipes, resolve
 from pipeline.storage.artefact import publish, staging_folder
 from pipeline.storage.identity import Identity
@@ -87,19 +89,61 @@ def test_a_staging_folder_goes_an_hour_after_it_was_last_written(paths: Paths) -
 
 
 def test_a_staging_folder_that_somebody_fills_stays_however_old_it_is(paths: Paths) -> None:
+    with staging_folder(paths.samples(RECIPE, OPTIMIZER)) as staged:
+        put(staged / "samples.arrow", 9 * HOUR)
+        grow_old(staged.parent, 9 * HOUR)
+        assert found(paths) == []
+        lock = staged.with_name(f"{staged.name}.lock")
+        assert lock.exists()
+        assert not remove_alone(staged, (lock,))()
+        assert staged.exists()
+
+
+def test_what_a_killed_process_left_goes_with_its_lock(paths: Paths) -> None:
     folder = put(paths.root / "samples" / RECIPE / ".adam.abc.partial" / "samples.arrow", 9 * HOUR).parent
+    lock = put(folder.with_name(f"{folder.name}.lock"), 9 * HOUR)
     before = found(paths)
-    descriptor = os.open(folder, os.O_RDONLY)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with lock.open("a") as taken:
+        fcntl.flock(taken, fcntl.LOCK_EX)
+        assert found(paths) == []
+        assert [each.remove() for each in before] == [False, False]
+    remove(found(paths))
+    assert list(folder.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [".adam.abc.partial", ".adam.abc.partial.lock"])
+def test_a_lock_or_a_folder_left_alone_goes(paths: Paths, name: str) -> None:
+    put(paths.root / "training" / RECIPE / name, 2 * HOUR)
+    assert names(found(paths)) == {f"training/{RECIPE}/{name}"}
+
+
+def test_what_goes_while_it_is_looked_at_is_passed_over(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a training's files do: each is renamed or removed between its listing and its measuring."""
+    folder = put(paths.root / "samples" / RECIPE / ".adam.abc.partial" / "kept", 2 * HOUR).parent
+    put(folder / "gone", 2 * HOUR, size=1000)
+    put(paths.root / "samples" / RECIPE / ".gone.abc.partial" / "x", 2 * HOUR)
+    stat = Path.stat
+
+    def some_gone(path: Path, **given: bool) -> os.stat_result:
+        if "gone" in path.name or ".gone.abc.partial" in path.parts:
+            raise FileNotFoundError(errno.ENOENT, str(path))
+        return stat(path, **given)
+
+    monkeypatch.setattr(Path, "stat", some_gone)
+    (left,) = found(paths)
+    assert (left.what, left.size_bytes) == (f"samples/{RECIPE}/.adam.abc.partial", 10)
+    assert (size_of(folder / "gone"), changed_at(folder / "gone")) == (0, -math.inf)
+
+
+def test_a_download_that_can_be_gone_on_with_stays_as_long_as_checkpoints(paths: Paths) -> None:
+    put(paths.root / "raw" / ".mnist.download" / "Mirrors" / "train.part", 29 * DAY_SECONDS)
     assert found(paths) == []
-    assert [each.remove() for each in before] == [False]
-    assert folder.exists()
-    os.close(descriptor)
-    assert names(found(paths)) == {f"samples/{RECIPE}/.adam.abc.partial"}
+    (left,) = found(paths, later=2 * DAY_SECONDS)
+    assert left.why == "unfinished download, older than 30 days"
 
 
 def test_a_download_goes_unless_it_is_going_on(paths: Paths) -> None:
-    put(paths.root / "raw" / ".mnist.download" / "Mirrors" / "train.part", 2 * HOUR)
+    put(paths.root / "raw" / ".mnist.download" / "Mirrors" / "train.part", 31 * DAY_SECONDS)
     with (paths.root / "raw" / ".mnist.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert found(paths) == []

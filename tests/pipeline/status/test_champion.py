@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.champion.decisions import NOT_PROMOTED, PROMOTED, Decided, record
+from pipeline.champion.decisions import NOT_PROMOTED, PROMOTED, ROLLED_BACK, Decided, record
 from pipeline.champion.identity import champion_identity
 from pipeline.champion.versions import Pointer, add_version, write_pointer
 from pipeline.reports import store
@@ -32,11 +32,15 @@ def crown(paths: Paths) -> None:
         (folder / "generator.safetensors").write_bytes(b"weights")
         return {"optimizer": "one"}
 
-    report = store.latest(paths.reports(), RECIPE, "one")
-    assert report is not None
-    add_version(RECIPE, 1, champion_identity("t", str(report.fact("report_id"))), fill, paths)
+    add_version(RECIPE, 1, champion_identity("t", known(paths, "one")), fill, paths)
     write_pointer(RECIPE, Pointer(1, "2026-01-02T03:04:05+00:00", "first", None, ()), paths)
-    decide(paths, PROMOTED, {"one": str(report.fact("report_id"))})
+    decide(paths, PROMOTED, {key: known(paths, key) for key in ("one", "two")})
+
+
+def known(paths: Paths, optimizer: str) -> str:
+    report = store.latest(paths.reports(), RECIPE, optimizer)
+    assert report is not None
+    return str(report.fact("report_id"))
 
 
 def test_there_is_no_champion_before_anybody_decided(chain: Paths) -> None:
@@ -58,7 +62,19 @@ def test_a_newer_report_makes_the_decision_stale_until_it_is_taken_again(
     scored = score_partition(RECIPE, "two", Judge.load("mnist", chain), chain, force=True)
     assert told(chain).state == STALE
     assert "decided before the newest report of two" in told(chain).reasons
-    decide(chain, NOT_PROMOTED, {"two": str(scored.report.fact("report_id"))})
+    decide(chain, NOT_PROMOTED, {"one": known(chain, "one"), "two": str(scored.report.fact("report_id"))})
+    assert told(chain).state == FRESH
+
+
+def test_a_report_that_was_stored_while_a_promotion_was_being_written_makes_it_stale_also_after_a_rollback(
+    chain: Paths,
+) -> None:
+    crown(chain)
+    record(RECIPE, Decided(PROMOTED, 1, "one", "without the newest", {"one": known(chain, "one")}), chain)
+    assert told(chain).reasons == ("decided before the newest report of two",)
+    record(RECIPE, Decided(ROLLED_BACK, 1, "one", "rolled back from version 2"), chain)
+    assert told(chain).state == STALE
+    decide(chain, NOT_PROMOTED, {key: known(chain, key) for key in ("one", "two")})
     assert told(chain).state == FRESH
 
 

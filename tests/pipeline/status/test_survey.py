@@ -335,6 +335,20 @@ def test_an_interrupted_training_is_missing_and_says_where_it_goes_on(chain: Pat
     assert (status.state, status.notes) == (MISSING, ("goes on from step 4",))
 
 
+def test_an_interrupted_training_does_not_go_on_from_checkpoints_of_other_settings(chain: Paths, tables: Path) -> None:
+    (chain.training(RECIPE, "one") / "manifest.json").unlink()
+    edit(tables / "optimizers.toml", "0.0002", "0.0003")
+    status = looked_at(chain)[f"{RECIPE}/generator one"]
+    assert (status.state, status.notes) == (MISSING, ())
+
+
+def test_configurations_that_are_added_to_or_removed_from_the_table_are_named(chain: Paths, tables: Path) -> None:
+    rates = 'both = { kind = "adam", learning_rate = 0.0004 }'
+    table = tables / "optimizers.toml"
+    table.write_text(table.read_text() + f"\n[three]\n{rates}\n[four]\n{rates}\n")
+    assert looked_at(chain)[f"{RECIPE}/comparison"].reasons == ("configurations without a report: three, four added",)
+
+
 def test_files_named_elsewhere_are_a_note(chain: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GANFORGE_MNIST", str(tmp_path))
     status = looked_at(chain)["mnist/raw"]
