@@ -3,7 +3,8 @@
 A run whose process is killed cannot say so: it stays in progress for ever, and with it the place in its pool that keeps
 others waiting. A process number alone proves nothing, since numbers are used again, so the tag also carries when the
 process started, since which boot, on which machine, and the run itself: a run tried again inherits the tags of the one
-before. What cannot be judged from here, such as a run of another machine or another container, counts as alive.
+before. What cannot be judged from here, such as a run of another machine or another container, counts as alive, and is
+never signalled; nor is a process whose start is unknown, as where there is no /proc.
 """
 
 import os
@@ -54,21 +55,21 @@ def read_mark(run: dg.DagsterRun) -> ProcessMark | None:
 
 
 def living_process(run: dg.DagsterRun) -> int | None:
-    """The number of the process that executes a run, where it is on this machine and alive: safe to signal."""
+    """The number of the process that executes a run, where it is certainly that one and alive: safe to signal."""
     mark = read_mark(run)
-    if mark is None or (mark.boot, mark.namespace, mark.host) != (_boot(), _namespace(), socket.gethostname()):
+    if mark is None or not _is_here(mark) or not _exists(mark.pid):
         return None
-    return None if is_gone(run) else mark.pid
+    return mark.pid if UNKNOWN != mark.started_ticks == _started_ticks(mark.pid) else None
 
 
 def is_gone(run: dg.DagsterRun) -> bool:
     """Whether the process of a run has certainly ended."""
     mark = read_mark(run)
-    if mark is None or mark.host != socket.gethostname():
+    if mark is None:
         return False
-    if mark.boot != _boot():
-        return UNKNOWN not in (mark.boot, _boot())  # this machine has been started anew
-    if mark.namespace != _namespace():
+    if mark.boot != _boot():  # has this machine been started anew?
+        return mark.host == socket.gethostname() and UNKNOWN not in (mark.boot, _boot())
+    if not _is_here(mark):
         return False
     if not _exists(mark.pid):
         return True
@@ -104,6 +105,13 @@ def _fail(instance: dg.DagsterInstance, run_id: str) -> bool:
     if instance.event_log_storage.supports_global_concurrency_limits:
         instance.event_log_storage.free_concurrency_slots_for_run(run_id)
     return True
+
+
+def _is_here(mark: ProcessMark) -> bool:
+    """Whether its number holds here. A known boot tells machines apart; their names can change while a run goes on."""
+    if (mark.boot, mark.namespace) != (_boot(), _namespace()):
+        return False
+    return mark.boot != UNKNOWN or mark.host == socket.gethostname()
 
 
 def _exists(pid: int) -> bool:

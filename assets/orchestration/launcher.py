@@ -16,8 +16,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
+from dagster._core.errors import DagsterRunNotFoundError
 from dagster._core.launcher import CheckRunHealthResult, LaunchRunContext, RunLauncher, WorkerStatus
 from dagster._core.origin import JobPythonOrigin
+from dagster._core.storage.tags import MAX_RETRIES_TAG
 from dagster._grpc.types import ExecuteRunArgs
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
 
@@ -78,7 +80,10 @@ class OwnProcessLauncher(RunLauncher, ConfigurableClass):
         self._instance.report_run_canceling(run)
         pid = living_process(run)
         if pid is None:
-            message = "The run's process is not on this machine, or gone: cancel the run with 'Force termination'"
+            message = (
+                "The run's process is not on this machine, gone, or not certainly the run's (no /proc): end it "
+                "yourself where it runs, and cancel the run with 'Force termination'"
+            )
             self._instance.report_engine_event(message, run, cls=self.__class__)
             return False
         _send(pid, signal.SIGINT)
@@ -115,13 +120,15 @@ class OwnProcessLauncher(RunLauncher, ConfigurableClass):
         self._children = [child for child in (*self._children, *started) if child.poll() is None]
 
 
-def stop_runs(instance: dg.DagsterInstance, timeout_seconds: float) -> list[str]:
+def stop_runs(instance: dg.DagsterInstance, timeout_seconds: float) -> dict[str, bool]:
     """Ask the runs that the UI queued and that run on this machine to save a checkpoint and stop, and then make them.
 
-    They end as failed from outside, so that the next daemon tries them again and they go on from there.
+    They end as failed from outside, so that the next daemon tries them again and they go on from there. By run:
+    whether it will; not one that was being cancelled, nor any where `run_retries` of `dagster.yaml` allows none.
     """
     runs = instance.get_runs(dg.RunsFilter(statuses=IN_PROGRESS))
-    queued = [run for run in runs if run.remote_job_origin is not None]
+    queued = [run for run in runs if run.remote_job_origin is not None and living_process(run) is not None]
+    tried_again = {run.run_id: _allow_another_try(instance, run) for run in queued}
     living = [run for run in queued if (pid := living_process(run)) is not None and _send(pid, signal.SIGTERM)]
     deadline = time.monotonic() + timeout_seconds
     while any(living_process(run) for run in living) and time.monotonic() < deadline:
@@ -130,13 +137,31 @@ def stop_runs(instance: dg.DagsterInstance, timeout_seconds: float) -> list[str]
         pid = living_process(run)
         if pid is not None:
             _send(pid, signal.SIGKILL)
-    return [run.run_id for run in living]
+    return {run.run_id: tried_again[run.run_id] for run in living}
+
+
+def _allow_another_try(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Raise the run's own limit by one: Dagster counts a try after a stop like one after a crash. Retries inherit it.
+
+    It allows a try while the runs of the group, the first and its retries, are no more than the limit.
+    """
+    limit = run.tags.get(MAX_RETRIES_TAG, str(instance.run_retries_max_retries))
+    if run.status == dg.DagsterRunStatus.CANCELING or not instance.run_retries_enabled or not limit.isdigit():
+        return False
+    try:
+        group = instance.get_run_group(run.run_id)
+    except DagsterRunNotFoundError:  # the first run was deleted: Dagster then tries none of the others again
+        return False
+    if group is None or int(limit) == 0:
+        return False
+    instance.add_run_tags(run.run_id, {MAX_RETRIES_TAG: str(max(int(limit) + 1, len(list(group[1]))))})
+    return True
 
 
 def _send(pid: int, wanted: signal.Signals) -> bool:
-    """Signal a run's process, or kill its whole group. False where it has just ended."""
+    """Signal a run's process, or kill its whole group. False where it has just ended, or is another user's."""
     try:
         os.killpg(pid, wanted) if wanted == signal.SIGKILL else os.kill(pid, wanted)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):
         return False
     return True

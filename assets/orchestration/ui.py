@@ -3,6 +3,7 @@
 The daemon runs what the UI queues: backfills, schedules, sensors. Their output goes to files beside the instance.
 """
 
+import fcntl
 import os
 import signal
 import socket
@@ -11,6 +12,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -27,10 +30,18 @@ HOST = "127.0.0.1"
 START_TIMEOUT_SECONDS = 120.0
 STOP_TIMEOUT_SECONDS = 10.0
 RUN_STOP_TIMEOUT_SECONDS = 30.0  # a checkpoint is written meanwhile
+TRIED_AGAIN = "the next `ganforge ui` tries it again from its checkpoint"
+NOT_TRIED_AGAIN = (
+    "it is not tried again by itself (it was being cancelled, or `run_retries` of dagster.yaml allows none); "
+    "start it again in the UI, it goes on from its checkpoint"
+)
 
 
 def serve(port: int) -> int:
-    """Start both, print the address once it answers, wait, and stop both. Exit code 0 after Ctrl-C."""
+    """Start both, print the address once it answers, wait, and stop both. Exit code 0 after Ctrl-C.
+
+    Raises OSError where the port is in use, or another `ganforge ui` serves the same data folder.
+    """
     url = f"http://{HOST}:{port}"
     if _is_taken(port):
         raise OSError(
@@ -38,6 +49,29 @@ def serve(port: int) -> int:
             f"else choose another port: make run PORT={port + 1}, or ganforge ui --port {port + 1}"
         )
     home = ensure_dagster_home()
+    with _alone(home, url):
+        return _serve(home, port, url)
+
+
+@contextmanager
+def _alone(home: Path, url: str) -> Iterator[None]:
+    """Hold the instance's lock: two daemons would queue, tick and try again everything twice."""
+    with (home / "ui.lock").open("a+") as lock:  # the kernel lets go of it with this process, however that ends
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise OSError(
+                f"{home} is served by another `ganforge ui` ({lock.read().strip() or 'just starting'}): "
+                "open that one, or stop it first"
+            ) from None
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()}, {url}\n")
+        lock.flush()
+        yield
+
+
+def _serve(home: Path, port: int, url: str) -> int:
     os.environ.setdefault(UI_VARIABLE, url)  # where alerts say that a run is seen
     with dg.DagsterInstance.get() as instance:
         fail_abandoned_runs(instance)
@@ -66,8 +100,8 @@ def _stop_runs(started: dict[str, subprocess.Popen[bytes]]) -> None:
     if "daemon" in started:
         _stop(started["daemon"])
     with dg.DagsterInstance.get() as instance:
-        for run_id in stop_runs(instance, RUN_STOP_TIMEOUT_SECONDS):
-            print(f"run {run_id} stopped: the next `ganforge ui` tries it again from its checkpoint", flush=True)
+        for run_id, tried_again in stop_runs(instance, RUN_STOP_TIMEOUT_SECONDS).items():
+            print(f"run {run_id} stopped: {TRIED_AGAIN if tried_again else NOT_TRIED_AGAIN}", flush=True)
 
 
 def _is_taken(port: int) -> bool:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from dagster._core.code_pointer import ModuleCodePointer
 from dagster._core.launcher import WorkerStatus
 from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
+from dagster._core.storage.tags import MAX_RETRIES_TAG, PARENT_RUN_ID_TAG, ROOT_RUN_ID_TAG, WILL_RETRY_TAG
 
 from assets.orchestration import abandoned, launcher
 from assets.orchestration.abandoned import (
@@ -164,7 +166,25 @@ def test_another_process_of_the_same_number_is_not_the_runs(instance: dg.Dagster
     assert is_gone(changed(run, 3, "another-boot"))
 
 
-@pytest.mark.parametrize(("place", "value"), [(0, "another-run"), (1, "none"), (4, "1"), (5, "elsewhere")])
+def test_of_another_machine_nothing_is_judged_and_after_a_new_start_of_this_one_no_run_lives(
+    instance: dg.DagsterInstance,
+) -> None:
+    run = changed(run_of(instance, os.getpid()), 3, "another-boot")
+    assert is_gone(run)
+    assert not is_gone(changed(run, 5, "elsewhere"))
+    assert not is_gone(changed(run, 3, "-"))
+
+
+def test_a_machine_that_was_renamed_still_finds_its_runs(instance: dg.DagsterInstance, start: Start) -> None:
+    process = start()
+    run = changed(run_of(instance, process.pid), 5, "its-old-name")
+    assert living_process(run) == process.pid
+    process.kill()
+    process.wait()
+    assert is_gone(run)
+
+
+@pytest.mark.parametrize(("place", "value"), [(0, "another-run"), (1, "none"), (4, "1")])
 def test_what_cannot_be_judged_from_here_counts_as_alive_and_is_not_signalled(
     instance: dg.DagsterInstance, start: Start, place: int, value: str
 ) -> None:
@@ -185,7 +205,7 @@ def test_a_run_without_a_sound_tag_is_left_alone(instance: dg.DagsterInstance, t
     assert fail_abandoned_runs(instance) == []
 
 
-def test_without_proc_the_number_decides_alone(
+def test_without_proc_a_process_is_found_gone_but_a_living_one_may_be_a_strangers_and_is_not_signalled(
     instance: dg.DagsterInstance, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(abandoned, "PROCESSES", tmp_path)
@@ -193,10 +213,12 @@ def test_without_proc_the_number_decides_alone(
     process = start()
     run = run_of(instance, process.pid)
     assert run.tags[PROCESS_TAG].split(" ")[2:5] == ["-", "-", "-"]
-    assert living_process(run) == process.pid
+    assert living_process(run) is None
+    assert not is_gone(run)
     process.kill()
     process.wait()
     assert is_gone(run)
+    assert not is_gone(changed(run, 5, "elsewhere"))
 
 
 def test_a_run_that_ended_while_it_was_looked_at_is_left_alone(
@@ -250,6 +272,26 @@ def test_a_run_that_cannot_be_asked_to_stop_says_how_to_cancel_it(instance: dg.D
     assert any("Force termination" in entry.message for entry in instance.all_logs(run.run_id))
 
 
+def test_a_run_that_has_ended_is_not_asked_to_stop(instance: dg.DagsterInstance, start: Start) -> None:
+    asking, process = OwnProcessLauncher(), start()
+    asking.register_instance(instance)
+    run = run_of(instance, process.pid, dg.DagsterRunStatus.SUCCESS)
+    assert not asking.terminate(run.run_id)
+    assert again(instance, run).status == dg.DagsterRunStatus.SUCCESS
+    assert process.poll() is None
+
+
+@pytest.mark.parametrize("reason", [ProcessLookupError, PermissionError])
+def test_a_process_that_cannot_be_signalled_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch, reason: type[OSError]
+) -> None:
+    def refuse(*_: object) -> None:
+        raise reason
+
+    monkeypatch.setattr(os, "kill", refuse)
+    assert not launcher._send(os.getpid(), signal.SIGTERM)
+
+
 def test_a_run_that_misses_the_signal_is_asked_again_and_killed_in_the_end(
     instance: dg.DagsterInstance, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -276,4 +318,72 @@ def test_stopping_asks_only_runs_that_the_ui_queued_and_makes_those_that_do_not_
     assert set(stop_runs(instance, 3.0)) == queued
     assert (deaf.wait(), polite.wait()) == (-signal.SIGKILL, -signal.SIGTERM)
     assert of_a_command.poll() is None
-    assert stop_runs(instance, 0.5) == []
+    assert stop_runs(instance, 0.5) == {}
+
+
+@pytest.fixture
+def retrying(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    """An instance with the template's settings."""
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    (tmp_path / "dagster.yaml").write_text(TEMPLATE.read_text())
+    with dg.DagsterInstance.get() as made:
+        yield made
+
+
+def stop_queued(instance: dg.DagsterInstance) -> dict[str, bool]:
+    """As if the UI had queued all runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dg.DagsterRun, "remote_job_origin", property(lambda _: True))
+        return stop_runs(instance, 60.0)
+
+
+def retried(instance: dg.DagsterInstance, run: dg.DagsterRun, pid: int) -> dg.DagsterRun:
+    """As Dagster's daemon makes the next of a group: it inherits the tags that are a user's to set."""
+    tags = {tag: run.tags[tag] for tag in (MAX_RETRIES_TAG,) if tag in run.tags}
+    first = run.root_run_id or run.run_id
+    tags |= {PARENT_RUN_ID_TAG: run.run_id, ROOT_RUN_ID_TAG: first}
+    made = instance.create_run_for_job(
+        JOB, status=dg.DagsterRunStatus.STARTED, tags=tags, parent_run_id=run.run_id, root_run_id=first
+    )
+    instance.add_run_tags(made.run_id, process_tag(made.run_id, pid))
+    return again(instance, made)
+
+
+def test_a_run_that_is_stopped_again_and_again_is_tried_again_each_time_and_still_once_after_a_crash(
+    retrying: dg.DagsterInstance, start: Start
+) -> None:
+    run = run_of(retrying, start().pid)
+    for _ in range(3):
+        assert stop_queued(retrying) == {run.run_id: True}
+        assert wait_and_fail(retrying, run)
+        run = retried(retrying, again(retrying, run), start().pid)
+    kill(run)
+    assert wait_and_fail(retrying, run)
+    run = retried(retrying, again(retrying, run), start().pid)
+    kill(run)
+    assert not wait_and_fail(retrying, run)
+
+
+def kill(run: dg.DagsterRun) -> None:
+    pid = living_process(run)
+    assert pid is not None
+    os.killpg(pid, signal.SIGKILL)
+
+
+def wait_and_fail(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Whether Dagster will try the run again, once it is failed."""
+    deadline = time.monotonic() + 60.0
+    while living_process(run) is not None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert fail_abandoned_runs(instance) == [run.run_id]
+    return again(instance, run).tags[WILL_RETRY_TAG] == "true"
+
+
+def test_stopping_says_which_runs_are_not_tried_again(retrying: dg.DagsterInstance, start: Start) -> None:
+    cancelled = run_of(retrying, start().pid, dg.DagsterRunStatus.CANCELING)
+    never = run_of(retrying, start().pid)
+    retrying.add_run_tags(never.run_id, {MAX_RETRIES_TAG: "0"})
+    assert stop_queued(retrying) == {cancelled.run_id: False, never.run_id: False}
+    assert set(fail_abandoned_runs(retrying)) == {cancelled.run_id, never.run_id}
+    assert again(retrying, cancelled).status == dg.DagsterRunStatus.CANCELED
+    assert again(retrying, never).tags[WILL_RETRY_TAG] == "false"

@@ -1,3 +1,4 @@
+import fcntl
 import os
 import socket
 import subprocess
@@ -8,7 +9,7 @@ import dagster as dg
 import pytest
 
 from assets.orchestration.home import ensure_dagster_home
-from assets.orchestration.ui import serve
+from assets.orchestration.ui import _alone, serve
 from pipeline.storage.paths import PROJECT
 
 
@@ -37,6 +38,30 @@ def test_an_edited_instance_keeps_its_settings() -> None:
     (home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
     ensure_dagster_home()
     assert (home / "dagster.yaml").read_text() == "telemetry:\n  enabled: false\n"
+
+
+def test_an_instance_without_the_launcher_is_warned_of_with_what_to_copy(capsys: pytest.CaptureFixture[str]) -> None:
+    home = ensure_dagster_home()
+    assert capsys.readouterr().err == ""
+    (home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    ensure_dagster_home()
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"warning: {home}/dagster.yaml does not name this project's launcher")
+    assert (
+        f"copy `run_launcher:`, `run_monitoring:` and `run_retries:` with the lines under them from {PROJECT}" in said
+    )
+
+
+def test_a_second_ui_on_one_data_folder_says_who_serves_it_and_the_lock_ends_with_the_first() -> None:
+    home = ensure_dagster_home()
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    said = rf"{home} is served by another `ganforge ui` \(process {os.getpid()}, http://elsewhere\)"
+    with _alone(home, "http://elsewhere"), pytest.raises(OSError, match=said):
+        serve(port)
+    with (home / "ui.lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_processes_that_start_at_once_share_one_sound_instance() -> None:
