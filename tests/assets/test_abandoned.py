@@ -311,7 +311,9 @@ def test_stopping_asks_only_runs_that_the_ui_queued_and_makes_those_that_do_not_
     instance: dg.DagsterInstance, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deaf = start("import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEP)
-    polite, of_a_command = start(), start()
+    # a suite started in the background ignores SIGINT, and Dagster makes SIGTERM alike: children inherit it
+    polite = start("import signal; signal.signal(signal.SIGTERM, signal.SIG_DFL); " + SLEEP)
+    of_a_command = start()
     runs = [run_of(instance, process.pid) for process in (deaf, polite, of_a_command)]
     queued = {runs[0].run_id, runs[1].run_id}
     monkeypatch.setattr(dg.DagsterRun, "remote_job_origin", property(lambda run: run.run_id in queued or None))
