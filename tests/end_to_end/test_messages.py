@@ -98,6 +98,7 @@ def test_what_a_network_cannot_draw_is_said_before_anything_is_trained(
     assert said.startswith("ganforge: own_dcgan adam: network dcgan: found images of 30 x 30 pixels, expected squares")
 
 
+@pytest.mark.slow
 def test_a_batch_larger_than_the_data_set_is_said_before_anything_is_trained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,6 +34,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     return cli.main()
 
 
+@pytest.mark.slow
 def test_the_blogs_faces_are_trained_and_scored_on_their_attributes(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,

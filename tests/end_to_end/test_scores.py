@@ -113,6 +113,7 @@ def stand_in(dataset: str, paths: Paths, sha256: str = "0" * 64) -> Extractor:
     return Extractor("inception", sha256, IMAGENET, "none", load, most_train_images=200)
 
 
+@pytest.mark.slow
 def test_scores_of_another_extractor_stand_apart_from_the_classifiers(
     monkeypatch: pytest.MonkeyPatch, paths: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -117,6 +117,7 @@ def test_a_cancelled_run_goes_on_from_where_it_was(served: Served, processes: in
         assert entries(event)["resumed_at_step"] == step
 
 
+@pytest.mark.slow
 def test_a_job_of_the_ui_makes_the_presets_partition(served: Served) -> None:
     """Launched as the Launchpad does: the job by its name, without a partition chosen."""
     selector = {"repositoryName": "__repository__", "repositoryLocationName": "ganforge", "jobName": "notebook"}
