@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from pipeline import settings
 from pipeline.raw.idx import encode_idx
 from pipeline.storage.paths import PROJECT, Paths
 
@@ -70,3 +72,12 @@ def real_mnist(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         pytest.skip(f"needs the real MNIST files in {REAL_MNIST}")
     monkeypatch.setenv("GANFORGE_MNIST", str(REAL_MNIST))
     yield REAL_MNIST
+
+
+@pytest.fixture
+def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The built-in tables as files that a test may edit."""
+    for name in ("recipes.toml", "optimizers.toml"):
+        shutil.copyfile(settings.PACKAGE / name, tmp_path / name)
+    monkeypatch.setattr(settings, "PACKAGE", tmp_path)
+    return tmp_path

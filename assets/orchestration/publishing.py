@@ -44,14 +44,17 @@ class Made:
     findings: Sequence[Finding] = ()  # of its checks
 
 
-def publish(asset_key: dg.AssetKey, made: Made, *, partition: str = "") -> dg.MaterializeResult:
-    """The result of an asset without partitions, or of the only partition of a run."""
+def publish(
+    asset_key: dg.AssetKey, made: Made, *, partition: str = "", tags: Mapping[str, str] | None = None
+) -> dg.MaterializeResult:
+    """The result of an asset without partitions, or of the only partition of a run. `tags` replace Dagster's own."""
     _tell(asset_key, made, partition)
     return dg.MaterializeResult(
         asset_key=asset_key,
         metadata=_with_cost(made),
         data_version=dg.DataVersion(made.data_version),
         check_results=check_results(asset_key, made.findings, cached=made.cached),
+        tags=tags,
     )
 
 
@@ -68,7 +71,7 @@ def publish_partitions(
     provenance = read_provenance(context) if provenance is None else provenance
     if len(context.partition_keys) == 1:
         for partition, one in made.items():
-            yield publish(asset_key, one, partition=partition)
+            yield publish(asset_key, one, partition=partition, tags=provenance[asset_key, partition])
         return
     if set(made) == set(context.partition_keys):  # it would register partitions that failed as made
         yield dg.MaterializeResult(asset_key=asset_key)
@@ -83,14 +86,15 @@ def publish_partitions(
 
 
 def read_provenance(context: dg.AssetExecutionContext) -> Provenance:
-    """What the selected assets are made from, for each partition of a run of several."""
-    partitions = context.partition_keys if len(context.partition_keys) > 1 else []
-    keys = context.selected_asset_keys
-    return {(key, partition): _provenance(context, key, partition) for key in keys for partition in partitions}
+    """What the selected assets are made from, for each partition of the run."""
+    places = [(key, partition) for key in context.selected_asset_keys for partition in context.partition_keys]
+    return {place: _provenance(context, *place) for place in places}
 
 
 def _provenance(context: dg.AssetExecutionContext, asset_key: dg.AssetKey, partition: str) -> dict[str, str]:
-    """The tags that Dagster gives a single partition by itself: the code's version, and each input's as it is now."""
+    """The code's version and each input's, as Dagster tags a single partition itself; but settings as this process has
+    them.
+    """
     code_version = context.assets_def.code_versions_by_key[asset_key]
     tags = {} if code_version is None else {CODE_VERSION_TAG: code_version}
     for parent in context.assets_def.asset_deps[asset_key]:

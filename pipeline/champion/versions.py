@@ -8,7 +8,6 @@ before or the one after, never neither. Imports no PyTorch.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
@@ -19,6 +18,7 @@ from typing import Any
 from pipeline.storage.artefact import (
     Artefact,
     find_intact,
+    flush,
     is_intact,
     publish,
     read_artefact,
@@ -136,7 +136,7 @@ def write_pointer(recipe: str, pointer: Pointer, paths: Paths) -> None:
     """Make a version the champion; on the disk when this returns."""
     folder = paths.champion(recipe)
     write_json(folder / POINTER, {**asdict(pointer), "rejected": list(pointer.rejected)})
-    _flush(folder)
+    flush(folder)
 
 
 def version_folder(recipe: str, version: int, paths: Paths) -> Path:
@@ -183,21 +183,12 @@ def add_version(
         files, whole = staged / "files", staged / "whole"
         files.mkdir()
         artefact = publish(files, whole, identity, dict(fill(files)))
-        _flush(whole)
+        flush(whole)
         whole.rename(folder)
-        _flush(folder.parent)
+        flush(folder.parent)
     return Artefact(**{**vars(artefact), "folder": folder})
 
 
 def _numbers(recipe: str, paths: Paths) -> list[int]:
     folder = paths.champion(recipe)
     return sorted(int(each.name) for each in folder.glob("*") if NUMBERED.fullmatch(each.name) and each.is_dir())
-
-
-def _flush(folder: Path) -> None:
-    """A folder's names reach the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

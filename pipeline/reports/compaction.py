@@ -30,6 +30,7 @@ import pyarrow.parquet as pq
 from pipeline.reports.files import COMPACTED, UNFINISHED, Listing, list_reports, loose_names
 from pipeline.reports.reading import INDEX, Place, read_index, read_rows, read_schema
 from pipeline.reports.schema import SCHEMA
+from pipeline.storage.artefact import flush
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ def _merge(root: Path, places: Sequence[Place]) -> Path:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    _flush_folder(folder)
+    flush(folder)
     return path
 
 
@@ -164,15 +165,6 @@ def _is_abandoned(unfinished: Path) -> bool:
 def _remove(paths: Iterable[Path]) -> None:
     for path in paths:
         path.unlink(missing_ok=True)
-
-
-def _flush_folder(folder: Path) -> None:
-    """A rename is on the disk before what it replaces goes."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -188,6 +188,15 @@ def _record(path: Path) -> FileRecord:
     return FileRecord(path.stat().st_size, sha256_of_file(path))
 
 
+def flush(path: Path) -> None:
+    """What was written of a file, or the names in a folder, reach the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def sha256_of_file(path: Path) -> str:
     """Hex sha256 of a file's bytes."""
     with path.open("rb") as file:

@@ -34,11 +34,6 @@ def to_json(findings: list[Finding]) -> list[dict[str, Any]]:
     return [asdict(finding) for finding in findings]
 
 
-def check(tensors: Artefact) -> list[Finding]:
-    """The findings on the files as they are now."""
-    return judge(tensors.details, {name: tensors.path(f"{name}.arrow") for name in ("train", "test")})
-
-
 def judge(details: Details, files: Files) -> list[Finding]:
     """One finding for each of `CHECKS` (`tensors/__init__.py`), over train and test."""
     return [counts_agree(details, files), *values_sound(files), complete(details)]

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +26,7 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from pipeline.storage.artefact import sha256_of_file, staging_folder, write_json
+from pipeline.storage.artefact import flush, sha256_of_file, staging_folder, write_json
 from pipeline.training.history import HistoryRow, read_rows, write_history
 
 log = logging.getLogger(__name__)
@@ -72,7 +71,7 @@ class Checkpoints:
             save_file(tensors, staged / "state.safetensors")
             write_history(staged / "history.parquet", checkpoint.history)
             for name in ("state.safetensors", "history.parquet"):
-                _flush(staged / name)
+                flush(staged / name)
             facts = {
                 "step": checkpoint.step,
                 "seconds": checkpoint.seconds,
@@ -82,7 +81,7 @@ class Checkpoints:
             write_json(staged / "state.json", facts)
             shutil.rmtree(target, ignore_errors=True)
             staged.rename(target)
-        _flush(self.folder)
+        flush(self.folder)
         for step in self.steps(checkpoint.step)[:-KEPT]:
             shutil.rmtree(self._path(step), ignore_errors=True)
 
@@ -135,11 +134,3 @@ class Checkpoints:
 def tensors_under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Those whose names begin with a prefix, without it."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

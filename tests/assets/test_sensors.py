@@ -45,15 +45,6 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.fixture
-def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The built-in tables as files that a test may edit."""
-    for name in ("recipes.toml", "optimizers.toml"):
-        shutil.copyfile(settings.PACKAGE / name, tmp_path / name)
-    monkeypatch.setattr(settings, "PACKAGE", tmp_path)
-    return tmp_path
-
-
 class Looking:
     """A sensor's looks one after the other, each with the cursor of the last."""
 

@@ -1,15 +1,12 @@
 """What the tables decide of each partition, as Dagster sees it."""
 
-import shutil
 from pathlib import Path
 
 import dagster as dg
-import pytest
 
 from assets.definitions import defs
 from assets.orchestration.partitions import OPTIMIZERS, RECIPES
 from assets.orchestration.settings_versions import observe_settings, read_entry_versions, read_versions, settings_key
-from pipeline import settings
 
 OWN = """
 [mine]
@@ -17,15 +14,6 @@ both = {{ kind = "sgd", learning_rate = {rate} }}
 description = "{description}"
 dropout = {dropout}
 """
-
-
-@pytest.fixture
-def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The built-in tables as files that a test may edit."""
-    for name in ("recipes.toml", "optimizers.toml"):
-        shutil.copyfile(settings.PACKAGE / name, tmp_path / name)
-    monkeypatch.setattr(settings, "PACKAGE", tmp_path)
-    return tmp_path
 
 
 def edit(path: Path, old: str, new: str) -> None:

@@ -23,11 +23,11 @@ from pipeline.storage.paths import PROJECT, Paths
 from pipeline.tensors import BLOCKING
 from pipeline.tensors import decode as decode_module
 from pipeline.tensors.build import build
-from pipeline.tensors.check import check
 from pipeline.tensors.decode import decode_split
 from pipeline.tensors.load import load_split
 from pipeline.tensors.prepare import PreparationError, prepare
 from tests.celeba_archive import encode, small_attributes, write_small_celeba, write_zip
+from tests.pipeline.tensors.as_they_are import check
 
 CELEBA = DATASETS["celeba"]
 REAL_CELEBA = PROJECT.parent / "shared" / "data" / "celeba"

@@ -12,8 +12,9 @@ from pipeline.storage.images import write_images
 from pipeline.storage.paths import Paths
 from pipeline.tensors import BLOCKING, CHECKS
 from pipeline.tensors.build import build
-from pipeline.tensors.check import check, complete, kept_findings
+from pipeline.tensors.check import complete, kept_findings
 from pipeline.tensors.load import load_split, network_images, require_tensors
+from tests.pipeline.tensors.as_they_are import check
 
 MNIST = DATASETS["mnist"]
 

@@ -59,7 +59,7 @@ def die_at(time: int | str) -> None:
 
 
 PLACES: dict[str, tuple[Any, str, int]] = {
-    "save": (checkpoint, "_flush", 1),
+    "save": (checkpoint, "flush", 1),
     "saved": (checkpoint.Checkpoints, "save", 1),
     "snapshot": (snapshots, "write_grid", 2),
     "evaluation": (evaluations, "write_images", 2),

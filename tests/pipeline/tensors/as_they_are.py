@@ -1,0 +1,9 @@
+"""The findings on tensors whose files a test has changed since they were made."""
+
+from pipeline.findings import Finding
+from pipeline.storage.artefact import Artefact
+from pipeline.tensors.check import judge
+
+
+def check(tensors: Artefact) -> list[Finding]:
+    return judge(tensors.details, {name: tensors.path(f"{name}.arrow") for name in ("train", "test")})
