@@ -8,16 +8,14 @@ each step from there on copies its inputs in place and replays.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 
 import torch
 
-from pipeline.training.step import StepInputs, StepOutputs
+from pipeline.training.step import Compute, StepInputs, StepOutputs
 
 log = logging.getLogger(__name__)
 
 STEPS_BEFORE_CAPTURE = 3
-Compute = Callable[[StepInputs], StepOutputs]
 
 
 class GraphedStep:

@@ -29,11 +29,12 @@ from pipeline.training.images import TrainingImages
 from pipeline.training.losses import LOSSES, flipped
 from pipeline.training.optimizers import Rates, StackedOptimizer
 from pipeline.training.ranks import ALONE, Ranks
+from pipeline.training.recorded_step import Arenas, RecordedStep, unrecorded
 from pipeline.training.regularisers import gradient_penalty, noise_scale, r1_penalty
 from pipeline.training.step import StepInputs, StepOutputs
 from pipeline.training.streams import LatentStream, MemberAddress, NoiseStream, Purpose, ShuffleStream
 
-RATES_BLOCK_STEPS = 64  # on CUDA rates are copied to the device for so many steps at a time
+RATES_BLOCK_STEPS = 64  # rates are worked out, and copied to the device, for so many steps at a time
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,12 @@ class Ensemble:
     """The stack of members: networks, optimizers, data and random streams on one device."""
 
     def __init__(
-        self, members: Sequence[Member], network: Network, images: TrainingImages, ranks: Ranks = ALONE
+        self,
+        members: Sequence[Member],
+        network: Network,
+        images: TrainingImages,
+        ranks: Ranks = ALONE,
+        arenas: Arenas | None = None,
     ) -> None:
         """Members whose settings agree in all that a stack shares (`train.py` groups them)."""
         self.members, self.network, self.images, self.ranks = list(members), network, images, ranks
@@ -70,7 +76,7 @@ class Ensemble:
         self._make_networks(addresses)
         self._make_columns()
         self.rates_block, self.rates_table = -1, torch.empty(0)  # (RATES_BLOCK_STEPS, updates + 1, 2, M)
-        self.graph = GraphedStep() if self.device.type == "cuda" else None
+        self.replayed = self._replayed(arenas)
 
     # -----------------------------------------------------------------------------------------------------------------
     # Making
@@ -125,6 +131,12 @@ class Ensemble:
         """(M, 1)"""
         return torch.tensor([[value(member.settings)] for member in self.members], device=self.device)
 
+    def _replayed(self, arenas: Arenas | None) -> GraphedStep | RecordedStep | None:
+        """How steps are repeated without Python, where they can be."""
+        if self.device.type == "cuda":
+            return GraphedStep()
+        return RecordedStep(arenas or Arenas()) if self.ranks.count == 1 else None
+
     # -----------------------------------------------------------------------------------------------------------------
     # A step
 
@@ -133,9 +145,12 @@ class Ensemble:
 
         On CUDA gradients are always measured, and the outputs are overwritten by the next step.
         """
-        self.measures_gradients = measure_gradients or self.device.type == "cuda"
         inputs = self.inputs_at(step)
-        return self._compute(inputs) if self.graph is None else self.graph.run(self._compute, inputs)
+        on_cuda = self.device.type == "cuda"
+        self.measures_gradients = measure_gradients or on_cuda
+        if self.replayed is None or (measure_gradients and not on_cuda):
+            return self._compute(inputs)
+        return self.replayed.run(self._compute, inputs)
 
     @property
     def discriminator_updates(self) -> int:
@@ -151,23 +166,19 @@ class Ensemble:
             tuple(self.ranks.rows(self.latents.at(each)) for each in rounds),
             None if self.generator_latents is None else self.ranks.rows(self.generator_latents.at(step)),
             self._noise_scale(step),
-            *self._rates(step),
+            self._rates(step),
         )
 
-    def _rates(self, step: int) -> tuple[tuple[Rates | Tensor, ...], Rates | Tensor]:
-        """Of the discriminator's updates in a step, and of the generator's."""
-        if self.device.type != "cuda":
-            *of_discriminator, of_generator = self._all_rates(step)
-            return tuple(of_discriminator), of_generator
+    def _rates(self, step: int) -> Tensor:
+        """Of the discriminator's updates in a step, and last of the generator's (updates + 1, 2, M)."""
         block, offset = divmod(step, RATES_BLOCK_STEPS)
         if block != self.rates_block:
-            steps = range(block * RATES_BLOCK_STEPS, (block + 1) * RATES_BLOCK_STEPS)
-            table = [[(each.step_sizes, each.epsilons) for each in self._all_rates(at)] for at in steps]
-            self.rates_block, self.rates_table = block, torch.tensor(table, device=self.device)
-        rates = self.rates_table[offset].unbind()  # each (2, M)
-        return rates[:-1], rates[-1]
+            table = [self._rates_at(block * RATES_BLOCK_STEPS + each) for each in range(RATES_BLOCK_STEPS)]
+            dtype = self.generator_optimizer.rates_dtype
+            self.rates_block, self.rates_table = block, torch.tensor(table, dtype=dtype, device=self.device)
+        return self.rates_table[offset]
 
-    def _all_rates(self, step: int) -> list[Rates]:
+    def _rates_at(self, step: int) -> list[Rates]:
         updates = self.discriminator_updates
         of_discriminator = [self.discriminator_optimizer.rates(step * updates + each) for each in range(updates)]
         return [*of_discriminator, self.generator_optimizer.rates(step)]
@@ -178,7 +189,8 @@ class Ensemble:
         return noise_scale(self.instance_noise, self.objective.instance_noise_steps, step)
 
     def _compute(self, inputs: StepInputs) -> StepOutputs:
-        rates = iter(inputs.discriminator_rates)
+        *of_discriminator, of_generator = inputs.rates.unbind()
+        rates = iter(of_discriminator)
         last = self.objective.n_critic - 1 if self._trains_on_shared_images() else None
         for each, (pixels, latents) in enumerate(zip(inputs.pixels, inputs.latents, strict=True)):
             with torch.set_grad_enabled(each == last):
@@ -188,7 +200,7 @@ class Ensemble:
         if last is None:
             own = inputs.generator_latents
             generated = self.generate(inputs.latents[-1] if own is None else own)
-        generator_logits, generator_norm = self._train_generator(generated, inputs)
+        generator_logits, generator_norm = self._train_generator(generated, inputs.instance_noise, of_generator)
         return StepOutputs(
             torch.cat([judged.real_logits, judged.generated_logits, generator_logits], dim=1),
             self.no_penalty if judged.penalty is None else judged.penalty.detach(),
@@ -230,7 +242,7 @@ class Ensemble:
     # -----------------------------------------------------------------------------------------------------------------
     # The discriminator
 
-    def _train_discriminator(self, images: _Images, rates: Iterator[Rates | Tensor]) -> _Judged:
+    def _train_discriminator(self, images: _Images, rates: Iterator[Tensor]) -> _Judged:
         if self.objective.discriminator_update == "separate":
             real = self._update_on_real(images, next(rates))
             generated = self._update_on_generated(images, next(rates))
@@ -238,19 +250,19 @@ class Ensemble:
             return _Judged(real.logits, generated.logits, penalty, generated.gradient_norm)
         return self._update_on_both(images, next(rates))
 
-    def _update_on_real(self, images: _Images, rates: Rates | Tensor) -> _Update:
+    def _update_on_real(self, images: _Images, rates: Tensor) -> _Update:
         logits = self.judge(self._noised(images.real, images.noise))
         values, penalty = logits.detach(), self._r1(images.real)
         norm = self._update_discriminator([logits], [self._slopes_on_real(values)], penalty, rates)
         return _Update(values, penalty, norm)
 
-    def _update_on_generated(self, images: _Images, rates: Rates | Tensor) -> _Update:
+    def _update_on_generated(self, images: _Images, rates: Tensor) -> _Update:
         logits = self.judge(self._noised(images.generated, images.noise))
         values, penalty = logits.detach(), self._gradient_penalty(images)
         norm = self._update_discriminator([logits], [self._slopes_on_generated(values)], penalty, rates)
         return _Update(values, penalty, norm)
 
-    def _update_on_both(self, images: _Images, rates: Rates | Tensor) -> _Judged:
+    def _update_on_both(self, images: _Images, rates: Tensor) -> _Judged:
         real, generated = self._noised(images.real, images.noise), self._noised(images.generated, images.noise)
         if self.objective.discriminator_update == "mixed":
             self.noise.batches = 2
@@ -293,7 +305,7 @@ class Ensemble:
         return self.gradient_penalty * gradient_penalty(self.discriminator, images.real, images.generated, positions)
 
     def _update_discriminator(
-        self, logits: list[Tensor], slopes: list[Tensor], penalty: Tensor | None, rates: Rates | Tensor
+        self, logits: list[Tensor], slopes: list[Tensor], penalty: Tensor | None, rates: Tensor
     ) -> Tensor | None:
         """Logits, the losses' slopes there (M, B) each, and penalties (M,) → the norm of each member's gradient."""
         outputs, seeds = list(logits), [each * (1.0 / each.shape[1]) for each in slopes]
@@ -308,12 +320,11 @@ class Ensemble:
     # -----------------------------------------------------------------------------------------------------------------
     # The generator
 
-    def _train_generator(self, generated: Tensor, inputs: StepInputs) -> tuple[Tensor, Tensor | None]:
+    def _train_generator(self, generated: Tensor, noise: Tensor | None, rates: Tensor) -> tuple[Tensor, Tensor | None]:
         """Generated images with their graph. The discriminator judges and keeps its weights."""
-        logits = self.judge(self._noised(generated, inputs.instance_noise))
+        logits = self.judge(self._noised(generated, noise))
         values = logits.detach()
         slopes = self.loss.slope_for_generator(values) * (1.0 / logits.shape[1])
-        rates = inputs.generator_rates
         norm = self._update([logits], [slopes], self.generator_parameters, self.generator_optimizer, rates)
         if self.generator_average is not None:
             self.generator_average.lerp_(self.generator_weights, self.average_share)
@@ -325,13 +336,13 @@ class Ensemble:
         seeds: list[Tensor],
         parameters: list[Parameter],
         optimizer: StackedOptimizer,
-        rates: Rates | Tensor,
+        rates: Tensor,
     ) -> Tensor | None:
         """Outputs and the loss's derivatives by them → one update; the norms of the gradients, where asked for."""
         gradients = torch.autograd.grad(outputs, parameters, seeds)
         self.ranks.average_(gradients)
         norm = gradient_norms(gradients) if self.measures_gradients else None
-        optimizer.update(gradients, rates)
+        unrecorded(optimizer.update, gradients, rates)
         return norm
 
     # -----------------------------------------------------------------------------------------------------------------

@@ -32,12 +32,8 @@ from pipeline.settings import OptimizerSettings
 MOMENTS = {"sgd": ("first",), "rmsprop": ("second",), "adam": ("first", "second")}  # what each kind remembers
 
 
-@dataclass(frozen=True)
-class Rates:
-    """The numbers of one update: each member's factor of the step and ε, bias correction and decay included."""
-
-    step_sizes: tuple[float, ...]
-    epsilons: tuple[float, ...]
+# (2, M): the numbers of one update, each member's factor of the step and ε, bias correction and decay included.
+Rates = list[list[float]]
 
 
 def _step_size_and_epsilon(entry: OptimizerSettings, t: int) -> tuple[float, float]:
@@ -78,10 +74,10 @@ class StackedOptimizer:
         way: type[_Slices] | type[_Columns] = _Slices if by_slices else _Columns
         self.way = way(weights, self.moments, [each.shape for each in parameters], self.settings)
 
-    def update(self, gradients: Sequence[Tensor], rates: Rates | Tensor) -> None:
+    def update(self, gradients: Sequence[Tensor], rates: Tensor) -> None:
         """One update, in place, from the gradients of all parameters, each (M, …), which may be overwritten.
 
-        `rates` are `Rates`, or on CUDA a tensor (2, M) of the same numbers that lives on the device.
+        `rates` (2, M) are those of `rates` in `rates_dtype`, on the device.
         """
         with torch.no_grad():
             self.way.update(gradients, rates)
@@ -94,7 +90,12 @@ class StackedOptimizer:
             step_size, epsilon = _step_size_and_epsilon(entry, update + 1)
             step_sizes += [step_size] * count
             epsilons += [epsilon] * count
-        return Rates(tuple(step_sizes), tuple(epsilons))
+        return [step_sizes, epsilons]
+
+    @property
+    def rates_dtype(self) -> torch.dtype:
+        """What `update` takes rates in: as exact as Python's numbers where they become those again."""
+        return self.way.RATES_DTYPE
 
     def state(self, rows: slice) -> dict[str, Tensor]:
         """The moments of some members that share a kind, each (m, P): what must survive to go on exactly."""
@@ -112,6 +113,8 @@ def _neighbours(settings: Sequence[OptimizerSettings], *, alike: bool) -> Iterat
 
 class _Slices:
     """The CPU's way: every parameter of every member is a slice of its row, handed to one fused call."""
+
+    RATES_DTYPE = torch.float64
 
     def __init__(
         self,
@@ -131,13 +134,12 @@ class _Slices:
             for rows in _neighbours(settings, alike=False)
         ]
 
-    def update(self, gradients: Sequence[Tensor], rates: Rates | Tensor) -> None:
-        if not isinstance(rates, Rates):
-            raise TypeError(f"found rates as {type(rates).__name__}, expected Rates on the CPU")
+    def update(self, gradients: Sequence[Tensor], rates: Tensor) -> None:
+        step_sizes, epsilons = rates.tolist()
         for group in self.groups:
             slices = self._of_group(gradients, group.rows)
             _clip_slices(slices, group.settings, group.rows.stop - group.rows.start)
-            group.apply(slices, rates.step_sizes[group.rows.start], rates.epsilons[group.rows.start])
+            group.apply(slices, step_sizes[group.rows.start], epsilons[group.rows.start])
 
     def _of_group(self, gradients: Sequence[Tensor], rows: slice) -> list[Tensor]:
         if self.alone:  # views cost a fiftieth of a small network's step
@@ -233,6 +235,8 @@ class _SliceGroup:
 class _Columns:
     """CUDA's way: whole rows at once, hyper-parameters as columns (m, 1), neighbours of a kind together."""
 
+    RATES_DTYPE = torch.float32
+
     def __init__(
         self,
         weights: Tensor,
@@ -260,9 +264,7 @@ class _Columns:
             return None
         return self._column([math.inf if limit is None else limit for limit in limits])
 
-    def update(self, gradients: Sequence[Tensor], rates: Rates | Tensor) -> None:
-        if isinstance(rates, Rates):
-            rates = torch.tensor([rates.step_sizes, rates.epsilons], device=self.weights.device)
+    def update(self, gradients: Sequence[Tensor], rates: Tensor) -> None:
         torch.cat([gradient.flatten(1) for gradient in gradients], dim=1, out=self.gradients[:, : self.used])
         self._clip()
         for rows in self.rows:

@@ -6,12 +6,10 @@ K = `n_critic` rounds of the discriminator.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from torch import Tensor
-
-from pipeline.training.optimizers import Rates
 
 
 @dataclass(frozen=True)
@@ -22,15 +20,12 @@ class StepInputs:
     latents: tuple[Tensor, ...]  # K of (M, B, Z)
     generator_latents: Tensor | None  # (M, B', Z), where they are not the last of those
     instance_noise: Tensor | None  # standard deviation (M, 1, 1, 1, 1)
-    discriminator_rates: tuple[Rates | Tensor, ...]  # one an update of the discriminator; a tensor is (2, M)
-    generator_rates: Rates | Tensor
+    rates: Tensor  # (U + 1, 2, M) of the U updates of the discriminator and the generator's
 
     def tensors(self) -> Iterator[Tensor]:
         """All of them, in a fixed order."""
-        latents = (*self.latents, self.generator_latents)
-        rates = (*self.discriminator_rates, self.generator_rates)
-        for each in (*self.pixels, *latents, self.instance_noise, *rates):
-            if isinstance(each, Tensor):
+        for each in (*self.pixels, *self.latents, self.generator_latents, self.instance_noise, self.rates):
+            if each is not None:
                 yield each
 
     def copy(self) -> StepInputs:
@@ -41,13 +36,8 @@ class StepInputs:
             latents=tuple(each.clone() for each in self.latents),
             generator_latents=None if self.generator_latents is None else self.generator_latents.clone(),
             instance_noise=None if self.instance_noise is None else self.instance_noise.clone(),
-            discriminator_rates=tuple(_cloned(each) for each in self.discriminator_rates),
-            generator_rates=_cloned(self.generator_rates),
+            rates=self.rates.clone(),
         )
-
-
-def _cloned(rates: Rates | Tensor) -> Rates | Tensor:
-    return rates.clone() if isinstance(rates, Tensor) else rates
 
 
 @dataclass(frozen=True)
@@ -57,3 +47,6 @@ class StepOutputs:
     logits: Tensor  # (M, 2B + B'): of real images, of generated ones, of generated ones as the generator is judged
     penalty: Tensor  # (M,): weighted gradient penalties
     gradient_norms: Tensor | None  # (2, M): of the discriminator's last update, of the generator's
+
+
+Compute = Callable[[StepInputs], StepOutputs]

@@ -16,12 +16,7 @@ STEPS = 50
 SHAPES = [(3, 5), (5,), (1, 1), (7, 2)]  # of a member's parameters: 35 numbers, no whole number of cache lines
 SIZES = [math.prod(shape) for shape in SHAPES]
 PADDED = 48
-WAYS = {  # whether fused, and whether the rates come as a tensor
-    "slices": (True, False),
-    "columns": (False, False),
-    "columns with a tensor of rates": (False, True),
-}
-BOTH = ["slices", "columns"]
+WAYS = {"slices": True, "columns": False}  # whether fused
 
 TorchOptimizer = Callable[[list[Tensor]], torch.optim.Optimizer]
 Change = Callable[[list[Tensor]], object]
@@ -58,16 +53,14 @@ class Ours:
     """A stack of weights, all 1 and padded, and its optimizer."""
 
     def __init__(self, settings: Sequence[OptimizerSettings], way: str) -> None:
-        fused, self.rates_as_tensor = WAYS[way]
         self.weights = torch.ones(len(settings), PADDED)
         parts = self.weights[:, : sum(SIZES)].split(SIZES, dim=1)
         self.parameters = [part.view(-1, *shape) for part, shape in zip(parts, SHAPES, strict=True)]
-        self.optimizer = StackedOptimizer(self.weights, self.parameters, settings, fused=fused)
+        self.optimizer = StackedOptimizer(self.weights, self.parameters, settings, fused=WAYS[way])
 
     def update(self, step: int, of_members: Sequence[list[Tensor]]) -> None:
-        rates = self.optimizer.rates(step)
-        given = torch.tensor([rates.step_sizes, rates.epsilons]) if self.rates_as_tensor else rates
-        self.optimizer.update([torch.stack(parts) for parts in zip(*of_members, strict=True)], given)
+        rates = torch.tensor(self.optimizer.rates(step), dtype=self.optimizer.rates_dtype)
+        self.optimizer.update([torch.stack(parts) for parts in zip(*of_members, strict=True)], rates)
 
     def train(self, members: Sequence[int], steps: range = range(STEPS), sick: int | None = None) -> "Ours":
         for step in steps:
@@ -212,7 +205,7 @@ def test_a_member_of_nan_leaves_its_neighbours_bit_identical(kind: str, way: str
     assert torch.equal(beside[[0, 2]], sound[[0, 2]])
 
 
-@pytest.mark.parametrize("way", BOTH)
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", SAME)
 def test_a_member_is_bit_identical_alone_and_in_a_stack(kind: str, way: str) -> None:
     settings = replace(SAME[kind][0], clip_norm=10.0)
@@ -221,7 +214,7 @@ def test_a_member_is_bit_identical_alone_and_in_a_stack(kind: str, way: str) -> 
         assert torch.equal(Ours([settings], way).train([member], range(10)).weights[0], together[member])
 
 
-@pytest.mark.parametrize("way", BOTH)
+@pytest.mark.parametrize("way", WAYS)
 def test_a_fresh_optimizer_with_the_state_of_another_goes_on_as_that_one(way: str) -> None:
     settings = [SAME[kind][0] for kind in ("adam", "adam", "sgd with momentum", "rmsprop")]
     of_kinds = [(slice(0, 2), {"first", "second"}), (slice(2, 3), {"first"}), (slice(3, 4), {"second"})]
@@ -241,9 +234,3 @@ def test_every_member_needs_an_optimizer() -> None:
     weights = torch.ones(2, 3)
     with pytest.raises(ValueError, match="found 1 optimizers for 2 members"):
         StackedOptimizer(weights, [weights], [OptimizerSettings("sgd", 0.1)])
-
-
-def test_fused_updates_need_rates_on_the_host() -> None:
-    stack = Ours([OptimizerSettings("sgd", 0.1)], "slices")
-    with pytest.raises(TypeError, match="found rates as Tensor, expected Rates"):
-        stack.optimizer.update([torch.zeros_like(each) for each in stack.parameters], torch.zeros(2, 1))
