@@ -123,7 +123,6 @@ class Ensemble:
         self.instance_noise = self._column(lambda each: each.objective.instance_noise)[:, :, None, None, None]
         self.gradient_penalty = self._column(lambda each: each.objective.gradient_penalty).squeeze(1)
         self.r1 = self._column(lambda each: each.objective.r1).squeeze(1)
-        self.no_penalty = torch.zeros_like(self.r1)
         self.weight_clip = self._column(lambda each: each.objective.weight_clip or 0.0)
         self.average_share = self._column(lambda each: 1.0 - (each.ema_decay or 0.0))
 
@@ -162,7 +161,7 @@ class Ensemble:
         rounds = range(step * self.objective.n_critic, (step + 1) * self.objective.n_critic)
         self.noise.begin(step)
         return StepInputs(
-            tuple(self.images.take(self.ranks.rows(self.shuffle.at(each))) for each in rounds),
+            tuple(self.images.stage(self.ranks.rows(self.shuffle.at(each))) for each in rounds),
             tuple(self.ranks.rows(self.latents.at(each)) for each in rounds),
             None if self.generator_latents is None else self.ranks.rows(self.generator_latents.at(step)),
             self._noise_scale(step),
@@ -192,10 +191,10 @@ class Ensemble:
         *of_discriminator, of_generator = inputs.rates.unbind()
         rates = iter(of_discriminator)
         last = self.objective.n_critic - 1 if self._trains_on_shared_images() else None
-        for each, (pixels, latents) in enumerate(zip(inputs.pixels, inputs.latents, strict=True)):
+        for each, (staged, latents) in enumerate(zip(inputs.images, inputs.latents, strict=True)):
             with torch.set_grad_enabled(each == last):
                 generated = self._draw_for_discriminator(latents)
-            images = _Images(self._as_network_images(pixels), generated.detach(), inputs.instance_noise)
+            images = _Images(self._real_images(staged), generated.detach(), inputs.instance_noise)
             judged = self._train_discriminator(images, rates)
         if last is None:
             own = inputs.generator_latents
@@ -203,7 +202,7 @@ class Ensemble:
         generator_logits, generator_norm = self._train_generator(generated, inputs.instance_noise, of_generator)
         return StepOutputs(
             torch.cat([judged.real_logits, judged.generated_logits, generator_logits], dim=1),
-            self.no_penalty if judged.penalty is None else judged.penalty.detach(),
+            None if judged.penalty is None else judged.penalty.detach(),
             _stack(judged.gradient_norm, generator_norm),
         )
 
@@ -219,7 +218,8 @@ class Ensemble:
         self.generator.train()
         return images
 
-    def _as_network_images(self, pixels: Tensor) -> Tensor:
+    def _real_images(self, staged: Tensor) -> Tensor:
+        pixels = self.images.batch(staged)
         return pixels if pixels.is_floating_point() else to_network(pixels, self.network.value_range)
 
     def generate(self, latents: Tensor) -> Tensor:

@@ -82,7 +82,8 @@ class Interval:
         if not len(self.logits):
             self.logits = outputs.logits.new_empty(BLOCK_STEPS, *outputs.logits.shape)
         self.logits[self.waiting].copy_(outputs.logits)
-        self.penalties[self.waiting].copy_(outputs.penalty)
+        if outputs.penalty is not None:
+            self.penalties[self.waiting].copy_(outputs.penalty)
         self.waiting += 1
         if outputs.gradient_norms is not None:
             self.gradient_norms = outputs.gradient_norms.clone()

@@ -54,11 +54,14 @@ class TrainingImages:
         if not self.resident:
             log.info("%s images stream from the host's memory: they do not fit on the device", f"{len(pixels):,}")
 
-    def take(self, indices: Tensor) -> Tensor:
-        """Indices (M, B) → (M, B, C, H, W) on the device, uint8 or, where converted, float32 in the value range."""
-        flat = indices.flatten()
-        taken = self.pixels.index_select(0, flat) if self.resident else self._stream(flat)
-        return taken.view(*indices.shape, *self.shape)
+    def stage(self, indices: Tensor) -> Tensor:
+        """Indices (M, B) → what `batch` needs of them: themselves, or, streamed, pixels (M, B, C * H * W)."""
+        return indices if self.resident else self._stream(indices.flatten()).view(*indices.shape, -1)
+
+    def batch(self, staged: Tensor) -> Tensor:
+        """What was staged → (M, B, C, H, W) on the device, uint8 or, where converted, float32 in the value range."""
+        taken = self.pixels.index_select(0, staged.flatten()) if self.resident else staged
+        return taken.view(*staged.shape[:2], *self.shape)
 
     def _stream(self, indices: Tensor) -> Tensor:
         on_cuda = self.device.type == "cuda"

@@ -53,10 +53,11 @@ class InTurn(Ensemble):
     def step(self, step: int, *, measure_gradients: bool = False) -> StepOutputs:
         """Train every member one step."""
         outputs = [each.step(step, measure_gradients=measure_gradients) for each in self.alone]
+        penalties = [each.penalty for each in outputs if each.penalty is not None]
         norms = [each.gradient_norms for each in outputs if each.gradient_norms is not None]
         return StepOutputs(
             torch.cat([each.logits for each in outputs]),
-            torch.cat([each.penalty for each in outputs]),
+            torch.cat(penalties) if penalties else None,
             torch.cat(norms, dim=1) if norms else None,
         )
 

@@ -16,7 +16,7 @@ from torch import Tensor
 class StepInputs:
     """Everything that differs from step to step, besides what the networks remember."""
 
-    pixels: tuple[Tensor, ...]  # K of uint8 (M, B, C, H, W)
+    images: tuple[Tensor, ...]  # K of real images, as `TrainingImages.stage` gives them
     latents: tuple[Tensor, ...]  # K of (M, B, Z)
     generator_latents: Tensor | None  # (M, B', Z), where they are not the last of those
     instance_noise: Tensor | None  # standard deviation (M, 1, 1, 1, 1)
@@ -24,7 +24,7 @@ class StepInputs:
 
     def tensors(self) -> Iterator[Tensor]:
         """All of them, in a fixed order."""
-        for each in (*self.pixels, *self.latents, self.generator_latents, self.instance_noise, self.rates):
+        for each in (*self.images, *self.latents, self.generator_latents, self.instance_noise, self.rates):
             if each is not None:
                 yield each
 
@@ -32,7 +32,7 @@ class StepInputs:
         """The same values in memory of their own."""
         return replace(
             self,
-            pixels=tuple(each.clone() for each in self.pixels),
+            images=tuple(each.clone() for each in self.images),
             latents=tuple(each.clone() for each in self.latents),
             generator_latents=None if self.generator_latents is None else self.generator_latents.clone(),
             instance_noise=None if self.instance_noise is None else self.instance_noise.clone(),
@@ -45,7 +45,7 @@ class StepOutputs:
     """What one step saw before its updates; with n_critic > 1 in its last round."""
 
     logits: Tensor  # (M, 2B + B'): of real images, of generated ones, of generated ones as the generator is judged
-    penalty: Tensor  # (M,): weighted gradient penalties
+    penalty: Tensor | None  # (M,): weighted gradient penalties, where there are any
     gradient_norms: Tensor | None  # (2, M): of the discriminator's last update, of the generator's
 
 

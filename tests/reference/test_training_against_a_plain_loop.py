@@ -1,5 +1,7 @@
 """One member of the engine beside a training loop written the way a PyTorch tutorial writes it."""
 
+import statistics
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -8,6 +10,7 @@ from torch import Tensor, nn
 
 from pipeline.networks import network_for
 from pipeline.networks.layers import Dense, Layer, Score
+from pipeline.networks.normalisation import BatchNorm
 from pipeline.pixels import to_network
 from pipeline.settings import load_optimizers, load_recipes, resolve
 from pipeline.training.engine import Ensemble, Member
@@ -86,17 +89,47 @@ def denses(network: nn.Module) -> list[Layer]:
     return [layer for layer in network.modules() if isinstance(layer, Dense | Score)]
 
 
+def pairs(plain: nn.Sequential, ours: nn.Module) -> Iterator[tuple[Tensor, Tensor]]:
+    """Every parameter and running statistic of a plain network, and ours of the only member."""
+    linears = [layer for layer in plain if isinstance(layer, nn.Linear)]
+    for linear, dense in zip(linears, denses(ours), strict=True):
+        yield linear.weight, as_linear(dense)
+        yield linear.bias, dense.bias.detach().flatten()
+    plain_norms = [layer for layer in plain if isinstance(layer, nn.BatchNorm1d)]
+    norms = [layer for layer in ours.modules() if isinstance(layer, BatchNorm)]
+    for one, other in zip(plain_norms, norms, strict=True):
+        assert one.running_mean is not None and one.running_var is not None
+        yield one.weight, other.scale.detach()[0]
+        yield one.bias, other.shift.detach()[0]
+        yield one.running_mean, other.running_mean[0]
+        yield one.running_var, other.running_variance[0]
+
+
+def take_over(plain: nn.Sequential, ours: nn.Module) -> None:
+    for one, other in pairs(plain, ours):
+        one.data.copy_(other)
+
+
+def largest_difference(plain: nn.Sequential, ours: nn.Module) -> float:
+    """Relative, of the weights."""
+    weights = [(one, other) for one, other in pairs(plain, ours) if one.ndim == 2]
+    return max(((one - other).norm() / one.norm()).item() for one, other in weights)
+
+
 def test_the_blogs_steps_equal_those_of_a_plain_loop_with_keras_predict() -> None:
-    """16 real and 16 predicted images for the discriminator, 32 other latents for the generator."""
+    """16 real and 16 predicted images for the discriminator, 32 other latents for the generator.
+
+    Each step starts from equal weights. An activation within rounding of a leaky ReLU's kink may fall on either side,
+    which batch normalisation spreads over the layer: on some processors that happens in one of the thirty steps.
+    """
     pixels = torch.randint(0, 256, (256, *FACES), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     settings = resolve(load_recipes()["celeba_dense"], load_optimizers()["sgd"], members=1, width=64)
     images = TrainingImages(pixels, torch.device("cpu"))
     stack = Ensemble([Member(settings, 0)], network_for("celeba_dense", FACES, 64), images)
     generator, discriminator = plain_blog_networks()
-    for plain, ours in ((generator, stack.generator), (discriminator, stack.discriminator)):
-        linears = [layer for layer in plain if isinstance(layer, nn.Linear)]
-        for linear, dense in zip(linears, denses(ours), strict=True):
-            linear.weight.data, linear.bias.data = as_linear(dense), dense.bias.detach().flatten().clone()
+    take_over(generator, stack.generator)
+    take_over(discriminator, stack.discriminator)
+    differences = []
     for_generator, for_discriminator = (
         torch.optim.SGD(network.parameters(), 0.01, momentum=0.5) for network in (generator, discriminator)
     )
@@ -115,12 +148,10 @@ def test_the_blogs_steps_equal_those_of_a_plain_loop_with_keras_predict() -> Non
         loss(discriminator(generator(stack.generator_latents.at(step)[0])), torch.ones(32, 1)).backward()
         for_generator.step()
         assert stack.step(step).logits.shape == (1, 16 + 16 + 32)
-    for plain, ours in ((generator, stack.generator), (discriminator, stack.discriminator)):
-        linears = [layer for layer in plain if isinstance(layer, nn.Linear)]
-        for linear, dense in zip(linears, denses(ours), strict=True):
-            difference = (linear.weight - as_linear(dense)).norm() / linear.weight.norm()
-            assert difference.item() < 1e-5
-    last = generator[8]
-    assert isinstance(last, nn.BatchNorm1d)
-    assert last.running_mean is not None
-    assert torch.allclose(stack.generator.norms[2].running_mean[0], last.running_mean, rtol=1e-3, atol=1e-5)  # type: ignore[index,union-attr]
+        networks = (generator, stack.generator), (discriminator, stack.discriminator)
+        differences.append(max(largest_difference(*pair) for pair in networks))
+        for pair in networks:
+            assert all(torch.allclose(one, other, rtol=1e-3, atol=1e-5) for one, other in pairs(*pair))
+            take_over(*pair)
+    assert statistics.median(differences) < 1e-7
+    assert max(differences) < 1e-4

@@ -9,7 +9,7 @@ from safetensors.numpy import load_file
 
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.paths import Paths
-from pipeline.training.cuda_graph import STEPS_BEFORE_CAPTURE
+from pipeline.training.cuda_graph import STEPS_BEFORE_CAPTURE, GraphedStep
 from pipeline.training.device import tf32_products
 from pipeline.training.engine import Ensemble, Member
 from pipeline.training.images import TrainingImages
@@ -34,7 +34,7 @@ def stack(*keys: str, **changes: object) -> list[Member]:
 
 def trained(one: Ensemble, steps: int, *, graphed: bool = True) -> Ensemble:
     if not graphed:
-        one.graph = None
+        one.replayed = None
     for step in range(steps):
         one.step(step)
     return one
@@ -46,7 +46,7 @@ def test_replayed_steps_equal_steps_run_one_by_one(network: str, objective: dict
     members = stack("adam", "rmsprop_adam", "sgd", network=network, **objective)
     steps = STEPS_BEFORE_CAPTURE + 5
     graphed, eager = (trained(ensemble(members, images()), steps, graphed=each) for each in (True, False))
-    assert graphed.graph is not None and graphed.graph.graph is not None
+    assert isinstance(graphed.replayed, GraphedStep) and graphed.replayed.graph is not None
     assert relative_difference(graphed.generator_weights, eager.generator_weights) < 1e-5
 
 

@@ -88,7 +88,7 @@ def test_the_discriminator_is_updated_as_often_as_the_settings_say(
 def test_every_round_of_the_discriminator_sees_images_and_latents_of_its_own(images: TrainingImages) -> None:
     stack = ensemble([Member(settings("adam", n_critic=3), 0)], images)
     first, second = stack.inputs_at(0), stack.inputs_at(1)
-    seen = [*first.pixels, *second.pixels], [*first.latents, *second.latents]
+    seen = [*first.images, *second.images], [*first.latents, *second.latents]
     for each in seen:
         assert len({digest(tensor.contiguous()) for tensor in each}) == 6
 
@@ -183,7 +183,8 @@ def test_members_that_train_in_turn_equal_the_batched_stack(images: TrainingImag
     assert isinstance(in_turn, InTurn)
     batched = ensemble(members, images)
     outputs = in_turn.step(0, measure_gradients=True), batched.step(0, measure_gradients=True)
-    for name in ("logits", "penalty", "gradient_norms"):
+    assert all(each.penalty is None for each in outputs)
+    for name in ("logits", "gradient_norms"):
         torch.testing.assert_close(*(getattr(each, name) for each in outputs))
     train(in_turn, 2, start=1)
     train(batched, 2, start=1)
@@ -263,7 +264,7 @@ def test_the_same_seed_repeats_bit_by_bit_and_another_does_not(images: TrainingI
 def test_configurations_are_paired_by_seed(images: TrainingImages) -> None:
     stack = ensemble([Member(settings("adam"), 1), Member(settings("sgd"), 1)], images)
     inputs = stack.inputs_at(3)
-    for tensor in (stack.generator_weights, inputs.latents[0], inputs.pixels[0]):
+    for tensor in (stack.generator_weights, inputs.latents[0], inputs.images[0]):
         assert torch.equal(tensor[0], tensor[1])
 
 
