@@ -141,6 +141,16 @@ class Score(FullyConnected):
         return (inputs * self.effective_weight()).sum(dim=2) + self.bias
 
 
+def apart(stacked: Tensor) -> Sequence[Tensor]:
+    """(M, …) → each member's (…). Of a single member both ways are views, also for gradients."""
+    return stacked.unbind() if len(stacked) > 1 else (stacked.squeeze(0),)
+
+
+def together(members: Sequence[Tensor]) -> Tensor:
+    """The inverse of `apart`."""
+    return torch.stack(list(members)) if len(members) > 1 else members[0].unsqueeze(0)
+
+
 def tanh(inputs: Tensor) -> Tensor:
     """Hyperbolic tangent, on a CPU as 2 σ(2x) - 1: half the time, and within 2e-7 of it."""
     return torch.tanh(inputs) if inputs.is_cuda else _TanhBySigmoid.apply(inputs)
