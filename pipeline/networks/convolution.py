@@ -97,6 +97,11 @@ class Convolution(Layer):
         raise NotImplementedError
 
 
+def has_convolutions(network: nn.Module) -> bool:
+    """Whether any layer is a convolution."""
+    return any(isinstance(layer, Convolution) for layer in network.modules())
+
+
 class Conv2d(Convolution):
     """M convolutions side by side: (M, B, I, H, W) → (M, B, O, H', W'), H' = (H + 2 padding - kernel) / stride + 1."""
 

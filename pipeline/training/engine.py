@@ -20,16 +20,19 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from pipeline.networks import Network
+from pipeline.networks.convolution import has_convolutions
 from pipeline.networks.dropout import Dropout
 from pipeline.networks.normalisation import apply_spectral_norm
 from pipeline.pixels import to_network
 from pipeline.settings import TrainingSettings
+from pipeline.training.arenas import Arenas
 from pipeline.training.cuda_graph import GraphedStep
 from pipeline.training.images import TrainingImages
 from pipeline.training.losses import LOSSES, flipped
 from pipeline.training.optimizers import Rates, StackedOptimizer
 from pipeline.training.ranks import ALONE, Ranks
-from pipeline.training.recorded_step import Arenas, RecordedStep, unrecorded
+from pipeline.training.recorded_step import RecordedStep
+from pipeline.training.recorder import unrecorded
 from pipeline.training.regularisers import gradient_penalty, noise_scale, r1_penalty
 from pipeline.training.step import StepInputs, StepOutputs
 from pipeline.training.streams import LatentStream, MemberAddress, NoiseStream, Purpose, ShuffleStream
@@ -61,9 +64,12 @@ class Ensemble:
         ranks: Ranks = ALONE,
         arenas: Arenas | None = None,
     ) -> None:
-        """Members whose settings agree in all that a stack shares (`train.py` groups them)."""
+        """Members whose settings agree in all that a stack shares (`train.py` groups them).
+
+        `arenas` is the memory of other stacks that train in turn with this one.
+        """
         self.members, self.network, self.images, self.ranks = list(members), network, images, ranks
-        self.device = images.device
+        self.device, self.arenas = images.device, arenas or Arenas()
         self.settings = self.members[0].settings  # for what all members share
         self.objective = self.settings.objective
         self.loss = LOSSES[self.objective.loss]
@@ -76,7 +82,7 @@ class Ensemble:
         self._make_networks(addresses)
         self._make_columns()
         self.rates_block, self.rates_table = -1, torch.empty(0)  # (RATES_BLOCK_STEPS, updates + 1, 2, M)
-        self.replayed = self._replayed(arenas)
+        self.replayed = self._replayed()
 
     # -----------------------------------------------------------------------------------------------------------------
     # Making
@@ -130,11 +136,12 @@ class Ensemble:
         """(M, 1)"""
         return torch.tensor([[value(member.settings)] for member in self.members], device=self.device)
 
-    def _replayed(self, arenas: Arenas | None) -> GraphedStep | RecordedStep | None:
+    def _replayed(self) -> GraphedStep | RecordedStep | None:
         """How steps are repeated without Python, where they can be."""
         if self.device.type == "cuda":
             return GraphedStep()
-        return RecordedStep(arenas or Arenas()) if self.ranks.count == 1 else None
+        gains = not any(has_convolutions(each) for each in (self.generator, self.discriminator))  # docs/log.md
+        return RecordedStep(self.arenas) if self.ranks.count == 1 and gains else None
 
     # -----------------------------------------------------------------------------------------------------------------
     # A step
@@ -386,7 +393,8 @@ class Ensemble:
     def without(self, leaving: Sequence[int]) -> Ensemble:
         """A stack of the other members, which go on as if nothing had happened."""
         staying = [at for at in range(len(self.members)) if at not in leaving]
-        smaller = Ensemble([self.members[at] for at in staying], self.network, self.images, self.ranks)
+        members = [self.members[at] for at in staying]
+        smaller = Ensemble(members, self.network, self.images, self.ranks, self.arenas)
         for new, old in enumerate(staying):
             smaller.load(slice(new, new + 1), self.state(slice(old, old + 1)))
         return smaller

@@ -1,8 +1,9 @@
-"""In turn: members that train one after another inside each step, where that is faster than one batched model.
+"""In turn: stacks of members that train one after another inside each step, where that is better than one stack.
 
 On a CPU convolutions gain nothing from a stack: their work is large, and the activations of all members together leave
-the cache (docs/log.md: a step of 24 stacked members took 1.4 times 24 single steps). To the rest of the project such
-members are one ensemble like any other.
+the cache (docs/log.md: a step of 24 stacked members took 1.4 times 24 single steps). Dense members gain little more
+beyond a dozen, but each further one would take memory for its gradients and activations; stacks that train in turn
+share that. To the rest of the project such stacks are one ensemble like any other.
 """
 
 from __future__ import annotations
@@ -14,45 +15,55 @@ import torch
 from torch import Tensor
 
 from pipeline.networks import Network
-from pipeline.networks.convolution import Convolution
+from pipeline.networks.convolution import has_convolutions
+from pipeline.training.arenas import Arenas
 from pipeline.training.engine import Ensemble, Member
 from pipeline.training.images import TrainingImages
 from pipeline.training.ranks import ALONE, Ranks
 from pipeline.training.step import StepOutputs
 
+LARGEST_DENSE_STACK = 12  # on a CPU; all of 24 members at once are 3 % faster (docs/log.md)
+
 
 def assemble(members: Sequence[Member], network: Network, images: TrainingImages, ranks: Ranks = ALONE) -> Ensemble:
-    """The members as an ensemble, batched or in turn, whichever is faster on the images' device."""
-    in_turn = len(members) > 1 and trains_in_turn(network, images.device)
-    return InTurn(members, network, images, ranks) if in_turn else Ensemble(members, network, images, ranks)
+    """The members as an ensemble, in one stack or in several, whichever is better on the images' device."""
+    sizes = stack_sizes(len(members), network, images.device)
+    if len(sizes) == 1:
+        return Ensemble(members, network, images, ranks)
+    return InTurn(members, sizes, network, images, ranks)
 
 
-def trains_in_turn(network: Network, device: torch.device) -> bool:
-    """Whether the network's members train one after another on this device."""
+def stack_sizes(members: int, network: Network, device: torch.device) -> list[int]:
+    """How many neighbouring members train as one batched model each: all on a GPU, nearly equal numbers on a CPU."""
+    if device.type != "cpu":
+        return [members]
     with torch.device("meta"):  # to look at, without memory
-        layers = [*network.generator(1).modules(), *network.discriminator(1).modules()]
-    return device.type == "cpu" and any(isinstance(layer, Convolution) for layer in layers)
+        networks = network.generator(1), network.discriminator(1)
+    largest = 1 if any(has_convolutions(each) for each in networks) else LARGEST_DENSE_STACK
+    stacks = -(-members // largest)
+    return [members // stacks + (at < members % stacks) for at in range(stacks)]
 
 
 class InTurn(Ensemble):
-    """Several ensembles of one member each, behind the interface of one."""
+    """Several stacks behind the interface of one."""
 
     def __init__(
-        self, members: Sequence[Member], network: Network, images: TrainingImages, ranks: Ranks = ALONE
+        self, members: Sequence[Member], sizes: Sequence[int], network: Network, images: TrainingImages, ranks: Ranks
     ) -> None:
-        self._take([Ensemble([member], network, images, ranks) for member in members])
+        arenas, left = Arenas(), iter(members)
+        self._take([Ensemble([next(left) for _ in range(size)], network, images, ranks, arenas) for size in sizes])
 
-    def _take(self, alone: Sequence[Ensemble]) -> None:
-        first = alone[0]
-        self.alone = list(alone)
-        self.members = [member for each in alone for member in each.members]
+    def _take(self, stacks: Sequence[Ensemble]) -> None:
+        first = stacks[0]
+        self.stacks = list(stacks)
+        self.members = [member for each in stacks for member in each.members]
         self.network, self.images, self.ranks, self.device = first.network, first.images, first.ranks, first.device
         self.settings, self.objective, self.loss = first.settings, first.objective, first.loss
-        self.real_label = torch.cat([each.real_label for each in alone])
+        self.real_label = torch.cat([each.real_label for each in stacks])
 
     def step(self, step: int, *, measure_gradients: bool = False) -> StepOutputs:
         """Train every member one step."""
-        outputs = [each.step(step, measure_gradients=measure_gradients) for each in self.alone]
+        outputs = [each.step(step, measure_gradients=measure_gradients) for each in self.stacks]
         penalties = [each.penalty for each in outputs if each.penalty is not None]
         norms = [each.gradient_norms for each in outputs if each.gradient_norms is not None]
         return StepOutputs(
@@ -63,46 +74,67 @@ class InTurn(Ensemble):
 
     def generate(self, latents: Tensor) -> Tensor:
         """Latents (M, B, Z) → images (M, B, C, H, W) float32."""
-        return torch.cat([each.generate(own) for each, own in zip(self.alone, torch.split(latents, 1), strict=True)])
+        return torch.cat([each.generate(own) for each, own in self._shares(latents)])
 
     def judge(self, images: Tensor) -> Tensor:
         """Images (M, B, C, H, W) → logits (M, B) float32."""
-        return torch.cat([each.judge(own) for each, own in zip(self.alone, torch.split(images, 1), strict=True)])
+        return torch.cat([each.judge(own) for each, own in self._shares(images)])
+
+    def _shares(self, whole: Tensor) -> Iterator[tuple[Ensemble, Tensor]]:
+        return zip(self.stacks, torch.split(whole, [len(each.members) for each in self.stacks]), strict=True)
+
+    def _parts(self, rows: slice) -> Iterator[tuple[Ensemble, slice]]:
+        """The stacks that hold some neighbouring members, and where in them."""
+        start = 0
+        for stack in self.stacks:
+            own = slice(max(rows.start - start, 0), min(rows.stop - start, len(stack.members)))
+            if own.start < own.stop:
+                yield stack, own
+            start += len(stack.members)
 
     def networks(self, rows: slice) -> dict[str, Tensor]:
         """As `Ensemble.networks`, copied."""
-        return _joined([each.networks(slice(0, 1)) for each in self.alone[rows]])
+        return _joined([stack.networks(own) for stack, own in self._parts(rows)])
 
     def state(self, rows: slice) -> dict[str, Tensor]:
         """As `Ensemble.state`, copied."""
-        return _joined([each.state(slice(0, 1)) for each in self.alone[rows]])
+        return _joined([stack.state(own) for stack, own in self._parts(rows)])
 
     def load(self, rows: slice, state: Mapping[str, Tensor]) -> None:
         """The inverse of `state` or `networks`."""
-        for at, each in enumerate(self.alone[rows]):
-            each.load(slice(0, 1), {name: value[at : at + 1] for name, value in state.items()})
+        done = 0
+        for stack, own in self._parts(rows):
+            count = own.stop - own.start
+            stack.load(own, {name: value[done : done + count] for name, value in state.items()})
+            done += count
 
     def finite_members(self) -> list[bool]:
         """Which members have only finite weights, in both networks."""
-        return [finite for each in self.alone for finite in each.finite_members()]
+        return [finite for each in self.stacks for finite in each.finite_members()]
 
     def without(self, leaving: Sequence[int]) -> Ensemble:
         """The other members, which go on as if nothing had happened."""
-        smaller = InTurn.__new__(InTurn)
-        smaller._take([each for at, each in enumerate(self.alone) if at not in leaving])
+        smaller, start = InTurn.__new__(InTurn), 0
+        staying: list[Ensemble] = []
+        for stack in self.stacks:
+            own = [at for at in range(len(stack.members)) if start + at in leaving]
+            if len(own) < len(stack.members):
+                staying.append(stack.without(own) if own else stack)
+            start += len(stack.members)
+        smaller._take(staying)
         return smaller
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
         """As `Ensemble.evaluating`, for every member."""
-        with ExitStack() as stack:
-            for each in self.alone:
-                stack.enter_context(each.evaluating())
+        with ExitStack() as all_stacks:
+            for each in self.stacks:
+                all_stacks.enter_context(each.evaluating())
             yield
 
 
 def _joined(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """Of one member each → of all. Neighbours of unlike optimizers share no moments: only what all have is joined."""
+    """Of neighbouring stacks → of all their members: what all have, since unlike optimizers share no moments."""
     if not states:
         return {}
     shared = [name for name in states[0] if all(name in state for state in states)]

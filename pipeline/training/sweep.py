@@ -91,7 +91,8 @@ class Sweep:
         for rows, tensors in resumed:
             self.ensemble.load(rows, tensors_under("training.", tensors))
             self.interval.load(rows, tensors_under("interval.", tensors))
-        self.sound = self._networks()
+        self.sound = self._new_networks()
+        self._keep_sound()
         self.sound_step = self.start // self.settings.history_interval_steps * self.settings.history_interval_steps
         for rows, tensors in resumed:
             for name, value in tensors_under("sound.", tensors).items():
@@ -100,11 +101,18 @@ class Sweep:
     def _ensemble(self, members: Sequence[Member]) -> Ensemble:
         return assemble(members, self.network, self.images, self.ranks)
 
-    def _networks(self) -> dict[str, Tensor]:
-        """A copy of all networks, to go back to."""
+    def _new_networks(self) -> dict[str, Tensor]:
+        """Memory for a copy of all networks, to go back to."""
         assert self.ensemble is not None
-        every = slice(0, len(self.ensemble.members))
-        return {name: value.clone() for name, value in self.ensemble.networks(every).items()}
+        count, first = len(self.ensemble.members), self.ensemble.networks(slice(0, 1))
+        return {name: value.new_empty(count, *value.shape[1:]) for name, value in first.items()}
+
+    def _keep_sound(self) -> None:
+        """Copy all networks, member by member: one is small beside the stack."""
+        assert self.ensemble is not None
+        for at in range(len(self.ensemble.members)):
+            for name, value in self.ensemble.networks(slice(at, at + 1)).items():
+                self.sound[name][at : at + 1].copy_(value)
 
     def rows(self, partition: Partition) -> slice:
         """Where a partition's training members stand in the stack."""
@@ -213,7 +221,10 @@ class Sweep:
             self._freeze(ensemble, reasons, step)
         if self.ensemble is not None:
             self.interval.restart()
-            self.sound, self.sound_step = self._networks(), step
+            if reasons:
+                self.sound = self._new_networks()
+            self._keep_sound()
+            self.sound_step = step
 
     def _record(self, rows: list[HistoryRow], step: int) -> None:
         for partition in self.partitions:

@@ -18,7 +18,7 @@ from pipeline.storage.artefact import Artefact, find_intact
 from pipeline.storage.paths import Paths
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.device import choose_device, device_name
-from pipeline.training.in_turn import trains_in_turn
+from pipeline.training.in_turn import stack_sizes
 from pipeline.training.partition import Partition
 from pipeline.training.progress import Observation
 from pipeline.training.ranks import ALONE, Ranks
@@ -191,13 +191,12 @@ def _announce(group: list[Partition], checkpoints: list[Checkpoint] | None, rank
     settings = group[0].settings
     members = sum(partition.settings.members for partition in group)
     network, device = group[0].network, choose_device()
-    in_turn = members > 1 and trains_in_turn(network, device)
     log.info(
         "%s: training %s: %s%s, %s steps of batch %d, on %s%s%s",
         settings.recipe,
         _keys(group),
         "1 member" if members == 1 else f"{members} members",
-        " one after another (convolutions on a CPU gain nothing from a stack)" if in_turn else " as one model",
+        _as_stacks(stack_sizes(members, network, device)),
         f"{settings.steps:,}",
         settings.batch_size,
         device_name(device),
@@ -209,3 +208,11 @@ def _announce(group: list[Partition], checkpoints: list[Checkpoint] | None, rank
         if dropout is not None and not network.has_dropout:
             message = "%s: network %s has no dropout layers, so the configuration's dropout %g changes nothing"
             log.info(message, partition.name, settings.network, dropout)
+
+
+def _as_stacks(sizes: Sequence[int]) -> str:
+    if len(sizes) == 1:
+        return " as one model"
+    if max(sizes) == 1:
+        return " one after another (convolutions on a CPU gain nothing from a stack)"
+    return f" as {len(sizes)} models of up to {max(sizes)}"

@@ -10,7 +10,7 @@ from pipeline.networks import network_for
 from pipeline.settings import TrainingSettings, load_optimizers, load_recipes, resolve
 from pipeline.training.engine import Ensemble, Member
 from pipeline.training.images import TrainingImages
-from pipeline.training.in_turn import InTurn, assemble, trains_in_turn
+from pipeline.training.in_turn import LARGEST_DENSE_STACK, InTurn, assemble, stack_sizes
 from pipeline.training.step import StepInputs
 
 DIGITS = (1, 28, 28)
@@ -157,7 +157,7 @@ def test_bultens_members_equal_their_solo_runs_with_dropouts_of_their_own() -> N
     train(batched, 4, start=1)
     train(in_turn, 4, start=1)
     assert isinstance(in_turn, InTurn)
-    for at, each in enumerate(in_turn.alone):
+    for at, each in enumerate(in_turn.stacks):
         for one, stacked in zip(weights(each, 0), weights(batched, at), strict=True):
             assert relative_difference(one, stacked) < 1e-4
     alone = train(Ensemble([members[2]], network, images), 5)
@@ -195,10 +195,35 @@ def test_members_that_train_in_turn_equal_the_batched_stack(images: TrainingImag
     torch.testing.assert_close(smaller.state(slice(1, 3)), batched.state(slice(2, 4)))
 
 
-def test_only_convolutions_on_a_cpu_train_in_turn() -> None:
-    assert trains_in_turn(network_for("dcgan", DIGITS), CPU)
-    assert not trains_in_turn(network_for("dcgan", DIGITS), torch.device("cuda"))
-    assert not trains_in_turn(network_for("mlp", DIGITS), CPU)
+def test_on_a_cpu_convolutions_train_in_turn_and_dense_members_in_stacks_of_nearly_equal_size() -> None:
+    assert stack_sizes(3, network_for("dcgan", DIGITS), CPU) == [1, 1, 1]
+    assert stack_sizes(30, network_for("dcgan", DIGITS), torch.device("cuda")) == [30]
+    assert stack_sizes(LARGEST_DENSE_STACK, network_for("mlp", DIGITS), CPU) == [LARGEST_DENSE_STACK]
+    assert stack_sizes(2 * LARGEST_DENSE_STACK + 1, network_for("mlp", DIGITS), CPU) == [9, 8, 8]
+
+
+def test_dense_stacks_that_train_in_turn_equal_one_stack(
+    images: TrainingImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three partitions of two members in stacks of three, then without two of them, which leaves stacks of 3 and 1."""
+    monkeypatch.setattr("pipeline.training.in_turn.LARGEST_DENSE_STACK", 3)
+    members = [Member(settings(key), index) for key in ("adam", "sgd", "rmsprop") for index in range(2)]
+    in_turn, whole = assemble(members, network_for("mlp", DIGITS), images), ensemble(members, images)
+    assert isinstance(in_turn, InTurn)
+    assert [len(each.members) for each in in_turn.stacks] == [3, 3]
+    for step in range(4):
+        assert torch.equal(in_turn.step(step).logits, whole.step(step).logits)
+    for rows in (slice(0, 2), slice(2, 4), slice(4, 6)):
+        torch.testing.assert_close(in_turn.state(rows), whole.state(rows), rtol=0, atol=0)
+    again = assemble(members, network_for("mlp", DIGITS), images)
+    for rows in (slice(0, 2), slice(2, 4), slice(4, 6)):
+        again.load(rows, whole.state(rows))
+    smaller, left = again.without([3, 5]), whole.without([3, 5])
+    assert isinstance(smaller, InTurn)
+    assert [len(each.members) for each in smaller.stacks] == [3, 1]
+    for step in range(4, 8):
+        assert torch.equal(smaller.step(step).logits, left.step(step).logits)
+    torch.testing.assert_close(smaller.networks(slice(0, 4)), left.networks(slice(0, 4)), rtol=0, atol=0)
 
 
 def test_members_keep_their_own_smoothing_flips_and_penalties(images: TrainingImages) -> None:

@@ -52,7 +52,8 @@ def die_at(time: int | str) -> None:
 
     def deadly(self: Ensemble, at: int, **options: Any) -> Any:
         if at == time:
-            self.discriminator_optimizer.update = after_one(self.discriminator_optimizer.update)  # type: ignore
+            way = self.discriminator_optimizer.way  # a recorded step has kept `update` itself
+            way.update = after_one(way.update)  # type: ignore[method-assign]
         return step(self, at, **options)
 
     Ensemble.step = deadly  # type: ignore[method-assign]
