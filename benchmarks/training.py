@@ -21,7 +21,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -306,12 +306,11 @@ def summarise(rounds: list[dict[str, float]], floor: list[float]) -> dict[str, A
 
 
 def memory(pixels: Tensor, network: str, names: list[str]) -> dict[str, float]:
-    """Peak memory of each contender, how much a member more takes, and how large its state is."""
+    """Peak memory of each contender, how much a member more takes, and how much of it a member keeps."""
     peaks = {name: peak_of_process(name, network) for name in names}
     figures = {f"{name}_peak_mib": peak for name, peak in peaks.items()}
     figures["peak_mib_a_member"] = (peaks["sweep24"] - peaks["sweep8"]) / 16
-    figures["state_mib_a_member"] = state_mib(pixels, network)
-    return figures
+    return figures | kept_by_a_member(pixels, network)
 
 
 def peak_of_process(name: str, network: str) -> float:
@@ -327,14 +326,18 @@ def peak_memory_of(make: Make, pixels: Tensor, network: str) -> float:
     return peak_memory_mib()
 
 
-def state_mib(pixels: Tensor, network: str) -> float:
-    """Weights and moments of one member."""
+def kept_by_a_member(pixels: Tensor, network: str) -> dict[str, float]:
+    """MiB between steps: weights and moments, and with them a block of latents and an epoch's order of images."""
     settings = replace(resolve(load_recipes()["mnist_mlp"], load_optimizers()[OPTIMIZER], members=1), network=network)
-    ensemble = Ensemble(
-        [Member(settings, 0)], network_for(network, DIGITS), TrainingImages(pixels[:BATCH], choose_device())
-    )
-    state = ensemble.state(slice(0, 1)).values()
-    return sum(each.numel() * each.element_size() for each in state) / MEBIBYTE
+    ensemble = Ensemble([Member(settings, 0)], network_for(network, DIGITS), TrainingImages(pixels, choose_device()))
+    ensemble.inputs_at(0)
+    state = mebibytes(ensemble.state(slice(0, 1)).values())
+    drawn = mebibytes([ensemble.latents.block, ensemble.shuffle.order])
+    return {"state_mib_a_member": state, "kept_mib_a_member": state + drawn}
+
+
+def mebibytes(tensors: Iterable[Tensor]) -> float:
+    return sum(each.numel() * each.element_size() for each in tensors) / MEBIBYTE
 
 
 if __name__ == "__main__":

@@ -5,10 +5,11 @@
         snapshots/       step_000000.png …   events/           of the run so far
 
 `state.safetensors` holds weights, batch statistics, optimizer moments, the generator's average, sums of the unfinished
-interval, and the weights a diverging member would fall back to, member dimension first; frozen members apart. Random
-numbers and the place in the data need no state: the step is their address (`streams.py`). The identity is a fingerprint
-of the settings without the budget, so that a longer one goes on from the last checkpoint of a shorter one. Written to a
-temporary folder, flushed, renamed; the last two are kept.
+interval, and the weights a diverging member would fall back to; frozen members apart. What trains is kept member by
+member (`training.0.generator.…`), the rest with the member dimension first. Random numbers and the place in the data
+need no state: the step is their address (`streams.py`). The identity is a fingerprint of the settings without the
+budget, so that a longer one goes on from the last checkpoint of a shorter one. Written to a temporary folder, flushed,
+renamed; the last two are kept.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from pipeline.training.history import HistoryRow, read_rows, write_history
 
 log = logging.getLogger(__name__)
 
+FORMAT = 2  # of the files; others are passed over
 KEPT = 2  # checkpoints of a run
 KEPT_IDENTITIES = 2  # runs of unlike settings
 NAME = re.compile(r"step_(\d{8})")
@@ -73,6 +75,7 @@ class Checkpoints:
             for name in ("state.safetensors", "history.parquet"):
                 flush(staged / name)
             facts = {
+                "format": FORMAT,
                 "step": checkpoint.step,
                 "seconds": checkpoint.seconds,
                 "frozen": list(checkpoint.frozen),
@@ -90,13 +93,15 @@ class Checkpoints:
         path = self._path(step)
         try:
             facts = json.loads((path / "state.json").read_text(encoding="utf-8"))
+            if facts.get("format") != FORMAT:
+                raise ValueError("of another version of ganforge")
             for name, expected in facts["sha256"].items():
                 if sha256_of_file(path / name) != expected:
                     raise ValueError(f"{name} is not what was written")
             tensors = load_file(path / "state.safetensors")
             return Checkpoint(step, facts["seconds"], tensors, read_rows(path / "history.parquet"), facts["frozen"])
         except (OSError, ValueError, KeyError) as error:
-            log.warning("%s: damaged (%s), passed over", path, error)
+            log.warning("%s: cannot be used (%s), passed over", path, error)
             shutil.rmtree(path, ignore_errors=True)
             return None
 

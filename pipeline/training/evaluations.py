@@ -66,14 +66,16 @@ def fixed_latents(ensemble: Ensemble) -> torch.Tensor:
 
 def draw_evaluations(ensemble: Ensemble) -> list[Pixels | None]:
     """Each member's images (EVALUATION_IMAGES, C, H, W) now; None of one whose images are not finite."""
-    finite = torch.ones(len(ensemble.members), dtype=torch.bool, device=ensemble.device)
-    batches = []
+    members, shape = len(ensemble.members), ensemble.network.image_shape
+    finite = torch.ones(members, dtype=torch.bool, device=ensemble.device)
+    drawn = np.empty((members, EVALUATION_IMAGES, *shape), np.uint8)
+    latents = fixed_latents(ensemble)
     with ensemble.evaluating():
-        for latents in torch.split(fixed_latents(ensemble), BATCH_IMAGES, dim=1):
-            images = ensemble.generate(latents.to(ensemble.device))
+        for start in range(0, EVALUATION_IMAGES, BATCH_IMAGES):
+            batch = slice(start, start + BATCH_IMAGES)
+            images = ensemble.generate(latents[:, batch].to(ensemble.device))
             finite &= torch.isfinite(images).flatten(1).all(dim=1)
-            batches.append(as_pixels(images, ensemble.network.value_range))
-    drawn = np.concatenate(batches, axis=1)
+            drawn[:, batch] = as_pixels(images, ensemble.network.value_range)
     return [own if sound else None for own, sound in zip(drawn, finite.tolist(), strict=True)]
 
 

@@ -93,11 +93,11 @@ class InTurn(Ensemble):
             start += len(stack.members)
 
     def networks(self, rows: slice) -> dict[str, Tensor]:
-        """As `Ensemble.networks`, copied."""
+        """As `Ensemble.networks`, copied where several stacks have a part."""
         return _joined([stack.networks(own) for stack, own in self._parts(rows)])
 
     def state(self, rows: slice) -> dict[str, Tensor]:
-        """As `Ensemble.state`, copied."""
+        """As `Ensemble.state`, copied where several stacks have a part."""
         return _joined([stack.state(own) for stack, own in self._parts(rows)])
 
     def load(self, rows: slice, state: Mapping[str, Tensor]) -> None:
@@ -135,7 +135,7 @@ class InTurn(Ensemble):
 
 def _joined(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     """Of neighbouring stacks → of all their members: what all have, since unlike optimizers share no moments."""
-    if not states:
-        return {}
+    if len(states) <= 1:
+        return dict(*states)
     shared = [name for name in states[0] if all(name in state for state in states)]
     return {name: torch.cat([state[name] for state in states]) for name in shared}

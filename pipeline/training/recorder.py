@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch._ops import OpOverload
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pipeline.training.arenas import Life
@@ -53,8 +54,8 @@ class Recorder(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]
         self.notes: list[Note] = []
         self.sizes_bytes: list[int] = []  # of the buffers
-        self.buffers: dict[int, int] = {}  # address → buffer
-        self.held: list[torch.UntypedStorage] = []  # so that no address is used twice
+        self.buffers: dict[int, int] = {}  # identity of a storage → buffer
+        self.seen: list[StorageWeakRef] = []  # so that no identity is used twice; their memory may be
         self.paused = False
 
     @classmethod
@@ -106,8 +107,8 @@ class Recorder(TorchDispatchMode):
 
     def _new_place(self, tensor: Tensor) -> Place:
         storage = tensor.untyped_storage()
-        self.held.append(storage)
-        self.buffers[storage.data_ptr()] = len(self.sizes_bytes)
+        self.seen.append(StorageWeakRef(storage))  # type: ignore[no-untyped-call]
+        self.buffers[storage._cdata] = len(self.sizes_bytes)
         self.sizes_bytes.append(storage.nbytes())
         place = self.place(tensor)
         assert place is not None
@@ -115,7 +116,7 @@ class Recorder(TorchDispatchMode):
 
     def place(self, tensor: Tensor) -> Place | None:
         """Where a tensor lies among the step's own buffers, or None for one from outside."""
-        buffer = self.buffers.get(_address(tensor))
+        buffer = self.buffers.get(_storage(tensor))
         if buffer is None:
             return None
         return Place(buffer, tensor.dtype, tensor.shape, tensor.stride(), int(tensor.storage_offset()))
@@ -147,12 +148,13 @@ def unrecorded(function: Callable[..., object], *arguments: Any) -> None:
 
 def new_tensors(results: Any, arguments: Any) -> list[Tensor]:
     """Those of a call's results that share no memory with its arguments."""
-    given = {_address(tensor) for tensor in found(arguments, Tensor)}
-    return [tensor for tensor in found(results, Tensor) if _address(tensor) not in given]
+    given = {_storage(tensor) for tensor in found(arguments, Tensor)}
+    return [tensor for tensor in found(results, Tensor) if _storage(tensor) not in given]
 
 
-def _address(tensor: Tensor) -> int:
-    return tensor.untyped_storage().data_ptr()
+def _storage(tensor: Tensor) -> int:
+    identity: int = tensor.untyped_storage()._cdata
+    return identity
 
 
 def changed(value: Any, kind: type, change: Callable[[Any], Any]) -> Any:

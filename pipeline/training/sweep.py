@@ -89,7 +89,8 @@ class Sweep:
             if partition.training_members()
         ]
         for rows, tensors in resumed:
-            self.ensemble.load(rows, tensors_under("training.", tensors))
+            for number, at in enumerate(range(rows.start, rows.stop)):
+                self.ensemble.load(slice(at, at + 1), tensors_under(f"training.{number}.", tensors))
             self.interval.load(rows, tensors_under("interval.", tensors))
         self.sound = self._new_networks()
         self._keep_sound()
@@ -191,11 +192,15 @@ class Sweep:
         self.saved_at = time.monotonic()
 
     def _tensors(self, partition: Partition, step: int) -> dict[str, Tensor]:
-        """What a checkpoint holds of the members that train."""
+        """What a checkpoint holds of the members that train, each by itself: the stack then need not be copied."""
         rows = self.rows(partition)
         if self.ensemble is None or rows.start == rows.stop:
             return {}
-        tensors = {f"training.{name}": value for name, value in self.ensemble.state(rows).items()}
+        tensors = {
+            f"training.{number}.{name}": value
+            for number, at in enumerate(range(rows.start, rows.stop))
+            for name, value in self.ensemble.state(slice(at, at + 1)).items()
+        }
         tensors |= {f"interval.{name}": value for name, value in self.interval.state(rows).items()}
         if self.sound_step != step:  # else they are the weights
             tensors |= {f"sound.{name}": value[rows] for name, value in self.sound.items()}
@@ -323,6 +328,7 @@ class Sweep:
     def _publish(self) -> dict[str, Artefact]:
         """Every partition's artefact; the other ranks wait for the first to write them."""
         artefacts = {}
+        self.sound = {}  # the memory is wanted for what is written
         for partition in self.partitions if self.ranks.first else ():
             rows = self.rows(partition)
             networks = {} if self.ensemble is None else self.ensemble.networks(rows)

@@ -232,6 +232,18 @@ def test_the_last_two_checkpoints_are_kept(tensors: Artefact, paths: Paths) -> N
     assert kept.steps(at_most=100) == [9, 11]
 
 
+def test_a_checkpoint_of_another_format_is_passed_over_and_said(
+    tensors: Artefact, paths: Paths, caplog: pytest.LogCaptureFixture
+) -> None:
+    train([settings("adam", steps=11)], tensors, paths, checkpoint_interval_steps=3)
+    folder = Partition(settings("adam"), tensors, paths).checkpoints.folder
+    for facts in folder.glob("step_*/state.json"):
+        facts.write_text(facts.read_text().replace('"format": 2', '"format": 1'))
+    longer = train([settings("adam", steps=15)], tensors, paths)["adam"]
+    assert longer.details["resumed_at_step"] == 0
+    assert "step_00000011: cannot be used (of another version of ganforge), passed over" in caplog.text
+
+
 def test_a_damaged_checkpoint_is_passed_over_and_said(
     tensors: Artefact, paths: Paths, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -241,7 +253,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_said(
     state.write_bytes(state.read_bytes()[:-1] + b"?")
     longer = train([settings("adam", steps=15)], tensors, paths)["adam"]
     assert longer.details["resumed_at_step"] == 9
-    assert "step_00000011: damaged (state.safetensors is not what was written), passed over" in caplog.text
+    assert "step_00000011: cannot be used (state.safetensors is not what was written), passed over" in caplog.text
 
 
 def test_partitions_at_unlike_steps_train_in_turn_and_the_log_says_so(
