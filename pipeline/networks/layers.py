@@ -156,14 +156,10 @@ def tanh(inputs: Tensor) -> Tensor:
     return torch.tanh(inputs) if inputs.is_cuda else _TanhBySigmoid.apply(inputs)
 
 
-MINUS_ONE = torch.tensor(-1.0)
-
-
 class _TanhBySigmoid(torch.autograd.Function):
     @staticmethod
     def forward(context: Any, inputs: Tensor) -> Tensor:
-        outputs = (inputs * 2.0).sigmoid_()
-        torch.add(MINUS_ONE, outputs, alpha=2.0, out=outputs)
+        outputs = (inputs * 2.0).sigmoid_().mul_(2.0).sub_(1.0)
         context.save_for_backward(outputs)
         return outputs
 

@@ -149,7 +149,7 @@ class Ensemble:
     def step(self, step: int, *, measure_gradients: bool = False) -> StepOutputs:
         """Train every member one step; `step` counts from 0 and is the address of its images, latents and noise.
 
-        On CUDA gradients are always measured, and the outputs are overwritten by the next step.
+        The outputs may be overwritten by the next step. On CUDA gradients are always measured.
         """
         inputs = self.inputs_at(step)
         on_cuda = self.device.type == "cuda"
