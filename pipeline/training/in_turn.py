@@ -2,7 +2,7 @@
 
 On a CPU convolutions gain nothing from a stack: their work is large, and the activations of all members together leave
 the cache (docs/log.md: a step of 24 stacked members took 1.4 times 24 single steps). Dense members gain little more
-beyond a dozen, but each further one would take memory for its gradients and activations; stacks that train in turn
+beyond eight, but each further one would take memory for its gradients and activations; stacks that train in turn
 share that. To the rest of the project such stacks are one ensemble like any other.
 """
 
@@ -22,7 +22,7 @@ from pipeline.training.images import TrainingImages
 from pipeline.training.ranks import ALONE, Ranks
 from pipeline.training.step import StepOutputs
 
-LARGEST_DENSE_STACK = 12  # on a CPU; all of 24 members at once are 3 % faster (docs/log.md)
+DENSE_STACK = 8  # about so many members; all of 24 at once are 5 % faster (docs/log.md)
 
 
 def assemble(members: Sequence[Member], network: Network, images: TrainingImages, ranks: Ranks = ALONE) -> Ensemble:
@@ -39,8 +39,8 @@ def stack_sizes(members: int, network: Network, device: torch.device) -> list[in
         return [members]
     with torch.device("meta"):  # to look at, without memory
         networks = network.generator(1), network.discriminator(1)
-    largest = 1 if any(has_convolutions(each) for each in networks) else LARGEST_DENSE_STACK
-    stacks = -(-members // largest)
+    convolves = any(has_convolutions(each) for each in networks)
+    stacks = members if convolves else max(1, round(members / DENSE_STACK))
     return [members // stacks + (at < members % stacks) for at in range(stacks)]
 
 

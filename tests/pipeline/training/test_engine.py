@@ -10,7 +10,7 @@ from pipeline.networks import network_for
 from pipeline.settings import TrainingSettings, load_optimizers, load_recipes, resolve
 from pipeline.training.engine import Ensemble, Member
 from pipeline.training.images import TrainingImages
-from pipeline.training.in_turn import LARGEST_DENSE_STACK, InTurn, assemble, stack_sizes
+from pipeline.training.in_turn import InTurn, assemble, stack_sizes
 from pipeline.training.step import StepInputs
 
 DIGITS = (1, 28, 28)
@@ -198,15 +198,15 @@ def test_members_that_train_in_turn_equal_the_batched_stack(images: TrainingImag
 def test_on_a_cpu_convolutions_train_in_turn_and_dense_members_in_stacks_of_nearly_equal_size() -> None:
     assert stack_sizes(3, network_for("dcgan", DIGITS), CPU) == [1, 1, 1]
     assert stack_sizes(30, network_for("dcgan", DIGITS), torch.device("cuda")) == [30]
-    assert stack_sizes(LARGEST_DENSE_STACK, network_for("mlp", DIGITS), CPU) == [LARGEST_DENSE_STACK]
-    assert stack_sizes(2 * LARGEST_DENSE_STACK + 1, network_for("mlp", DIGITS), CPU) == [9, 8, 8]
+    sizes = {members: stack_sizes(members, network_for("mlp", DIGITS), CPU) for members in (1, 9, 11, 13, 24, 25)}
+    assert sizes == {1: [1], 9: [9], 11: [11], 13: [7, 6], 24: [8, 8, 8], 25: [9, 8, 8]}
 
 
 def test_dense_stacks_that_train_in_turn_equal_one_stack(
     images: TrainingImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three partitions of two members in stacks of three, then without two of them, which leaves stacks of 3 and 1."""
-    monkeypatch.setattr("pipeline.training.in_turn.LARGEST_DENSE_STACK", 3)
+    monkeypatch.setattr("pipeline.training.in_turn.DENSE_STACK", 3)
     members = [Member(settings(key), index) for key in ("adam", "sgd", "rmsprop") for index in range(2)]
     in_turn, whole = assemble(members, network_for("mlp", DIGITS), images), ensemble(members, images)
     assert isinstance(in_turn, InTurn)
