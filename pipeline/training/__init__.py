@@ -7,7 +7,8 @@ and interval), `snapshots/step_000000.png`, …, `movie.gif`, `evaluations/step_
 training), `events/` for TensorBoard; `checkpoints/` on the way.
 
 From the entry down: `train.py` (what is trained and what together) → `sweep.py` (the loop) → `engine.py` (one step of
-the stack; `cuda_graph.py`) → `losses.py`, `regularisers.py`, `optimizers.py` (the formulas), `streams.py`, `images.py`
+a stack) → `in_turn.py` (several stacks); `recorded_step.py`, `recorder.py`, `arenas.py`, `cuda_graph.py` (how a step is
+repeated without Python) → `losses.py`, `regularisers.py`, `optimizers.py` (the formulas), `streams.py`, `images.py`
 (where random numbers and images come from), `ranks.py` (several processes). Beside the loop: `partition.py` (what is
 kept of one configuration), `checkpoint.py`, `interruption.py`, `divergence.py`, `history.py`, `snapshots.py`,
 `evaluations.py`, `events.py`, `progress.py`, `system.py`.
