@@ -363,6 +363,11 @@ class Ensemble:
             found["generator_average"] = self.generator_average[rows]
         return found
 
+    def copy_networks(self, into: Mapping[str, Tensor]) -> None:
+        """Copy what `networks` gives of all members into tensors (M, …) of the same names."""
+        for name, value in self.networks(slice(0, len(self.members))).items():
+            into[name].copy_(value)
+
     def state(self, rows: slice) -> dict[str, Tensor]:
         """All that decides how some neighbouring members of one partition go on, each (m, …), not copied.
 

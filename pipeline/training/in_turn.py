@@ -96,6 +96,14 @@ class InTurn(Ensemble):
         """As `Ensemble.networks`, copied where several stacks have a part."""
         return _joined([stack.networks(own) for stack, own in self._parts(rows)])
 
+    def copy_networks(self, into: Mapping[str, Tensor]) -> None:
+        """As `Ensemble.copy_networks`, stack by stack: all at once would be copied twice."""
+        start = 0
+        for stack in self.stacks:
+            rows = slice(start, start + len(stack.members))
+            stack.copy_networks({name: value[rows] for name, value in into.items()})
+            start = rows.stop
+
     def state(self, rows: slice) -> dict[str, Tensor]:
         """As `Ensemble.state`, copied where several stacks have a part."""
         return _joined([stack.state(own) for stack, own in self._parts(rows)])

@@ -93,7 +93,7 @@ class Sweep:
                 self.ensemble.load(slice(at, at + 1), tensors_under(f"training.{number}.", tensors))
             self.interval.load(rows, tensors_under("interval.", tensors))
         self.sound = self._new_networks()
-        self._keep_sound()
+        self.ensemble.copy_networks(self.sound)
         self.sound_step = self.start // self.settings.history_interval_steps * self.settings.history_interval_steps
         for rows, tensors in resumed:
             for name, value in tensors_under("sound.", tensors).items():
@@ -107,13 +107,6 @@ class Sweep:
         assert self.ensemble is not None
         count, first = len(self.ensemble.members), self.ensemble.networks(slice(0, 1))
         return {name: value.new_empty(count, *value.shape[1:]) for name, value in first.items()}
-
-    def _keep_sound(self) -> None:
-        """Copy all networks, member by member: one is small beside the stack."""
-        assert self.ensemble is not None
-        for at in range(len(self.ensemble.members)):
-            for name, value in self.ensemble.networks(slice(at, at + 1)).items():
-                self.sound[name][at : at + 1].copy_(value)
 
     def rows(self, partition: Partition) -> slice:
         """Where a partition's training members stand in the stack."""
@@ -228,7 +221,7 @@ class Sweep:
             self.interval.restart()
             if reasons:
                 self.sound = self._new_networks()
-            self._keep_sound()
+            self.ensemble.copy_networks(self.sound)
             self.sound_step = step
 
     def _record(self, rows: list[HistoryRow], step: int) -> None:

@@ -218,6 +218,9 @@ def test_dense_stacks_that_train_in_turn_equal_one_stack(
     again = assemble(members, network_for("mlp", DIGITS), images)
     for rows in (slice(0, 2), slice(2, 4), slice(4, 6)):
         again.load(rows, whole.state(rows))
+    copied = {name: torch.empty_like(value) for name, value in whole.networks(slice(0, 6)).items()}
+    again.copy_networks(copied)
+    torch.testing.assert_close(copied, whole.networks(slice(0, 6)), rtol=0, atol=0)
     smaller, left = again.without([3, 5]), whole.without([3, 5])
     assert isinstance(smaller, InTurn)
     assert [len(each.members) for each in smaller.stacks] == [3, 1]
