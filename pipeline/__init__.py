@@ -4,3 +4,9 @@ Every stage is a package named by the one word that also names its assets, its t
 A stage imports only stages upstream of it; `pyproject.toml` states the order and `make check` enforces it.
 Nothing here imports Dagster: the asset graph over these functions lives in the package `assets`.
 """
+
+import os
+
+# Matrix products of one member and of many, by any number of threads, then round alike (docs/decisions/0005). MKL reads
+# it at its first call. Source: oneMKL developer guide, "Conditional Numerical Reproducibility", strict mode.
+os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")

@@ -51,15 +51,16 @@ class InTurn(Ensemble):
         self, members: Sequence[Member], sizes: Sequence[int], network: Network, images: TrainingImages, ranks: Ranks
     ) -> None:
         arenas, left = Arenas(), iter(members)
-        self._take([Ensemble([next(left) for _ in range(size)], network, images, ranks, arenas) for size in sizes])
-
-    def _take(self, stacks: Sequence[Ensemble]) -> None:
-        first = stacks[0]
-        self.stacks = list(stacks)
-        self.members = [member for each in stacks for member in each.members]
-        self.network, self.images, self.ranks, self.device = first.network, first.images, first.ranks, first.device
-        self.settings, self.objective, self.loss = first.settings, first.objective, first.loss
-        self.real_label = torch.cat([each.real_label for each in stacks])
+        self.stacks = [Ensemble([next(left) for _ in range(size)], network, images, ranks, arenas) for size in sizes]
+        first = self.stacks[0]
+        self.members, self.network, self.images, self.ranks = list(members), network, images, ranks
+        self.device, self.settings, self.objective, self.loss = (
+            first.device,
+            first.settings,
+            first.objective,
+            first.loss,
+        )
+        self.real_label = torch.cat([each.real_label for each in self.stacks])
 
     def step(self, step: int, *, measure_gradients: bool = False) -> StepOutputs:
         """Train every member one step."""
@@ -122,14 +123,10 @@ class InTurn(Ensemble):
 
     def without(self, leaving: Sequence[int]) -> Ensemble:
         """The other members, which go on as if nothing had happened."""
-        smaller, start = InTurn.__new__(InTurn), 0
-        staying: list[Ensemble] = []
-        for stack in self.stacks:
-            own = [at for at in range(len(stack.members)) if start + at in leaving]
-            if len(own) < len(stack.members):
-                staying.append(stack.without(own) if own else stack)
-            start += len(stack.members)
-        smaller._take(staying)
+        staying = [at for at in range(len(self.members)) if at not in leaving]
+        smaller = assemble([self.members[at] for at in staying], self.network, self.images, self.ranks)
+        for new, old in enumerate(staying):  # in stacks of a resumed run's sizes
+            smaller.load(slice(new, new + 1), self.state(slice(old, old + 1)))
         return smaller
 
     @contextmanager

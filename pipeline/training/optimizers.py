@@ -136,6 +136,8 @@ class _Slices:
 
     def update(self, gradients: Sequence[Tensor], rates: Tensor) -> None:
         step_sizes, epsilons = rates.tolist()
+        # The kernels read memory in its order, whatever the strides; double backward gives transposed gradients.
+        gradients = [each.contiguous() for each in gradients]
         for group in self.groups:
             slices = self._of_group(gradients, group.rows)
             _clip_slices(slices, group.settings, group.rows.stop - group.rows.start)

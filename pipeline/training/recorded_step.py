@@ -1,12 +1,13 @@
 """Recorded step: a training step noted down once and replayed on a CPU, in memory that is kept.
 
 What `cuda_graph.py` is to a GPU. One real step is recorded (`recorder.py`); from then on a step is the list of its
-operations: each writes where it is planned to (`arenas.py`), views cost nothing, no autograd graph is built and no
-memory is taken or given back. A dense network's step is mostly such overhead (docs/log.md). The numbers are those of
-the step itself, bit by bit: the same kernels on the same layouts.
+operations: each writes where it is planned to (`arenas.py`), views cost nothing, no autograd graph is built, and memory
+is taken only by operations that cannot write into given tensors. A dense network's step is mostly such overhead
+(docs/log.md). The numbers are those of the step itself, bit by bit: the same kernels on the same layouts.
 
-A step that is recorded draws no random numbers and asks no tensor for its value; what differs from step to step stands
-in tensors at fixed addresses (`step.py`). Calls that must see those values in Python go through `recorder.unrecorded`.
+A step that is recorded draws no random numbers, asks no tensor for its value and keeps nothing that it makes but its
+outputs; what differs from step to step stands in tensors at fixed addresses (`step.py`). Calls that must see those
+values in Python go through `recorder.unrecorded`.
 """
 
 from __future__ import annotations
@@ -48,11 +49,12 @@ class RecordedStep:
 
     def _record(self, compute: Compute, inputs: StepInputs) -> StepOutputs:
         """One step as it is, noted down."""
-        self.inputs = inputs.copy()
+        fixed = inputs.copy()
         with Recorder() as recorder:
-            outputs = compute(self.inputs)
+            outputs = compute(fixed)
+        recorder.expect_nothing_left(outputs.tensors())
         memory = _Memory(recorder, self.arenas, outputs)
-        self.outputs = memory.outputs
+        self.inputs, self.outputs = fixed, memory.outputs
         self.calls = [memory.call(note) for note in recorder.notes]
         return outputs
 
@@ -71,18 +73,15 @@ class _Memory:
 
     def __init__(self, recorder: Recorder, arenas: Arenas, outputs: StepOutputs) -> None:
         self.blocks = arenas.plan(recorder.lives())
+        results = {id(tensor): recorder.place(tensor) for tensor in outputs.tensors()}
+        for buffer in {place.buffer for place in results.values() if place is not None}:  # in memory of their own
+            self.blocks[buffer] = torch.empty(recorder.sizes_bytes[buffer], dtype=torch.uint8)
 
-        def kept(tensor: Tensor | None) -> Tensor | None:
-            """A result in memory that nothing else uses."""
-            place = None if tensor is None else recorder.place(tensor)
-            if place is None:
-                return tensor
-            self.blocks[place.buffer] = torch.empty(recorder.sizes_bytes[place.buffer], dtype=torch.uint8)
-            return self.tensor(place)
+        def kept(tensor: Tensor) -> Tensor:
+            place = results[id(tensor)]
+            return tensor if place is None else self.tensor(place)
 
-        logits = kept(outputs.logits)
-        assert logits is not None
-        self.outputs = StepOutputs(logits, kept(outputs.penalty), kept(outputs.gradient_norms))
+        self.outputs = outputs.changed(kept)
 
     def tensor(self, place: Place) -> Tensor:
         """A place as a tensor."""

@@ -7,6 +7,8 @@ they share, and need no note.
 
 from __future__ import annotations
 
+import gc
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +20,9 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pipeline.training.arenas import Life
+
+ACTIVE = threading.local()  # `recorder`: the one that is entered in this thread
+ASKS_FOR_VALUES = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
 
 
 @dataclass(frozen=True)
@@ -46,9 +51,7 @@ class Note:
 
 
 class Recorder(TorchDispatchMode):
-    """While entered, every operation that computes anything is done and noted."""
-
-    active: Recorder | None = None
+    """While entered, every operation of this thread that computes anything is done and noted."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -64,13 +67,13 @@ class Recorder(TorchDispatchMode):
         return False
 
     def __enter__(self) -> Recorder:
-        Recorder.active = self
         super().__enter__()  # type: ignore[no-untyped-call]
+        ACTIVE.recorder = self
         return self
 
     def __exit__(self, *error: Any) -> None:
+        ACTIVE.recorder = None
         super().__exit__(*error)  # type: ignore[no-untyped-call]
-        Recorder.active = None
 
     def __torch_dispatch__(
         self,
@@ -89,8 +92,8 @@ class Recorder(TorchDispatchMode):
     def _note(self, operation: OpOverload, args: tuple[Any, ...], keywords: dict[str, Any], results: Any) -> None:
         if torch.Tag.nondeterministic_seeded in operation.tags:
             raise RuntimeError(f"found {operation} in a step, expected no random draws: take them from its inputs")
-        if operation is torch.ops.aten._local_scalar_dense.default:
-            raise RuntimeError("found a tensor asked for its value in a step, expected none: it differs at each step")
+        if not ASKS_FOR_VALUES.isdisjoint(operation.tags):
+            raise RuntimeError(f"found {operation} in a step, expected none that asks for values: they differ by step")
         made = new_tensors(results, (args, keywords))
         if made or operation._schema.is_mutable:
             placed = self._placed(args), self._placed(keywords)
@@ -104,6 +107,26 @@ class Recorder(TorchDispatchMode):
             function(*arguments)
         finally:
             self.paused = False
+
+    def expect_nothing_left(self, outputs: Sequence[Tensor]) -> None:
+        """Raise where something besides a step's outputs still holds a tensor that the step made: it would go stale."""
+        results = {_storage(tensor) for tensor in outputs}
+        left = self._alive(results)
+        if left:
+            gc.collect()  # what only a cycle held
+            left = self._alive(results)
+        if left:
+            buffers = {self.buffers[storage] for storage in left}
+            makers = {str(note.function) for note in self.notes for place in note.made if place.buffer in buffers}
+            raise RuntimeError(
+                f"found tensors of a step kept beyond it, made by {', '.join(sorted(makers))}, expected its outputs "
+                "alone: change what is kept in place"
+            )
+
+    def _alive(self, results: set[int]) -> list[int]:
+        """Identities of the storages that are still held, but for the results'."""
+        held = [seen for seen in self.seen if not seen.expired()]  # type: ignore[no-untyped-call]
+        return [seen.cdata for seen in held if seen.cdata not in results]
 
     def _new_place(self, tensor: Tensor) -> Place:
         storage = tensor.untyped_storage()
@@ -140,10 +163,11 @@ def unrecorded(function: Callable[..., object], *arguments: Any) -> None:
 
     Its arguments may be tensors of the step or lists of them; it returns nothing and changes tensors in place.
     """
-    if Recorder.active is None:
+    recorder = getattr(ACTIVE, "recorder", None)
+    if recorder is None:
         function(*arguments)
     else:
-        Recorder.active.call(function, arguments)
+        recorder.call(function, arguments)
 
 
 def new_tensors(results: Any, arguments: Any) -> list[Tensor]:

@@ -48,5 +48,15 @@ class StepOutputs:
     penalty: Tensor | None  # (M,): weighted gradient penalties, where there are any
     gradient_norms: Tensor | None  # (2, M): of the discriminator's last update, of the generator's
 
+    def tensors(self) -> list[Tensor]:
+        """Those there are."""
+        return [each for each in (self.logits, self.penalty, self.gradient_norms) if each is not None]
+
+    def changed(self, change: Callable[[Tensor], Tensor]) -> StepOutputs:
+        """The same with every tensor changed."""
+        penalty = None if self.penalty is None else change(self.penalty)
+        norms = None if self.gradient_norms is None else change(self.gradient_norms)
+        return StepOutputs(change(self.logits), penalty, norms)
+
 
 Compute = Callable[[StepInputs], StepOutputs]

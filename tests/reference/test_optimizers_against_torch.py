@@ -98,6 +98,23 @@ def test_an_update_rule_equals_torchs(kind: str, way: str) -> None:
 
 
 @every_way
+@pytest.mark.parametrize("kind", SAME)
+def test_transposed_gradients_are_the_same_gradients(kind: str, way: str) -> None:
+    """As double backward gives them; fused kernels would read them in the order of memory."""
+    settings = [SAME[kind][0]] * 2
+    plain, transposed = Ours(settings, way), Ours(settings, way)
+    for step in range(3):
+        drawn = [gradients(member, step) for member in range(2)]
+        plain.update(step, drawn)
+        whole = [torch.stack(parts) for parts in zip(*drawn, strict=True)]
+        turned = [each.mT.contiguous().mT if each.ndim > 2 else each for each in whole]
+        assert not all(each.is_contiguous() for each in turned)
+        rates = torch.tensor(transposed.optimizer.rates(step), dtype=transposed.optimizer.rates_dtype)
+        transposed.optimizer.update(turned, rates)
+    assert torch.equal(plain.weights, transposed.weights)
+
+
+@every_way
 def test_members_of_all_kinds_in_one_stack_equal_torchs_each(way: str) -> None:
     kinds = ["adam", "sgd with momentum", "sgd", "sgd", "rmsprop", "adam"]
     together = ours([SAME[kind][0] for kind in kinds], way)

@@ -1,5 +1,6 @@
 """One member of the engine beside a training loop written the way a PyTorch tutorial writes it."""
 
+import copy
 import statistics
 from collections.abc import Iterator
 from dataclasses import replace
@@ -73,6 +74,50 @@ def test_thirty_steps_equal_those_of_a_plain_loop(optimizer: str) -> None:
         for linear, dense in ((plain[0], ours.hidden), (plain[2], ours.output)):
             difference = (linear.weight - as_linear(dense)).norm() / linear.weight.norm()
             assert difference.item() < 1e-5
+
+
+@pytest.mark.parametrize("network", ["mlp", "dcgan"])
+@pytest.mark.parametrize("penalty", ["gradient_penalty", "r1"])
+def test_penalised_steps_equal_those_of_a_plain_loop(network: str, penalty: str) -> None:
+    """Wasserstein with SGD; double backward gives gradients of other layouts than a plain backward pass."""
+    pixels = torch.randint(0, 256, (256, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    resolved = resolve(load_recipes()["mnist_mlp"], load_optimizers()["sgd"], members=1)
+    objective = replace(resolved.objective, loss="wasserstein", **{penalty: 10.0})
+    settings = replace(resolved, network=network, objective=objective)
+    stack = Ensemble([Member(settings, 0)], network_for(network, DIGITS), TrainingImages(pixels, torch.device("cpu")))
+    plain = copy.deepcopy(stack.generator), copy.deepcopy(stack.discriminator)
+    generator, discriminator = plain
+    for_generator, for_discriminator = (torch.optim.SGD(each.parameters(), 0.01, momentum=0.5) for each in plain)
+    for step in range(6):
+        real = to_network(pixels[stack.shuffle.at(step)])
+        generated = generator(stack.latents.at(step))
+        stack.step(step)
+        for_discriminator.zero_grad()
+        on_real = -discriminator(real).mean()
+        if penalty == "r1":
+            on_real = on_real + 10.0 * slopes(discriminator, real).square().sum(dim=1).mean() / 2
+        on_real.backward()
+        for_discriminator.step()
+        for_discriminator.zero_grad()
+        on_generated = discriminator(generated.detach()).mean()
+        if penalty == "gradient_penalty":
+            at = stack.noise.buffers[0].numbers[:, :, None, None, None]
+            between = at * real + (1 - at) * generated.detach()
+            on_generated = on_generated + 10.0 * (slopes(discriminator, between).norm(dim=1) - 1).square().mean()
+        on_generated.backward()
+        for_discriminator.step()
+        for_generator.zero_grad()
+        (-discriminator(generated).mean()).backward()
+        for_generator.step()
+    for ours, own in ((stack.generator, generator), (stack.discriminator, discriminator)):
+        one, other = (torch.cat([each.flatten() for each in network.parameters()]) for network in (ours, own))
+        assert ((one - other).norm() / other.norm()).item() < 1e-5
+
+
+def slopes(discriminator: nn.Module, images: Tensor) -> Tensor:
+    """(B, C * H * W), themselves differentiable."""
+    images = images.detach().requires_grad_()
+    return torch.autograd.grad(discriminator(images).sum(), images, create_graph=True)[0].flatten(2)[0]
 
 
 def plain_blog_networks() -> tuple[nn.Sequential, nn.Sequential]:

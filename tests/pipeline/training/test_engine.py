@@ -1,4 +1,5 @@
 import hashlib
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -100,6 +101,16 @@ def test_the_networks_weights_are_what_the_optimizers_update(images: TrainingIma
     assert not torch.equal(stack.generator.hidden.weight, before)
 
 
+@pytest.fixture(params=[1, 2])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    """Several threads divide the products of one member otherwise than those of many."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("threads")
 def test_every_member_of_a_mixed_sweep_equals_its_solo_run_after_200_steps(images: TrainingImages) -> None:
     members = [Member(settings(key), index) for key in CONFIGURATIONS for index in range(2)]
     together = train(ensemble(members, images), 200)
@@ -202,10 +213,11 @@ def test_on_a_cpu_convolutions_train_in_turn_and_dense_members_in_stacks_of_near
     assert sizes == {1: [1], 9: [9], 11: [11], 13: [7, 6], 24: [8, 8, 8], 25: [9, 8, 8]}
 
 
+@pytest.mark.usefixtures("threads")
 def test_dense_stacks_that_train_in_turn_equal_one_stack(
     images: TrainingImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Three partitions of two members in stacks of three, then without two of them, which leaves stacks of 3 and 1."""
+    """Three partitions of two members in stacks of three, then without one of them."""
     monkeypatch.setattr("pipeline.training.in_turn.DENSE_STACK", 3)
     members = [Member(settings(key), index) for key in ("adam", "sgd", "rmsprop") for index in range(2)]
     in_turn, whole = assemble(members, network_for("mlp", DIGITS), images), ensemble(members, images)
@@ -221,12 +233,12 @@ def test_dense_stacks_that_train_in_turn_equal_one_stack(
     copied = {name: torch.empty_like(value) for name, value in whole.networks(slice(0, 6)).items()}
     again.copy_networks(copied)
     torch.testing.assert_close(copied, whole.networks(slice(0, 6)), rtol=0, atol=0)
-    smaller, left = again.without([3, 5]), whole.without([3, 5])
+    smaller, left = again.without([3]), whole.without([3])
     assert isinstance(smaller, InTurn)
-    assert [len(each.members) for each in smaller.stacks] == [3, 1]
+    assert [len(each.members) for each in smaller.stacks] == [3, 2]  # as a resumed run has them
     for step in range(4, 8):
         assert torch.equal(smaller.step(step).logits, left.step(step).logits)
-    torch.testing.assert_close(smaller.networks(slice(0, 4)), left.networks(slice(0, 4)), rtol=0, atol=0)
+    torch.testing.assert_close(smaller.networks(slice(0, 5)), left.networks(slice(0, 5)), rtol=0, atol=0)
 
 
 def test_members_keep_their_own_smoothing_flips_and_penalties(images: TrainingImages) -> None:

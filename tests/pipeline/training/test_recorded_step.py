@@ -1,5 +1,8 @@
 """A recorded step is the step itself, bit by bit, in memory that is used again."""
 
+import subprocess
+import sys
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -8,11 +11,12 @@ import torch
 
 from pipeline.networks import network_for
 from pipeline.settings import TrainingSettings
+from pipeline.storage.paths import PROJECT
 from pipeline.training.arenas import Arenas
 from pipeline.training.engine import Ensemble, Member
 from pipeline.training.images import TrainingImages
-from pipeline.training.ranks import ALONE
-from pipeline.training.recorded_step import RecordedStep
+from pipeline.training.in_turn import InTurn, assemble
+from pipeline.training.recorded_step import RecordedStep, _run_and_copy
 from pipeline.training.recorder import unrecorded
 from pipeline.training.step import StepInputs, StepOutputs
 from tests.pipeline.training.test_engine import CPU, DIGITS, OBJECTIVES, settings
@@ -86,48 +90,112 @@ def test_convolutions_gain_nothing_and_are_not_recorded(images: TrainingImages) 
     assert stack(images, settings("adam", network="dcgan")).replayed is None
 
 
-def test_stacks_that_train_in_turn_share_their_memory(images: TrainingImages) -> None:
-    arenas, network = Arenas(), network_for("mlp", DIGITS)
-    stacks = [Ensemble([Member(settings("adam"), index)], network, images, ALONE, arenas) for index in range(3)]
-    sizes = []
-    for each in stacks:
-        each.step(0)
-        each.step(1)
-        sizes.append(arenas.size_bytes)
-    assert sizes[0] == sizes[1] == sizes[2] > 0
+def test_stacks_that_train_in_turn_share_their_memory(images: TrainingImages, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.training.in_turn.DENSE_STACK", 1)
+    members = [Member(settings("adam"), index) for index in range(4)]
+    alone, in_turn = (assemble(members[:count], network_for("mlp", DIGITS), images) for count in (1, 4))
+    for ensemble in (alone, in_turn, in_turn.without([1])):
+        for step in range(2):
+            ensemble.step(step)
+        stacks = ensemble.stacks if isinstance(ensemble, InTurn) else [ensemble]
+        assert {each.arenas.size_bytes for each in stacks} == {alone.arenas.size_bytes}
+        assert len({id(each.arenas) for each in stacks}) == 1
+    assert alone.arenas.size_bytes > 0
+
+
+def test_operations_of_a_dense_network_write_where_they_are_planned_to(images: TrainingImages) -> None:
+    ensemble = stack(images, settings("adam"))
+    for step in range(2):
+        ensemble.step(step)
+    assert isinstance(ensemble.replayed, RecordedStep)
+    functions = [function for function, _, _ in ensemble.replayed.calls]
+    assert len(functions) > 40
+    assert not any(function is _run_and_copy for function in functions)
+
+
+def test_recording_does_not_import_pytorchs_compiler() -> None:
+    program = (
+        "import sys, torch; from pipeline.training.recorded_step import RecordedStep; "
+        "from pipeline.training.arenas import Arenas; from pipeline.training.step import StepInputs, StepOutputs; "
+        "given = StepInputs((), (torch.ones(2),), None, None, torch.ones(1)); step = RecordedStep(Arenas()); "
+        "compute = lambda given: StepOutputs(given.latents[0] * 2, None, None); "
+        "[step.run(compute, given) for _ in range(3)]; sys.exit('torch._dynamo' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], cwd=PROJECT, check=False).returncode == 0
 
 
 def inputs() -> StepInputs:
     return StepInputs((), (torch.ones(1, 4, 3),), None, None, torch.ones(1, 2, 1))
 
 
-def test_memory_is_used_again_within_a_step() -> None:
-    arenas = Arenas()
+def test_a_step_is_computed_twice_and_then_replayed_in_memory_that_is_used_again() -> None:
+    arenas, computed = Arenas(), 0
 
     def compute(given: StepInputs) -> StepOutputs:
+        nonlocal computed
+        computed += 1
         values = given.latents[0]
         for _ in range(20):
             values = values * 2.0
-        return StepOutputs(values, None, None)
+        return StepOutputs(values, values[:, 0, 0], None)
 
     step = RecordedStep(arenas)
-    for _ in range(4):
-        assert (step.run(compute, inputs()).logits == 2.0**20).all()
+    for number in range(5):
+        outputs = step.run(compute, replace(inputs(), latents=(torch.full((1, 4, 3), float(number)),)))
+        assert outputs.penalty is not None
+        assert (outputs.logits == number * 2.0**20).all()
+        assert outputs.penalty.tolist() == [number * 2.0**20]
+    assert computed == 2
     assert len(arenas.blocks) <= 3
+
+
+KEPT: list[torch.Tensor] = []
+
+
+def keep(given: StepInputs) -> torch.Tensor:
+    KEPT.append(given.rates + 1.0)
+    return KEPT[-1] * 2.0
 
 
 @pytest.mark.parametrize(
     ("compute", "sentence"),
     [
         (lambda given: torch.rand(3) + given.rates, "expected no random draws"),
-        (lambda given: given.rates * given.rates.sum().item(), "asked for its value"),
+        (lambda given: given.rates * given.rates.sum().item(), "expected none that asks for values"),
+        (lambda given: given.rates.nonzero().float(), "expected none that asks for values"),
+        (lambda given: given.rates[given.rates > 0], "expected none that asks for values"),
+        (keep, r"found tensors of a step kept beyond it, made by aten.add.Tensor"),
     ],
 )
-def test_a_step_that_cannot_be_replayed_says_why(compute: Any, sentence: str) -> None:
+def test_a_step_that_cannot_be_replayed_says_why_and_leaves_nothing_behind(compute: Any, sentence: str) -> None:
     step = RecordedStep(Arenas())
     step.run(lambda given: StepOutputs(compute(given), None, None), inputs())
     with pytest.raises(RuntimeError, match=sentence):
         step.run(lambda given: StepOutputs(compute(given), None, None), inputs())
+    seen: list[torch.Tensor] = []
+    unrecorded(seen.append, torch.ones(1))
+    assert len(seen) == 1
+    for _ in range(3):
+        assert (step.run(lambda given: StepOutputs(given.rates * 3.0, None, None), inputs()).logits == 3.0).all()
+
+
+def test_what_another_thread_does_meanwhile_is_not_recorded() -> None:
+    elsewhere: list[float] = []
+
+    def aside() -> None:
+        unrecorded(lambda tensor: elsewhere.append(tensor.sum().item()), torch.ones(3) * 2.0)
+
+    def compute(given: StepInputs) -> StepOutputs:
+        thread = threading.Thread(target=aside)
+        thread.start()
+        thread.join()
+        return StepOutputs(given.rates * 2.0, None, None)
+
+    step = RecordedStep(Arenas())
+    for _ in range(4):
+        assert (step.run(compute, inputs()).logits == 2.0).all()
+    assert elsewhere == [6.0, 6.0]
+    assert len(step.calls) == 1
 
 
 def test_a_call_that_reads_values_is_called_again_at_every_step() -> None:
