@@ -62,13 +62,9 @@ def publish_partitions(
     context: dg.AssetExecutionContext,
     asset_key: dg.AssetKey,
     made: Mapping[str, Made],
-    provenance: Provenance | None = None,
+    provenance: Provenance,
 ) -> Iterator[Published]:
-    """The result of a partitioned asset, for every partition of the run.
-
-    `provenance` is that of the run's start, where much time has passed since; default: as it is now.
-    """
-    provenance = read_provenance(context) if provenance is None else provenance
+    """The result of a partitioned asset, for every partition of the run; `provenance` is that before it was made."""
     if len(context.partition_keys) == 1:
         for partition, one in made.items():
             yield publish(asset_key, one, partition=partition, tags=provenance[asset_key, partition])
@@ -92,9 +88,7 @@ def read_provenance(context: dg.AssetExecutionContext) -> Provenance:
 
 
 def _provenance(context: dg.AssetExecutionContext, asset_key: dg.AssetKey, partition: str) -> dict[str, str]:
-    """The code's version and each input's, as Dagster tags a single partition itself; but settings as this process has
-    them.
-    """
+    """The code's version and each input's, as Dagster tags a single partition itself, but this process's settings."""
     code_version = context.assets_def.code_versions_by_key[asset_key]
     tags = {} if code_version is None else {CODE_VERSION_TAG: code_version}
     for parent in context.assets_def.asset_deps[asset_key]:
@@ -140,6 +134,7 @@ def publish_each(
     context: dg.AssetExecutionContext, asset_key: dg.AssetKey, make: Callable[[str], Made]
 ) -> Iterator[Published]:
     """Make and publish each partition of the run by itself: one that fails is named after the others are published."""
+    provenance = read_provenance(context)  # of what is read from here on
     made: dict[str, Made] = {}
     failed: dict[str, Exception] = {}
     for partition in context.partition_keys:
@@ -148,7 +143,7 @@ def publish_each(
         except (OSError, ValueError) as error:
             log.error("%s %s: %s", asset_key.to_user_string(), partition, error)
             failed[partition] = error
-    yield from publish_partitions(context, asset_key, made)
+    yield from publish_partitions(context, asset_key, made, provenance)
     if failed:
         raise dg.Failure("; ".join(f"{partition}: {error}" for partition, error in failed.items()), allow_retries=False)
 

@@ -32,7 +32,6 @@ from pipeline.training.history import HistoryRow, read_rows, write_history
 
 log = logging.getLogger(__name__)
 
-FORMAT = 2  # of the files; others are passed over
 KEPT = 2  # checkpoints of a run
 KEPT_IDENTITIES = 2  # runs of unlike settings
 NAME = re.compile(r"step_(\d{8})")
@@ -75,7 +74,6 @@ class Checkpoints:
             for name in ("state.safetensors", "history.parquet"):
                 flush(staged / name)
             facts = {
-                "format": FORMAT,
                 "step": checkpoint.step,
                 "seconds": checkpoint.seconds,
                 "frozen": list(checkpoint.frozen),
@@ -93,15 +91,13 @@ class Checkpoints:
         path = self._path(step)
         try:
             facts = json.loads((path / "state.json").read_text(encoding="utf-8"))
-            if facts.get("format") != FORMAT:
-                raise ValueError("of another version of ganforge")
             for name, expected in facts["sha256"].items():
                 if sha256_of_file(path / name) != expected:
                     raise ValueError(f"{name} is not what was written")
             tensors = load_file(path / "state.safetensors")
             return Checkpoint(step, facts["seconds"], tensors, read_rows(path / "history.parquet"), facts["frozen"])
         except (OSError, ValueError, KeyError) as error:
-            log.warning("%s: cannot be used (%s), passed over", path, error)
+            log.warning("%s: damaged (%s), passed over", path, error)
             shutil.rmtree(path, ignore_errors=True)
             return None
 

@@ -23,7 +23,7 @@ from assets.orchestration.alert_sinks import Alert, RefusedError, UndeliveredErr
 from assets.orchestration.alerts import EVENTS_A_TICK, LONGEST_TEXT, build_alerts_sensor, read_cursor
 from assets.orchestration.operations import Alerts
 from assets.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG
-from assets.orchestration.publishing import Made, publish_partitions
+from assets.orchestration.publishing import Made, publish_partitions, read_provenance
 from pipeline.findings import Finding, Severity, failing
 
 SECRET = "T0K3N"
@@ -69,6 +69,7 @@ def report(context: dg.AssetExecutionContext) -> Iterator[object]:
         context,
         context.asset_key,
         {key: Made(key, {}, said["cached"], [finding(said[key])]) for key in context.partition_keys},
+        read_provenance(context),
     )
 
 
