@@ -119,7 +119,7 @@ class Dense(FullyConnected):
         self.bias = nn.Parameter(torch.zeros(members, 1, outputs))  # (M, 1, O)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """(M, B, I) → (M, B, O), each member's numbers bit-identical to its own alone (measured, MKL)."""
+        """(M, B, I) → (M, B, O), each member's numbers bit-identical to its own alone (MKL; decision 0005)."""
         return torch.baddbmm(self.bias, inputs, self.effective_weight())
 
 

@@ -6,7 +6,7 @@ works on the member dimension apart, and a member's gradient depends on its own 
 its own.
 
 All that a step needs from outside (images, latents, noise, rates) is put in place before it (`StepInputs`); the step
-itself is pure arithmetic on the device, which `cuda_graph.py` can capture.
+itself is pure arithmetic on the device, which `cuda_graph.py` can capture and `recorded_step.py` record.
 """
 
 from __future__ import annotations
