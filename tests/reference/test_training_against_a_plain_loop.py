@@ -164,8 +164,8 @@ def largest_difference(plain: nn.Sequential, ours: nn.Module) -> float:
 def test_the_blogs_steps_equal_those_of_a_plain_loop_with_keras_predict() -> None:
     """16 real and 16 predicted images for the discriminator, 32 other latents for the generator.
 
-    Each step starts from equal weights: what drifts over many may cross a leaky ReLU's kink on one side alone, which batch
-    normalisation spreads over the layer.
+    Each step starts from equal weights: what drifts over many may cross a leaky ReLU's kink on one side alone, which
+    batch normalisation spreads over the layer.
     """
     pixels = torch.randint(0, 256, (256, *FACES), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     settings = resolve(load_recipes()["celeba_dense"], load_optimizers()["sgd"], members=1, width=64)
