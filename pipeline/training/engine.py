@@ -143,6 +143,11 @@ class Ensemble:
         gains = not any(has_convolutions(each) for each in (self.generator, self.discriminator))  # docs/log.md
         return RecordedStep(self.arenas) if self.ranks.count == 1 and gains else None
 
+    @property
+    def stacks(self) -> Sequence[Ensemble]:
+        """The batched models that make it up, in the order of their members."""
+        return [self]
+
     # -----------------------------------------------------------------------------------------------------------------
     # A step
 

@@ -66,6 +66,10 @@ def fixed_latents(ensemble: Ensemble) -> torch.Tensor:
 
 def draw_evaluations(ensemble: Ensemble) -> list[Pixels | None]:
     """Each member's images (EVALUATION_IMAGES, C, H, W) now; None of one whose images are not finite."""
+    return [each for stack in ensemble.stacks for each in _draw_stack(stack)]
+
+
+def _draw_stack(ensemble: Ensemble) -> list[Pixels | None]:
     members, shape = len(ensemble.members), ensemble.network.image_shape
     finite = torch.ones(members, dtype=torch.bool, device=ensemble.device)
     drawn = np.empty((members, EVALUATION_IMAGES, *shape), np.uint8)

@@ -51,16 +51,17 @@ class InTurn(Ensemble):
         self, members: Sequence[Member], sizes: Sequence[int], network: Network, images: TrainingImages, ranks: Ranks
     ) -> None:
         arenas, left = Arenas(), iter(members)
-        self.stacks = [Ensemble([next(left) for _ in range(size)], network, images, ranks, arenas) for size in sizes]
-        first = self.stacks[0]
+        self._stacks = [Ensemble([next(left) for _ in range(size)], network, images, ranks, arenas) for size in sizes]
+        first = self._stacks[0]
         self.members, self.network, self.images, self.ranks = list(members), network, images, ranks
-        self.device, self.settings, self.objective, self.loss = (
-            first.device,
-            first.settings,
-            first.objective,
-            first.loss,
-        )
-        self.real_label = torch.cat([each.real_label for each in self.stacks])
+        self.device, self.settings = first.device, first.settings
+        self.objective, self.loss = first.objective, first.loss
+        self.real_label = torch.cat([each.real_label for each in self._stacks])
+
+    @property
+    def stacks(self) -> Sequence[Ensemble]:
+        """As `Ensemble.stacks`."""
+        return self._stacks
 
     def step(self, step: int, *, measure_gradients: bool = False) -> StepOutputs:
         """Train every member one step."""

@@ -15,7 +15,7 @@ from pipeline.storage.paths import PROJECT
 from pipeline.training.arenas import Arenas
 from pipeline.training.engine import Ensemble, Member
 from pipeline.training.images import TrainingImages
-from pipeline.training.in_turn import InTurn, assemble
+from pipeline.training.in_turn import assemble
 from pipeline.training.recorded_step import RecordedStep, _run_and_copy
 from pipeline.training.recorder import unrecorded
 from pipeline.training.step import StepInputs, StepOutputs
@@ -97,9 +97,9 @@ def test_stacks_that_train_in_turn_share_their_memory(images: TrainingImages, mo
     for ensemble in (alone, in_turn, in_turn.without([1])):
         for step in range(2):
             ensemble.step(step)
-        stacks = ensemble.stacks if isinstance(ensemble, InTurn) else [ensemble]
-        assert {each.arenas.size_bytes for each in stacks} == {alone.arenas.size_bytes}
-        assert len({id(each.arenas) for each in stacks}) == 1
+        assert {each.arenas.size_bytes for each in ensemble.stacks} == {alone.arenas.size_bytes}
+        assert len({id(each.arenas) for each in ensemble.stacks}) == 1
+    assert [len(each.stacks) for each in (alone, in_turn)] == [1, 4]
     assert alone.arenas.size_bytes > 0
 
 
