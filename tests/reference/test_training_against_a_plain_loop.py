@@ -81,8 +81,8 @@ def test_thirty_steps_equal_those_of_a_plain_loop(optimizer: str) -> None:
 def test_penalised_steps_equal_those_of_a_plain_loop(network: str, penalty: str) -> None:
     """Wasserstein with SGD; double backward gives gradients of other layouts than a plain backward pass.
 
-    Steps agree to 1e-7, unless an activation crosses a leaky ReLU's kink on one side alone: 1e-5 then. Gradients read in
-    the wrong order differ by 1e-2.
+    Steps agree to 1e-7, unless an activation crosses a leaky ReLU's kink on one side alone: 1e-5 then. Gradients read
+    in the wrong order differ by 1e-2.
     """
     pixels = torch.randint(0, 256, (256, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     resolved = resolve(load_recipes()["mnist_mlp"], load_optimizers()["sgd"], members=1)
