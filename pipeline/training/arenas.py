@@ -30,11 +30,6 @@ class Arenas:
     def __init__(self) -> None:
         self.blocks: list[Tensor] = []  # uint8
 
-    @property
-    def size_bytes(self) -> int:
-        """Of all blocks together."""
-        return sum(len(block) for block in self.blocks)
-
     def plan(self, lives: Sequence[Life]) -> list[Tensor]:
         """A block for each buffer; no two of those alive at the same call share one."""
         free = list(range(len(self.blocks)))
