@@ -327,12 +327,12 @@ def peak_memory_of(make: Make, pixels: Tensor, network: str) -> float:
 
 
 def kept_by_a_member(pixels: Tensor, network: str) -> dict[str, float]:
-    """MiB between steps: weights and moments, and with them a block of latents and an epoch's order of images."""
+    """MiB between steps: weights and moments, and with them a step's latents and an epoch's order of images."""
     settings = replace(resolve(load_recipes()["mnist_mlp"], load_optimizers()[OPTIMIZER], members=1), network=network)
     ensemble = Ensemble([Member(settings, 0)], network_for(network, DIGITS), TrainingImages(pixels, choose_device()))
     ensemble.inputs_at(0)
     state = mebibytes(ensemble.state(slice(0, 1)).values())
-    drawn = mebibytes([ensemble.latents.block, ensemble.shuffle.order])
+    drawn = mebibytes([ensemble.latents.drawn, ensemble.shuffle.order])
     return {"state_mib_a_member": state, "kept_mib_a_member": state + drawn}
 
 

@@ -22,7 +22,7 @@ import pyarrow as pa
 Pixels = npt.NDArray[np.uint8]  # (N, C, H, W), 0..255
 Column = npt.NDArray[Any]  # (N,) or (N, K)
 
-PIECE_BYTES = 16 << 20
+PIECE_BYTES = 1 << 20
 
 # 200,000 images of 64x64 RGB are 2.5e9 values; Arrow's IPC writes arrays longer than 2^31 - 1 only when told to.
 WRITE_OPTIONS = pa.ipc.IpcWriteOptions(allow_64bit=True)
@@ -49,11 +49,11 @@ def write_images(path: Path, pixels: Pixels, columns: Mapping[str, Column], meta
 def write_images_from_file(
     path: Path,
     pixel_file: Path,
-    shape: tuple[int, int, int, int],
+    shape: tuple[int, ...],
     columns: Mapping[str, Column],
     metadata: Mapping[str, str],
 ) -> None:
-    """Write images whose pixels lie in a file, one after the other, in constant memory whatever their number."""
+    """Write images (N, C, H, W) whose pixels lie in a file one after the other, in constant memory however many."""
     with pixel_file.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         with _InPieces(path, after_piece=lambda: mapped.madvise(mmap.MADV_DONTNEED)) as sink:
             pixels = np.frombuffer(mapped, np.uint8).reshape(shape)

@@ -14,4 +14,4 @@ kept of one configuration), `checkpoint.py`, `interruption.py`, `divergence.py`,
 `evaluations.py`, `events.py`, `progress.py`, `system.py`.
 """
 
-CODE_VERSION = "4"
+CODE_VERSION = "5"

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+from pipeline.memory import large_blocks_mapped
 from pipeline.networks import Network
 from pipeline.networks.convolution import has_convolutions
 from pipeline.networks.dropout import Dropout
@@ -37,6 +38,7 @@ from pipeline.training.regularisers import gradient_penalty, noise_scale, r1_pen
 from pipeline.training.step import StepInputs, StepOutputs
 from pipeline.training.streams import LatentStream, MemberAddress, NoiseStream, Purpose, ShuffleStream
 
+SETTLING_STEPS = 3  # in which all that stays is made: buffers, and the recording of a step
 RATES_BLOCK_STEPS = 64  # rates are worked out, and copied to the device, for so many steps at a time
 
 
@@ -73,13 +75,15 @@ class Ensemble:
         self.settings = self.members[0].settings  # for what all members share
         self.objective = self.settings.objective
         self.loss = LOSSES[self.objective.loss]
+        self.steps = 0  # that this object has done
         self.measures_gradients = False  # costs a pass over all gradients
         addresses = [member.address for member in members]
         self.noise = NoiseStream(addresses, self.device, ranks)
         self.latents = LatentStream(addresses, network, self.settings.batch_size, self.device)
         self.generator_latents = self._latents_of_its_own(addresses)
         self.shuffle = ShuffleStream(addresses, images.count, self.settings.batch_size, images.pixels.device)
-        self._make_networks(addresses)
+        with large_blocks_mapped():  # what stays, apart from what comes and goes
+            self._make_networks(addresses)
         self._make_columns()
         self.rates_block, self.rates_table = -1, torch.empty(0)  # (RATES_BLOCK_STEPS, updates + 1, 2, M)
         self.replayed = self._replayed()
@@ -159,9 +163,11 @@ class Ensemble:
         inputs = self.inputs_at(step)
         on_cuda = self.device.type == "cuda"
         self.measures_gradients = measure_gradients or on_cuda
-        if self.replayed is None or (measure_gradients and not on_cuda):
-            return self._compute(inputs)
-        return self.replayed.run(self._compute, inputs)
+        replayed = None if measure_gradients and not on_cuda else self.replayed
+        self.steps += 1
+        rare = self.steps <= SETTLING_STEPS or (replayed is None and self.replayed is not None)
+        with large_blocks_mapped() if rare else nullcontext():
+            return self._compute(inputs) if replayed is None else replayed.run(self._compute, inputs)
 
     @property
     def discriminator_updates(self) -> int:

@@ -12,18 +12,17 @@ Drawn is whatever a budget that ended right there would keep, so that a longer o
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from pipeline.networks.latents import draw_latents
-from pipeline.storage.artefact import Artefact
-from pipeline.storage.images import Pixels, write_images
+from pipeline.storage.artefact import Artefact, flush
+from pipeline.storage.images import Pixels, write_images_from_file
 from pipeline.training.engine import Ensemble
 from pipeline.training.snapshots import as_pixels
 from pipeline.training.streams import Purpose
@@ -64,9 +63,13 @@ def fixed_latents(ensemble: Ensemble) -> torch.Tensor:
     return torch.stack([draw_latents(network.latent_distribution, shape, stream) for stream in streams])
 
 
-def draw_evaluations(ensemble: Ensemble) -> list[Pixels | None]:
-    """Each member's images (EVALUATION_IMAGES, C, H, W) now; None of one whose images are not finite."""
-    return [each for stack in ensemble.stacks for each in _draw_stack(stack)]
+def draw_evaluations(ensemble: Ensemble) -> Iterator[Pixels | None]:
+    """Each member's images (EVALUATION_IMAGES, C, H, W) now, in turn; None of one whose images are not finite.
+
+    They are drawn as they are asked for, a stack at a time.
+    """
+    for stack in ensemble.stacks:
+        yield from _draw_stack(stack)
 
 
 def _draw_stack(ensemble: Ensemble) -> list[Pixels | None]:
@@ -103,20 +106,36 @@ def evaluation_files(training: Artefact) -> dict[int, Path]:
     return files_by_step(training.path(FOLDER))
 
 
-def write_evaluation(folder: Path, step: int, drawn: Mapping[int, Pixels]) -> None:
-    """Write what members drew, by their index; the file appears whole. No member, no file."""
+def write_evaluation(folder: Path, step: int, drawn: Iterable[tuple[int, Pixels]]) -> None:
+    """Write what members drew, each with its index; the file appears whole. No member, no file.
+
+    One member's images are in memory at a time.
+    """
     path = folder / evaluation_name(step)
-    if not drawn:
-        path.unlink(missing_ok=True)
-        return
+    temporary, raw = (path.with_name(f".{path.name}.{each}") for each in ("partial", "pixels"))
     folder.mkdir(parents=True, exist_ok=True)
-    pixels = np.concatenate([drawn[member] for member in sorted(drawn)])
-    members = np.repeat(np.array(sorted(drawn), np.int64), [len(drawn[member]) for member in sorted(drawn)])
-    temporary = path.with_name(f".{path.name}.partial")
-    write_images(temporary, pixels, {"member": members}, {"step": str(step)})
-    with temporary.open("rb") as file:  # a checkpoint after it promises that it is there
-        os.fsync(file.fileno())
+    try:
+        shapes = _write_pixels(raw, drawn)
+        if not shapes:
+            path.unlink(missing_ok=True)
+            return
+        members = np.repeat(np.array(list(shapes), np.int64), [count for count, *_ in shapes.values()])
+        whole = (len(members), *next(iter(shapes.values()))[1:])
+        write_images_from_file(temporary, raw, whole, {"member": members}, {"step": str(step)})
+    finally:
+        raw.unlink()
+    flush(temporary)  # a checkpoint after it promises that it is there
     temporary.replace(path)
+
+
+def _write_pixels(path: Path, drawn: Iterable[tuple[int, Pixels]]) -> dict[int, tuple[int, ...]]:
+    """Pixels one after another → the shape (N, C, H, W) of each member's."""
+    shapes = {}
+    with path.open("wb") as file:
+        for member, pixels in drawn:
+            file.write(pixels.data)
+            shapes[member] = pixels.shape
+    return shapes
 
 
 def copy_evaluations(folder: Path, into: Path, interval_steps: int, budget_steps: int, *, last: int) -> None:

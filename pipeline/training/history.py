@@ -140,17 +140,16 @@ class Interval:
 def step_means(logits: Tensor, batch_size: int, loss: Loss, real_label: Tensor) -> list[Tensor]:
     """Logits (n, M, 2B + B') of n steps → the first seven fields of `Measured`, each (n, M)."""
     real, generated, for_generator = torch.tensor_split(logits, [batch_size, 2 * batch_size], dim=2)
-    right = ((real > loss.boundary).float() + (generated <= loss.boundary).float()) / 2
-    values = (
-        loss.on_real(real, real_label),
-        loss.on_generated(generated),
-        loss.for_generator(for_generator),
-        right,
-        (generated > loss.boundary).float(),
-        loss.output(real),
-        loss.output(generated),
-    )
-    return [each.mean(dim=2) for each in values]
+    right = (real > loss.boundary).float() + (generated <= loss.boundary).float()
+    return [
+        loss.on_real(real, real_label).mean(dim=2),
+        loss.on_generated(generated).mean(dim=2),
+        loss.for_generator(for_generator).mean(dim=2),
+        (right / 2).mean(dim=2),
+        (generated > loss.boundary).float().mean(dim=2),
+        loss.output(real).mean(dim=2),
+        loss.output(generated).mean(dim=2),
+    ]
 
 
 class Evaluation:
@@ -166,6 +165,9 @@ class Evaluation:
 
     def at(self, ensemble: Ensemble, step: int) -> list[tuple[float, float]]:
         """The discriminator's and the generator's loss of each member; other images and latents at every step."""
+        return [each for stack in ensemble.stacks for each in self._of_stack(stack, step)]
+
+    def _of_stack(self, ensemble: Ensemble, step: int) -> list[tuple[float, float]]:
         streams = [member.address.stream(Purpose.EVALUATION, step) for member in ensemble.members]
         chosen = torch.stack(
             [torch.randperm(len(self.held_out), generator=each)[: self.image_count] for each in streams]

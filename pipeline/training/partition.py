@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -176,8 +176,8 @@ class Partition:
         """The images kept for scores along training."""
         return self.checkpoints.folder / EVALUATIONS
 
-    def evaluate(self, step: int, drawn: Mapping[int, Pixels]) -> None:
-        """Keep what the members that still train draw now, to be scored."""
+    def evaluate(self, step: int, drawn: Iterable[tuple[int, Pixels]]) -> None:
+        """Keep what the members that still train draw now, each with its index, to be scored."""
         write_evaluation(self.evaluations, step, drawn)
 
     # -----------------------------------------------------------------------------------------------------------------
@@ -186,25 +186,27 @@ class Partition:
     def publish(
         self,
         generator: Stacked,
-        networks: Mapping[str, Tensor],
+        networks: Sequence[Mapping[str, Tensor]],
         last_rows: list[HistoryRow],
         facts: Mapping[str, Any],
     ) -> Artefact:
-        """Make the artefact. `networks` are those of the members still training, in order, each (m, …).
+        """Make the artefact. `networks` are those of the members still training, in order, each (1, …).
 
         `generator` names the parts of an average.
         """
         if self.events is not None:
             self.events.close()
-        whole = self._with_frozen(networks)
+        members = self._with_frozen(networks)
         history = [*self.history, *last_rows]
         with staging_folder(self.folder) as staged:
-            of_generator = tensors_under("generator.", whole)
+            save_weights(staged / "discriminator.safetensors", _stacked("discriminator.", members))
+            of_generator = _stacked("generator.", members)
             save_weights(staged / "generator.safetensors", of_generator)
-            save_weights(staged / "discriminator.safetensors", tensors_under("discriminator.", whole))
-            if "generator_average" in whole:
-                averaged = {**of_generator, **generator.named_parts(whole["generator_average"])}
-                save_weights(staged / "generator_average.safetensors", averaged)
+            if "generator_average" in members[0]:
+                average = torch.cat([each["generator_average"].cpu() for each in members])
+                save_weights(
+                    staged / "generator_average.safetensors", {**of_generator, **generator.named_parts(average)}
+                )
             write_json(staged / "settings.json", self.settings.to_json())
             write_history(staged / "history.parquet", history)
             self._publish_pictures(staged)
@@ -216,16 +218,12 @@ class Partition:
         self.checkpoints.tidy()
         return artefact
 
-    def _with_frozen(self, networks: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        training = iter(range(self.settings.members - len(self.frozen)))
-        rows: list[Mapping[str, Tensor]] = []
-        for index in range(self.settings.members):
-            if index in self.frozen:
-                rows.append(self.frozen[index].networks)
-            else:
-                at = next(training)
-                rows.append({name: value[at : at + 1].cpu() for name, value in networks.items()})
-        return {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
+    def _with_frozen(self, networks: Sequence[Mapping[str, Tensor]]) -> list[Mapping[str, Tensor]]:
+        training = iter(networks)
+        return [
+            self.frozen[index].networks if index in self.frozen else next(training)
+            for index in range(self.settings.members)
+        ]
 
     def _publish_pictures(self, staged: Path) -> None:
         """Snapshots at the interval and at the end, not those where a shorter budget ended, and their movie."""
@@ -269,3 +267,9 @@ class Partition:
             "seed": settings.seed,
             "source": self.tensors.details["source"],
         }
+
+
+def _stacked(prefix: str, members: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Networks of members, each (1, …) → those tensors whose names begin so, without it, (M, …) on the host."""
+    of_members = [tensors_under(prefix, each) for each in members]
+    return {name: torch.cat([each[name].cpu() for each in of_members]) for name in of_members[0]}

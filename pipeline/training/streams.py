@@ -19,7 +19,7 @@ from pipeline.networks import Network
 from pipeline.networks.latents import draw_latents
 from pipeline.training.ranks import ALONE, Ranks
 
-LATENT_BLOCK_STEPS = 16  # latents are drawn for so many steps at a time: few calls, little memory
+LATENT_BLOCK_STEPS = 16  # the latents of so many steps lie in one stream: few streams to begin, few to skip
 
 
 class Purpose(IntEnum):
@@ -50,7 +50,11 @@ class MemberAddress:
 
 
 class LatentStream:
-    """The latents of every training step: step → (M, B, Z)."""
+    """The latents of every training step: step → (M, B, Z).
+
+    A GPU draws a block at once, since each call costs a launch; a CPU step by step, since a block of every member is
+    memory that a sweep takes and the cache loses.
+    """
 
     def __init__(
         self,
@@ -62,20 +66,24 @@ class LatentStream:
     ) -> None:
         self.members, self.network, self.batch_size, self.device = members, network, batch_size, device
         self.purpose = purpose
-        self.block_index = -1
-        self.block = torch.empty(0)  # (M, LATENT_BLOCK_STEPS, B, Z)
+        self.steps_at_once = 1 if device.type == "cpu" else LATENT_BLOCK_STEPS
+        self.drawn = torch.empty(0)  # (M, steps_at_once, B, Z)
+        self.block, self.following = -1, 0  # of the block's steps, the first that is not drawn yet
+        self.streams: list[torch.Generator] = []
 
     def at(self, step: int) -> Tensor:
         """The latents of a step (from 0)."""
-        index, offset = divmod(step, LATENT_BLOCK_STEPS)
-        if index != self.block_index:
-            self.block_index = index
-            self.block = torch.stack([self._draw(member, index) for member in self.members])
-        return self.block[:, offset]
+        block, offset = divmod(step, LATENT_BLOCK_STEPS)
+        if block != self.block or offset < self.following - self.steps_at_once:
+            self.block, self.following = block, 0
+            self.streams = [member.stream(self.purpose, block, self.device) for member in self.members]
+        while offset >= self.following:
+            self.drawn = torch.stack([self._draw(stream) for stream in self.streams])
+            self.following += self.steps_at_once
+        return self.drawn[:, offset % self.steps_at_once]
 
-    def _draw(self, member: MemberAddress, index: int) -> Tensor:
-        stream = member.stream(self.purpose, index, self.device)
-        shape = (LATENT_BLOCK_STEPS, self.batch_size, self.network.latent_size)
+    def _draw(self, stream: torch.Generator) -> Tensor:
+        shape = (self.steps_at_once, self.batch_size, self.network.latent_size)
         return draw_latents(self.network.latent_distribution, shape, stream)
 
 
@@ -100,13 +108,16 @@ class ShuffleStream:
         epoch, offset = divmod(step, self.steps_per_epoch)
         if epoch != self.epoch:
             self.epoch = epoch
-            orders = [self._shuffle(member, epoch) for member in self.members]
-            self.order = torch.stack(orders).to(self.device)
+            self.order = torch.empty(0)  # the last epoch's goes first
+            self.order = self._shuffled(epoch)
         return self.order[:, offset * self.batch_size : (offset + 1) * self.batch_size]
 
-    def _shuffle(self, member: MemberAddress, epoch: int) -> Tensor:
-        order = torch.randperm(self.image_count, generator=member.stream(Purpose.SHUFFLE, epoch))
-        return order.to(torch.int32)  # half the memory
+    def _shuffled(self, epoch: int) -> Tensor:
+        """(M, image_count) int32: half the memory of what is drawn."""
+        order = torch.empty(len(self.members), self.image_count, dtype=torch.int32, device=self.device)
+        for own, member in zip(order, self.members, strict=True):
+            own.copy_(torch.randperm(self.image_count, generator=member.stream(Purpose.SHUFFLE, epoch)))
+        return order
 
 
 class NoiseStream:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Generator, Mapping, Sequence
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -281,12 +282,11 @@ class Sweep:
     def _evaluate(self, step: int) -> None:
         if not self.ranks.first:
             return
-        drawn = draw_evaluations(self.ensemble) if self.ensemble is not None else []
+        drawn = draw_evaluations(self.ensemble) if self.ensemble is not None else iter(())
         for partition in self.partitions:
-            rows = self.rows(partition)
-            members = [] if self.ensemble is None else self.ensemble.members[rows]
-            own = {each.index: pixels for each, pixels in zip(members, drawn[rows], strict=True) if pixels is not None}
-            partition.evaluate(step, own)
+            members = [] if self.ensemble is None else self.ensemble.members[self.rows(partition)]
+            own = zip(members, islice(drawn, len(members)), strict=True)
+            partition.evaluate(step, ((each.index, pixels) for each, pixels in own if pixels is not None))
 
     def _observe(self, ensemble: Ensemble, measured: list[Measured], step: int) -> Observation | None:
         if not self.clock.should_observe(step):
@@ -323,13 +323,18 @@ class Sweep:
         artefacts = {}
         self.sound = {}  # the memory is wanted for what is written
         for partition in self.partitions if self.ranks.first else ():
-            rows = self.rows(partition)
-            networks = {} if self.ensemble is None else self.ensemble.networks(rows)
+            networks = self._networks_of_each(self.rows(partition))
             generator = self.network.generator(1)
             last_rows = self.last_rows[partition.key]
             artefacts[partition.key] = partition.publish(generator, networks, last_rows, self._facts())
         self.ranks.wait()
         return artefacts or {each.key: _require_published(each) for each in self.partitions}
+
+    def _networks_of_each(self, rows: slice) -> list[dict[str, Tensor]]:
+        """Of neighbouring members, not copied: a stack of them all would take as much again."""
+        if self.ensemble is None:
+            return []
+        return [self.ensemble.networks(slice(at, at + 1)) for at in range(rows.start, rows.stop)]
 
     def _facts(self) -> dict[str, object]:
         use = self.system.read()

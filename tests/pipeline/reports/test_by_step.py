@@ -77,7 +77,7 @@ def training(tmp_path: Path) -> Artefact:
     folder = tmp_path / "training"
     for step, members in ((500, (0, 1)), (1000, (1,))):
         drawn = {member: RANDOM.integers(0, 256, (IMAGES, *SHAPE), np.uint8) for member in members}
-        write_evaluation(folder / FOLDER, step, drawn)
+        write_evaluation(folder / FOLDER, step, drawn.items())
     return Artefact(folder, "trained", {}, dict(zip(("recipe", "optimizer"), KEY, strict=True)), "")
 
 

@@ -112,7 +112,7 @@ def test_latents_are_the_same_for_every_configuration_and_of_no_other_purpose_or
 def test_drawing_does_not_change_what_is_trained() -> None:
     members = ensemble(Member(replace(wanted(4), network="dcgan"), 0))
     before = {name: value.clone() for name, value in members.state(slice(0, 1)).items()}
-    draw_evaluations(members)
+    list(draw_evaluations(members))
     for name, value in members.state(slice(0, 1)).items():
         assert torch.equal(value, before[name]), name
     assert members.generator.training

@@ -35,6 +35,25 @@ def test_latents_of_a_step_do_not_depend_on_the_steps_before_or_the_members_besi
     assert len({float(step[0, 0, 0]) for step in walked}) == len(walked)
 
 
+def test_latents_drawn_step_by_step_are_those_of_a_block_drawn_at_once() -> None:
+    """As a GPU draws them. True of multiples of 16 numbers a step: PyTorch draws normal ones in so many."""
+    by_step, at_once = (LatentStream([MemberAddress(0, 0)], MLP, 4, CPU) for _ in range(2))
+    at_once.steps_at_once = LATENT_BLOCK_STEPS
+    for step in (0, 1, 5, 2, LATENT_BLOCK_STEPS + 3, LATENT_BLOCK_STEPS + 3, LATENT_BLOCK_STEPS - 1):
+        assert torch.equal(by_step.at(step), at_once.at(step))
+
+
+def test_latents_and_orders_that_were_given_stay_as_they_are() -> None:
+    members = [MemberAddress(0, 0)]
+    latents, shuffle = LatentStream(members, MLP, 4, CPU), ShuffleStream(members, 50, 8, CPU)
+    for at, ends in ((latents.at, LATENT_BLOCK_STEPS), (shuffle.at, 50 // 8)):
+        given = at(0)
+        kept = given.clone()
+        for step in (1, ends, 2 * ends):
+            at(step)
+        assert torch.equal(given, kept)
+
+
 def test_an_epoch_shows_every_image_once_and_the_next_in_another_order() -> None:
     shuffle = ShuffleStream([MemberAddress(0, 0)], image_count=50, batch_size=8, device=CPU)
     epochs = [torch.cat([shuffle.at(epoch * 6 + step)[0] for step in range(6)]) for epoch in range(3)]

@@ -63,7 +63,7 @@ PLACES: dict[str, tuple[Any, str, int]] = {
     "save": (checkpoint, "flush", 1),
     "saved": (checkpoint.Checkpoints, "save", 1),
     "snapshot": (snapshots, "write_grid", 2),
-    "evaluation": (evaluations, "write_images", 2),
+    "evaluation": (evaluations, "write_images_from_file", 2),
     "publish": (partition, "publish", 1),
     "published": (partition, "publish", 2),
 }
@@ -79,7 +79,7 @@ def dying(function: Callable[..., Any], calls: int, *, after: bool) -> Callable[
             return function(*arguments, **options)
         if after:
             function(*arguments, **options)
-        elif function.__name__ in ("write_grid", "write_images"):
+        elif function.__name__ in ("write_grid", "write_images_from_file"):
             arguments[0].write_bytes(b"half a file")
         die()
         return None

@@ -1,0 +1,81 @@
+"""Large blocks are mapped for a while; what glibc is told is put back, and is not told where it is not glibc."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline import memory
+from pipeline.memory import large_blocks_mapped
+from pipeline.storage.paths import PROJECT
+
+HOLES = """
+import resource, sys
+from contextlib import nullcontext
+import numpy as np
+from pipeline.memory import MEBIBYTE, large_blocks_mapped
+
+def resident_mib():
+    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() / MEBIBYTE
+
+with large_blocks_mapped():
+    pass  # from here on glibc takes blocks of 1 MiB from its heap
+with large_blocks_mapped() if sys.argv[1] == "mapped" else nullcontext():
+    before = resident_mib()
+    large, small = [], []
+    for _ in range(64):
+        large.append(np.ones(MEBIBYTE, np.uint8))
+        small.append(np.ones(50_000, np.uint8))
+    del large
+    print(resident_mib() - before)
+"""
+
+
+class Told:
+    """Stands for the C library."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[int, int]] = []
+
+    def mallopt(self, option: int, value: int) -> int:
+        self.calls.append((option, value))
+        return 1
+
+
+@pytest.fixture
+def glibc(monkeypatch: pytest.MonkeyPatch) -> Told:
+    told = Told()
+    monkeypatch.setattr(memory, "_glibc", lambda: told)
+    monkeypatch.delenv("MALLOC_MMAP_THRESHOLD_", raising=False)
+    return told
+
+
+def left_mib(how: str) -> float:
+    command = [sys.executable, "-c", HOLES, how]
+    return float(subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, text=True).stdout)
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs the kernel's own count of resident pages")
+@pytest.mark.skipif(memory._glibc() is None, reason="needs glibc")
+def test_blocks_between_small_ones_that_stay_are_given_back_only_where_they_were_mapped() -> None:
+    assert left_mib("mapped") < 16 < 48 < left_mib("in the heap")
+
+
+def test_glibc_is_told_its_own_thresholds_again_also_after_an_error(glibc: Told) -> None:
+    with pytest.raises(KeyError), large_blocks_mapped():
+        raise KeyError
+    assert glibc.calls == [(-3, 256 << 10), (-3, 32 << 20), (-1, 64 << 20)]
+
+
+def test_a_threshold_of_the_users_own_stays(glibc: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", "1048576")
+    with large_blocks_mapped():
+        pass
+    assert glibc.calls == []
+
+
+def test_other_c_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_glibc", lambda: None)
+    with large_blocks_mapped():
+        pass

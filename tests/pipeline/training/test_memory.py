@@ -1,0 +1,46 @@
+"""What a member more takes of a CPU's memory: what it keeps, and no gradients or activations of its own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline.memory import MEBIBYTE
+from pipeline.networks import network_for
+from pipeline.storage.paths import PROJECT
+from pipeline.training.engine import Ensemble, Member
+from pipeline.training.images import TrainingImages
+from tests.pipeline.training.test_engine import CPU, DIGITS, settings
+
+FEW, MANY = 8, 24
+PIXELS = torch.zeros(1000, *DIGITS, dtype=torch.uint8)
+PROGRAM = """
+import sys, torch
+from pipeline.memory import peak_memory_mib
+from pipeline.training.in_turn import assemble
+from tests.pipeline.training.test_memory import CPU, DIGITS, PIXELS, Member, TrainingImages, network_for, settings
+
+members = [Member(settings("adam"), index) for index in range(int(sys.argv[1]))]
+ensemble = assemble(members, network_for("mlp", DIGITS), TrainingImages(PIXELS, CPU))
+for step in range(20):
+    ensemble.step(step, measure_gradients=step == 10)
+print(peak_memory_mib())
+"""
+
+
+def peak_mib(members: int) -> float:
+    command = [sys.executable, "-c", PROGRAM, str(members)]
+    return float(subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, text=True).stdout)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs the kernel's own count of a process's peak")
+def test_a_member_more_takes_what_it_keeps_and_no_gradients_of_its_own() -> None:
+    ensemble = Ensemble([Member(settings("adam"), 0)], network_for("mlp", DIGITS), TrainingImages(PIXELS, CPU))
+    weights = ensemble.generator_weights.nbytes + ensemble.discriminator_weights.nbytes
+    kept = sum(each.nbytes for each in ensemble.state(slice(0, 1)).values())
+    assert kept == pytest.approx(3 * weights, rel=1e-3)  # and Adam's two moments
+    a_member = (peak_mib(MANY) - peak_mib(FEW)) / (MANY - FEW) * MEBIBYTE
+    assert kept < a_member + 0.1 * weights  # else nothing was measured
+    assert a_member < kept + 0.5 * weights
