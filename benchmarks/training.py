@@ -327,13 +327,16 @@ def peak_memory_of(make: Make, pixels: Tensor, network: str) -> float:
 
 
 def kept_by_a_member(pixels: Tensor, network: str) -> dict[str, float]:
-    """MiB between steps: weights and moments, and with them a step's latents and an epoch's order of images."""
+    """MiB between steps: weights and moments, and with them latents, an epoch's order of images, logits for history."""
     settings = replace(resolve(load_recipes()["mnist_mlp"], load_optimizers()[OPTIMIZER], members=1), network=network)
     ensemble = Ensemble([Member(settings, 0)], network_for(network, DIGITS), TrainingImages(pixels, choose_device()))
-    ensemble.inputs_at(0)
+    interval = Interval(ensemble)
+    for step in range(WARM_UP_STEPS):
+        interval.add(ensemble.step(step))
     state = mebibytes(ensemble.state(slice(0, 1)).values())
-    drawn = mebibytes([ensemble.latents.drawn, ensemble.shuffle.order])
-    return {"state_mib_a_member": state, "kept_mib_a_member": state + drawn}
+    inputs = ensemble.replayed.inputs if ensemble.replayed is not None else None
+    beside = [ensemble.latents.drawn, ensemble.shuffle.order, interval.logits, *(inputs.tensors() if inputs else ())]
+    return {"state_mib_a_member": state, "kept_mib_a_member": state + mebibytes(beside)}
 
 
 def mebibytes(tensors: Iterable[Tensor]) -> float:
