@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
 
 from pipeline.storage.paths import Paths
+from pipeline.storage.whole import flush
 
 DECISIONS = "decisions.jsonl"
 Kind = Literal["promoted", "not promoted", "rolled back"]
@@ -68,8 +68,7 @@ def record(recipe: str, new: Decided, paths: Paths) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         file.write(("" if _ends_whole(path) else "\n") + json.dumps(asdict(new), allow_nan=False) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    flush(path)
 
 
 def _ends_whole(path: Path) -> bool:

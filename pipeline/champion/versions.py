@@ -18,7 +18,6 @@ from typing import Any
 from pipeline.storage.artefact import (
     Artefact,
     find_intact,
-    flush,
     is_intact,
     publish,
     read_artefact,
@@ -27,6 +26,7 @@ from pipeline.storage.artefact import (
 )
 from pipeline.storage.identity import Identity
 from pipeline.storage.paths import Paths
+from pipeline.storage.whole import flush
 
 POINTER = "current.json"
 CARD, CARD_TEXT, GRID, ONNX = "card.json", "card.md", "grid.png", "generator.onnx"

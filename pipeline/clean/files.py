@@ -25,9 +25,10 @@ from pipeline.status.orphans import find_orphans
 from pipeline.storage.artefact import Artefact, read_artefact
 from pipeline.storage.identity import Identity
 from pipeline.storage.paths import Paths
+from pipeline.storage.whole import UNFINISHED
 
 STAGES = ("raw", "tensors", "metrics", "training", "samples", "comparison")  # not reports, champion and dagster
-PARTIAL, PARTIAL_LOCK, DOWNLOAD = ".partial", ".partial.lock", ".download"
+UNFINISHED_LOCK, DOWNLOAD = f"{UNFINISHED}.lock", ".download"
 ABANDONED_SECONDS = 3600.0
 DAY_SECONDS = 86_400.0
 IDENTITY = re.compile(r"[0-9a-f]{16}")
@@ -92,7 +93,7 @@ def _unfinished(paths: Paths, days: float) -> Iterator[_Found]:
             names = [
                 name
                 for name in (*folders, *files)
-                if name.startswith(".") and name.endswith((PARTIAL, PARTIAL_LOCK, DOWNLOAD))
+                if name.startswith(".") and name.endswith((UNFINISHED, UNFINISHED_LOCK, DOWNLOAD))
             ]
             folders[:] = [name for name in folders if name not in names]
             yield from (_left(Path(folder) / name, days) for name in names)

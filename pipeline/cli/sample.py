@@ -96,7 +96,7 @@ def _expect_sensible(arguments: argparse.Namespace, kind: str) -> None:
 def _write(arguments: argparse.Namespace, kind: str, training: Artefact, members: Sequence[int]) -> None:
     from pipeline.samples import picture_files
     from pipeline.samples.fresh import FRAME_MILLISECONDS, draw_images, draw_strips, draw_walk
-    from pipeline.samples.whole import expect_replaceable
+    from pipeline.samples.picture_folder import expect_replaceable
 
     path, weights, seed = Path(arguments.output), arguments.weights or scored_weights(training), arguments.seed
     count = arguments.count or (WALKERS if kind == ".gif" else IMAGES)

@@ -16,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 from scipy.linalg import blas
 
 from pipeline.metrics.features import Matrix, expect_finite_rows
+from pipeline.storage.whole import whole_file
 
 Array = npt.NDArray[np.float64]
 BLOCK = 512  # rows are merged in blocks of so many, whatever batches they come in: the result is the same to the bit
@@ -82,9 +83,8 @@ class RunningMoments:
         """Write everything that `load` needs to go on from here."""
         self._merge_block()
         values = {"count": np.array([self._merged]), "mean": self.mean, "scatter": self._scatter.T}
-        temporary = path.with_name(f".{path.name}.partial")
-        save_file(values, temporary)
-        temporary.replace(path)
+        with whole_file(path) as temporary:
+            save_file(values, temporary)
 
     @classmethod
     def load(cls, path: Path) -> RunningMoments:

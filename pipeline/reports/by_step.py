@@ -14,7 +14,6 @@ from __future__ import annotations
 import io
 import logging
 import math
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +27,7 @@ from PIL import Image
 from pipeline.reports.files import partition_folder
 from pipeline.reports.report import Report
 from pipeline.storage.artefact import Artefact
+from pipeline.storage.whole import whole_file
 
 if TYPE_CHECKING:
     from pipeline.metrics.features import Features
@@ -168,16 +168,8 @@ def scores_of(seen: Features, real: Factored, labels: str) -> dict[str, float | 
 
 def _write(path: Path, table: pa.Table) -> None:
     """It appears whole, or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with temporary.open("wb") as file:
-            pq.write_table(table, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as temporary:
+        pq.write_table(table, temporary)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

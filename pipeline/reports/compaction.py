@@ -15,7 +15,6 @@ from __future__ import annotations
 import fcntl
 import json
 import logging
-import os
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,10 +26,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.reports.files import COMPACTED, UNFINISHED, Listing, list_reports, loose_names
+from pipeline.reports.files import COMPACTED, Listing, list_reports, loose_names
 from pipeline.reports.reading import INDEX, Place, read_index, read_rows, read_schema
 from pipeline.reports.schema import SCHEMA
-from pipeline.storage.artefact import flush
+from pipeline.storage.whole import UNFINISHED, flush, whole_file
 
 log = logging.getLogger(__name__)
 
@@ -90,17 +89,11 @@ def _merge(root: Path, places: Sequence[Place]) -> Path:
     folder = root / COMPACTED
     folder.mkdir(exist_ok=True)
     path = folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid.uuid4().hex[:8]}.parquet"
-    temporary = path.with_name(f".{path.name}{UNFINISHED}")
-    try:
+    with whole_file(path) as temporary:
         with temporary.open("wb") as file:
             _write(file, sorted(places, key=lambda place: place.key))
-            file.flush()
-            os.fsync(file.fileno())
         if read_index(temporary).keys != {place.key for place in places}:
             raise ValueError(f"{path}: does not list the reports that were merged into it; nothing was removed")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
     flush(folder)
     return path
 

@@ -15,6 +15,7 @@ from pipeline.metrics.memorisation import nearest_training_images
 from pipeline.metrics.reference import Reference, seeded_order
 from pipeline.storage.images import ImageFile, Pixels
 from pipeline.storage.pictures import write_grid
+from pipeline.storage.whole import whole_file
 
 PAIRS = 16  # a member
 SCALE = 2
@@ -33,6 +34,5 @@ def write_pairs(path: Path, pairs: list[Pixels]) -> None:
     if not pairs:
         path.unlink(missing_ok=True)
         return
-    temporary = path.with_name(f".{path.name}.partial.png")
-    write_grid(temporary, np.concatenate(pairs), PAIRS, SCALE)
-    temporary.replace(path)
+    with whole_file(path) as temporary:
+        write_grid(temporary, np.concatenate(pairs), PAIRS, SCALE)

@@ -21,7 +21,6 @@ from pipeline.reports.reading import Key, Merged, Partition, Place, read_merged
 COMPACTED = "_compacted"
 ATTEMPTS = 10  # to read what a compaction moves meanwhile; one is nearly always enough
 TIME_IN_NAME = "%Y%m%dT%H%M%S%f"  # UTC, to the microsecond
-UNFINISHED = ".partial"  # ends the name of a file that is being written
 NAME = re.compile(r"\d{8}T\d{12}-[0-9a-f]{8}")
 ID_IN_NAME = 8  # digits of a report's id
 Result = TypeVar("Result")

@@ -8,7 +8,6 @@ files become few `compaction.py`, SQL `views.py`. Without a `root` the store is 
 from __future__ import annotations
 
 import logging
-import os
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +24,7 @@ from pipeline.reports.report import Block, Report
 from pipeline.reports.schema import IN_PATH, SCHEMA
 from pipeline.reports.views import VIEWS, QueryError, open_views, run
 from pipeline.storage.paths import Paths
+from pipeline.storage.whole import whole_file
 
 if TYPE_CHECKING:
     import duckdb
@@ -172,16 +172,8 @@ def _time_of_next(root: Path, recipe: str, optimizer: str) -> datetime:
 
 def _write_whole(path: Path, table: pa.Table) -> None:
     """A file that appears on the disk whole, or leaves nothing."""
-    temporary = path.with_name(f".{path.name}{files.UNFINISHED}")
-    try:
-        with temporary.open("wb") as file:
-            # smallest and largest values of long texts would double the file
-            pq.write_table(table, file, write_statistics=False)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as temporary:  # smallest and largest values of long texts would double the file
+        pq.write_table(table, temporary, write_statistics=False)
 
 
 def _root(root: Path | None) -> Path:

@@ -26,8 +26,8 @@ from pipeline.samples.generate import latent_seeds
 from pipeline.samples.members import one_generator
 from pipeline.samples.program import Operation, Program
 from pipeline.samples.recording import write_program
-from pipeline.samples.whole import whole_file
 from pipeline.storage.artefact import Artefact
+from pipeline.storage.whole import whole_file
 from pipeline.training.trained import read_settings, trained_network
 
 OPSET = 17  # of 2022: old enough for most runtimes, and has every operator used here

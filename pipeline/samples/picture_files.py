@@ -16,9 +16,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from pipeline.networks.latents import Latents
-from pipeline.samples.whole import whole_file, whole_folder
+from pipeline.samples.picture_folder import whole_folder
 from pipeline.storage.images import Pixels
 from pipeline.storage.pictures import GAP_GREY, encode_png, tile
+from pipeline.storage.whole import whole_file
 
 FOLDER = "folder"
 SCALE = 2

@@ -11,7 +11,6 @@ import fcntl
 import hashlib
 import json
 import logging
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.storage.identity import Identity
+from pipeline.storage.whole import UNFINISHED, flush, whole_file
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +137,7 @@ def staging_folder(folder: Path) -> Iterator[Path]:
     A lock beside it is held meanwhile, so that nobody takes it for what a killed process left.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    staged = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
+    staged = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=UNFINISHED, dir=folder.parent))
     lock_path = staged.with_name(f"{staged.name}.lock")
     try:
         with lock_path.open("w") as lock:  # a file: network file systems lock no folders
@@ -183,18 +183,8 @@ def _manifest(artefact: Artefact) -> dict[str, Any]:
 
 
 def _record(path: Path) -> FileRecord:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+    flush(path)
     return FileRecord(path.stat().st_size, sha256_of_file(path))
-
-
-def flush(path: Path) -> None:
-    """What was written of a file, or the names in a folder, reach the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def sha256_of_file(path: Path) -> str:
@@ -204,11 +194,7 @@ def sha256_of_file(path: Path) -> str:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON so that it appears whole: temporary name in the same folder, flush, rename."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    with temporary.open("w", encoding="utf-8") as file:
+    """Write JSON so that it appears whole."""
+    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         json.dump(value, file, indent=2, allow_nan=False)
         file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

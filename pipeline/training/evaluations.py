@@ -21,8 +21,9 @@ import numpy as np
 import torch
 
 from pipeline.networks.latents import draw_latents
-from pipeline.storage.artefact import Artefact, flush
+from pipeline.storage.artefact import Artefact
 from pipeline.storage.images import Pixels, write_images_from_file
+from pipeline.storage.whole import UNFINISHED, whole_file
 from pipeline.training.engine import Ensemble
 from pipeline.training.snapshots import as_pixels
 from pipeline.training.streams import Purpose
@@ -112,7 +113,7 @@ def write_evaluation(folder: Path, step: int, drawn: Iterable[tuple[int, Pixels]
     One member's images are in memory at a time.
     """
     path = folder / evaluation_name(step)
-    temporary, raw = (path.with_name(f".{path.name}.{each}") for each in ("partial", "pixels"))
+    raw = path.with_name(f".{path.name}.pixels{UNFINISHED}")
     folder.mkdir(parents=True, exist_ok=True)
     try:
         shapes = _write_pixels(raw, drawn)
@@ -121,11 +122,10 @@ def write_evaluation(folder: Path, step: int, drawn: Iterable[tuple[int, Pixels]
             return
         members = np.repeat(np.array(list(shapes), np.int64), [count for count, *_ in shapes.values()])
         whole = (len(members), *next(iter(shapes.values()))[1:])
-        write_images_from_file(temporary, raw, whole, {"member": members}, {"step": str(step)})
+        with whole_file(path) as temporary:  # on the disk: a checkpoint after it promises that it is there
+            write_images_from_file(temporary, raw, whole, {"member": members}, {"step": str(step)})
     finally:
         raw.unlink()
-    flush(temporary)  # a checkpoint after it promises that it is there
-    temporary.replace(path)
 
 
 def _write_pixels(path: Path, drawn: Iterable[tuple[int, Pixels]]) -> dict[int, tuple[int, ...]]:

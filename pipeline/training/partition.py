@@ -25,6 +25,7 @@ from pipeline.storage.identity import Identity
 from pipeline.storage.images import Pixels
 from pipeline.storage.paths import Paths
 from pipeline.storage.weights import save_weights
+from pipeline.storage.whole import UNFINISHED
 from pipeline.training.checkpoint import Checkpoint, Checkpoints, tensors_under
 from pipeline.training.engine import Member
 from pipeline.training.evaluations import FOLDER as EVALUATIONS
@@ -122,9 +123,12 @@ class Partition:
         """Remove what killed processes left half-written, and where asked for what they finished."""
         if checkpoints_too:
             self.checkpoints.forget()
-        for path in self.checkpoints.folder.glob(".step_*.partial"):
-            shutil.rmtree(path, ignore_errors=True)
-        for path in self.folder.parent.glob(f".{self.key}.*.partial"):
+        for path in list(self.checkpoints.folder.rglob(f".*{UNFINISHED}")):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        for path in self.folder.parent.glob(f".{self.key}.*{UNFINISHED}"):
             if time.time() - path.stat().st_mtime > ABANDONED_SECONDS:  # else it may be another run's
                 shutil.rmtree(path, ignore_errors=True)
 

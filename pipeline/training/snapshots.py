@@ -17,6 +17,7 @@ from PIL import Image
 from pipeline.networks.latents import draw_latents
 from pipeline.pixels import ValueRange, to_pixels
 from pipeline.storage.pictures import write_grid
+from pipeline.storage.whole import whole_file
 from pipeline.training.engine import Ensemble, Member
 from pipeline.training.streams import Purpose
 
@@ -72,10 +73,8 @@ def as_pixels(images: torch.Tensor, value_range: ValueRange) -> Pixels:
 
 def write_snapshot(path: Path, members: Sequence[Pictures]) -> None:
     """One PNG, a row a member; it appears whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial")
-    write_grid(temporary, np.concatenate(members), IMAGES_A_MEMBER, SCALE)
-    temporary.replace(path)
+    with whole_file(path) as temporary:
+        write_grid(temporary, np.concatenate(members), IMAGES_A_MEMBER, SCALE)
 
 
 def write_movie(path: Path, snapshots: Sequence[Path]) -> None:

@@ -11,6 +11,7 @@ from pipeline.cli.reports.chosen import newest_reports
 from pipeline.comparison.make import PAGE, make_comparison
 from pipeline.settings import load_optimizers
 from pipeline.storage.paths import Paths
+from pipeline.storage.whole import whole_file
 
 
 def answer(arguments: argparse.Namespace) -> Answer:
@@ -31,7 +32,6 @@ def _copied(file: Path, output: Path) -> Path:
         raise FileNotFoundError(f"{output}: there is no folder {output.parent}; make it first")
     if output.is_dir():
         raise IsADirectoryError(f"{output}: a folder, expected the name of a file to write, such as {output}/page.html")
-    temporary = output.with_name(f".{output.name}.partial")
-    shutil.copyfile(file, temporary)
-    temporary.replace(output)
+    with whole_file(output) as temporary:
+        shutil.copyfile(file, temporary)
     return output

@@ -14,7 +14,7 @@ from pipeline.samples.picture_files import (
     write_folder,
     write_grid,
 )
-from pipeline.samples.whole import whole_file
+from pipeline.storage.whole import whole_file
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 1, 28, 28), np.uint8)
 COLOUR = np.random.default_rng(1).integers(0, 256, (5, 3, 28, 28), np.uint8)

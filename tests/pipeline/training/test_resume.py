@@ -279,8 +279,13 @@ def test_what_a_killed_process_left_half_written_is_cleared_away(tensors: Artefa
     for each in (half, abandoned):
         each.mkdir(parents=True)
     os.utime(abandoned, (0, 0))
+    picture = partition.checkpoints.folder / "snapshots" / ".step_000000.png.1.partial"
+    within = half / ".state.json.1.partial"
+    for each in (picture, within):
+        each.parent.mkdir(exist_ok=True)
+        each.write_bytes(b"half")
     train([settings("adam")], tensors, paths)
-    assert not half.exists() and not abandoned.exists()
+    assert not any(each.exists() for each in (half, abandoned, picture))
 
 
 def test_the_same_configuration_twice_is_one_sentence(tensors: Artefact, paths: Paths) -> None:

@@ -1,11 +1,10 @@
-"""Whole: files and folders of a person's own choosing that appear whole or not at all.
+"""Picture folder: a folder of a person's own choosing that appears whole or not at all.
 
-Unlike artefacts (`storage/artefact.py`) they have no manifest, and what is there already may be someone's own.
+Unlike an artefact (`storage/artefact.py`) it has no manifest, and what is there already may be someone's own.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,22 +13,6 @@ from pathlib import Path
 from pipeline.storage.artefact import staging_folder
 
 PICTURE_NAME = re.compile(r"(member_\d+_)?\d{5,}\.png")  # what `picture_files.py` calls pictures in a folder
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path`, to be written to, that becomes `path` unless an error stops it."""
-    if path.is_dir():
-        raise IsADirectoryError(f"{path}: found a folder, expected a file or nothing; choose another name")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
