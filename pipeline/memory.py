@@ -15,6 +15,7 @@ MEBIBYTE = 2**20
 KIBIBYTE = 2**10
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
+USERS_OWN = {"MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"}  # variables that glibc reads
 MAPPED_FROM_BYTES = 256 * KIBIBYTE
 LARGEST_IN_HEAP_BYTES = 32 * MEBIBYTE  # where glibc's own threshold ends once a block of that size was freed
 
@@ -38,9 +39,9 @@ def large_blocks_mapped() -> Iterator[None]:
 
     Left to itself glibc soon takes blocks of up to 32 MiB from its heap, where small ones that stay between them keep
     their holes resident (docs/log.md). Mapping costs page faults, so it is for work that is done a few times. With
-    another C library, or where MALLOC_MMAP_THRESHOLD_ decides, nothing changes.
+    another C library, or where a variable that glibc reads may decide, nothing changes.
     """
-    glibc = None if "MALLOC_MMAP_THRESHOLD_" in os.environ else _glibc()
+    glibc = _glibc() if USERS_OWN.isdisjoint(os.environ) else None
     if glibc is None:
         yield
         return

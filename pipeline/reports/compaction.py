@@ -87,7 +87,6 @@ def _taken_in(listing: Listing, batch: int) -> list[Path]:
 def _merge(root: Path, places: Sequence[Place]) -> Path:
     """A merged file of the reports at `places`, on the disk and its list of reports read back before it appears."""
     folder = root / COMPACTED
-    folder.mkdir(exist_ok=True)
     path = folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid.uuid4().hex[:8]}.parquet"
     with whole_file(path) as temporary:
         with temporary.open("wb") as file:

@@ -63,7 +63,6 @@ def append(root: Path, rows: list[dict[str, Any]]) -> Report:
     stored, report_id = _time_of_next(root, recipe, optimizer), uuid.uuid4().hex
     table = pa.Table.from_pylist([{**row, "report_id": report_id, "created_at": stored} for row in rows], schema=SCHEMA)
     folder = partition_folder(root, recipe, optimizer)
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{files.name_of(stored, report_id)}.parquet"
     _write_whole(path, table.drop_columns(list(IN_PATH)))
     compaction.compact_when_many(root)

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 
 from pipeline.samples.program import Program, Values
-from pipeline.samples.recording import generator_program
+from pipeline.samples.tracing import generator_program
 from pipeline.storage.artefact import Artefact
 
 BytesAWeight = Literal[3, 4]
@@ -65,7 +65,7 @@ class BrowserGenerator:
 def browser_generator(
     training: Artefact, member: int, weights: str = "raw", *, bytes_a_weight: BytesAWeight = 4
 ) -> BrowserGenerator:
-    """One member's generator; `recording.UnsupportedNetworkError` where its network is not a chain of what is known."""
+    """One member's generator; `tracing.UnsupportedNetworkError` where its network is not a chain of what is known."""
     return BrowserGenerator(generator_program(training, member, weights), bytes_a_weight)
 
 

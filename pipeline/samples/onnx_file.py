@@ -3,7 +3,7 @@
 In: a training artefact and a member. Out: an `.onnx` file, whole in itself: input `latent` (batch, Z) float32, output
 `images` (batch, C, H, W) float32 in the network's own value range, any batch. Nothing appears under the file's name
 that onnxruntime does not draw the same images with.
-Source of the format: ONNX operators, https://onnx.ai/onnx/operators. Written from the program (`recording.py`) and not
+Source of the format: ONNX operators, https://onnx.ai/onnx/operators. Written from the program (`tracing.py`) and not
 by `torch.onnx.export`, which needs one more package and 2 to 11 seconds, and keeps the member dimension in the graph.
 """
 
@@ -25,7 +25,7 @@ from pipeline.networks.latents import Latents, latents_by_seed
 from pipeline.samples.generate import latent_seeds
 from pipeline.samples.members import one_generator
 from pipeline.samples.program import Operation, Program
-from pipeline.samples.recording import write_program
+from pipeline.samples.tracing import write_program
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.whole import whole_file
 from pipeline.training.trained import read_settings, trained_network

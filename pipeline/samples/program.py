@@ -1,7 +1,7 @@
 """Program: one member's generator as a plain list of operations with their weights, for what is not PyTorch.
 
 In: a training artefact and a member. Out: `Program`, from which `onnx_file.py` and `browser.py` are written; how it
-comes about is in `recording.py`. Everything is as in evaluation: batch normalisation is the scale and shift that its
+comes about is in `tracing.py`. Everything is as in evaluation: batch normalisation is the scale and shift that its
 running statistics come to, dropout is nothing, a weight is divided by its spectral norm.
 """
 

@@ -38,7 +38,7 @@ from pipeline.training.regularisers import gradient_penalty, noise_scale, r1_pen
 from pipeline.training.step import StepInputs, StepOutputs
 from pipeline.training.streams import LatentStream, MemberAddress, NoiseStream, Purpose, ShuffleStream
 
-SETTLING_STEPS = 3  # in which all that stays is made: buffers, and the recording of a step
+SETTLING_STEPS = 2  # the first makes buffers, the second is recorded; after them all that stays is there
 RATES_BLOCK_STEPS = 64  # rates are worked out, and copied to the device, for so many steps at a time
 
 

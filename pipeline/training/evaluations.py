@@ -110,7 +110,7 @@ def evaluation_files(training: Artefact) -> dict[int, Path]:
 def write_evaluation(folder: Path, step: int, drawn: Iterable[tuple[int, Pixels]]) -> None:
     """Write what members drew, each with its index; the file appears whole. No member, no file.
 
-    One member's images are in memory at a time.
+    Nothing of it is kept in memory: what is drawn as it is asked for goes to a file of pixels first.
     """
     path = folder / evaluation_name(step)
     raw = path.with_name(f".{path.name}.pixels{UNFINISHED}")
@@ -125,7 +125,7 @@ def write_evaluation(folder: Path, step: int, drawn: Iterable[tuple[int, Pixels]
         with whole_file(path) as temporary:  # on the disk: a checkpoint after it promises that it is there
             write_images_from_file(temporary, raw, whole, {"member": members}, {"step": str(step)})
     finally:
-        raw.unlink()
+        raw.unlink(missing_ok=True)
 
 
 def _write_pixels(path: Path, drawn: Iterable[tuple[int, Pixels]]) -> dict[int, tuple[int, ...]]:

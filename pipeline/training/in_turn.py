@@ -3,13 +3,13 @@
 On a CPU convolutions gain nothing from a stack: their work is large, and the activations of all members together leave
 the cache (docs/log.md: a step of 24 stacked members took 1.4 times 24 single steps). Dense members gain little more
 beyond eight, but each further one would take memory for its gradients and activations; stacks that train in turn
-share that. To the rest of the project such stacks are one ensemble like any other.
+share that. To the rest of the project such stacks are one ensemble like any other, but that images are drawn and judged
+by its `stacks`, one after another.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Tensor
@@ -74,17 +74,6 @@ class InTurn(Ensemble):
             torch.cat(norms, dim=1) if norms else None,
         )
 
-    def generate(self, latents: Tensor) -> Tensor:
-        """Latents (M, B, Z) → images (M, B, C, H, W) float32."""
-        return torch.cat([each.generate(own) for each, own in self._shares(latents)])
-
-    def judge(self, images: Tensor) -> Tensor:
-        """Images (M, B, C, H, W) → logits (M, B) float32."""
-        return torch.cat([each.judge(own) for each, own in self._shares(images)])
-
-    def _shares(self, whole: Tensor) -> Iterator[tuple[Ensemble, Tensor]]:
-        return zip(self.stacks, torch.split(whole, [len(each.members) for each in self.stacks]), strict=True)
-
     def _parts(self, rows: slice) -> Iterator[tuple[Ensemble, slice]]:
         """The stacks that hold some neighbouring members, and where in them."""
         start = 0
@@ -129,14 +118,6 @@ class InTurn(Ensemble):
         for new, old in enumerate(staying):  # in stacks of a resumed run's sizes
             smaller.load(slice(new, new + 1), self.state(slice(old, old + 1)))
         return smaller
-
-    @contextmanager
-    def evaluating(self) -> Iterator[None]:
-        """As `Ensemble.evaluating`, for every member."""
-        with ExitStack() as all_stacks:
-            for each in self.stacks:
-                all_stacks.enter_context(each.evaluating())
-            yield
 
 
 def _joined(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

@@ -125,7 +125,7 @@ class Partition:
             self.checkpoints.forget()
         for path in list(self.checkpoints.folder.rglob(f".*{UNFINISHED}")):
             if path.is_dir():
-                shutil.rmtree(path)
+                shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink(missing_ok=True)
         for path in self.folder.parent.glob(f".{self.key}.*{UNFINISHED}"):

@@ -34,21 +34,17 @@ class RecordedStep:
     def __init__(self, arenas: Arenas) -> None:
         self.arenas = arenas
         self.steps = 0
-        self.recorded: tuple[Recorder, StepOutputs] | None = None
         self.inputs: StepInputs | None = None
         self.outputs: StepOutputs | None = None
         self.calls: list[Call] = []
 
     def run(self, compute: Compute, inputs: StepInputs) -> StepOutputs:
         """One step; its outputs stay valid until the next."""
-        if self.calls:
-            return self._replay(inputs)
         self.steps += 1
         if self.steps <= STEPS_BEFORE_RECORDING:
             return compute(inputs)
-        if self.recorded is None:
+        if self.inputs is None:
             return self._record(compute, inputs)
-        self._place(*self.recorded)
         return self._replay(inputs)
 
     def _record(self, compute: Compute, inputs: StepInputs) -> StepOutputs:
@@ -57,14 +53,10 @@ class RecordedStep:
         with Recorder() as recorder:
             outputs = compute(fixed)
         recorder.expect_nothing_left(outputs.tensors())
-        self.inputs, self.recorded = fixed, (recorder, outputs)
-        return outputs
-
-    def _place(self, recorder: Recorder, outputs: StepOutputs) -> None:
-        """Take memory, once the other stacks have recorded too: while they do, they need as much of their own."""
         memory = _Memory(recorder, self.arenas, outputs)
-        self.outputs, self.recorded = memory.outputs, None
+        self.inputs, self.outputs = fixed, memory.outputs
         self.calls = [memory.call(note) for note in recorder.notes]
+        return outputs
 
     def _replay(self, inputs: StepInputs) -> StepOutputs:
         assert self.inputs is not None and self.outputs is not None

@@ -27,7 +27,6 @@ FRAME_MILLISECONDS = 150
 LAST_FRAME_MILLISECONDS = 2000
 NAME = re.compile(r"step_(\d+)\.png")
 
-Pixels = npt.NDArray[np.uint8]  # of any shape
 Pictures = npt.NDArray[np.uint8]  # (16, C, H, W) of one member
 
 
@@ -55,7 +54,7 @@ def draw(ensemble: Ensemble) -> list[Pictures]:
     return [each for stack in ensemble.stacks for each in _draw_stack(stack)]
 
 
-def _draw_stack(ensemble: Ensemble) -> Pixels:
+def _draw_stack(ensemble: Ensemble) -> npt.NDArray[np.uint8]:
     network = ensemble.network
     latents = fixed_latents(ensemble.members, network.latent_size, network.latent_distribution)
     with ensemble.evaluating():
@@ -63,11 +62,11 @@ def _draw_stack(ensemble: Ensemble) -> Pixels:
     return as_pixels(images, network.value_range)
 
 
-def as_pixels(images: torch.Tensor, value_range: ValueRange) -> Pixels:
+def as_pixels(images: torch.Tensor, value_range: ValueRange) -> npt.NDArray[np.uint8]:
     """Images of any shape, float32 → pixels on the host; values that are not finite are black."""
     black = value_range[0]
     finite = torch.nan_to_num(images, nan=black, posinf=black, neginf=black)
-    pixels: Pixels = to_pixels(finite, value_range).cpu().numpy()
+    pixels: npt.NDArray[np.uint8] = to_pixels(finite, value_range).cpu().numpy()
     return pixels
 
 

@@ -108,7 +108,7 @@ class ShuffleStream:
         epoch, offset = divmod(step, self.steps_per_epoch)
         if epoch != self.epoch:
             self.epoch = epoch
-            self.order = torch.empty(0)  # the last epoch's goes first
+            self.order = torch.empty(0, dtype=torch.int32)  # the last epoch's goes first
             self.order = self._shuffled(epoch)
         return self.order[:, offset * self.batch_size : (offset + 1) * self.batch_size]
 

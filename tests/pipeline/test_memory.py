@@ -1,5 +1,6 @@
 """Large blocks are mapped for a while; what glibc is told is put back, and is not told where it is not glibc."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import memory
-from pipeline.memory import large_blocks_mapped
+from pipeline.memory import USERS_OWN, large_blocks_mapped
 from pipeline.storage.paths import PROJECT
 
 HOLES = """
@@ -47,13 +48,15 @@ class Told:
 def glibc(monkeypatch: pytest.MonkeyPatch) -> Told:
     told = Told()
     monkeypatch.setattr(memory, "_glibc", lambda: told)
-    monkeypatch.delenv("MALLOC_MMAP_THRESHOLD_", raising=False)
+    for name in USERS_OWN:
+        monkeypatch.delenv(name, raising=False)
     return told
 
 
 def left_mib(how: str) -> float:
     command = [sys.executable, "-c", HOLES, how]
-    return float(subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, text=True).stdout)
+    own = {name: value for name, value in os.environ.items() if name not in USERS_OWN}
+    return float(subprocess.run(command, cwd=PROJECT, env=own, check=True, capture_output=True, text=True).stdout)
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs the kernel's own count of resident pages")
@@ -68,8 +71,9 @@ def test_glibc_is_told_its_own_thresholds_again_also_after_an_error(glibc: Told)
     assert glibc.calls == [(-3, 256 << 10), (-3, 32 << 20), (-1, 64 << 20)]
 
 
-def test_a_threshold_of_the_users_own_stays(glibc: Told, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", "1048576")
+@pytest.mark.parametrize("name", sorted(USERS_OWN))
+def test_a_threshold_of_the_users_own_stays(glibc: Told, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "1048576")
     with large_blocks_mapped():
         pass
     assert glibc.calls == []

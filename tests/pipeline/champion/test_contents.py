@@ -13,7 +13,7 @@ from pipeline.networks.latents import latents_by_seed
 from pipeline.samples import onnx_file
 from pipeline.samples.fresh import draw_images
 from pipeline.samples.onnx_file import run_onnx
-from pipeline.samples.recording import UnsupportedNetworkError
+from pipeline.samples.tracing import UnsupportedNetworkError
 from pipeline.storage.artefact import is_intact, read_artefact
 from pipeline.storage.paths import Paths
 from pipeline.training.trained import load_generator

@@ -14,7 +14,6 @@ from pipeline.samples.picture_files import (
     write_folder,
     write_grid,
 )
-from pipeline.storage.whole import whole_file
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 1, 28, 28), np.uint8)
 COLOUR = np.random.default_rng(1).integers(0, 256, (5, 3, 28, 28), np.uint8)
@@ -110,14 +109,3 @@ def test_an_animation_shows_its_frames_over_and_over_also_where_the_last_holds_f
 def test_a_picture_too_large_for_its_format_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"found a grid of 28 x 89,998 pixels, expected at most 65,535 a side"):
         write_grid(tmp_path / "grid.png", np.zeros((3000, 1, 28, 28), np.uint8), 1)
-
-
-def test_an_error_leaves_the_earlier_file_and_nothing_else(tmp_path: Path) -> None:
-    path = tmp_path / "grid.png"
-    path.write_bytes(b"an earlier one")
-    with pytest.raises(RuntimeError, match="full"), whole_file(path) as temporary:
-        temporary.write_bytes(b"half")
-        raise RuntimeError("the disk is full")
-    assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("grid.png", b"an earlier one")]
-    with pytest.raises(IsADirectoryError, match="found a folder, expected a file"), whole_file(tmp_path):
-        pass

@@ -1,5 +1,7 @@
 """Images kept along training: at which steps, what is in them, and that a longer budget finds them."""
 
+import errno
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from pipeline.networks import network_for
 from pipeline.pixels import to_pixels
 from pipeline.settings import TrainingSettings
 from pipeline.storage.artefact import Artefact
-from pipeline.storage.images import read_images
+from pipeline.storage.images import Pixels, read_images
 from pipeline.storage.paths import Paths
 from pipeline.training import evaluations, sweep
 from pipeline.training.engine import Ensemble, Member
@@ -22,6 +24,7 @@ from pipeline.training.evaluations import (
     fixed_latents,
     is_kept,
     stride,
+    write_evaluation,
 )
 from pipeline.training.history import Measured
 from pipeline.training.images import TrainingImages
@@ -116,6 +119,27 @@ def test_drawing_does_not_change_what_is_trained() -> None:
     for name, value in members.state(slice(0, 1)).items():
         assert torch.equal(value, before[name]), name
     assert members.generator.training
+
+
+def test_an_error_while_they_are_drawn_leaves_the_earlier_file_and_nothing_else(tmp_path: Path) -> None:
+    def breaking() -> Iterator[tuple[int, Pixels]]:
+        yield 0, np.zeros((2, 1, 28, 28), np.uint8)
+        raise RuntimeError("the device is lost")
+
+    write_evaluation(tmp_path, 4, [(0, np.ones((2, 1, 28, 28), np.uint8))])
+    with pytest.raises(RuntimeError, match="lost"):
+        write_evaluation(tmp_path, 4, breaking())
+    (left,) = tmp_path.iterdir()
+    assert read_images(left).pixels.all()
+
+
+def test_where_the_disk_is_full_that_is_what_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(OSError, match="no space left"):
+        write_evaluation(tmp_path, 4, [(0, np.ones((2, 1, 28, 28), np.uint8))])
 
 
 def test_a_member_whose_images_are_not_finite_is_left_out() -> None:

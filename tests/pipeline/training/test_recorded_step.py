@@ -96,7 +96,7 @@ def test_stacks_that_train_in_turn_share_their_memory(images: TrainingImages, mo
     alone, in_turn = (assemble(members[:count], network_for("mlp", DIGITS), images) for count in (1, 4))
     sizes: list[list[int]] = []
     for ensemble in (alone, in_turn, in_turn.without([1])):
-        for step in range(3):
+        for step in range(2):
             ensemble.step(step)
         (arenas,) = {id(each.arenas): each.arenas for each in ensemble.stacks}.values()
         sizes.append(sorted(len(block) for block in arenas.blocks))
@@ -106,7 +106,7 @@ def test_stacks_that_train_in_turn_share_their_memory(images: TrainingImages, mo
 
 def test_operations_of_a_dense_network_write_where_they_are_planned_to(images: TrainingImages) -> None:
     ensemble = stack(images, settings("adam"))
-    for step in range(3):
+    for step in range(2):
         ensemble.step(step)
     assert isinstance(ensemble.replayed, RecordedStep)
     functions = [function for function, _, _ in ensemble.replayed.calls]

@@ -79,6 +79,7 @@ def train_and_die(tensors: Artefact, folder: Path, times: Sequence[int | str]) -
 def expect_kills_to_change_nothing(tensors: Artefact, paths: Paths, folder: Path, kills: int) -> None:
     times = sorted(random.sample(range(STEPS), kills))
     killed = train_and_die(tensors, folder, ["save", "snapshot", *times, "evaluation", "publish", "published"])
+    assert not [each for artefact in killed.values() for each in artefact.folder.rglob(".*.partial")]
     unbroken = train(wanted(), tensors, paths)
     for key in unbroken:
         assert killed[key].details["resumed_at_step"] == STEPS  # by the process that only had to publish

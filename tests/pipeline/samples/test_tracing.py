@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from pipeline.networks import network_for
 from pipeline.networks.layers import Dense, Stacked, tanh
-from pipeline.samples.recording import UnsupportedNetworkError, write_program
+from pipeline.samples.tracing import UnsupportedNetworkError, write_program
 
 NETWORK = network_for("mlp", (1, 28, 28))
 EXPECTED_KINDS = {
@@ -105,7 +105,7 @@ def test_a_layer_of_another_kind_is_named() -> None:
         write_program(generator.eval(), NETWORK)
 
 
-def test_recording_leaves_the_generator_as_it_was() -> None:
+def test_tracing_leaves_the_generator_as_it_was() -> None:
     generator = NETWORK.generator(1).eval()
     before = {name: values.clone() for name, values in generator.state_dict().items()}
     write_program(generator, NETWORK)

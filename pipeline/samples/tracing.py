@@ -1,4 +1,4 @@
-"""Recording: a generator runs once, and what it does is written down as a program.
+"""Tracing: a generator runs once, and what it does is written down as a program.
 
 In: a generator of one member. Out: its `Program`. Its layers (`networks/layers.py`) are written down as they stand, and
 so are the functions of PyTorch that it calls between them. A new network of such layers and functions needs no code
@@ -43,19 +43,19 @@ def generator_program(training: Artefact, member: int, weights: str = "raw") -> 
 
 def write_program(generator: Stacked, network: Network) -> Program:
     """The program of a generator of one member, in evaluation mode, that draws the network's images."""
-    with _Recording(network) as recording, torch.no_grad():
-        recording.watch(generator)
-        recording.finish(generator(recording.latest))
+    with _Tracer(network) as tracer, torch.no_grad():
+        tracer.watch(generator)
+        tracer.finish(generator(tracer.latest))
     return Program(
         network.latent_size,
         network.latent_distribution,
         network.image_shape,
         network.value_range,
-        tuple(_with_tanh(recording.operations)),
+        tuple(_with_tanh(tracer.operations)),
     )
 
 
-class _Recording(TorchFunctionMode):
+class _Tracer(TorchFunctionMode):
     """Follows the one tensor that flows through a generator and writes down what becomes of it.
 
     Within a layer it looks away: what a layer does is known.
@@ -72,7 +72,7 @@ class _Recording(TorchFunctionMode):
         self._hooks: list[RemovableHandle] = []
 
     def watch(self, generator: nn.Module) -> None:
-        """Write down the layers of a generator as they are called, until the recording ends."""
+        """Write down the layers of a generator as they are called, until the trace ends."""
         for module in generator.modules():
             if isinstance(module, Layer | Dropout):
                 self._hooks.append(module.register_forward_pre_hook(self._enter))
