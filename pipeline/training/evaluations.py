@@ -67,10 +67,11 @@ def fixed_latents(ensemble: Ensemble) -> torch.Tensor:
 def draw_evaluations(ensemble: Ensemble) -> Iterator[Pixels | None]:
     """Each member's images (EVALUATION_IMAGES, C, H, W) now, in turn; None of one whose images are not finite.
 
-    They are drawn as they are asked for, a stack at a time.
+    They are drawn as they are asked for, a stack at a time; copied, since a view of one member's would keep the
+    stack's in memory while the next is drawn.
     """
     for stack in ensemble.stacks:
-        yield from _draw_stack(stack)
+        yield from (None if each is None else each.copy() for each in _draw_stack(stack))
 
 
 def _draw_stack(ensemble: Ensemble) -> list[Pixels | None]:
