@@ -2,7 +2,7 @@
 configuration. A run that holds several partitions trains them as one sweep.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +24,6 @@ from pipeline.training import CODE_VERSION
 
 if TYPE_CHECKING:
     from pipeline.training.progress import Observation
-
-Told = Published | dg.AssetObservation
 
 CHECKED = "history"  # the output whose checks judge the training
 
@@ -63,7 +61,7 @@ def build_training(recipe: Recipe) -> dg.AssetsDefinition:
             partitioned=True,
         ),
     )
-    def training(context: dg.AssetExecutionContext, config: TrainingConfig) -> Iterator[Told]:
+    def training(context: dg.AssetExecutionContext, config: TrainingConfig) -> Iterator[Published]:
         from pipeline.tensors.load import require_tensors
         from pipeline.training.identity import training_identity
 
@@ -85,7 +83,7 @@ def build_training(recipe: Recipe) -> dg.AssetsDefinition:
         tag_training(context, recipe.key, config.seed, made_from)
         provenance = read_provenance(context)
         with logged(context):
-            trained = yield from _train(partitions, tensors, paths, config)
+            trained = _train(context, partitions, tensors, paths, config)
             for name in OUTPUTS:
                 made = {key: _made(context, name, trained[key]) for key in context.partition_keys}
                 yield from publish_partitions(context, dg.AssetKey([recipe.key, name]), made, provenance)
@@ -94,9 +92,17 @@ def build_training(recipe: Recipe) -> dg.AssetsDefinition:
 
 
 def _train(
-    partitions: list[TrainingSettings], tensors: Artefact, paths: Paths, config: TrainingConfig
-) -> Generator[dg.AssetObservation, None, dict[str, Artefact]]:
-    """Train here or in processes of their own, with an observation of each partition from time to time."""
+    context: dg.AssetExecutionContext,
+    partitions: list[TrainingSettings],
+    tensors: Artefact,
+    paths: Paths,
+    config: TrainingConfig,
+) -> dict[str, Artefact]:
+    """Train here or in processes of their own, and log an observation of each partition from time to time.
+
+    Observations are logged, not yielded: Dagster takes the signals back at every yield, and a signal that it receives
+    there ends the run without a checkpoint.
+    """
     from pipeline.training.launch import train_in_processes
     from pipeline.training.train import train_watched
 
@@ -113,7 +119,9 @@ def _train(
                 return artefacts
             for key in observation.partitions:
                 metadata = _observed(observation, key)
-                yield dg.AssetObservation([observation.recipe, "generator"], partition=key, metadata=metadata)
+                context.log_event(
+                    dg.AssetObservation([observation.recipe, "generator"], partition=key, metadata=metadata)
+                )
 
 
 def _observed(observation: "Observation", key: str) -> dict[str, Any]:

@@ -1,8 +1,11 @@
 """Interruption: Ctrl-C, a cancelled run or a polite kill take effect between two steps, never inside one.
 
 Dagster cancels by a signal whose handler raises; in the middle of a step that would leave the discriminator ahead of
-the generator. Here signals are noted while a step runs; between steps the trainer saves what it has and lets the
-handler that was there before do its work.
+the generator. `DeferredSignals` notes signals while a step runs. Between steps the trainer saves a checkpoint and lets
+the handler that was there before do its work.
+
+Handlers can change hands while training is suspended at a `yield`: Dagster installs its own at every `next()` of an
+asset's generator. The trainer therefore calls `take` at the head of each step.
 """
 
 from __future__ import annotations
@@ -25,20 +28,27 @@ class DeferredSignals:
         self.before: dict[int, Handler] = {}
 
     def __enter__(self) -> DeferredSignals:
-        if threading.current_thread() is threading.main_thread():
-            self.before = {each: signal.signal(each, self._note) for each in SIGNALS}
+        self.take()
         return self
+
+    def take(self) -> None:
+        """Defer signals again, whoever has installed a handler since; that handler is the one to deliver to."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in SIGNALS:
+            if signal.getsignal(number) != self._note:
+                self.before[number] = signal.signal(number, self._note)
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         self.received = number
 
     @property
     def waiting(self) -> bool:
-        """Whether a signal has arrived."""
+        """True if a signal has arrived and was not delivered yet."""
         return self.received is not None
 
     def deliver(self) -> None:
-        """Let the signal do what it would have done: as a rule, raise."""
+        """Restore the former handlers and send the signal again. The handler usually raises."""
         number, self.received = self.received, None
         if number is None:
             return
@@ -47,7 +57,8 @@ class DeferredSignals:
 
     def _restore(self) -> None:
         for number, handler in self.before.items():
-            signal.signal(number, handler)
+            if signal.getsignal(number) == self._note:  # else somebody else's handler is in place: it stays
+                signal.signal(number, handler)
         self.before = {}
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:

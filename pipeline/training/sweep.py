@@ -66,7 +66,7 @@ class Sweep:
         self._stack(checkpoints)
         seconds = max((each.seconds for each in checkpoints), default=0.0) if checkpoints else 0.0
         self.clock = Clock(self.start, self.settings.steps, seconds)
-        self.saved_at = time.monotonic()
+        self.saved_at, self.saved_step = time.monotonic(), self.start
         self.last_rows: dict[str, list[HistoryRow]] = {each.key: [] for each in partitions}
 
     def _load_images(self) -> None:
@@ -126,9 +126,25 @@ class Sweep:
             for step in range(self.start + 1, self.settings.steps + 1):
                 if self.ensemble is None:
                     break
-                yield from self._step(self.ensemble, step, signals)
+                signals.take()
+                observation = self._step(self.ensemble, step, signals)
+                if observation is not None:
+                    yield from self._hand_over(observation, step, signals)
             self._finish()
             return self._publish()
+
+    def _hand_over(
+        self, observation: Observation, step: int, signals: DeferredSignals
+    ) -> Generator[Observation, None, None]:
+        """Yield an observation. If the caller never comes back for the next step, save a checkpoint of this one."""
+        try:
+            yield observation
+            signals.take()
+        except BaseException:  # closed, or a signal whose handler raised before ours was in place again
+            signals.take()  # a second signal must not end the saving half-way
+            if self.saved_step != step:
+                self._save(step)
+            raise
 
     def _begin(self) -> None:
         for partition in self.partitions:
@@ -138,7 +154,7 @@ class Sweep:
         if self.start == 0:
             self._snapshot(0)
 
-    def _step(self, ensemble: Ensemble, step: int, signals: DeferredSignals) -> Generator[Observation, None, None]:
+    def _step(self, ensemble: Ensemble, step: int, signals: DeferredSignals) -> Observation | None:
         interval_ends = step % self.settings.history_interval_steps == 0
         last = step == self.settings.steps
         measures = interval_ends or last or self.clock.is_quarter(step)
@@ -158,8 +174,7 @@ class Sweep:
             self._save(step)
         if self.ranks.first:  # the others end when they miss it
             signals.deliver()
-        if observation is not None:
-            yield observation
+        return observation
 
     def _finish(self) -> None:
         """What a budget's end adds off the intervals; the last checkpoint knows nothing of it.
@@ -183,7 +198,7 @@ class Sweep:
         if self.ranks.first:
             for partition in self.partitions:
                 partition.save(step, self.clock.seconds(), self._tensors(partition, step))
-        self.saved_at = time.monotonic()
+        self.saved_at, self.saved_step = time.monotonic(), step
 
     def _tensors(self, partition: Partition, step: int) -> dict[str, Tensor]:
         """What a checkpoint holds of the members that train, each by itself: the stack then need not be copied."""

@@ -14,6 +14,9 @@ OUTPUTS = ("generator", "discriminator", "history", "snapshots")
 TIMEOUT_SECONDS = 180
 LAUNCH = """mutation($e: ExecutionParams!) { launchRun(executionParams: $e) {
     __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
+LAUNCH_AGAIN = """mutation($run: String!) {
+    launchRunReexecution(reexecutionParams: {parentRunId: $run, strategy: ALL_STEPS}) {
+        __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
 TERMINATE = "mutation($run: String!) { terminateRun(runId: $run) { __typename } }"
 EVENTS = """query($run: ID!) { logsForRun(runId: $run, limit: 5000) { ... on EventConnection { events {
     __typename ... on MessageEvent { timestamp message }
@@ -100,20 +103,22 @@ def test_a_run_is_observed_while_it_trains_and_warns_of_the_cpu(served: Served) 
     assert {"checkName": "trained_on_gpu", "success": False, "severity": "WARN"} in checks
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("processes", [1, 2])
-def test_a_cancelled_run_goes_on_from_where_it_was(served: Served, processes: int) -> None:
-    run = launch(served, "rmsprop", steps=400_000, seed=processes, processes=processes)
+@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_run_terminated_after_observations_continues_from_where_it_was(served: Served, processes: int) -> None:
+    """*Terminate*, then *Re-execute*, as the UI does both."""
+    run = launch(served, "rmsprop", steps=3000, seed=processes, processes=processes)
     checkpoints = served.paths.training("mnist_mlp", "rmsprop") / "checkpoints"
     before = set(checkpoints.glob("*/step_*")) if checkpoints.exists() else set()
-    wait_until(lambda: list(checkpoints.glob("*/events/member_0")), "the first interval")
+    observed = wait_until(lambda: events(served, run, "ObservationEvent")[1:], "a second observation")
     assert ask(served, TERMINATE, run=run)["terminateRun"]["__typename"] == "TerminateRunSuccess"
     wait_for_status(served, run, "CANCELED")
     (saved,) = set(checkpoints.glob("*/step_*")) - before
     step = int(saved.name.removeprefix("step_"))
-    again = launch(served, "rmsprop", steps=step + 10, seed=processes, processes=processes)
-    wait_for_status(served, again, "SUCCESS")
-    for event in events(served, again, "MaterializationEvent"):
+    assert entries(observed[-1])["step"] <= step < 3000
+    again = ask(served, LAUNCH_AGAIN, run=run)["launchRunReexecution"]
+    assert again["__typename"] == "LaunchRunSuccess", again
+    wait_for_status(served, again["run"]["runId"], "SUCCESS")
+    for event in events(served, again["run"]["runId"], "MaterializationEvent"):
         assert entries(event)["resumed_at_step"] == step
 
 

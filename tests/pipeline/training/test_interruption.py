@@ -83,3 +83,29 @@ def test_outside_the_main_thread_nothing_waits() -> None:
     thread.start()
     thread.join()
     assert kept == [True]
+
+
+class OtherCancelledError(Exception):
+    """Raised by a handler that somebody installed while signals were deferred."""
+
+
+def raise_other(_number: int, _frame: object) -> None:
+    raise OtherCancelledError
+
+
+def test_a_handler_installed_since_is_deferred_too_and_is_the_one_delivered_to() -> None:
+    with pytest.raises(OtherCancelledError), DeferredSignals() as signals:
+        signal.signal(signal.SIGTERM, raise_other)
+        signals.take()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert signals.waiting
+        signals.deliver()
+    assert signal.getsignal(signal.SIGTERM) == raise_other
+    assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
+
+
+def test_a_handler_installed_since_stays_at_the_end() -> None:
+    with DeferredSignals():
+        signal.signal(signal.SIGTERM, raise_other)
+    assert signal.getsignal(signal.SIGTERM) == raise_other
+    assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
