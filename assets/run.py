@@ -22,10 +22,9 @@ from assets.orchestration.partitions import (
     DATASETS,
     OPTIMIZERS,
     PRESETS,
-    RANGE_END_TAG,
-    RANGE_START_TAG,
     RECIPES,
     contiguous_ranges,
+    partition_tags,
 )
 from assets.orchestration.publishing import OWN_LOGGERS
 from assets.orchestration.run_config import ExtractorName
@@ -185,7 +184,6 @@ def _run(
     job = defs.resolve_implicit_global_asset_job_def()
     names = {defs.resolve_assets_def(key).node_def.name for key in selection}
     run_id = make_new_run_id()
-    in_range = {RANGE_START_TAG: partitions[0], RANGE_END_TAG: partitions[-1]} if partitions else {}
     result = job.execute_in_process(
         run_id=run_id,
         instance=instance,
@@ -195,7 +193,7 @@ def _run(
             "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
         },
         # a person runs the command again, no daemon does
-        tags={**tags, **process_tag(run_id), **in_range, MAX_RETRIES_TAG: "0"},
+        tags={**tags, **process_tag(run_id), **partition_tags(partitions), MAX_RETRIES_TAG: "0"},
         raise_on_error=False,
     )
     for event in result.get_step_failure_events():

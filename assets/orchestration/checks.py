@@ -9,7 +9,10 @@ import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import dagster as dg
-from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluation
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluation,
+    AssetCheckEvaluationTargetMaterializationData,
+)
 from dagster._core.events import DagsterEvent
 
 from assets.orchestration.partitions import PARTITIONS
@@ -52,10 +55,14 @@ def publish_checks(
 ) -> Iterator[dg.AssetCheckResult]:
     """The results of a partitioned asset in a run of several partitions, of which some may have been `cached`."""
     names = dict.fromkeys(finding.check for of_partition in findings.values() for finding in of_partition)
+    targets = {
+        partition: _materialization(context, asset_key, partition) for partition, each in findings.items() if each
+    }
     for name in names:
         found = {key: finding for key, each in findings.items() for finding in each if finding.check == name}
         for partition, finding in found.items():
-            _log_evaluation(context, asset_key, partition, finding, cached=partition in cached)
+            result = _result(asset_key, finding, cached=partition in cached)
+            _log_evaluation(context, result, partition, targets[partition])
         yield _together(asset_key, name, found)
 
 
@@ -79,18 +86,38 @@ def _metadata(finding: Finding) -> dict[str, dg.MetadataValue]:
     }
 
 
+def _materialization(
+    context: dg.AssetExecutionContext, asset_key: dg.AssetKey, partition: str
+) -> AssetCheckEvaluationTargetMaterializationData | None:
+    """The newest materialization of a partition: Dagster drops check results that name another one, or none."""
+    asked = dg.AssetRecordsFilter(asset_key, asset_partitions=[partition])
+    records = context.instance.fetch_materializations(asked, limit=1).records
+    return next((_target(record) for record in records), None)
+
+
+def _target(record: dg.EventLogRecord) -> AssetCheckEvaluationTargetMaterializationData:
+    return AssetCheckEvaluationTargetMaterializationData(
+        run_id=record.event_log_entry.run_id, storage_id=record.storage_id, timestamp=record.timestamp
+    )
+
+
 def _log_evaluation(
-    context: dg.AssetExecutionContext, asset_key: dg.AssetKey, partition: str, finding: Finding, *, cached: bool
+    context: dg.AssetExecutionContext,
+    result: dg.AssetCheckResult,
+    partition: str,
+    target: AssetCheckEvaluationTargetMaterializationData | None,
 ) -> None:
-    """One partition's result, as Dagster itself records that of a run of one partition."""
-    result = _result(asset_key, finding, cached=cached)
+    """Log one partition's result, as Dagster itself records that of a run of one partition."""
+    assert result.asset_key is not None
+    assert result.check_name is not None
     evaluation = AssetCheckEvaluation(
-        asset_key=asset_key,
-        check_name=finding.check,
-        passed=finding.passed,
+        asset_key=result.asset_key,
+        check_name=result.check_name,
+        passed=result.passed,
         severity=result.severity,
         description=result.description,
         metadata=result.metadata,
+        target_materialization_data=target,
         partition=partition,
     )
     DagsterEvent.asset_check_evaluation(context.get_step_execution_context(), evaluation)

@@ -4,7 +4,7 @@ the other tables that the definitions are built from.
 They are read when the definitions load: a new entry is there after a reload of the code location.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
@@ -33,6 +33,7 @@ OPTIMIZERS: dict[str, OptimizerConfiguration] = load_optimizers()
 RECIPES: dict[str, Recipe] = load_recipes()
 PRESETS: dict[str, Preset] = load_presets()
 DATASETS: dict[str, Dataset] = load_datasets()
+PARTITION_TAG = "dagster/partition"
 RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"
 expect_known(RECIPES, DATASETS)
@@ -54,3 +55,13 @@ def contiguous_ranges(keys: list[str]) -> list[list[str]]:
         else:
             ranges.append([key])
     return ranges
+
+
+def partition_tags(keys: Sequence[str]) -> dict[str, str]:
+    """Return the tags that tell Dagster a run's partitions: one key, or the ends of a contiguous range.
+
+    Dagster files the check results of a run under a partition only by the tag of one key.
+    """
+    if len(keys) == 1:
+        return {PARTITION_TAG: keys[0]}
+    return {RANGE_START_TAG: keys[0], RANGE_END_TAG: keys[-1]} if keys else {}

@@ -45,7 +45,12 @@ class Made:
 
 
 def publish(
-    asset_key: dg.AssetKey, made: Made, *, partition: str = "", tags: Mapping[str, str] | None = None
+    asset_key: dg.AssetKey,
+    made: Made,
+    *,
+    partition: str = "",
+    tags: Mapping[str, str] | None = None,
+    with_checks: bool = True,
 ) -> dg.MaterializeResult:
     """The result of an asset without partitions, or of the only partition of a run. `tags` replace Dagster's own."""
     _tell(asset_key, made, partition)
@@ -53,7 +58,7 @@ def publish(
         asset_key=asset_key,
         metadata=_with_cost(made),
         data_version=dg.DataVersion(made.data_version),
-        check_results=check_results(asset_key, made.findings, cached=made.cached),
+        check_results=check_results(asset_key, made.findings, cached=made.cached) if with_checks else None,
         tags=tags,
     )
 
@@ -65,9 +70,15 @@ def publish_partitions(
     provenance: Provenance,
 ) -> Iterator[Published]:
     """The result of a partitioned asset, for every partition of the run; `provenance` is that before it was made."""
+    # A backfill names the only partition of a run as a range of equal ends. Dagster takes materializations of it for
+    # that partition's, but files check results under a partition only where the run is tagged with its key.
     if len(context.partition_keys) == 1:
+        tagged = context.has_partition_key
         for partition, one in made.items():
-            yield publish(asset_key, one, partition=partition, tags=provenance[asset_key, partition])
+            tags = provenance[asset_key, partition]
+            yield publish(asset_key, one, partition=partition, tags=tags, with_checks=tagged)
+        if not tagged:
+            yield from _publish_checks(context, asset_key, made)
         return
     if set(made) == set(context.partition_keys):  # it would register partitions that failed as made
         yield dg.MaterializeResult(asset_key=asset_key)
@@ -76,6 +87,12 @@ def publish_partitions(
         tags = {DATA_VERSION_TAG: one.data_version, DATA_VERSION_IS_USER_PROVIDED_TAG: "true"}
         tags |= provenance[asset_key, partition]
         yield dg.AssetMaterialization(asset_key=asset_key, partition=partition, metadata=_with_cost(one), tags=tags)
+    yield from _publish_checks(context, asset_key, made)
+
+
+def _publish_checks(
+    context: dg.AssetExecutionContext, asset_key: dg.AssetKey, made: Mapping[str, Made]
+) -> Iterator[dg.AssetCheckResult]:
     cached = {partition for partition, one in made.items() if one.cached}
     findings = {partition: one.findings for partition, one in made.items()}
     yield from publish_checks(context, asset_key, findings, cached=cached)
