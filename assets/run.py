@@ -86,6 +86,8 @@ def materialize_chain(recipe_key: str, optimizers: list[str] | None, wanted: Wan
         _expect_trainable(recipe, dataset, keys, wanted)
         scored = wanted.extractor != "classifier" or _has_labels(dataset)
         judges = judge_keys(dataset, wanted.extractor) if scored else []
+        if scored:
+            _warn_if_incomparable(recipe, dataset, keys, wanted)
         made = [key for key in partitioned_keys(recipe) if scored or key.path[-1] != "report"]
         together = [comparison_key(recipe), champion_key(recipe)] if scored else []
         ranges = contiguous_ranges(keys) if recipe.sweep else [[key] for key in keys]
@@ -126,6 +128,21 @@ def _expect_trainable(recipe: Recipe, dataset: Dataset, keys: list[str], wanted:
     tensors = require_tensors(paths, dataset.key)
     for key in keys:
         expect_trainable(Partition(_settings(recipe, OPTIMIZERS[key], wanted), tensors, paths), ALONE)
+
+
+def _warn_if_incomparable(recipe: Recipe, dataset: Dataset, keys: list[str], wanted: Wanted) -> None:
+    """Log, before anything is trained, that the new scores cannot be ranked with those there are."""
+    from pipeline.comparison.outlook import Choice, incomparable_choice
+    from pipeline.tensors.load import require_tensors
+    from pipeline.training.partition import Partition
+
+    paths = Paths.default()
+    partition = Partition(_settings(recipe, OPTIMIZERS[keys[0]], wanted), require_tensors(paths, dataset.key), paths)
+    samples = recipe.samples if wanted.samples is None else wanted.samples
+    choice = Choice(partition.settings.steps, partition.network.width, samples, wanted.extractor)
+    how = incomparable_choice(recipe.key, keys, choice, list(OPTIMIZERS), paths)
+    if how:
+        log.warning("%s", how)
 
 
 def _settings(recipe: Recipe, configuration: OptimizerConfiguration, wanted: Wanted) -> TrainingSettings:

@@ -3,6 +3,8 @@
 In: the ranking of the newest comparable reports, and the reports about the champion's weights. Out: `Challenge`. The
 champion is judged by what was measured of its own weights, also where its configuration was trained again since: then
 its report joins the family of comparisons under a name of its own, and every p value is corrected for one more.
+A champion is a generator to use: its scores need the challengers' protocol, but not their steps and width. Where those
+differ, the decision says so.
 Nothing here reads a file.
 """
 
@@ -12,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.champion.versions import Champion
-from pipeline.comparison.protocol import protocol_difference
+from pipeline.comparison.protocol import budget_difference, protocol_difference
 from pipeline.comparison.ranking import Ranking, Standing
 from pipeline.comparison.verdicts import BETTER, UNDECIDED, WORSE, Direction, Verdict, judge, member_scores
 from pipeline.reports.store import Report
@@ -29,6 +31,7 @@ class Challenge:
     verdicts: dict[str, Verdict]  # on each challenger against the champion; empty where there is none
     champion: str | None  # the configuration in the ranking that is the champion itself
     standstill: str  # why nothing could be judged; empty: it could
+    unequal: str = ""  # how the champion's training differs in steps and width from the challengers'
 
 
 def challenge(ranking: Ranking, champion: Champion | None, of_its_weights: Sequence[Report]) -> Challenge:
@@ -45,7 +48,8 @@ def challenge(ranking: Ranking, champion: Champion | None, of_its_weights: Seque
         return Challenge(ranking, [], {}, None, _unlike(champion, scored[0].report, of_its_weights))
     verdicts = _verdicts(ranking, itself, own, name=f"champion ({champion.optimizer})")
     better = [each for each in scored if each is not itself and verdicts[each.optimizer].verdict == BETTER]
-    return Challenge(ranking, better, verdicts, None if itself is None else itself.optimizer, "")
+    unequal = "" if own is None else budget_difference(own, scored[0].report)
+    return Challenge(ranking, better, verdicts, None if itself is None else itself.optimizer, "", unequal)
 
 
 def _itself(ranking: Ranking, champion: Champion) -> Standing | None:

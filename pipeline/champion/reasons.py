@@ -24,7 +24,9 @@ def why(met: Challenge, standing: Standing, champion: Champion | None) -> str:
         open_still = _undecided_against(met.ranking, standing)
         against = f"; undecided against {', '.join(open_still)}" if open_still else ""
         return f"{standing.optimizer} is the first champion: {of}, {score}{against}"
-    return f"{standing.optimizer} is better than {champion}: {score}, {_numbers(met.verdicts[standing.optimizer])}"
+    unequal = f"; unequal trainings: {met.unequal}" if met.unequal else ""
+    numbers = _numbers(met.verdicts[standing.optimizer])
+    return f"{standing.optimizer} is better than {champion}: {score}, {numbers}{unequal}"
 
 
 def _undecided_against(ranking: Ranking, standing: Standing) -> list[str]:
@@ -59,7 +61,7 @@ def _said_of(met: Challenge, optimizer: str) -> str:
     if optimizer == met.champion:
         return f"{optimizer} is the champion itself"
     if optimizer in met.ranking.left_out:
-        return f"{optimizer} was measured differently: {met.ranking.left_out[optimizer]}"
+        return f"{optimizer} cannot be compared with the ranked ones: {met.ranking.left_out[optimizer]}"
     if optimizer not in met.verdicts:
         made_with = f"ganforge materialize {met.ranking.recipe} --optimizer {optimizer}"
         return f"{optimizer} has no score yet; make a report with: {made_with}"
@@ -85,7 +87,7 @@ def rows(met: Challenge, promoted: str | None, refusals: Mapping[str, str]) -> l
         for standing in met.ranking.standings
     ]
     left_out = met.ranking.left_out.items()
-    return [*of_ranked, *(Considered(None, name, "", None, f"measured differently: {how}") for name, how in left_out)]
+    return [*of_ranked, *(Considered(None, name, "", None, f"not comparable: {how}") for name, how in left_out)]
 
 
 def _decision(met: Challenge, optimizer: str, promoted: str | None, refusals: Mapping[str, str]) -> str:

@@ -1,34 +1,89 @@
-"""Protocol: whether the scores of two reports were measured the same way. Scores of unlike protocols never meet."""
+"""Protocol: which reports may be compared: those measured the same way, after trainings of equal steps and width.
+
+In: stored reports. Out: what differs between two of them, and the largest group of comparable ones.
+
+Which of a generator's weights were scored, raw or averaged, is recorded in the protocol but does not part reports:
+averaging belongs to a configuration, as its rate does.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.reports.store import Report
 
+BUDGET = ("steps", "width")  # columns of a report: what a training may use
+OF_A_CONFIGURATION = ("weights",)  # entries of a protocol that may differ
+
 
 class UnlikeProtocolsError(ValueError):
-    """Scores that were measured differently and cannot be compared."""
+    """Scores that were measured differently, or after unequal trainings, and cannot be ranked together."""
+
+
+def expect_comparable(reports: Sequence[Report]) -> None:
+    """Raise `UnlikeProtocolsError` unless all reports share the first one's protocol, steps and width."""
+    for report in reports[1:]:
+        _refuse(reports[0], report, difference(reports[0], report))
 
 
 def expect_one_protocol(reports: Sequence[Report]) -> None:
-    """All reports share the first one's protocol, numbers of images included; anything else is an error."""
+    """Raise `UnlikeProtocolsError` unless all reports share the first one's protocol, numbers of images included."""
     for report in reports[1:]:
-        difference = protocol_difference(reports[0], report)
-        if difference:
-            names = f"{reports[0].fact('optimizer')} and {report.fact('optimizer')}"
-            raise UnlikeProtocolsError(f"scores of {names} cannot be compared: {difference}; score both the same way")
+        _refuse(reports[0], report, protocol_difference(reports[0], report))
+
+
+def _refuse(first: Report, second: Report, how: str) -> None:
+    if how:
+        names = f"{first.fact('optimizer')} and {second.fact('optimizer')}"
+        raise UnlikeProtocolsError(f"scores of {names} cannot be compared: {how}; train and score both the same way")
+
+
+def difference(first: Report, second: Report) -> str:
+    """Return what keeps two reports from being ranked together, such as `steps 400 and 4,500`; empty if nothing."""
+    return ", ".join(filter(None, (budget_difference(first, second), protocol_difference(first, second))))
+
+
+def budget_difference(first: Report, second: Report) -> str:
+    """Return how the trainings of two reports differ in steps and width; empty if they do not."""
+    return _as_text(*({name: report.fact(name) for name in BUDGET} for report in (first, second)))
 
 
 def protocol_difference(first: Report, second: Report) -> str:
-    """What differs between two reports' protocols, such as `n_generated 10000 and 500`; empty where nothing does."""
-    protocols = [json.loads(report.fact("protocol")) for report in (first, second)]
-    names = sorted({*protocols[0], *protocols[1]})
-    pairs = [(name, protocols[0].get(name), protocols[1].get(name)) for name in names]
-    return ", ".join(f"{name} {_short(one)} and {_short(other)}" for name, one, other in pairs if one != other)
+    """Return what differs between two reports' protocols, such as `n_generated 10,000 and 500`, or nothing."""
+    return _as_text(protocol(first), protocol(second))
+
+
+def protocol(report: Report) -> dict[str, Any]:
+    """Return the part of a report's protocol that must agree before two scores may be compared."""
+    found: dict[str, Any] = json.loads(report.fact("protocol"))
+    return {name: value for name, value in found.items() if name not in OF_A_CONFIGURATION}
+
+
+def largest_group(reports: Sequence[Report]) -> list[Report]:
+    """Return the most reports that can be compared, in their order; of equally many, those with the newest report."""
+    groups: dict[str, list[Report]] = {}
+    for report in reports:
+        shared = {**{name: report.fact(name) for name in BUDGET}, "protocol": protocol(report)}
+        groups.setdefault(json.dumps(shared, sort_keys=True), []).append(report)
+    newest_last = sorted(groups.values(), key=lambda group: (len(group), max(map(_created_at, group))))
+    return newest_last[-1] if newest_last else []
+
+
+def _created_at(report: Report) -> Any:
+    return report.fact("created_at")
+
+
+def _as_text(first: Mapping[str, Any], second: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {one} and {other}" for name, (one, other) in differing(first, second).items())
+
+
+def differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Return the entries that differ, by name, with both values as a sentence shows them."""
+    pairs = {name: (first.get(name), second.get(name)) for name in dict.fromkeys((*first, *sorted(second)))}
+    return {name: (_short(one), _short(other)) for name, (one, other) in pairs.items() if one != other}
 
 
 def _short(value: Any) -> str:
-    return str(value)[:12]
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)[:12]

@@ -1,7 +1,8 @@
 """Ranking: every configuration's scores as mean and 95 % interval over members, the best by one metric first.
 
-In: the newest reports of a recipe. Out: `Ranking`, and its tables. Only scores of one protocol meet: `rank` refuses
-anything else, and `compare` names the reports it leaves out and the partitions that have none.
+In: the newest reports of a recipe. Out: `Ranking`, and its tables. Only comparable reports meet (`protocol.py`): `rank`
+refuses anything else. `compare` ranks the largest comparable group and names the reports outside it and the partitions
+that have none, so a quick trial of one configuration leaves the ranking of the others as it was.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.comparison.protocol import expect_one_protocol, protocol_difference
+from pipeline.comparison.protocol import difference, expect_comparable, largest_group
 from pipeline.comparison.significance import LEVEL, t_quantile
 from pipeline.comparison.verdicts import Verdict, verdicts
 from pipeline.reports.store import Report, latest_of_all
@@ -84,7 +85,7 @@ class Ranking:
     recipe: str
     standings: list[Standing]
     missing: list[str]  # configurations without a report
-    left_out: dict[str, str]  # configurations whose report was measured differently: how
+    left_out: dict[str, str]  # configurations whose report cannot be compared with the ranked ones: what differs
     ranked_by: str = RANKED_BY
 
 
@@ -117,11 +118,12 @@ def shown(report: Report, metric: str) -> str:
 
 
 def rank(reports: Sequence[Report], metric: str = RANKED_BY) -> list[Standing]:
-    """Reports of one protocol, the best mean of a metric first and diverged ones last.
+    """Return comparable reports, the best mean of a metric first and diverged ones last.
 
-    Raises `UnlikeProtocolsError` for unlike protocols, `ValueError` for a metric that no report has or ranks nothing.
+    Raises `UnlikeProtocolsError` for reports that cannot be compared, `ValueError` for a metric that no report has or
+    that has no better end.
     """
-    expect_one_protocol(reports)
+    expect_comparable(reports)
     sign = _sign(reports, metric)
     scored = [(report, {each: estimate(report.scores(each)) for each in report.metrics()}) for report in reports]
 
@@ -146,18 +148,16 @@ def _sign(reports: Sequence[Report], metric: str) -> int:
 
 
 def compare(recipe: str, optimizers: Sequence[str], paths: Paths, metric: str = RANKED_BY) -> Ranking:
-    """The newest reports of a recipe's configurations. The newest of all decides the protocol they are compared in."""
+    """Rank the largest comparable group among the newest reports of a recipe's configurations."""
     reports = [report for report in latest_of_all(paths.reports(), recipe) if report.fact("optimizer") in optimizers]
-    if not reports:
-        return Ranking(recipe, [], list(optimizers), {}, metric)
-    newest = max(reports, key=lambda report: report.fact("created_at"))
-    unlike = {report.fact("optimizer"): protocol_difference(newest, report) for report in reports}
-    reported = set(unlike)
+    ranked = largest_group(reports)
+    unlike = {report.fact("optimizer"): difference(ranked[0], report) for report in reports if report not in ranked}
+    reported = {report.fact("optimizer") for report in reports}
     return Ranking(
         recipe,
-        standings=rank([report for report in reports if not unlike[report.fact("optimizer")]], metric),
+        standings=rank(ranked, metric) if ranked else [],
         missing=[optimizer for optimizer in optimizers if optimizer not in reported],
-        left_out={optimizer: difference for optimizer, difference in unlike.items() if difference},
+        left_out=unlike,
         ranked_by=metric,
     )
 

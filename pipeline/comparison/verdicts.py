@@ -22,7 +22,7 @@ from typing import Final, Literal
 
 import pyarrow.compute as pc
 
-from pipeline.comparison.protocol import expect_one_protocol
+from pipeline.comparison.protocol import expect_comparable
 from pipeline.comparison.significance import LEVEL, MOST_MEMBERS, Contrast, holm, more_members, paired, unpaired
 from pipeline.reports.store import Report
 
@@ -81,9 +81,9 @@ class MemberScores:
 def verdicts(reports: Sequence[Report], metric: str) -> list[Verdict]:
     """A verdict on every pair, in the reports' order; none by a metric of which neither lower nor higher is better.
 
-    Raises `UnlikeProtocolsError` where scores were measured differently, `ValueError` where no report has the metric.
+    Raises `UnlikeProtocolsError` for reports that cannot be compared, `ValueError` where no report has the metric.
     """
-    expect_one_protocol(reports)
+    expect_comparable(reports)
     having = [report for report in reports if metric in report.metrics()]
     if reports and not having:
         raise ValueError(f"metric {metric!r}: in no report; expected one of: {', '.join(reports[0].metrics())}")

@@ -68,7 +68,7 @@ def _as_reasons(found: Sequence[str], without_report: str) -> list[str]:
             "reports": f"{optimizer} has another report",
             "shown": f"{optimizer} was trained or drawn again",
             "missing": without_report,
-            "left_out": f"{optimizer} is measured otherwise than the others: {rest}",
+            "left_out": f"{optimizer} cannot be compared with the ranked ones: {rest}",
             "along": "the scores along a training are others now",
             "seen_by": SEEN_BY,
         }

@@ -1,6 +1,7 @@
 """Compare: two configurations against each other: settings that differ, scores with verdicts, and training curves.
 
-Both may be of unlike recipes, as long as their scores were measured the same way.
+Both may be of different recipes, steps and widths, as long as their scores were measured the same way. Where trainings
+are unequal, the text and the JSON say so: a verdict is then as much about the budgets as about the configurations.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pipeline.cli.reports.chosen import NoReportError, newest_report, newest_rep
 from pipeline.cli.table import aligned
 from pipeline.comparison.curves import COLUMNS, curves_of, draw_overlaid
 from pipeline.comparison.differences import differing_settings
-from pipeline.comparison.protocol import expect_one_protocol
+from pipeline.comparison.protocol import budget_difference, expect_one_protocol
 from pipeline.comparison.ranking import Estimate, estimate
 from pipeline.comparison.verdicts import Verdict, judge, member_scores
 from pipeline.reports.store import Report
@@ -44,6 +45,7 @@ def answer(arguments: argparse.Namespace) -> Answer:
     sides = _sides(arguments, paths)
     reports = [side.report for side in sides]
     expect_one_protocol(reports)
+    unequal = budget_difference(*reports)
     settings = differing_settings(reports)
     scores = _scores(sides)
     if arguments.curves is not None:
@@ -52,10 +54,11 @@ def answer(arguments: argparse.Namespace) -> Answer:
         "first": _facts(sides[0]),
         "second": _facts(sides[1]),
         "settings": {name: dict(zip(("first", "second"), each, strict=True)) for name, each in settings.items()},
+        "unequal": unequal,
         "scores": scores,
         "curves": [_curve_values(side) for side in sides],
     }
-    return Answer(_text(sides, settings, scores), scores, whole)
+    return Answer(_text(sides, settings, scores, unequal), scores, whole)
 
 
 def _sides(arguments: argparse.Namespace, paths: Paths) -> list[Side]:
@@ -129,7 +132,7 @@ def _verdict(sides: list[Side], metric: str, better: str) -> Verdict | None:
 # Text
 
 
-def _text(sides: list[Side], settings: dict[str, list[Any]], scores: list[dict[str, Any]]) -> str:
+def _text(sides: list[Side], settings: dict[str, list[Any]], scores: list[dict[str, Any]], unequal: str) -> str:
     names = [side.name for side in sides]
     shown = [["setting", *names], *([name, *map(_setting, values)] for name, values in settings.items())]
     lines = aligned(shown) if settings else [f"{names[0]} and {names[1]} have equal settings, as far as reports say"]
@@ -137,6 +140,8 @@ def _text(sides: list[Side], settings: dict[str, list[Any]], scores: list[dict[s
     lines += [
         "each verdict is of this pair and score alone, at 5 %: the ranking's, corrected for all its pairs, ask for more"
     ]
+    if unequal:
+        lines.append(f"unequal trainings ({unequal}): the verdicts are as much about these as about the configurations")
     return "\n".join([*lines, *_curves(sides)])
 
 

@@ -54,7 +54,6 @@ def render(ranking: Ranking) -> str:
         *aligned(rows),
     ]
     lines += [f"{SHOWN[metric]}: {note}" for metric, note in first.notes().items() if metric in SHOWN]
-    lines += _widths(ranking)
     if ranking.missing:
         lines.append(f"no report yet: {', '.join(ranking.missing)}")
     lines += [f"not comparable: {optimizer} ({how})" for optimizer, how in ranking.left_out.items()]
@@ -72,14 +71,6 @@ def _accurate(report: Report) -> str:
     """How good the extractor is at the data set's own labels; nothing where it was trained on others."""
     accuracy = report.fact("extractor_accuracy")
     return "" if accuracy is None else f" ({100 * accuracy:.1f} % accurate)"
-
-
-def _widths(ranking: Ranking) -> list[str]:
-    """A line where networks of unlike width stand side by side."""
-    widths = {standing.optimizer: standing.report.fact("width") for standing in ranking.standings}
-    if len(set(widths.values())) < 2:
-        return []
-    return ["networks of unlike width: " + ", ".join(f"{optimizer} {width}" for optimizer, width in widths.items())]
 
 
 def _verdicts(ranking: Ranking) -> list[str]:

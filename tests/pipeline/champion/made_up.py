@@ -25,13 +25,20 @@ SOURCE = {"source": "directory", "origin": "/home/someone/mnist", "official": Tr
 
 
 def contender(
-    paths: Paths, optimizer: str, fids: Sequence[float | None], *, seed: int = 0, average: bool = False, **protocol: Any
+    paths: Paths,
+    optimizer: str,
+    fids: Sequence[float | None],
+    *,
+    seed: int = 0,
+    steps: int = 4500,
+    average: bool = False,
+    **protocol: Any,
 ) -> store.Report:
     """A training of so many members, what it draws, and the newest report about it."""
     diverged = tuple(member for member, fid in enumerate(fids) if fid is None)
     training = trained(paths, optimizer, len(fids), seed, average=average, diverged=diverged)
     samples = drawn(paths, training, "average" if average else "raw")
-    return report(paths, training, samples, fids, seed=seed, **protocol)
+    return report(paths, training, samples, fids, seed=seed, steps=steps, **protocol)
 
 
 def trained(
@@ -69,7 +76,14 @@ def drawn(paths: Paths, training: Artefact, weights: str = "raw") -> Artefact:
 
 
 def report(
-    paths: Paths, training: Artefact, samples: Artefact, fids: Sequence[float | None], *, seed: int = 0, **protocol: Any
+    paths: Paths,
+    training: Artefact,
+    samples: Artefact,
+    fids: Sequence[float | None],
+    *,
+    seed: int = 0,
+    steps: int = 4500,
+    **protocol: Any,
 ) -> store.Report:
     """A report about weights and samples, of one metric."""
     versions = {"training": training.fingerprint, "samples": samples.fingerprint, "tensors": "t"}
@@ -81,6 +95,7 @@ def report(
         "data_versions": json.dumps(versions),
         "protocol": json.dumps({"n_generated": 10, **protocol}),
         "seed": seed,
+        "steps": steps,
         "members": len(fids),
         "diverged_members": list(fids).count(None),
         "git_commit": "abc1234",

@@ -142,11 +142,11 @@ def test_unlike_protocols_promote_nobody_and_the_reason_says_what_to_do(paths: P
     outcome = decide(paths)
     assert not outcome.promoted
     assert outcome.reason == (
-        "champion 1 (sgd) stays: the newest reports were measured differently (n_generated 10 and 5000); score all the "
-        "same way, or promote one without a verdict with: "
+        "champion 1 (sgd) stays: the newest reports were measured differently (n_generated 10 and 5,000); score all "
+        "the same way, or promote one without a verdict with: "
         "ganforge champion promote mnist_mlp --optimizer KEY --force"
     )
-    assert [each.decision for each in outcome.considered][-1] == "measured differently: n_generated 10 and 5000"
+    assert [each.decision for each in outcome.considered][-1] == "not comparable: n_generated 10 and 5,000"
 
 
 def test_another_report_about_the_champions_weights_is_judged_where_its_own_cannot_be(paths: Paths) -> None:
@@ -163,6 +163,17 @@ def test_another_report_about_the_champions_weights_is_judged_where_its_own_cann
     assert {each.optimizer: each.verdict.second for each in outcome.considered if each.verdict} == dict.fromkeys(
         ("sgd", "adam"), "champion (sgd)"
     )
+
+
+def test_a_champion_may_be_beaten_after_more_steps_and_the_reason_names_both_budgets(paths: Paths) -> None:
+    contender(paths, "sgd", BAD, steps=400)
+    decide(paths)
+    contender(paths, "sgd", BAD, seed=3, steps=4500)
+    contender(paths, "adam", GOOD, steps=4500)
+    outcome = decide(paths)
+    assert outcome.promoted
+    assert outcome.reason.startswith("adam is better than champion 1 (sgd)")
+    assert outcome.reason.endswith("; unequal trainings: steps 400 and 4,500")
 
 
 def test_a_champion_survives_the_retraining_of_its_partition_and_is_judged_by_its_own_report(paths: Paths) -> None:

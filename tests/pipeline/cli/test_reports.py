@@ -35,11 +35,12 @@ def add(
     protocol: dict[str, Any] | None = None,
     settings: dict[str, Any] | None = None,
     training: str = "t",
+    steps: int = 100,
     metrics: Sequence[str] = ("fid", "inception_score", "spread"),
 ) -> store.Report:
     shared = {"recipe": recipe, "optimizer": optimizer, "fingerprint": "f", "training_fingerprint": training}
     shared |= {"protocol": json.dumps(protocol or {"n": 10}), "settings": json.dumps({**SETTINGS, **(settings or {})})}
-    shared |= {"members": len(fids), "diverged_members": list(fids).count(None), "seed": 0, "steps": 100, "width": 8}
+    shared |= {"members": len(fids), "diverged_members": list(fids).count(None), "seed": 0, "steps": steps, "width": 8}
     shared |= {"n_generated": 10, "n_real": 10, "extractor": "classifier", "extractor_sha256": "a" * 64}
     shared |= {"extractor_accuracy": 0.99, "source": "made up", "git_commit": "abc", "device": "CPU"}
     fid = {"metric": "fid", "better": "lower", "floor": 1.0, "ceiling": 900.0}
@@ -244,6 +245,14 @@ def test_configurations_of_two_recipes_can_be_compared(three: Paths, ask: Any) -
     text = ask("compare", "mnist_mlp/adam", "mnist_dcgan/adam")
     (line,) = [line for line in text.splitlines() if line.startswith("fid")]
     assert line.endswith("mnist_dcgan/adam is better")
+
+
+def test_unequal_trainings_are_compared_with_a_caveat(three: Paths, ask: Any) -> None:
+    caveat = "unequal trainings (steps 100 and 400): the verdicts are as much about these as about the configurations"
+    assert caveat not in ask("compare", "adam", "sgd")
+    add(three, "sgd", [10.0, 11.0, 12.5], steps=400)
+    assert caveat in ask("compare", "adam", "sgd").splitlines()
+    assert json.loads(ask("compare", "adam", "sgd", "--json"))["unequal"] == "steps 100 and 400"
 
 
 # ---------------------------------------------------------------------------------------------------------------------

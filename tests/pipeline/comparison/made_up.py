@@ -9,9 +9,18 @@ from pipeline.storage.paths import Paths
 
 
 def add(
-    paths: Paths, optimizer: str, fids: Sequence[float | None], *, training: str = "", **protocol: Any
+    paths: Paths,
+    optimizer: str,
+    fids: Sequence[float | None],
+    *,
+    training: str = "",
+    steps: int = 4500,
+    width: int = 8,
+    columns: Mapping[str, Any] | None = None,
+    **protocol: Any,
 ) -> store.Report:
     shared = {"recipe": "mnist_mlp", "optimizer": optimizer, "fingerprint": "f", "floor": 1.0, "ceiling": 900.0}
+    shared |= {"steps": steps, "width": width, **(columns or {})}
     shared |= {"training_fingerprint": training, "members": len(fids), "diverged_members": list(fids).count(None)}
     shared |= {"protocol": json.dumps({"extractor_sha256": "a", "n_generated": 10, **protocol}), "better": "lower"}
     return store.append(

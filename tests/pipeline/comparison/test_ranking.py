@@ -60,14 +60,48 @@ def test_missing_configurations_are_named_and_not_an_error(paths: Paths) -> None
     assert compare("celeba_dense", ["sgd", "adam"], paths).missing == ["sgd", "adam"]
 
 
-@pytest.mark.parametrize("unlike", [{"n_generated": 99}, {"extractor_sha256": "b"}, {"new_rule": 1}])
-def test_scores_of_unlike_protocols_never_meet(paths: Paths, unlike: dict[str, Any]) -> None:
+UNLIKE = [{"n_generated": 99}, {"extractor_sha256": "b"}, {"new_rule": 1}, {"steps": 400}, {"width": 4}]
+
+
+@pytest.mark.parametrize("unlike", UNLIKE)
+def test_scores_measured_differently_or_after_unequal_trainings_never_meet(
+    paths: Paths, unlike: dict[str, Any]
+) -> None:
     old, new = add(paths, "sgd", [1.0]), add(paths, "adam", [2.0], **unlike)
     with pytest.raises(UnlikeProtocolsError, match=f"sgd and adam cannot be compared: {next(iter(unlike))}"):
         rank([old, new])
     ranking = compare("mnist_mlp", ["sgd", "adam"], paths)
-    assert [standing.optimizer for standing in ranking.standings] == ["adam"]  # the newest decides
+    assert [standing.optimizer for standing in ranking.standings] == ["adam"]  # of two groups of one, the newest
     assert next(iter(unlike)) in ranking.left_out["sgd"]
+
+
+@pytest.mark.parametrize("unlike", UNLIKE)
+def test_a_trial_of_one_configuration_leaves_the_ranking_of_the_others(paths: Paths, unlike: dict[str, Any]) -> None:
+    for optimizer, fid in (("sgd", 3.0), ("rmsprop", 2.0), ("adam", 1.0)):
+        add(paths, optimizer, [fid])
+    add(paths, "adam", [0.5], **unlike)
+    ranking = compare("mnist_mlp", ["sgd", "adam", "rmsprop"], paths)
+    assert [standing.optimizer for standing in ranking.standings] == ["rmsprop", "sgd"]
+    assert list(ranking.left_out) == ["adam"]
+    assert next(iter(unlike)) in ranking.left_out["adam"]
+    for optimizer in ("sgd", "rmsprop"):
+        add(paths, optimizer, [0.6], **unlike)
+    ranking = compare("mnist_mlp", ["sgd", "adam", "rmsprop"], paths)
+    assert (len(ranking.standings), ranking.left_out) == (3, {})
+
+
+def test_of_equally_large_groups_the_one_with_the_newest_report_is_ranked(paths: Paths) -> None:
+    for optimizer, steps in (("sgd", 400), ("adam", 4500), ("rmsprop", 4500), ("sgd_adam", 400)):
+        add(paths, optimizer, [1.0], steps=steps)
+    ranking = compare("mnist_mlp", ["sgd", "adam", "rmsprop", "sgd_adam"], paths)
+    assert {standing.optimizer for standing in ranking.standings} == {"sgd", "sgd_adam"}
+    assert ranking.left_out == dict.fromkeys(("adam", "rmsprop"), "steps 400 and 4,500")
+
+
+def test_averaged_and_raw_weights_are_ranked_together(paths: Paths) -> None:
+    add(paths, "sgd", [3.0], weights="raw")
+    add(paths, "adam", [1.0], weights="average")
+    assert compare("mnist_mlp", ["sgd", "adam"], paths).left_out == {}
 
 
 def test_a_retired_configuration_is_not_ranked(paths: Paths) -> None:

@@ -226,7 +226,9 @@ def test_what_is_measured_differently_is_named_with_the_difference(
     protocol = json.dumps(json.loads(row["protocol"]) | {"n_generated": 99})
     store.append(whole.reports(), [{**row, "protocol": protocol}])
     _, page = written()
-    assert re.search(r"is not ranked, because it was measured differently: n_generated 99 and 40", page.text)
+    assert re.search(
+        r"is not ranked: it cannot be compared with the ranked configurations \(n_generated 99 and 40\)", page.text
+    )
 
 
 def test_no_text_can_end_the_script_that_holds_the_data(written: Written, whole: Paths, ranking: Ranking) -> None:

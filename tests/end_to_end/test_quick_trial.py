@@ -1,0 +1,39 @@
+"""A quick trial of one configuration: announced as not comparable before it trains, and no ranking is lost to it."""
+
+from pathlib import Path
+
+import pytest
+
+from assets import cli
+from pipeline.comparison.ranking import compare
+from pipeline.storage.paths import Paths
+
+KEYS = ["sgd", "sgd_adam", "adam"]
+BUDGET = ["--members", "1", "--samples", "60"]
+
+
+def materialize(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
+    monkeypatch.setattr("sys.argv", ["ganforge", "materialize", "mnist_mlp", *words])
+    assert cli.main() == 0
+
+
+@pytest.mark.usefixtures("prepared")
+def test_a_quick_trial_takes_no_ranking_away_and_is_announced(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], paths: Paths
+) -> None:
+    materialize(monkeypatch, "--optimizer", "sgd", "sgd_adam", "--steps", "3", *BUDGET)
+    page = paths.comparison("mnist_mlp") / "comparison.html"
+    assert "not be comparable" not in capsys.readouterr().out
+    materialize(monkeypatch, "--optimizer", "adam", "--steps", "2", *BUDGET)
+    said = capsys.readouterr().out
+    warning = "mnist_mlp adam: the new scores will not be comparable with those of"
+    assert said.index(warning) < said.index("training adam")
+    assert "(steps 3 there, 2 here)" in said
+    ranking = compare("mnist_mlp", KEYS, paths)
+    assert {standing.optimizer for standing in ranking.standings} == {"sgd", "sgd_adam"}
+    assert ranking.left_out == {"adam": "steps 3 and 2"}
+    assert "is not ranked: it cannot be compared with the ranked configurations (steps 3 and 2)" in _text(page)
+
+
+def _text(page: Path) -> str:
+    return " ".join(page.read_text(encoding="utf-8").replace("<strong>adam</strong> ", "").split())
