@@ -115,6 +115,14 @@ def _or_one(p_value: float | None) -> float:
     return 1.0 if p_value is None else p_value
 
 
+def least_decided(members: int, pairs: int) -> float:
+    """Return the mean of paired differences, in their standard deviations, above which a comparison decides.
+
+    It is the bound of Holm's first step: the largest of `pairs` differences has to exceed it. `members` is at least 2.
+    """
+    return t_quantile(LEVEL / pairs, members - 1) / float(np.sqrt(members))
+
+
 def more_members(contrast: Contrast, level: float) -> int | None:
     """The least number of further members, at least 1, that would decide with 80 % chance; None where above 10,000.
 

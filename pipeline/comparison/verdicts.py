@@ -23,13 +23,23 @@ from typing import Final, Literal
 import pyarrow.compute as pc
 
 from pipeline.comparison.protocol import expect_comparable
-from pipeline.comparison.significance import LEVEL, MOST_MEMBERS, Contrast, holm, more_members, paired, unpaired
+from pipeline.comparison.significance import (
+    LEVEL,
+    MOST_MEMBERS,
+    Contrast,
+    holm,
+    least_decided,
+    more_members,
+    paired,
+    unpaired,
+)
 from pipeline.reports.store import Report
 
 Direction = Literal["better", "worse", "undecided"]
 BETTER: Final = "better"
 WORSE: Final = "worse"
 UNDECIDED: Final = "undecided"
+FEW_MEMBERS = 5  # up to here a verdict comes with a sentence on what so few can decide
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,23 @@ class MemberScores:
     def lost(self) -> int:
         """How many members have none."""
         return len(self.by_member) - len(self.sound())
+
+
+def how_sure(found: Sequence[Verdict]) -> str:
+    """Return one sentence on what few members can decide; empty if there are many, or too few to judge.
+
+    `found` are all verdicts of a comparison by one metric.
+    """
+    judged = [verdict for verdict in found if verdict.members > 1]
+    fewest = min((verdict.members for verdict in judged), default=0)
+    if not 1 < fewest <= FEW_MEMBERS:
+        return ""
+    paired_ones = [verdict for verdict in judged if verdict.members == fewest and verdict.paired]
+    bound = f" ({least_decided(fewest, len(found)):.1f} standard deviations of the differences)" if paired_ones else ""
+    return (
+        f"{fewest} members are few: only a large difference can be decided{bound}, and other seeds or another "
+        "processor may turn a close verdict into undecided"
+    )
 
 
 def verdicts(reports: Sequence[Report], metric: str) -> list[Verdict]:

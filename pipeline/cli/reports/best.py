@@ -10,8 +10,8 @@ from pipeline.cli.reports.answer import Answer
 from pipeline.cli.reports.chosen import NoReportError, metric_named, newest_reports, recipes_of
 from pipeline.cli.reports.rankings import difference_shown, undefined
 from pipeline.cli.table import aligned
-from pipeline.comparison.ranking import Ranking, Standing, best_of, compare, number, verdicts_on_best
-from pipeline.comparison.verdicts import Verdict
+from pipeline.comparison.ranking import Ranking, Standing, best_of, compare, number, verdicts_on, verdicts_on_best
+from pipeline.comparison.verdicts import Verdict, how_sure
 from pipeline.settings import load_optimizers
 from pipeline.storage.paths import Paths
 
@@ -78,6 +78,7 @@ def _text(ranking: Ranking) -> str:
         f"({members} {'member' if members == 1 else 'members'}; {_better(ranking)} is better; {anchors})"
     ]
     lines += aligned([_against(verdict) for verdict in verdicts_on_best(ranking)]) if len(ranking.standings) > 1 else []
+    lines += filter(None, [how_sure(verdicts_on(ranking))])
     return "\n".join([*lines, *(f"not comparable: {name} ({how})" for name, how in ranking.left_out.items())])
 
 

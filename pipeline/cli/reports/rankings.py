@@ -8,8 +8,18 @@ import math
 from pipeline.cli.reports.answer import Answer
 from pipeline.cli.reports.chosen import newest_reports, recipes_of
 from pipeline.cli.table import aligned
-from pipeline.comparison.ranking import Estimate, Ranking, Standing, as_table, compare, number, shown, verdicts_on_best
-from pipeline.comparison.verdicts import Verdict
+from pipeline.comparison.ranking import (
+    Estimate,
+    Ranking,
+    Standing,
+    as_table,
+    compare,
+    number,
+    shown,
+    verdicts_on,
+    verdicts_on_best,
+)
+from pipeline.comparison.verdicts import Verdict, how_sure
 from pipeline.reports.store import Report
 from pipeline.settings import load_optimizers
 from pipeline.storage.paths import Paths
@@ -82,12 +92,13 @@ def _verdicts(ranking: Ranking) -> list[str]:
         return ["which is better is undecided: that takes at least 2 members with a score of each (--members)"]
     head = [f"{best[0].first} against", "FID difference", "corrected p", "verdict"]
     pairs = math.comb(len(ranking.standings), 2)
-    return [
+    lines = [
         "",
         *aligned([head, *(_verdict_row(verdict) for verdict in best)]),
         f"differences by member, with 95 % intervals; p is Holm's over {_all_pairs(pairs)}; "
         "more members: --members, for a chance of 80 %",
     ]
+    return [*lines, *filter(None, [how_sure(verdicts_on(ranking))])]
 
 
 def _all_pairs(count: int) -> str:

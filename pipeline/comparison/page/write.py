@@ -32,7 +32,8 @@ from pipeline.comparison.page.feature_map import gather_feature_map
 from pipeline.comparison.page.grids import gather_grids
 from pipeline.comparison.page.interpolation import gather_interpolation
 from pipeline.comparison.page.movie import gather_movie
-from pipeline.comparison.ranking import Ranking
+from pipeline.comparison.ranking import Ranking, verdicts_on
+from pipeline.comparison.verdicts import how_sure
 from pipeline.settings import load_recipes
 from pipeline.storage.paths import Paths
 from pipeline.tables import find
@@ -118,6 +119,7 @@ def _render(ranking: Ranking, entrants: Sequence[Entrant], parts: dict[str, Any]
         budget=provenance.budget(entrants, recipe),
         measured_with=provenance.measured_with(entrants),
         only_with_best=scores.only_with_best(ranking),
+        how_sure=how_sure(verdicts_on(ranking)),
         keys=keys,
         order=[entrant.key for entrant in entrants],
         members=max((entrant.standing.report.fact("members") or 1 for entrant in entrants), default=0),

@@ -38,7 +38,12 @@ def test_the_best_configuration_is_held_against_each_other_one(paths: Paths) -> 
     assert rows[0] == ["rmsprop", "-15 ± 36", "0.21", "undecided: about 7 more members would decide"]
     assert rows[1] == ["sgd", "-700.0 ± 2.5", "< 0.0001", "adam is better"]
     assert "over all 3 pairs" in lines[start + 3]
-    assert len(lines) == start + 4
+    # t(1 - 0.05 / 3 / 2, 2 degrees of freedom) = 7.649 (SciPy's `t.ppf`), over the root of 3
+    assert lines[start + 4] == (
+        "3 members are few: only a large difference can be decided (4.4 standard deviations of the differences), and "
+        "other seeds or another processor may turn a close verdict into undecided"
+    )
+    assert len(lines) == start + 5
 
 
 def test_single_members_get_one_line_instead_of_a_table_of_nothing(paths: Paths) -> None:

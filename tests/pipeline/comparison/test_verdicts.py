@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.comparison.protocol import UnlikeProtocolsError
-from pipeline.comparison.verdicts import MemberScores, Verdict, judge, verdicts
+from pipeline.comparison.verdicts import MemberScores, Verdict, how_sure, judge, verdicts
 from pipeline.reports import store
 from pipeline.storage.paths import Paths
 
@@ -161,6 +161,23 @@ def test_unlike_protocols_get_no_verdict_but_an_error(paths: Paths, unlike: dict
     reports = [add(paths, "adam", [1.0, 2.0]), add(paths, "sgd", [3.0, 4.5], **unlike)]
     with pytest.raises(UnlikeProtocolsError, match=f"adam and sgd cannot be compared: {next(iter(unlike))}"):
         verdicts(reports, "fid")
+
+
+@pytest.mark.parametrize(("configurations", "bound"), [(2, "2.5"), (3, "4.4"), (7, "11.8")])
+def test_few_members_come_with_the_difference_that_they_can_decide(
+    paths: Paths, configurations: int, bound: str
+) -> None:
+    """For 2 degrees of freedom t = (2q - 1) / sqrt(2 q (1 - q)): 4.303, 7.649 and 20.46 at 0.05 over 1, 3, 21 pairs."""
+    reports = [add(paths, f"c{number}", [1.0, 2.0, 4.0 + number]) for number in range(configurations)]
+    assert f"3 members are few: only a large difference can be decided ({bound} standard" in how_sure(
+        verdicts(reports, "fid")
+    )
+
+
+def test_many_members_and_single_ones_need_no_such_sentence(paths: Paths) -> None:
+    many = [add(paths, name, [float(member + shift) for member in range(6)]) for name, shift in (("a", 0), ("b", 1))]
+    assert how_sure(verdicts(many, "fid")) == ""
+    assert how_sure(verdicts([add(paths, name, [1.0]) for name in ("a", "b")], "fid")) == ""
 
 
 def test_a_metric_that_no_report_has_is_named_with_those_there_are(paths: Paths) -> None:
