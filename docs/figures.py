@@ -1,0 +1,253 @@
+"""Figures: one run of `make demo` makes the README's transcript and every picture in docs/pictures.
+
+    make figures        # or: python docs/figures.py
+
+In: nothing but the demo's own data. Out: the block of README.md between the `figures` comments, and demo.png,
+comparison.png and page.png. Each picture carries the digest of the printed rankings; `tests/test_figures.py` compares
+them, so a number or a picture that is changed by hand is noticed.
+
+The demo also runs under other roundings of the same arithmetic, as other processors have them. A verdict that another
+rounding contradicts or leaves undecided is not fit to be shown: then nothing is written and the exit code is 1.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from PIL import Image, PngImagePlugin
+
+from pipeline.storage.images import read_images
+from pipeline.storage.paths import PROJECT, Paths
+from pipeline.storage.pictures import write_grid
+
+README, PICTURES, WORK = PROJECT / "README.md", PROJECT / "docs" / "pictures", PROJECT / "build" / "figures"
+BEGIN, END = "<!-- figures: made by `make figures` -->\n", "<!-- figures end -->"
+DIGEST = "ganforge-figures"  # the name of a picture's text that holds the digest
+RECIPE, DENSE = "mnist_mlp", ("rmsprop", "rmsprop_adam", "rmsprop_adam_tweaked")
+CONVOLUTIONAL = ("mnist_dcgan", "adam")
+ROUNDINGS = {
+    "AVX2": {"MKL_CBWR": "AVX2,STRICT", "ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"},
+    "SSE4.1": {"MKL_CBWR": "SSE4_1", "ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"},
+}
+COLUMNS, SCALE, GAP = 16, 2, 12  # images in a row of demo.png, their size, white pixels between the two networks
+UI_SIZE, PAGE_SIZE = (1130, 900), (868, 1057)
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run", "--disable-sync")
+HEAD = """\
+$ make run        # installs into .venv, trains the demo, opens the Dagster UI: 5 minutes on 2 cores, half of it torch
+== installing into .venv (torch is several GB: some minutes the first time)
+"""
+UI_LINE = (
+    "Dagster UI: http://127.0.0.1:3000  (assets: http://127.0.0.1:3000/asset-groups)  Ctrl-C stops it.\n"  # `make run`
+)
+TIME = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}")  # of a report: it differs from run to run
+
+
+def main() -> int:
+    """Run the demo, check its verdicts under other roundings, and write the figures."""
+    if CHROMIUM is None:
+        print("figures: found no Chromium, expected one for screenshots; apt-get install chromium", file=sys.stderr)
+        return 1
+    printed = run_demo(WORK / "shown")
+    paths = Paths(WORK / "shown")
+    fragile = fragile_verdicts(paths)
+    if fragile:
+        print("figures: not written, since another rounding says otherwise: " + "; ".join(fragile), file=sys.stderr)
+        return 1
+    block = transcript(printed)
+    write_readme(block)
+    digest = digest_of(block)
+    draw_samples(paths, PICTURES / "demo.png")
+    with served(paths) as url:
+        shoot(f"{url}/assets/{RECIPE}/comparison", PICTURES / "comparison.png", UI_SIZE)
+    page = paths.comparison(RECIPE) / "comparison.html"
+    shoot(page.as_uri(), PICTURES / "page.png", PAGE_SIZE)
+    for name in ("demo.png", "comparison.png", "page.png"):
+        sign(PICTURES / name, digest)
+    print(f"figures: README.md and {PICTURES.relative_to(PROJECT)} are of one run, {digest[:12]}")
+    return 0
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The run
+
+
+def run_demo(data: Path) -> str:
+    """What `make demo` prints in an empty data folder."""
+    shutil.rmtree(data, ignore_errors=True)
+    done = subprocess.run(
+        ["make", "--no-print-directory", "demo"], cwd=PROJECT, env=environment(data), check=True, stdout=subprocess.PIPE
+    )
+    return done.stdout.decode()
+
+
+def environment(data: Path, rounding: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The caller's without its own data, tables and rounding, so that the demo is as in a fresh clone."""
+    own = ("GANFORGE_", "DAGSTER_", "MKL_", "ATEN_", "ONEDNN_", "OMP_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(own)}
+    return {**kept, "GANFORGE_DATA": str(data), **(rounding or {})}
+
+
+def fragile_verdicts(paths: Paths) -> list[str]:
+    """The verdicts by FID that the demo shows and another rounding does not, each in a clause."""
+    shown = verdicts(paths)
+    found = []
+    for name, rounding in ROUNDINGS.items() if set(shown.values()) != {"undecided"} else ():
+        data = WORK / name
+        shutil.rmtree(data, ignore_errors=True)
+        command = [sys.executable, "-m", "assets.cli", "materialize", RECIPE, "--optimizer", *DENSE]
+        subprocess.run(command, cwd=PROJECT, env=environment(data, rounding), check=True, stdout=subprocess.DEVNULL)
+        other = verdicts(Paths(data))
+        found += [
+            f"{first} against {second} is {said}, with {name} {other[first, second]}"
+            for (first, second), said in shown.items()
+            if said not in ("undecided", other[first, second])
+        ]
+    return found
+
+
+def verdicts(paths: Paths) -> dict[tuple[str, str], str]:
+    """The verdict on each pair by FID, both ways round."""
+    table = pq.read_table(paths.comparison(RECIPE) / "verdicts.parquet", filters=[("metric", "=", "fid")])
+    opposite = {"better": "worse", "worse": "better", "undecided": "undecided"}
+    rows = table.select(["first", "second", "verdict"]).to_pylist()
+    one_way = {(row["first"], row["second"]): row["verdict"] for row in rows}
+    return one_way | {(second, first): opposite[said] for (first, second), said in one_way.items()}
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# README
+
+
+def transcript(printed: str) -> str:
+    """The README's block: what `make run` prints, without most lines of progress."""
+    lines = printed.splitlines()
+    dense = next(at for at, line in enumerate(lines) if line.startswith("== training the demo"))
+    beside = next(at for at, line in enumerate(lines) if line.startswith("== and beside it"))
+    ranking = next(at for at, line in enumerate(lines) if line.startswith(f"{RECIPE}: mean"))
+    shown = [line for line in lines[dense:beside] if any(words in line for words in SHOWN)]
+    progress = next(line for line in lines[dense:beside] if "images/s" in line)
+    shortened = re.sub(r"( \| \S+ D [^|]*){1,} \| (?=[\d,]+ images/s)", lambda found: _two_of(found[0]), progress)
+    rest = [*shown, shortened, "  …", lines[beside], "  …", *lines[ranking:]]
+    return "```\n" + HEAD + "\n".join(rest) + "\n" + UI_LINE + "```\n"
+
+
+SHOWN = ("== training the demo", ": taken from ", " held-out images right", "members as one model")
+
+
+def _two_of(losses: str) -> str:
+    """The losses of the first two configurations; the line would be too long with all."""
+    parts = [part for part in losses.split(" | ") if part.strip()]
+    return f" | {' | '.join(part.strip() for part in parts[:2])} | … " if len(parts) > 2 else losses
+
+
+def write_readme(block: str) -> None:
+    """Put the block between the two comments."""
+    before, rest = README.read_text(encoding="utf-8").split(BEGIN)
+    _, after = rest.split(END)
+    README.write_text(before + BEGIN + block + END + after, encoding="utf-8")
+
+
+def digest_of(block: str) -> str:
+    """The sha256 of the printed rankings, without the times at which reports were made."""
+    rankings = block[block.index(f"{RECIPE}: mean") :]
+    return hashlib.sha256(TIME.sub("", rankings).encode()).hexdigest()
+
+
+def readme_block() -> str:
+    """The block that README.md has now."""
+    return README.read_text(encoding="utf-8").split(BEGIN)[1].split(END)[0]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Pictures
+
+
+def draw_samples(paths: Paths, file: Path) -> None:
+    """A row per member of each dense configuration, and below them the convolutional one's first images."""
+    dense = [first_images(paths, RECIPE, optimizer, COLUMNS) for optimizer in DENSE]
+    parts = [np.concatenate(dense), first_images(paths, *CONVOLUTIONAL, 3 * COLUMNS)]
+    pictures = []
+    for number, part in enumerate(parts):
+        write_grid(WORK / f"part_{number}.png", part, COLUMNS, SCALE)
+        pictures.append(Image.open(WORK / f"part_{number}.png").convert("L"))
+    width, height = max(each.width for each in pictures), sum(each.height for each in pictures) + GAP
+    whole = Image.new("L", (width, height), 255)
+    top = 0
+    for picture in pictures:
+        whole.paste(picture, (0, top))
+        top += picture.height + GAP
+    whole.save(file, optimize=True)
+
+
+def first_images(paths: Paths, recipe: str, optimizer: str, count: int) -> np.ndarray:
+    """The first `count` images of every member, (M · count, C, H, W) uint8."""
+    images = read_images(paths.samples(recipe, optimizer) / "samples.arrow")
+    members = images.columns["member"]
+    return np.concatenate([images.pixels[members == member][:count] for member in np.unique(members)])
+
+
+@contextmanager
+def served(paths: Paths) -> Iterator[str]:
+    """The address of the Dagster UI over a data folder, on this machine alone, while inside."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "assets.cli", "ui", "--port", str(port)]
+    server = subprocess.Popen(command, cwd=PROJECT, env=environment(paths.root), stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        line = next((line for line in server.stdout if "Dagster UI" in line), "")
+        if not line:
+            raise OSError("figures: the Dagster UI did not start; see what it printed")
+        url = f"http://127.0.0.1:{port}"
+        with urllib.request.urlopen(f"{url}/server_info", timeout=30):
+            yield url
+    finally:
+        server.terminate()
+        server.wait(60)
+
+
+def shoot(url: str, file: Path, size: tuple[int, int]) -> None:
+    """A screenshot in 64 colours; a page that is still loading is looked at again."""
+    profile = WORK / "chromium"
+    for _ in range(2):  # the first look fills the browser's cache: a busy machine may not finish a page in time
+        command = [str(CHROMIUM), *QUIET, f"--user-data-dir={profile}", f"--window-size={size[0]},{size[1]}"]
+        command += ["--virtual-time-budget=20000", f"--screenshot={file}", url]
+        subprocess.run(command, check=True, capture_output=True, timeout=180)
+        time.sleep(1.0)
+    with Image.open(file) as shot:
+        shot.convert("RGB").quantize(64).save(file, optimize=True)
+
+
+def sign(file: Path, digest: str) -> None:
+    """Write the digest of the rankings into a picture's text."""
+    text = PngImagePlugin.PngInfo()
+    text.add_text(DIGEST, digest)
+    with Image.open(file) as picture:
+        picture.load()
+        picture.save(file, optimize=True, pnginfo=text)
+
+
+def digest_in(file: Path) -> str | None:
+    """The digest that `sign` wrote; None where there is none."""
+    with Image.open(file) as picture:
+        found: str | None = picture.info.get(DIGEST)
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
