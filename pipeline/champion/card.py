@@ -20,7 +20,8 @@ from pipeline.comparison.ranking import estimate, number
 from pipeline.reports.store import Report
 from pipeline.settings import load_recipes
 from pipeline.storage.artefact import write_json
-from pipeline.training.trained import FILE_OF_WEIGHTS, read_settings, trained_network
+from pipeline.training.kinds_of_weights import FILE_OF_WEIGHTS
+from pipeline.training.trained import read_settings, trained_network
 
 if TYPE_CHECKING:
     from pipeline.champion.contents import Exported
@@ -159,8 +160,8 @@ def as_markdown(facts: Mapping[str, Any]) -> str:
         f"{facts['description']}. Promoted {facts['promoted_at']}: {facts['decision']['reason']}.",
         f"![generated images]({GRID})",
         "## Scores",
-        f"Mean and 95 % interval over {len(facts['scores']['fid']['by_member'])} members, beside the same scores of "
-        "real images and of noise.",
+        f"Mean and 95 % interval over {len(facts['scores']['fid']['by_member'])} members, of their {facts['weights']} "
+        "weights, beside the same scores of real images and of noise.",
         _table(["score", "value", "real images", "noise", "better"], _score_rows(facts["scores"])),
         *_notes(facts["scores"]),
         "## Checks",

@@ -14,6 +14,7 @@ from pipeline.champion.promotion import Promotion
 from pipeline.champion.sources import copy_files
 from pipeline.champion.versions import GRID, ONNX
 from pipeline.storage.artefact import Artefact
+from pipeline.training.kinds_of_weights import FILE_OF_WEIGHTS
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,6 @@ def write_contents(folder: Path, promotion: Promotion) -> dict[str, Any]:
     Raises `SourceGoneError` where weights or samples are damaged or were replaced meanwhile.
     """
     from pipeline.champion.card import write_card  # PyTorch takes seconds to import
-    from pipeline.training.trained import FILE_OF_WEIGHTS
 
     training = promotion.sources.training
     weights = [name for name in FILE_OF_WEIGHTS.values() if name in training.files]

@@ -28,6 +28,7 @@ from pipeline.reports.files import partition_folder
 from pipeline.reports.report import Report
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.whole import whole_file
+from pipeline.training.kinds_of_weights import RAW, weights_along
 
 if TYPE_CHECKING:
     from pipeline.metrics.features import Features
@@ -39,6 +40,7 @@ log = logging.getLogger(__name__)
 FILE = "_scores_by_step.parquet"
 SCHEMA = pa.schema([("step", pa.int64()), ("member", pa.int64()), ("metric", pa.string()), ("value", pa.float64())])
 INCHES, DOTS_AN_INCH = (9.0, 3.2), 100
+WEIGHTS = "weights"  # in the metadata; missing in scores of raw weights
 COLOURS = 64  # a quarter of the bytes, and no line looks different
 
 
@@ -68,6 +70,11 @@ def scores_along(report: Report, root: Path) -> pa.Table | None:
 def images_a_member(scores: pa.Table) -> int:
     """How many images of a member were scored at a step."""
     return int(scores.schema.metadata[b"images_a_member"])
+
+
+def weights_scored(scores: pa.Table) -> str:
+    """Return the kind of the generator's weights that drew the images scored along a training."""
+    return str((scores.schema.metadata or {}).get(WEIGHTS.encode(), RAW.encode()).decode())
 
 
 def _path(root: Path, recipe: str, optimizer: str) -> Path:
@@ -120,6 +127,7 @@ def _facts(training: Artefact, judge: Judge) -> dict[str, str]:
         "real_images": judge.reference_artefact.fingerprint,
         "metrics_version": CODE_VERSION,
         "images_a_member": str(EVALUATION_IMAGES),
+        **({} if weights_along(training) == RAW else {WEIGHTS: weights_along(training)}),
     }
 
 

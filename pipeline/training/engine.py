@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.func import functional_call
 from torch.nn import Parameter
 
 from pipeline.memory import large_blocks_mapped
@@ -244,6 +245,18 @@ class Ensemble:
         """Latents (M, B, Z) → images (M, B, C, H, W) float32."""
         with self._precision():
             images: Tensor = self.generator(latents)
+        return images.float()
+
+    def generate_scored(self, latents: Tensor) -> Tensor:
+        """The same with the weights that samples are drawn with: the running average where one is kept.
+
+        Batch statistics stay those of the network that trains.
+        """
+        if self.generator_average is None:
+            return self.generate(latents)
+        parts = self.generator.named_parts(self.generator_average)
+        with self._precision():
+            images: Tensor = functional_call(self.generator, parts, (latents,))
         return images.float()
 
     def judge(self, images: Tensor) -> Tensor:

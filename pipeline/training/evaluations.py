@@ -2,8 +2,9 @@
 
 In: the members between two steps. Out: `evaluations/step_00000500.arrow`, …, in each the images (N, C, H, W) uint8 and
 the `member` (N,) int64 that drew them, in the members' order. A member draws the same latents at every step and under
-every configuration; weights are those that train, not their average, and batch statistics those of evaluation. Members
-that diverged are left out from then on, and there is no file where all have.
+every configuration, with the weights that samples are drawn with (`Ensemble.generate_scored`): the running average
+where the configuration keeps one, else those that train. Batch statistics are those of evaluation. Members that
+diverged are left out from then on, and there is no file where all have.
 
 The files stay few whatever the budget: of n intervals between snapshots those at multiples of `stride(n)` are kept,
 and the budget's last step. What a longer budget keeps of the steps before is a part of what a shorter one keeps.
@@ -82,7 +83,7 @@ def _draw_stack(ensemble: Ensemble) -> list[Pixels | None]:
     with ensemble.evaluating():
         for start in range(0, EVALUATION_IMAGES, BATCH_IMAGES):
             batch = slice(start, start + BATCH_IMAGES)
-            images = ensemble.generate(latents[:, batch].to(ensemble.device))
+            images = ensemble.generate_scored(latents[:, batch].to(ensemble.device))
             finite &= torch.isfinite(images).flatten(1).all(dim=1)
             drawn[:, batch] = as_pixels(images, ensemble.network.value_range)
     return [own if sound else None for own, sound in zip(drawn, finite.tolist(), strict=True)]

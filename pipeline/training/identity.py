@@ -6,6 +6,7 @@ from pipeline.settings import TrainingSettings
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.identity import Identity
 from pipeline.training import CODE_VERSION
+from pipeline.training.kinds_of_weights import along_facts
 
 
 def training_identity(settings: TrainingSettings, tensors: Artefact) -> Identity:
@@ -14,6 +15,11 @@ def training_identity(settings: TrainingSettings, tensors: Artefact) -> Identity
 
 
 def checkpoint_identity(settings: TrainingSettings, tensors: Artefact) -> Identity:
-    """What decides the way there, whatever the budget: checkpoints of one identity can go on."""
+    """What decides the way there, whatever the budget: checkpoints of one identity can go on.
+
+    The weights that draw snapshots and evaluations are a part of it where they are an average: before, they were raw,
+    and one training must not mix both. The weights themselves do not depend on it, so the training's identity lacks it.
+    """
     without_budget = {name: value for name, value in settings.to_json().items() if name != "steps"}
-    return Identity("checkpoint", CODE_VERSION, {"settings": without_budget, "tensors": tensors.fingerprint})
+    decided_by = {"settings": without_budget, "tensors": tensors.fingerprint, **along_facts(settings.ema_decay)}
+    return Identity("checkpoint", CODE_VERSION, decided_by)

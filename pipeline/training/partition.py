@@ -33,6 +33,7 @@ from pipeline.training.evaluations import copy_evaluations, thin_out, write_eval
 from pipeline.training.events import EventFiles, can_write_events
 from pipeline.training.history import HistoryRow, write_history
 from pipeline.training.identity import checkpoint_identity, training_identity
+from pipeline.training.kinds_of_weights import along_facts
 from pipeline.training.snapshots import Pictures, snapshot_name, snapshot_step, write_movie, write_snapshot
 from pipeline.training.trained import image_shape
 
@@ -270,6 +271,7 @@ class Partition:
             "divergences": [self.frozen[index].facts() for index in sorted(self.frozen)],
             "seed": settings.seed,
             "source": self.tensors.details["source"],
+            **along_facts(settings.ema_decay),
         }
 
 

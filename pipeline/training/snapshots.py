@@ -1,5 +1,6 @@
 """Snapshots: the same few latents drawn by the generator again and again, from step 0 on, and their movie.
 
+They are drawn as samples are: with the running average of the weights where the configuration keeps one.
 Out: one PNG a snapshot, a row a member, and `movie.gif`. A diverged member's tiles show where it was frozen.
 """
 
@@ -58,7 +59,7 @@ def _draw_stack(ensemble: Ensemble) -> npt.NDArray[np.uint8]:
     network = ensemble.network
     latents = fixed_latents(ensemble.members, network.latent_size, network.latent_distribution)
     with ensemble.evaluating():
-        images = ensemble.generate(latents.to(ensemble.device))
+        images = ensemble.generate_scored(latents.to(ensemble.device))
     return as_pixels(images, network.value_range)
 
 

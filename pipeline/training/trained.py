@@ -15,7 +15,7 @@ from pipeline.settings import TrainingSettings
 from pipeline.storage.artefact import Artefact, require_artefact
 from pipeline.storage.paths import Paths
 from pipeline.storage.weights import load_weights
-from pipeline.tables import find
+from pipeline.training.kinds_of_weights import default_weights, file_of_weights
 
 
 def require_training(paths: Paths, recipe: str, optimizer: str) -> Artefact:
@@ -48,18 +48,13 @@ def image_shape(artefact: Artefact) -> ImageShape:
     return channels, height, width
 
 
-FILE_OF_WEIGHTS = {"raw": "generator.safetensors", "average": "generator_average.safetensors"}
+def load_generator(training: Artefact, device: torch.device, weights: str | None = None) -> Stacked:
+    """Return the partition's generators, all members stacked, on a device.
 
-
-def load_generator(training: Artefact, device: torch.device, weights: str = "raw") -> Stacked:
-    """The partition's generators, all members stacked, on a device: as trained, or the running average of weights."""
+    `weights` is "raw" or "average"; None takes `default_weights`. The batch statistics are those of the raw network.
+    """
     settings = read_settings(training)
-    file = find(FILE_OF_WEIGHTS, weights, "kind of weights")
-    if file not in training.files:
-        raise ValueError(
-            f"{training.folder}: no average of the generator's weights there, found weights={weights!r}; "
-            "expected 'raw', or a recipe or configuration with ema_decay, trained again"
-        )
+    file = file_of_weights(training, default_weights(training) if weights is None else weights)
     generator = trained_network(training).generator(settings.members)
     load_weights(training.path(file), generator)
     return generator.to(device).eval()

@@ -24,6 +24,7 @@ from pipeline.reports.by_step import (
     keep_scores_by_step,
     read_scores_by_step,
     scores_along,
+    weights_scored,
 )
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.images import Pixels
@@ -145,6 +146,20 @@ def test_scores_of_another_training_or_by_other_weights_are_refused_and_made_aga
     assert read(tmp_path, extractor="b" * 64) is not None
     assert keep(replace(training, fingerprint="another"), tmp_path, MadeUpJudge("b" * 64)).looked_at == [IMAGES] * 3
     assert (read(tmp_path), read(tmp_path, "another") is None) == (None, False)
+
+
+def test_scores_say_which_weights_drew_the_images_and_are_taken_again_of_others(
+    training: Artefact, tmp_path: Path
+) -> None:
+    keep(training, tmp_path)
+    before = read(tmp_path)
+    assert before is not None
+    assert b"weights" not in before.schema.metadata  # as before there was a choice: nothing is scored anew
+    averaged = replace(training, details=training.details | {"weights_along_training": "average"})
+    assert keep(averaged, tmp_path).looked_at == [IMAGES] * 3
+    now = read(tmp_path)
+    assert now is not None
+    assert (weights_scored(before), weights_scored(now)) == ("raw", "average")
 
 
 def test_a_training_of_an_older_version_has_no_scores_and_no_error(tmp_path: Path, training: Artefact) -> None:

@@ -8,14 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from pipeline.networks import network_for
 from pipeline.pixels import to_pixels
 from pipeline.settings import TrainingSettings
 from pipeline.storage.artefact import Artefact
+from pipeline.storage.identity import Identity
 from pipeline.storage.images import Pixels, read_images
 from pipeline.storage.paths import Paths
-from pipeline.training import evaluations, sweep
+from pipeline.storage.pictures import GAP_PIXELS
+from pipeline.training import CODE_VERSION, evaluations, snapshots, sweep
 from pipeline.training.engine import Ensemble, Member
 from pipeline.training.evaluations import (
     draw_evaluations,
@@ -27,6 +30,7 @@ from pipeline.training.evaluations import (
     write_evaluation,
 )
 from pipeline.training.history import Measured
+from pipeline.training.identity import checkpoint_identity, training_identity
 from pipeline.training.images import TrainingImages
 from pipeline.training.partition import Partition
 from pipeline.training.train import train
@@ -102,6 +106,58 @@ def test_the_last_images_are_what_the_published_generator_draws_of_the_fixed_lat
     assert np.abs(images.pixels.astype(int) - to_pixels(drawn).flatten(0, 1).numpy()).max() <= 1  # rounding of batches
 
 
+def test_where_an_average_is_kept_it_draws_the_images_and_the_snapshots(tensors: Artefact, paths: Paths) -> None:
+    own = replace(wanted(4), ema_decay=0.8)
+    artefact = train([own], tensors, paths)["adam"]
+    members = [Member(own, 0), Member(own, 1)]
+    latents = {
+        "evaluations": fixed_latents(ensemble(*members)),
+        "snapshots": snapshots.fixed_latents(members, 100, "normal"),
+    }
+    shown = {
+        "evaluations": read_images(evaluation_files(artefact)[4]).pixels.reshape(2, IMAGES, 28, 28),
+        "snapshots": tiles(artefact.path(f"snapshots/{snapshots.snapshot_name(4)}")),
+    }
+    for name, pixels in shown.items():
+        off = {}
+        for weights in ("raw", "average"):
+            with torch.no_grad():
+                drawn = to_pixels(load_generator(artefact, CPU, weights)(latents[name])).squeeze(2).numpy()
+            off[weights] = np.abs(pixels.astype(int) - drawn).max()
+        assert off["average"] <= 1, name  # rounding of batches
+        assert off["raw"] > 1, name
+    assert artefact.details["weights_along_training"] == "average"
+
+
+def tiles(path: Path) -> np.ndarray:
+    """A snapshot → (M, 16, 28, 28)."""
+    with Image.open(path) as picture:
+        pixels = np.asarray(picture.convert("L"))[:: snapshots.SCALE, :: snapshots.SCALE]
+    rows = [pixels[member * (28 + GAP_PIXELS) :][:28] for member in range(2)]
+    return np.stack([[row[:, at * (28 + GAP_PIXELS) :][:, :28] for at in range(16)] for row in rows])
+
+
+def test_a_training_without_an_average_keeps_its_fingerprint_its_checkpoints_and_its_details(
+    tensors: Artefact, paths: Paths
+) -> None:
+    own = wanted(3)
+    without_steps = {name: value for name, value in own.to_json().items() if name != "steps"}
+    way = Identity("checkpoint", CODE_VERSION, {"settings": without_steps, "tensors": tensors.fingerprint})
+    assert checkpoint_identity(own, tensors) == way
+    assert "weights_along_training" not in train([own], tensors, paths)["adam"].details
+
+
+def test_checkpoints_whose_images_raw_weights_drew_are_not_gone_on_from_where_an_average_is_kept(
+    tensors: Artefact,
+) -> None:
+    own = replace(wanted(3), ema_decay=0.8)
+    without_steps = {name: value for name, value in own.to_json().items() if name != "steps"}
+    before = Identity("checkpoint", CODE_VERSION, {"settings": without_steps, "tensors": tensors.fingerprint})
+    assert checkpoint_identity(own, tensors).fingerprint != before.fingerprint
+    whole = Identity("training", CODE_VERSION, {"settings": own.to_json(), "tensors": tensors.fingerprint})
+    assert training_identity(own, tensors).fingerprint == whole.fingerprint  # its weights are what they were
+
+
 def test_latents_are_the_same_for_every_configuration_and_of_no_other_purpose_or_member() -> None:
     one, other = (ensemble(Member(wanted(4, key), 0), Member(wanted(4, key), 1)) for key in ("adam", "sgd"))
     latents = fixed_latents(one)
@@ -113,7 +169,7 @@ def test_latents_are_the_same_for_every_configuration_and_of_no_other_purpose_or
 
 
 def test_drawing_does_not_change_what_is_trained() -> None:
-    members = ensemble(Member(replace(wanted(4), network="dcgan"), 0))
+    members = ensemble(Member(replace(wanted(4), network="dcgan", ema_decay=0.9), 0))
     before = {name: value.clone() for name, value in members.state(slice(0, 1)).items()}
     list(draw_evaluations(members))
     for name, value in members.state(slice(0, 1)).items():
