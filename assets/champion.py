@@ -68,6 +68,7 @@ def _of_champion(champion: "Champion") -> dict[str, object]:
     return {
         "version": champion.version,
         "optimizer": champion.optimizer,
+        "weights": champion.weights,
         "fid": fid["mean"],
         "fid_interval": fid["shown"],
         "since": champion.pointer.since,

@@ -121,6 +121,12 @@ def _add_budget(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--members", type=int, metavar="M", help="replicates that differ by seed alone")
     parser.add_argument("--width", type=int, metavar="W", help="of the network's layers; small ones suit a CPU")
     parser.add_argument("--samples", type=int, metavar="N", help="generated images a member, 10 or more")
+    parser.add_argument(
+        "--weights",
+        choices=("raw", "average"),
+        help="of the generator that samples and scores are of: as trained, or their average; default: the average "
+        "where the configuration keeps one (ema_decay)",
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="training seed (default 0)")
     parser.add_argument(
         "--extractor",
@@ -142,6 +148,7 @@ def _wanted(arguments: argparse.Namespace) -> "Wanted":
         members=arguments.members,
         width=arguments.width,
         samples=arguments.samples,
+        weights=arguments.weights,
         seed=arguments.seed,
         extractor=arguments.extractor,
         thorough=arguments.thorough,

@@ -21,6 +21,7 @@ from pipeline.reports.store import Report
 from pipeline.settings import Recipe
 from pipeline.storage.paths import Paths
 from pipeline.storage.pictures import markdown_file, markdown_image
+from pipeline.training.kinds_of_weights import AVERAGE
 
 ALONG = "fid_by_step"  # metadata
 
@@ -93,6 +94,7 @@ def _metadata(report: Report) -> dict[str, object]:
         "members": report.fact("members"),
         "diverged_members": report.fact("diverged_members"),
         "n_generated": report.fact("n_generated"),
+        "weights": report.weights,
         "n_real": report.fact("n_real"),
         "extractor": f"{report.fact('extractor')} {report.fact('extractor_sha256')[:12]}",
         "scoring_seconds": report.fact("scoring_seconds"),
@@ -103,12 +105,14 @@ def _metadata(report: Report) -> dict[str, object]:
 
 def _along(report: Report, paths: Paths) -> dict[str, object]:
     """FID by training step, a line a member; nothing where the training kept no images on its way."""
-    from pipeline.reports.by_step import draw_by_step, images_a_member, scores_along
+    from pipeline.reports.by_step import draw_by_step, images_a_member, scores_along, weights_scored
 
     scores = scores_along(report, paths.reports())
     if scores is None:
         return {}
-    label = f"FID of {images_a_member(scores):,} images\n(comparable with itself only)"
+    kind = weights_scored(scores)
+    of_weights = f"{kind} weights, " if AVERAGE in (kind, report.weights) else ""
+    label = f"FID of {images_a_member(scores):,} images\n({of_weights}comparable with itself only)"
     picture = draw_by_step(scores, "fid", label)
     return {ALONG: dg.MetadataValue.md(markdown_image(picture, "FID by training step, a line a member"))}
 

@@ -27,7 +27,7 @@ from assets.orchestration.partitions import (
     partition_tags,
 )
 from assets.orchestration.publishing import OWN_LOGGERS
-from assets.orchestration.run_config import ExtractorName
+from assets.orchestration.run_config import ExtractorName, Weights
 from assets.orchestration.run_tags import about_tags
 from assets.orchestration.settings_versions import observe_settings
 from pipeline.raw.dataset import Dataset
@@ -47,6 +47,7 @@ class Wanted:
     members: int | None = None
     width: int | None = None
     samples: int | None = None
+    weights: str | None = None  # of the generator, that samples are drawn with: "raw" or "average"
     seed: int = 0
     extractor: str = "classifier"
     thorough: bool = False
@@ -177,7 +178,7 @@ def _run_config(recipe: Recipe, dataset: Dataset, wanted: Wanted) -> dict[str, A
     ops: dict[str, dict[str, Any]] = {
         **{"__".join(key.path): {"force": force} for key in (*data_keys(dataset), *judges)},
         f"{recipe.key}__training": training,
-        f"{recipe.key}__samples": {"images": wanted.samples, "force": force},
+        f"{recipe.key}__samples": {"images": wanted.samples, "weights": _weights(wanted), "force": force},
         f"{recipe.key}__report": {
             "extractor": ExtractorName(wanted.extractor).name,
             "thorough": wanted.thorough,
@@ -189,6 +190,11 @@ def _run_config(recipe: Recipe, dataset: Dataset, wanted: Wanted) -> dict[str, A
         name: {"config": {field: value for field, value in config.items() if value is not None}}
         for name, config in ops.items()
     }
+
+
+def _weights(wanted: Wanted) -> str | None:
+    """Return the name by which run config knows the kind of weights; None leaves it to what the training keeps."""
+    return None if wanted.weights is None else Weights(wanted.weights).name
 
 
 def _run(

@@ -37,9 +37,8 @@ def build_samples(recipe: Recipe) -> dg.AssetsDefinition:
 
         def make(optimizer: str) -> Made:
             training = require_training(paths, recipe.key, optimizer)
-            artefact = generate(
-                training, count, paths, seed=config.seed, weights=config.weights.value, force=config.force
-            )
+            weights = None if config.weights is None else config.weights.value
+            artefact = generate(training, count, paths, seed=config.seed, weights=weights, force=config.force)
             return Made(artefact.fingerprint, _metadata(artefact), artefact.cached)
 
         with logged(context):

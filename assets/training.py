@@ -21,6 +21,7 @@ from pipeline.storage.artefact import Artefact
 from pipeline.storage.paths import Paths
 from pipeline.storage.pictures import inline_strip, markdown_file, markdown_image
 from pipeline.training import CODE_VERSION
+from pipeline.training.kinds_of_weights import default_weights, weights_along
 
 if TYPE_CHECKING:
     from pipeline.training.progress import Observation
@@ -173,6 +174,7 @@ def _evidence(context: dg.AssetExecutionContext, name: str, artefact: Artefact) 
         snapshots = [artefact.path(file) for file in artefact.files if file.startswith("snapshots/")]
         return {
             "last_snapshot": dg.MetadataValue.md(markdown_file(max(snapshots, key=snapshot_step), "one row a member")),
+            "weights": weights_along(artefact),
             "movie": dg.MetadataValue.path(artefact.path("movie.gif")),
             "path": dg.MetadataValue.path(artefact.path("snapshots")),
         }
@@ -180,7 +182,8 @@ def _evidence(context: dg.AssetExecutionContext, name: str, artefact: Artefact) 
         path = dg.MetadataValue.path(artefact.path("history.parquet"))
         return {"curves": _curves(context, artefact), **_last_losses(artefact), "path": path}
     file = f"{name}.safetensors"
-    return {"sha256": artefact.files[file].sha256, "path": dg.MetadataValue.path(artefact.path(file))}
+    scored = {"scored_weights": default_weights(artefact)} if name == "generator" else {}
+    return {**scored, "sha256": artefact.files[file].sha256, "path": dg.MetadataValue.path(artefact.path(file))}
 
 
 def _curves(context: dg.AssetExecutionContext, artefact: Artefact) -> dg.MetadataValue:

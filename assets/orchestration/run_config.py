@@ -55,8 +55,10 @@ class SamplesConfig(dg.Config):
     seed: int = Field(
         0, ge=0, le=LARGEST_SEED, description="of the latents; the same for all configurations, so that they are paired"
     )
-    weights: Weights = Field(
-        Weights.RAW, description="of the generator: as trained, or their running average where the recipe keeps one"
+    weights: Weights | None = Field(
+        None,
+        description="of the generator: as trained, or their running average; default: the average where the "
+        "configuration or its recipe keeps one (ema_decay), else as trained",
     )
     force: bool = Field(False, description="draw anew, even if nothing changed")
 

@@ -17,6 +17,7 @@ from dagster._core.definitions.data_version import DATA_VERSION_IS_USER_PROVIDED
 
 from assets.orchestration.partitions import OPTIMIZERS, RECIPES
 from pipeline.settings import OptimizerConfiguration, Recipe, load_optimizers, load_recipes, resolve
+from pipeline.training.kinds_of_weights import AVERAGE
 
 NAME = "settings"  # of the asset, behind its recipe
 BUDGET = ("steps", "width", "members", "seed")
@@ -39,8 +40,9 @@ def read_versions() -> dict[str, dict[str, str]]:
 
 def settings_version(recipe: Recipe, configuration: OptimizerConfiguration) -> str:
     """sha256 over what the tables decide of one partition, without the budget: that is what a run asks for."""
-    decided = resolve(recipe, configuration).to_json()
-    return _sha256({name: value for name, value in decided.items() if name not in BUDGET})
+    settings = resolve(recipe, configuration)
+    decided = {name: value for name, value in settings.to_json().items() if name not in BUDGET}
+    return _sha256(decided if settings.ema_decay is None else {**decided, "drawn_with": AVERAGE})
 
 
 def loaded_version(recipe_key: str, optimizer: str) -> str:

@@ -55,7 +55,9 @@ def challenge(ranking: Ranking, champion: Champion | None, of_its_weights: Seque
 def _itself(ranking: Ranking, champion: Champion) -> Standing | None:
     """The standing that is about the champion's own weights."""
     for standing in ranking.standings:
-        if standing.report.fact("training_fingerprint") == champion.training_fingerprint:
+        report = standing.report
+        is_of_training = report.fact("training_fingerprint") == champion.training_fingerprint
+        if is_of_training and report.weights == champion.weights:
             return standing
     return None
 

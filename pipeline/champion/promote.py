@@ -92,7 +92,8 @@ def _reports_of(champion: Champion | None, paths: Paths) -> list[Report]:
     if champion is None:
         return []
     stored = history_of(paths.reports(), champion.recipe, champion.optimizer)
-    about = [each for each in stored if each.fact("training_fingerprint") == champion.training_fingerprint]
+    of_training = [each for each in stored if each.fact("training_fingerprint") == champion.training_fingerprint]
+    about = [each for each in of_training if each.weights == champion.weights]
     own = [each for each in about if each.fact("report_id") == champion.report_id]
     return [*own, *(each for each in reversed(about) if each not in own)]
 

@@ -62,8 +62,7 @@ def find_sources(report: Report, paths: Paths) -> Sources:
     if samples is None or samples.details["training"] != training.fingerprint:
         found = f"{paths.samples(recipe, optimizer)}: no samples drawn by the weights there now"
         raise _gone(found, report, "samples", "report")
-    scored = json.loads(report.fact("data_versions") or "{}").get("samples", samples.fingerprint)
-    if scored != samples.fingerprint:
+    if not report.is_about(samples):
         raise _gone(f"{samples.folder}: drawn again after the newest report", report, "report")
     return Sources(report, training, samples)
 

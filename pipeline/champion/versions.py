@@ -76,6 +76,11 @@ class Champion:
         """Of the report that it was promoted for."""
         return str(self.artefact.details["champion"]["report_id"])
 
+    @property
+    def weights(self) -> str:
+        """Return the kind of weights that it was promoted for, and that is drawn from: "raw" or "average"."""
+        return str(self.artefact.details["champion"]["weights"])
+
     def card(self) -> dict[str, Any]:
         """All that is known of it; `card.py` lists the fields."""
         found: dict[str, Any] = json.loads(self.artefact.path(CARD).read_text(encoding="utf-8"))

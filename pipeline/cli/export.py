@@ -70,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights",
         choices=("raw", "average"),
-        help="for .onnx: as trained (default; of the champion those that were scored), or their average",
+        help="for .onnx: as trained, or their average; default: those that were scored",
     )
     parser.add_argument("--columns", type=int, metavar="N", help="of a grid; default: as many as rows, about")
     parser.add_argument("--force", action="store_true", help="replace the pictures of a folder that has some")
@@ -111,7 +111,7 @@ def _export_generator(arguments: argparse.Namespace, paths: Paths) -> None:
 
     training = chosen_generator(arguments, paths)
     (member,) = chosen_members(training, arguments.member)
-    weights = arguments.weights or scored_weights(training)
+    weights = arguments.weights or scored_weights(training, paths)
     found = export_onnx(training, member, Path(arguments.output), weights=weights)
     print(
         f"{arguments.output}: {arguments.recipe} {training.details['optimizer']}, member {member}; onnxruntime and "

@@ -73,10 +73,38 @@ def asked_champion(arguments: argparse.Namespace, paths: Paths) -> Champion | No
     return champion
 
 
-def scored_weights(training: Artefact) -> str:
-    """Of the champion the kind of weights that it was promoted for; else "raw", as trained."""
-    champion = training.details.get("champion")
-    return "raw" if champion is None else str(champion["weights"])
+def scored_weights(training: Artefact, paths: Paths) -> str:
+    """Return the kind of weights that was scored, and log it where the training keeps an average beside the raw ones.
+
+    For the champion that is the kind it was promoted for. For a configuration it is the kind in its newest report, or
+    while it has none in its samples, if they are about this training; else the kind that will be drawn from.
+    """
+    from pipeline.training.kinds_of_weights import AVERAGE, FILE_OF_WEIGHTS, default_weights
+
+    found = default_weights(training)
+    if "champion" not in training.details:
+        found = _reported_weights(training, paths) or _drawn_weights(training, paths) or found
+    if FILE_OF_WEIGHTS[AVERAGE] in training.files:
+        log.info("taking the %s weights", found)
+    return found
+
+
+def _reported_weights(training: Artefact, paths: Paths) -> str | None:
+    from pipeline.reports.store import latest
+
+    report = latest(paths.reports(), training.details["recipe"], training.details["optimizer"])
+    if report is None or report.fact("training_fingerprint") != training.fingerprint:
+        return None
+    return report.weights
+
+
+def _drawn_weights(training: Artefact, paths: Paths) -> str | None:
+    from pipeline.storage.artefact import read_artefact
+
+    samples = read_artefact(paths.samples(training.details["recipe"], training.details["optimizer"]))
+    if samples is None or samples.details["training"] != training.fingerprint:
+        return None
+    return str(samples.details["weights"])
 
 
 def checked_optimizer(arguments: argparse.Namespace, paths: Paths) -> str:

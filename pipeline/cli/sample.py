@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights",
         choices=("raw", "average"),
-        help="as trained (default; of the champion those that were scored), or their average",
+        help="as trained, or their average; default: those that were scored",
     )
     parser.add_argument("--columns", type=int, metavar="N", help="of the grid; default: as many as rows, about")
     parser.add_argument(
@@ -76,7 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
     paths = Paths.default()
     training = chosen_generator(arguments, paths)
     members = chosen_members(training, arguments.member)
-    _write(arguments, kind, training, members)
+    weights = arguments.weights or scored_weights(training, paths)
+    _write(arguments, kind, training, members, weights)
     named = f"member{'s' if len(members) > 1 else ''} {', '.join(map(str, members))}"
     drawn_from = f"{arguments.recipe} {training.details['optimizer']}"
     print(f"{arguments.output}: {drawn_from}, {named}, sampling seed {arguments.seed}")
@@ -93,12 +94,12 @@ def _expect_sensible(arguments: argparse.Namespace, kind: str) -> None:
         raise ValueError(f"{arguments.output}: --interpolate makes a .png or a .gif, expected one of these names")
 
 
-def _write(arguments: argparse.Namespace, kind: str, training: Artefact, members: Sequence[int]) -> None:
+def _write(arguments: argparse.Namespace, kind: str, training: Artefact, members: Sequence[int], weights: str) -> None:
     from pipeline.samples import picture_files
     from pipeline.samples.fresh import FRAME_MILLISECONDS, draw_images, draw_strips, draw_walk
     from pipeline.samples.picture_folder import expect_replaceable
 
-    path, weights, seed = Path(arguments.output), arguments.weights or scored_weights(training), arguments.seed
+    path, seed = Path(arguments.output), arguments.seed
     count = arguments.count or (WALKERS if kind == ".gif" else IMAGES)
     columns = arguments.columns or picture_files.near_square(count)
     if kind == picture_files.FOLDER:

@@ -5,4 +5,4 @@ a configuration, best first; `verdicts.parquet`, one row a pair of configuration
 of it as one page that opens from disk.
 """
 
-CODE_VERSION = "5"
+CODE_VERSION = "6"

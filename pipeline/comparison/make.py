@@ -66,7 +66,7 @@ def _write_grids(ranking: Ranking, paths: Paths, file: Path) -> None:
 def _first_images(standing: Standing, paths: Paths) -> Pixels | None:
     """The first images of the samples that a report is about; None where they are gone or every member diverged."""
     samples = read_artefact(paths.samples(str(standing.report.fact("recipe")), standing.optimizer))
-    if samples is None or samples.details["training"] != standing.report.fact("training_fingerprint"):
+    if samples is None or not standing.report.is_about(samples):
         return None
     images = read_images(samples.path("samples.arrow"))
     if len(images) == 0:

@@ -6,6 +6,7 @@ lists when first asked for, once a block: thousands of reports are looked up in 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.reports.schema import NEEDED_TO_COMPARE, SCHEMA, TEXT
+from pipeline.storage.artefact import Artefact
 
 
 class Block:
@@ -62,6 +64,18 @@ class Report:
     def fingerprint(self) -> str:
         """What the report was made from."""
         return str(self.fact("fingerprint"))
+
+    @property
+    def weights(self) -> str:
+        """Return the kind of the generator's weights that was scored: "raw" or "average"."""
+        return str(json.loads(self.fact("protocol")).get("weights", "raw"))
+
+    def is_about(self, samples: Artefact) -> bool:
+        """Return whether these are the samples that were scored; a report of an older version names their training."""
+        scored = json.loads(self.fact("data_versions") or "{}").get("samples", samples.fingerprint)
+        return bool(
+            samples.details.get("training") == self.fact("training_fingerprint") and scored == samples.fingerprint
+        )
 
     def scores(self, metric: str) -> list[float]:
         """The values of one metric, in the members' order; diverged members have none."""

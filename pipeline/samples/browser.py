@@ -63,7 +63,7 @@ class BrowserGenerator:
 
 
 def browser_generator(
-    training: Artefact, member: int, weights: str = "raw", *, bytes_a_weight: BytesAWeight = 4
+    training: Artefact, member: int, weights: str | None = None, *, bytes_a_weight: BytesAWeight = 4
 ) -> BrowserGenerator:
     """One member's generator; `tracing.UnsupportedNetworkError` where its network is not a chain of what is known."""
     return BrowserGenerator(generator_program(training, member, weights), bytes_a_weight)

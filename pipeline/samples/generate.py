@@ -17,12 +17,14 @@ import torch
 from pipeline.networks.latents import Latents, latents_by_seed
 from pipeline.networks.layers import Stacked
 from pipeline.pixels import to_pixels
-from pipeline.samples.identity import samples_identity
+from pipeline.samples.identity import passed_over, samples_identity
+from pipeline.settings import TrainingSettings
 from pipeline.storage.artefact import Artefact, make_artefact
 from pipeline.storage.images import Pixels, write_images
 from pipeline.storage.paths import Paths
 from pipeline.storage.pictures import write_grid
 from pipeline.training.device import choose_device
+from pipeline.training.kinds_of_weights import AVERAGE, default_weights, file_of_weights
 from pipeline.training.trained import load_generator, read_settings, trained_network
 
 log = logging.getLogger(__name__)
@@ -31,25 +33,29 @@ BLOCK = 250  # images are always computed in whole blocks: rounding then depends
 GRID_COLUMNS = 16
 GRID_IMAGES_A_MEMBER = 48
 GRID_SCALE = 2
+UNTRAINED_SHARE = 0.05  # of an average of weights; with more of it the pictures are visibly worse
 SEEDS_A_SAMPLING_SEED = 2**32  # image i of sampling seed s has the latent seed s * 2^32 + i
 
 
 def generate(
-    training: Artefact, count: int, paths: Paths, *, seed: int = 0, weights: str = "raw", force: bool = False
+    training: Artefact, count: int, paths: Paths, *, seed: int = 0, weights: str | None = None, force: bool = False
 ) -> Artefact:
     """The samples artefact of a partition: `count` images a member, drawn unless they are there already.
 
-    `weights` are "raw" or, where training kept one, their "average".
+    `weights` are "raw" or "average"; None takes what the training keeps: its average, or else the raw ones.
     """
     if count < 1:
         raise ValueError(f"samples: found {count}, expected at least 1 image a member")
-    wanted = samples_identity(training, count, seed, weights)
+    kind = default_weights(training) if weights is None else weights
+    file_of_weights(training, kind)  # raises where there is none
+    wanted = samples_identity(training, count, seed, kind)
     settings = read_settings(training)
 
     def fill(folder: Path) -> dict[str, Any]:
+        _warn_of_young_average(settings, kind)
         members = _sound_members(training)
         seeds = latent_seeds(seed, count)
-        pixels = draw(training, weights, members, first_latents(training, seed, count))  # (M, N, C, H, W)
+        pixels = draw(training, kind, members, first_latents(training, seed, count))  # (M, N, C, H, W)
         columns = {"member": np.repeat(members, count), "latent_seed": np.tile(seeds, len(members))}
         metadata = {"recipe": settings.recipe, "optimizer": settings.optimizer, "seed": str(seed)}
         write_images(folder / "samples.arrow", pixels.reshape(-1, *pixels.shape[2:]), columns, metadata)
@@ -64,10 +70,24 @@ def generate(
             "members": [int(member) for member in members],
             "diverged_members": training.details["diverged_members"],
             "seed": seed,
-            "weights": weights,
+            "weights": kind,
+            **passed_over(training, kind),
         }
 
     return make_artefact(paths.samples(settings.recipe, settings.optimizer), wanted, fill, force=force)
+
+
+def _warn_of_young_average(settings: TrainingSettings, kind: str) -> None:
+    """Say so where the untrained network still has a noticeable share in the average, which then draws badly."""
+    if kind != AVERAGE or settings.ema_decay is None:
+        return
+    share = settings.ema_decay**settings.steps
+    if share > UNTRAINED_SHARE:
+        log.warning(
+            "%s %s: %.0f %% of the average of the weights is still the untrained network, after %d steps with "
+            "ema_decay=%g; train longer, lower ema_decay, or draw with `--weights raw`",
+            *(settings.recipe, settings.optimizer, 100 * share, settings.steps, settings.ema_decay),
+        )
 
 
 def latent_seeds(seed: int, count: int) -> npt.NDArray[np.int64]:

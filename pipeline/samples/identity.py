@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pipeline.samples import CODE_VERSION
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.identity import Identity
+from pipeline.training.kinds_of_weights import default_weights
+
+PASSED_OVER = "instead_of"  # of the default kind of weights; also in the details of samples
 
 
 def samples_identity(training: Artefact, count: int, seed: int, weights: str) -> Identity:
-    """Of `count` images a member of sampling seed `seed`, drawn with "raw" or "average" weights."""
+    """Return the identity of `count` images a member of sampling seed `seed`, drawn with "raw" or "average" weights."""
     decided_by = {"training": training.fingerprint, "count": count, "seed": seed, "weights": weights}
-    return Identity("samples", CODE_VERSION, decided_by)
+    return Identity("samples", CODE_VERSION, decided_by | passed_over(training, weights))
+
+
+def passed_over(training: Artefact, weights: str) -> dict[str, Any]:
+    """Return the kind of weights that would be drawn from by default where a person chose another; else nothing.
+
+    Raw samples of a training with an average thereby say that a person wanted them so. Those of the versions that drew
+    raw weights whatever the configuration said lack it, and are drawn again.
+    """
+    default = default_weights(training)
+    return {} if weights == default else {PASSED_OVER: default}

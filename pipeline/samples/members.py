@@ -30,8 +30,8 @@ def expect_sound(training: Artefact, member: int) -> None:
         raise ValueError(f"{_name(training)}: member {member} diverged and draws no images, expected one of {sound}")
 
 
-def one_generator(training: Artefact, member: int, weights: str = "raw") -> Stacked:
-    """A member's generator as a stack of one, on the CPU and in evaluation mode."""
+def one_generator(training: Artefact, member: int, weights: str | None = None) -> Stacked:
+    """A member's generator as a stack of one, on the CPU and in evaluation mode; None takes `default_weights`."""
     expect_sound(training, member)
     stacked = load_generator(training, torch.device("cpu"), weights)
     alone = trained_network(training).generator(1)

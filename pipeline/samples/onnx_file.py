@@ -28,6 +28,7 @@ from pipeline.samples.program import Operation, Program
 from pipeline.samples.tracing import write_program
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.whole import whole_file
+from pipeline.training.kinds_of_weights import default_weights
 from pipeline.training.trained import read_settings, trained_network
 
 OPSET = 17  # of 2022: old enough for most runtimes, and has every operator used here
@@ -49,15 +50,16 @@ class Verified:
     largest_difference: float  # of any value, in the network's value range
 
 
-def export_onnx(training: Artefact, member: int, path: Path, *, weights: str = "raw") -> Verified:
+def export_onnx(training: Artefact, member: int, path: Path, *, weights: str | None = None) -> Verified:
     """Write a member's generator to a file that appears only when onnxruntime draws the same images with it.
 
+    `weights` is "raw" or "average"; None takes `default_weights`.
     Raises `ValueError` where a value differs by more than `TOLERANCE`, and where the member diverged or its generator
     does what a program cannot say.
     """
-    network = trained_network(training)
-    generator = one_generator(training, member, weights)
-    model = _model(write_program(generator, network), _facts(training, member, weights))
+    network, kind = trained_network(training), default_weights(training) if weights is None else weights
+    generator = one_generator(training, member, kind)
+    model = _model(write_program(generator, network), _facts(training, member, kind))
     latents = latents_by_seed(network.latent_distribution, network.latent_size, latent_seeds(0, LATENTS))
     with torch.no_grad():
         drawn: Images = generator(torch.from_numpy(latents)[None])[0].numpy()

@@ -36,7 +36,7 @@ class UnsupportedNetworkError(ValueError):
     """A generator does something that a program cannot say; the message names it."""
 
 
-def generator_program(training: Artefact, member: int, weights: str = "raw") -> Program:
+def generator_program(training: Artefact, member: int, weights: str | None = None) -> Program:
     """One member's generator; `UnsupportedNetworkError` where it is not a chain of what a program can say."""
     return write_program(one_generator(training, member, weights), trained_network(training))
 

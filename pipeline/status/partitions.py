@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.samples.identity import samples_identity
+from pipeline.samples.identity import PASSED_OVER, samples_identity
 from pipeline.settings import OptimizerConfiguration, Recipe, TrainingSettings, full_budget, plain_budget, resolve
 from pipeline.status.reports import report_status
 from pipeline.status.state import NO_RECORD, Status, Subject, changed, in_words, judge
@@ -21,6 +21,7 @@ from pipeline.storage.artefact import Artefact, read_artefact
 from pipeline.storage.identity import Identity, differences
 from pipeline.storage.paths import Paths
 from pipeline.training.identity import checkpoint_identity, training_identity
+from pipeline.training.kinds_of_weights import default_weights
 
 STEP = re.compile(r"step_(\d{8})")
 NAMED_BY = 16  # characters of the fingerprint that name the folder of checkpoints
@@ -167,8 +168,9 @@ def _samples(partition: Partition, generator: Status) -> Status:
         training, details = read_artefact(partition.training), artefact.details
         if training is None:
             return []
-        count, seed, weights = details["images_a_member"], details["seed"], details["weights"]
-        return changed(artefact, samples_identity(training, count, seed, weights), WORDS)
+        weights = details["weights"] if PASSED_OVER in details else default_weights(training)
+        wanted = samples_identity(training, details["images_a_member"], details["seed"], weights)
+        return changed(artefact, wanted, WORDS)
 
     artefact = read_artefact(partition.samples)
     subject = Subject(f"{partition.recipe.key}/samples", partition.key, partition.samples, artefact, (generator,))
@@ -181,6 +183,6 @@ def _drawn(details: Mapping[str, Any], recipe: Recipe) -> list[str]:
     found = []
     if details["images_a_member"] != recipe.samples:
         found.append(f"{_counted(details['images_a_member'], 'image')} a member (recipe: {recipe.samples:,})")
-    if details.get("weights", "raw") != "raw":
-        found.append(f"{details['weights']} weights")
+    if PASSED_OVER in details:
+        found.append(f"{details['weights']} weights (the training keeps their {details[PASSED_OVER]})")
     return [*found, *([f"seed {details['seed']}"] if details["seed"] else [])]

@@ -1,5 +1,7 @@
 """What the tables decide of each partition, as Dagster sees it."""
 
+import hashlib
+import json
 from pathlib import Path
 
 import dagster as dg
@@ -7,6 +9,7 @@ import dagster as dg
 from assets.definitions import defs
 from assets.orchestration.partitions import OPTIMIZERS, RECIPES
 from assets.orchestration.settings_versions import observe_settings, read_entry_versions, read_versions, settings_key
+from pipeline.settings import load_optimizers, load_recipes, resolve
 
 OWN = """
 [mine]
@@ -68,6 +71,20 @@ def test_a_recipes_own_setting_is_a_new_version_of_its_partitions_that_do_not_ov
     overriding = {key for key, entry in OPTIMIZERS.items() if entry.dropout is not None}
     assert overriding
     assert changed == {("mnist_conv", key) for key in OPTIMIZERS if key not in overriding}
+
+
+def test_the_weights_drawn_with_decide_the_version_of_partitions_with_an_average_alone(tables: Path) -> None:
+    """So that in Dagster too the samples drawn before from raw weights are stale."""
+    edit(
+        tables / "optimizers.toml",
+        'both = { kind = "rmsprop", learning_rate = 2e-4',
+        'ema_decay = 0.9\nboth = { kind = "rmsprop", learning_rate = 2e-4',
+    )
+    budget, recipe = ("steps", "width", "members", "seed"), load_recipes()["mnist_mlp"]
+    for key, entry in load_optimizers().items():
+        decided = {name: value for name, value in resolve(recipe, entry).to_json().items() if name not in budget}
+        before = hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()
+        assert (read_versions()["mnist_mlp"][key] == before) == (key != "rmsprop"), key
 
 
 def test_only_what_changed_since_is_observed(tables: Path) -> None:

@@ -19,8 +19,8 @@ from pipeline.storage.paths import Paths
 
 FACTS = (
     *("recipe", "optimizer", "report_id", "run_id", "created_at", "steps", "width", "seed", "members"),
-    *("diverged_members", "n_generated", "n_real", "extractor", "extractor_sha256", "extractor_accuracy", "source"),
-    *("device", "training_seconds", "scoring_seconds", "git_commit", "fingerprint", "training_fingerprint"),
+    *("diverged_members", "n_generated", "weights", "n_real", "extractor", "extractor_sha256", "extractor_accuracy"),
+    *("source", "device", "training_seconds", "scoring_seconds", "git_commit", "fingerprint", "training_fingerprint"),
 )
 JSON_FACTS = ("settings", "protocol", "data_versions")
 OF_MEMBER = ("member", "value", "standard_error", "interval_low", "interval_high", "by_class")
@@ -39,7 +39,7 @@ def answer(arguments: argparse.Namespace) -> Answer:
 
 
 def _whole(report: Report) -> Answer:
-    facts = {name: report.fact(name) for name in FACTS}
+    facts = {name: report.weights if name == "weights" else report.fact(name) for name in FACTS}
     details = {name: json.loads(report.fact(name) or "{}") for name in JSON_FACTS}
     scores = [_score(report, metric) for metric in report.metrics()]
     return Answer(

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.compute as pc
 
-from pipeline.comparison.page.entrants import Entrant, PartMissingError, gather_each
+from pipeline.comparison.page.entrants import Entrant, PartMissingError, gather_each, other_weights
 from pipeline.comparison.page.scores import finite
-from pipeline.reports.by_step import images_a_member, scores_along
+from pipeline.reports.by_step import images_a_member, scores_along, weights_scored
 
 MOST_POINTS = 150  # a curve; more are averaged in groups of neighbours
 
@@ -61,8 +61,12 @@ def _curves(entrant: Entrant) -> dict[str, Any]:
 
 
 def gather_scores_along(entrants: Sequence[Entrant], root: Path) -> dict[str, Any]:
-    """The same of `ALONG_TRAINING`, from the store at `root`, and `images`: how many of a member are scored a step."""
+    """The same of `ALONG_TRAINING`, from the store at `root`, and `images`: how many of a member are scored a step.
+
+    `others` has a sentence for each configuration whose curve is of other weights than its report.
+    """
     images: set[int] = set()
+    weights: dict[str, str] = {}
 
     def gather(entrant: Entrant) -> dict[str, Any]:
         from pipeline.training.curves import over_members
@@ -71,13 +75,15 @@ def gather_scores_along(entrants: Sequence[Entrant], root: Path) -> dict[str, An
         if scores is None:
             raise PartMissingError("there are no scores along its training")
         images.add(images_a_member(scores))
+        weights[entrant.key] = weights_scored(scores)
         distances = scores.filter(pc.equal(scores["metric"], "fid"))
         steps = np.unique(distances["step"].to_numpy())
         low, mean, high = ([finite(float(value)) for value in each] for each in over_members(distances, "value", steps))
         return {"steps": steps.tolist(), ALONG_TRAINING: {"low": low, "mean": mean, "high": high}}
 
     found, missing = gather_each(entrants, gather)
-    return {"by_configuration": found, "missing": missing, "images": max(images, default=0)}
+    others = other_weights(entrants, weights)
+    return {"by_configuration": found, "missing": missing, "images": max(images, default=0), "others": others}
 
 
 def last_values(curves: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

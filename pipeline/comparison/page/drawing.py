@@ -24,7 +24,7 @@ Values = npt.NDArray[np.float32]  # (N, C, H, W)
 
 def weights_of(entrant: Entrant) -> str:
     """Which of the generator's weights were scored: "raw" or "average"."""
-    return str(entrant.protocol.get("weights", "raw"))
+    return entrant.standing.report.weights
 
 
 def first_two_latents(entrant: Entrant) -> Latents:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -69,6 +69,8 @@ class Entrant:
             raise PartMissingError("its samples are not in the data folder")
         if self.kept_samples.details.get("training") != self.standing.report.fact("training_fingerprint"):
             raise PartMissingError("its samples were drawn by other weights than its report was made from")
+        if not self.standing.report.is_about(self.kept_samples):
+            raise PartMissingError("its samples were drawn again after its report was made")
         if not self.kept_samples.details["members"]:
             raise PartMissingError("every member diverged")
         return self.kept_samples
@@ -105,6 +107,19 @@ def gather_each(
         except (OSError, ValueError) as error:
             missing[entrant.key] = reason(error)
     return found, missing
+
+
+def other_weights(entrants: Sequence[Entrant], weights: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each configuration shown here with another kind of weights than its report scored.
+
+    `weights` has the kind that is shown, by configuration.
+    """
+    scored = {entrant.key: entrant.standing.report.weights for entrant in entrants}
+    return [
+        f"{key}: drawn with its {kind} weights here, scored with its {scored[key]} ones"
+        for key, kind in weights.items()
+        if kind != scored[key]
+    ]
 
 
 def reason(error: Exception) -> str:

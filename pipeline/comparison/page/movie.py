@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pipeline.comparison.page.entrants import Entrant, PartMissingError, gather_each
+from pipeline.comparison.page.entrants import Entrant, PartMissingError, gather_each, other_weights
 from pipeline.comparison.page.pictures import film_uri, fullest
 from pipeline.storage.images import Pixels
 from pipeline.storage.pictures import GAP_PIXELS, tile
+from pipeline.training.kinds_of_weights import weights_along
 
 FRAME_COLUMNS = 4
 PLANS = (40, 28, 20, 14, 10, 7, 5, 3, 2)  # frames at most, fullest first
@@ -27,13 +28,16 @@ Reel = dict[int, Pixels]  # by step, the frame (C, H', W')
 
 
 def gather_movie(entrants: Sequence[Entrant], budget_bytes: int) -> dict[str, Any]:
-    """`steps` of the movie, `by_configuration`: key → its sheet and the place of every step's frame, `missing`."""
+    """`steps` of the movie, `by_configuration`: key → its sheet and the place of every step's frame, `missing`.
+
+    `others` has a sentence for each configuration whose frames are of other weights than its report.
+    """
     reels, missing = gather_each(entrants, _reel)
     steps = sorted({step for reel in reels.values() for step in reel})
     plans = [most for most in PLANS if most < len(steps)]
     plans = [len(steps), *plans] if len(steps) <= PLANS[0] else plans
     if not reels:
-        return {"steps": [], "by_configuration": {}, "missing": missing, "frames_left_out": 0}
+        return {"steps": [], "by_configuration": {}, "missing": missing, "frames_left_out": 0, "others": []}
     most, sheets = fullest(plans, lambda most: _sheets(reels, _spread(steps, most)), _size_bytes, budget_bytes)
     shown = _spread(steps, most)
     return {
@@ -41,6 +45,9 @@ def gather_movie(entrants: Sequence[Entrant], budget_bytes: int) -> dict[str, An
         "by_configuration": sheets,
         "missing": missing,
         "frames_left_out": len(steps) - len(shown),
+        "others": other_weights(
+            entrants, {each.key: weights_along(each.training()) for each in entrants if each.key in reels}
+        ),
     }
 
 

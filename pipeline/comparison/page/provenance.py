@@ -15,6 +15,7 @@ from pipeline.comparison.page.definitions import definition
 from pipeline.comparison.page.entrants import Entrant, without_folders
 from pipeline.comparison.page.scores import metrics_of
 from pipeline.settings import Recipe
+from pipeline.training.kinds_of_weights import AVERAGE, RAW
 
 RECORDS = {  # column of the report → heading
     "report_id": "report",
@@ -44,13 +45,22 @@ def records(entrants: Sequence[Entrant]) -> dict[str, Any]:
 
 
 def protocol(entrants: Sequence[Entrant]) -> list[tuple[str, str]]:
-    """What must agree before two scores are compared, the same for every configuration here."""
+    """How the scores were measured; where a fact differs between configurations, each value with their names."""
     if not entrants:
         return []
-    shown = [(name.replace("_", " "), _value(value)) for name, value in sorted(entrants[0].protocol.items())]
+    names = sorted({name for entrant in entrants for name in entrant.protocol})
+    shown = [(name.replace("_", " "), _of_each(name, entrants)) for name in names]
     accuracy = entrants[0].standing.report.fact("extractor_accuracy")
     known = [] if accuracy is None else [("extractor accuracy on held-out images", f"{accuracy:.4f}")]
     return [("data", data_source(entrants)), *shown, *known]
+
+
+def _of_each(name: str, entrants: Sequence[Entrant]) -> str:
+    """One fact of the protocol: "raw", or where it differs "average (adam_hinge), raw (adam, sgd)"."""
+    keys: dict[str, list[str]] = {}
+    for entrant in entrants:
+        keys.setdefault(_value(entrant.protocol.get(name)), []).append(entrant.key)
+    return next(iter(keys)) if len(keys) == 1 else ", ".join(f"{v} ({', '.join(own)})" for v, own in keys.items())
 
 
 def data_source(entrants: Sequence[Entrant]) -> str:
@@ -103,6 +113,8 @@ def command(recipe: str, entrant: Entrant) -> str:
     words += [word for name, value in values.items() if value is not None for word in (name, str(value))]
     if asked.get("extractor", "classifier") != "classifier":
         words += ["--extractor", asked["extractor"]]
+    if report.weights != (RAW if entrant.settings.get("ema_decay") is None else AVERAGE):
+        words += ["--weights", report.weights]
     if any(metric in THOROUGH for metric in report.metrics()):
         words.append("--thorough")
     return shlex.join(words)
@@ -110,9 +122,8 @@ def command(recipe: str, entrant: Entrant) -> str:
 
 def _beyond_the_command(asked: dict[str, Any]) -> str:
     """Settings of the samples that only a run's configuration can give."""
-    usual = {"samples_seed": ("seed", 0), "weights": ("weights", "raw")}
-    given = [f"{name}={asked[key]}" for key, (name, value) in usual.items() if asked.get(key, value) != value]
-    return f"the samples' run configuration also has {' and '.join(given)}" if given else ""
+    seed = asked.get("samples_seed", 0)
+    return f"the samples' run configuration also has seed={seed}" if seed else ""
 
 
 def how_to_read(entrants: Sequence[Entrant]) -> list[dict[str, str]]:

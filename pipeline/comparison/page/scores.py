@@ -32,7 +32,7 @@ def ranking_table(entrants: Sequence[Entrant], ranked_by: str) -> dict[str, Any]
         report = entrant.standing.report
         facts = {name: report.fact(name) for name in ("steps", "members", "diverged_members", "width")}
         scores = [_shown(entrant.standing.scores.get(metric)) for metric in columns]
-        rows.append({"rank": rank, "key": entrant.key, "scores": scores, **facts})
+        rows.append({"rank": rank, "key": entrant.key, "scores": scores, "weights": report.weights, **facts})
     anchors = [
         {"name": name, "scores": [_number(_anchor(entrants, metric, place)) for metric in columns]}
         for place, name in enumerate(("real images", "noise"))

@@ -38,6 +38,7 @@ from pipeline.settings import load_recipes
 from pipeline.storage.paths import Paths
 from pipeline.tables import find
 from pipeline.training.curves import FEW_STEPS, LOSSES
+from pipeline.training.kinds_of_weights import AVERAGE
 
 FOLDER = Path(__file__).parent
 SCRIPTS = ("page.js", "charts.js", "movie.js", "generator.js", "explorer.js")
@@ -114,6 +115,7 @@ def _render(ranking: Ranking, entrants: Sequence[Entrant], parts: dict[str, Any]
         recipe=recipe,
         ranking=ranking,
         headline=scores.headline(ranking),
+        averaged=[entrant.key for entrant in entrants if entrant.standing.report.weights == AVERAGE],
         made=datetime.now(UTC),
         source=provenance.data_source(entrants),
         budget=provenance.budget(entrants, recipe),

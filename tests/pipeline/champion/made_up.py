@@ -72,7 +72,8 @@ def drawn(paths: Paths, training: Artefact, weights: str = "raw") -> Artefact:
         write_grid(folder / "grid.png", np.full((4, 1, 28, 28), 128, np.uint8), 4)
         return {"recipe": recipe, "optimizer": optimizer, "training": training.fingerprint, "weights": weights}
 
-    return make_artefact(paths.samples(recipe, optimizer), Named(f"drawn by {training.fingerprint}"), fill)
+    name = f"drawn by {training.fingerprint}" if weights == "raw" else f"drawn by the average of {training.fingerprint}"
+    return make_artefact(paths.samples(recipe, optimizer), Named(name), fill)
 
 
 def report(
@@ -93,7 +94,7 @@ def report(
         "fingerprint": "f",
         "training_fingerprint": training.fingerprint,
         "data_versions": json.dumps(versions),
-        "protocol": json.dumps({"n_generated": 10, **protocol}),
+        "protocol": json.dumps({"n_generated": 10, "weights": samples.details["weights"], **protocol}),
         "seed": seed,
         "steps": steps,
         "members": len(fids),

@@ -6,12 +6,16 @@ from typing import Any
 import pytest
 
 from pipeline.champion import contents, crown
+from pipeline.champion.challenge import challenge
 from pipeline.champion.decisions import decided
+from pipeline.champion.promote import _reports_of
 from pipeline.champion.versions import current_champion, require_champion
+from pipeline.comparison.ranking import compare
 from pipeline.reports import store
 from pipeline.storage.artefact import is_intact, read_artefact
 from pipeline.storage.paths import Paths
-from tests.pipeline.champion.made_up import BAD, GOOD, contender, decide, failed, report, trained
+from pipeline.training.kinds_of_weights import default_weights
+from tests.pipeline.champion.made_up import BAD, GOOD, contender, decide, drawn, failed, report, trained
 
 
 @pytest.fixture(autouse=True)
@@ -329,3 +333,27 @@ def test_the_log_passes_over_a_line_that_was_left_half_written(paths: Paths, cap
     assert "line 2: not a decision" in caplog.text
     lines = (paths.champion("mnist_mlp") / "decisions.jsonl").read_text().splitlines()
     assert json.loads(lines[2])["decision"] == "not promoted"
+
+
+def test_scores_of_the_average_are_not_those_of_a_champion_promoted_with_its_raw_weights(paths: Paths) -> None:
+    training = trained(paths, "adam", average=True)
+    report(paths, training, drawn(paths, training, "raw"), GOOD)
+    champion = decide(paths).champion
+    assert champion is not None and champion.weights == "raw"
+    report(paths, training, drawn(paths, training, "average"), BAD)
+    ranking = compare("mnist_mlp", ["adam"], paths)
+    met = challenge(ranking, champion, _reports_of(champion, paths))
+    assert met.champion is None  # the report in the ranking is not about the champion's own weights
+    assert [each.weights for each in _reports_of(champion, paths)] == ["raw"]
+
+
+def test_what_is_promoted_are_the_weights_that_were_scored(paths: Paths) -> None:
+    contender(paths, "adam", GOOD, average=True)
+    champion = decide(paths).champion
+    assert champion is not None and champion.weights == "average"
+    assert default_weights(champion.artefact) == "average"
+    raw = trained(paths, "sgd", average=True)
+    report(paths, raw, drawn(paths, raw, "raw"), GOOD)
+    forced = decide(paths, only="sgd", force=True).champion
+    assert forced is not None and (forced.weights, default_weights(forced.artefact)) == ("raw", "raw")
+    assert "of their raw weights" in forced.artefact.path("card.md").read_text()

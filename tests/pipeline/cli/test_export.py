@@ -46,10 +46,31 @@ def test_a_generator_is_written_and_the_difference_said(
     said = capsys.readouterr().out
     assert "mnist_mlp adam, member 1; onnxruntime and PyTorch differ by at most " in said
     assert said.endswith("e-07 on 64 latents\n")
-    command("--weights", "average", "-o", tmp_path / "average.onnx", "--member", 1)
+    for weights in ("average", "raw"):
+        command("--weights", weights, "-o", tmp_path / f"{weights}.onnx", "--member", 1)
     latents = latents_by_seed("normal", 100, np.arange(3))
-    drawn = [run_onnx(tmp_path / f"{name}.onnx", latents) for name in ("digits", "average")]
-    assert np.abs(drawn[0] - drawn[1]).max() > 0.1
+    drawn = {name: run_onnx(tmp_path / f"{name}.onnx", latents) for name in ("digits", "average", "raw")}
+    assert np.array_equal(drawn["digits"], drawn["average"])
+    assert np.abs(drawn["digits"] - drawn["raw"]).max() > 0.1
+
+
+def test_a_configuration_whose_raw_weights_were_scored_is_exported_with_those(
+    paths: Paths, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    training = untrained(paths, "mnist_mlp", average=True)
+    samples = generate(training, 10, paths, weights="raw")
+    latents = latents_by_seed("normal", 100, np.arange(3))
+    with caplog.at_level("INFO"):
+        command("--optimizer", "adam", "-o", tmp_path / "drawn.onnx")
+    assert "taking the raw weights" in caplog.text
+    made_up_report(paths, training, samples, [1.0, 2.0], weights="average")
+    command("--optimizer", "adam", "-o", tmp_path / "reported.onnx")
+    for weights in ("raw", "average"):
+        command("--optimizer", "adam", "-o", tmp_path / f"{weights}.onnx", "--weights", weights)
+    drawn = {name: run_onnx(tmp_path / f"{name}.onnx", latents) for name in ("drawn", "reported", "raw", "average")}
+    assert np.array_equal(drawn["drawn"], drawn["raw"])
+    assert np.array_equal(drawn["reported"], drawn["average"])
+    assert not np.array_equal(drawn["raw"], drawn["average"])
 
 
 def test_an_array_holds_all_stored_samples_or_the_first_of_a_member(stored: ImageFile, tmp_path: Path) -> None:

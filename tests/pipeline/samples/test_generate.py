@@ -9,9 +9,11 @@ from PIL import Image
 from pipeline.pixels import to_pixels
 from pipeline.raw.acquire import acquire
 from pipeline.raw.catalogue import DATASETS
+from pipeline.samples import CODE_VERSION
 from pipeline.samples.generate import generate, latent_seeds
 from pipeline.settings import load_optimizers, load_recipes, resolve
 from pipeline.storage.artefact import Artefact, publish, staging_folder
+from pipeline.storage.identity import Identity
 from pipeline.storage.images import read_images
 from pipeline.storage.paths import Paths
 from pipeline.tensors.build import build
@@ -113,3 +115,31 @@ def test_the_average_of_the_weights_draws_images_of_its_own(named_small_mnist: P
         pixels = read_images(artefact.path("samples.arrow")).pixels.copy()
         assert np.array_equal(drawn.setdefault(weights, pixels), pixels)
     assert not np.array_equal(drawn["raw"], drawn["average"])
+    artefact = generate(training, 3, paths)
+    assert (artefact.details["weights"], artefact.cached) == ("average", False)
+    assert np.array_equal(read_images(artefact.path("samples.arrow")).pixels, drawn["average"])
+
+
+def test_samples_of_a_training_without_an_average_are_what_they_were(training: Artefact, paths: Paths) -> None:
+    artefact = generate(training, 5, paths)
+    decided_by = {"training": training.fingerprint, "count": 5, "seed": 0, "weights": "raw"}
+    assert artefact.fingerprint == Identity("samples", CODE_VERSION, decided_by).fingerprint
+    assert generate(training, 5, paths, weights="raw").cached
+    facts = ("recipe", "optimizer", "training", "images_a_member", "members", "diverged_members", "seed", "weights")
+    assert tuple(artefact.details) == facts
+
+
+@pytest.mark.parametrize(("decay", "share"), [(0.5, None), (0.95, "77 %")])
+def test_an_average_that_is_mostly_the_untrained_network_is_named(
+    named_small_mnist: Path, paths: Paths, caplog: pytest.LogCaptureFixture, decay: float, share: str | None
+) -> None:
+    acquire(DATASETS["mnist"], paths)
+    configuration = replace(load_optimizers()["adam"], ema_decay=decay)
+    settings = resolve(load_recipes()["mnist_mlp"], configuration, steps=5, members=1)
+    training = train([settings], build(DATASETS["mnist"], paths), paths)["adam"]
+    generate(training, 3, paths)
+    said = "mnist_mlp adam: 77 % of the average of the weights is still the untrained network, after 5 steps"
+    assert (said in caplog.text) == (share is not None)
+    caplog.clear()
+    generate(training, 3, paths, weights="raw")
+    assert "untrained" not in caplog.text

@@ -15,6 +15,8 @@ from pipeline.samples.generate import generate
 from pipeline.settings import load_optimizers, load_recipes, resolve
 from pipeline.status.state import FAILED, FRESH, MISSING, ORPHAN, STALE, Status
 from pipeline.status.survey import survey
+from pipeline.storage.artefact import MANIFEST
+from pipeline.storage.identity import Identity
 from pipeline.storage.paths import PROJECT, Paths
 from pipeline.tensors.load import require_tensors
 from pipeline.training.train import train
@@ -326,6 +328,45 @@ def test_what_lies_in_no_table_any_more_is_an_orphan(chain: Paths, tables: Path)
     names = {f"{RECIPE}/generator two", f"{RECIPE}/samples two"}
     assert {name for name, each in found.items() if each.state == ORPHAN} == names
     assert found[f"{RECIPE}/samples two"].reasons == ("configuration two is in no table",)
+
+
+def test_where_the_training_keeps_an_average_raw_samples_are_fresh_only_if_a_person_asked_for_them(
+    chain: Paths, tables: Path
+) -> None:
+    edit(tables / "optimizers.toml", "[two]", "[two]\nema_decay = 0.5")
+    train([resolve(load_recipes()[RECIPE], load_optimizers()["two"])], require_tensors(chain, "mnist"), chain)
+    training = require_training(chain, RECIPE, "two")
+
+    def score_samples() -> dict[str, Status]:
+        score_partition(RECIPE, "two", Judge.load("mnist", chain), chain)
+        return looked_at(chain)
+
+    assert generate(training, 20, chain).details["weights"] == "average"
+    found = score_samples()
+    assert not_fresh(found) == COMPARED
+    assert found[f"{RECIPE}/samples two"].notes == ()
+
+    assert generate(training, 20, chain, weights="raw").details["weights"] == "raw"
+    found = score_samples()
+    assert not_fresh(found) == COMPARED
+    assert found[f"{RECIPE}/samples two"].notes == ("raw weights (the training keeps their average)",)
+
+    drawn_by_default_before(chain)
+    found = looked_at(chain)
+    assert not_fresh(found) == OF_TWO - {f"{RECIPE}/generator two"} | COMPARED
+    assert "weights raw -> average" in found[f"{RECIPE}/samples two"].reasons
+    assert not generate(training, 20, chain, weights="raw").cached  # what a person asks for is recorded
+    assert looked_at(chain)[f"{RECIPE}/samples two"].state == FRESH
+
+
+def drawn_by_default_before(paths: Paths) -> None:
+    """Raw samples as the versions made them that drew raw weights whatever the configuration said."""
+    path = paths.samples(RECIPE, "two") / MANIFEST
+    manifest = json.loads(path.read_text())
+    manifest["identity"]["decided_by"].pop("instead_of", None)
+    manifest["details"].pop("instead_of", None)
+    manifest["fingerprint"] = Identity.from_json(manifest["identity"]).fingerprint
+    path.write_text(json.dumps(manifest))
 
 
 def test_an_interrupted_training_is_missing_and_says_where_it_goes_on(chain: Paths) -> None:

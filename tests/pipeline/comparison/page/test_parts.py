@@ -7,12 +7,14 @@ import pytest
 
 from pipeline.comparison.page import charts
 from pipeline.comparison.page.curves import MEASURES, gather_curves, gather_scores_along, last_values
-from pipeline.comparison.page.entrants import Entrant, colour_order, reason, without_folders
+from pipeline.comparison.page.entrants import Entrant, PartMissingError, colour_order, reason, without_folders
 from pipeline.comparison.page.feature_map import Plane, gather_feature_map
 from pipeline.comparison.page.provenance import budget, command, how_to_read, how_to_repeat, measured_with
+from pipeline.comparison.page.provenance import protocol as shown_protocol
 from pipeline.metrics.extractors.extractor import require_extractor
 from pipeline.reports import store
 from pipeline.reports.by_step import read_scores_by_step
+from pipeline.samples.generate import generate
 from pipeline.settings import load_recipes
 from pipeline.storage.images import read_images
 from pipeline.storage.paths import Paths
@@ -121,11 +123,43 @@ def test_the_command_names_everything_that_decided_the_scores(entrants: list[Ent
 
 def test_what_no_command_can_say_is_noted(entrants: list[Entrant]) -> None:
     row = entrants[0].standing.report.rows.slice(0, 1).to_pylist()[0]
-    protocol = json.dumps(json.loads(row["protocol"]) | {"weights": "average", "samples_seed": 3})
+    protocol = json.dumps(json.loads(row["protocol"]) | {"samples_seed": 3})
     changed = with_report(entrants[0], {**row, "protocol": protocol})
     (noted,) = how_to_repeat("mnist_mlp", [changed])
-    assert noted["note"] == "the samples' run configuration also has seed=3 and weights=average"
+    assert noted["note"] == "the samples' run configuration also has seed=3"
     assert how_to_repeat("mnist_mlp", entrants)[0]["note"] == ""
+
+
+def test_the_command_names_the_weights_where_they_are_not_those_that_the_training_keeps(
+    entrants: list[Entrant],
+) -> None:
+    row = entrants[0].standing.report.rows.slice(0, 1).to_pylist()[0]
+    settings, protocol = json.loads(row["settings"]), json.loads(row["protocol"])
+    commands = {}
+    for ema_decay in (None, 0.9):
+        for weights in ("raw", "average"):
+            own = {"settings": json.dumps(settings | {"ema_decay": ema_decay})}
+            own |= {"protocol": json.dumps(protocol | {"weights": weights})}
+            commands[ema_decay, weights] = command("mnist_mlp", with_report(entrants[0], {**row, **own}))
+    assert "--weights" not in commands[None, "raw"] + commands[0.9, "average"]
+    assert commands[0.9, "raw"].endswith("--weights raw")
+
+
+def test_a_fact_of_the_protocol_that_differs_is_shown_with_the_configurations_that_have_it(
+    entrants: list[Entrant],
+) -> None:
+    row = entrants[0].standing.report.rows.slice(0, 1).to_pylist()[0]
+    averaged = {**row, "protocol": json.dumps(json.loads(row["protocol"]) | {"weights": "average"})}
+    shown = dict(shown_protocol([with_report(entrants[0], averaged), entrants[1]]))
+    assert shown["weights"] == f"average ({entrants[0].key}), raw ({entrants[1].key})"
+    assert shown["n generated"] == "40"
+
+
+def test_samples_that_were_drawn_again_after_the_report_are_not_shown(entrants: list[Entrant], whole: Paths) -> None:
+    best = entrants[0]
+    again = generate(best.training(), 40, whole, seed=1)
+    with pytest.raises(PartMissingError, match="its samples were drawn again after its report was made"):
+        replace(best, kept_samples=again).samples()
 
 
 def with_report(entrant: Entrant, row: dict) -> Entrant:

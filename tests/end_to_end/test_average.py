@@ -1,0 +1,180 @@
+"""A configuration that keeps an average of the generator's weights: it is drawn, scored, shown, promoted, exported."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import dagster as dg
+import numpy as np
+import pytest
+import torch
+
+from assets import cli
+from assets.orchestration.home import ensure_dagster_home
+from assets.orchestration.partitions import OPTIMIZERS
+from pipeline.champion.promote import promote
+from pipeline.champion.versions import ONNX, Champion
+from pipeline.comparison.page import write_page
+from pipeline.comparison.page.drawing import first_two_latents
+from pipeline.comparison.page.entrants import find_entrants
+from pipeline.comparison.page.explorer import gather_explorer
+from pipeline.comparison.page.interpolation import gather_interpolation
+from pipeline.comparison.ranking import compare
+from pipeline.reports import store
+from pipeline.reports.by_step import scores_along
+from pipeline.reports.store import Report
+from pipeline.samples.browser import browser_generator
+from pipeline.samples.members import one_generator
+from pipeline.samples.onnx_file import run_onnx
+from pipeline.storage.artefact import Artefact, read_artefact
+from pipeline.storage.images import read_images
+from pipeline.storage.paths import Paths
+from tests.end_to_end.test_chain import latest_materialization
+
+BUDGET = ["--steps", "6", "--members", "2", "--samples", "60"]
+AVERAGED, PLAIN = "sgd", "sgd_adam"
+PLENTY = 10_000_000
+
+
+@pytest.fixture(autouse=True)
+def averaged(prepared: None, tables: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The small data set, one of the built-in configurations with an average, and no page at every run."""
+    entry = f"[{AVERAGED}]\n"
+    text = (tables / "optimizers.toml").read_text()
+    assert text.count(entry) == 1
+    (tables / "optimizers.toml").write_text(text.replace(entry, f"{entry}ema_decay = 0.5\n"))
+    monkeypatch.setitem(OPTIMIZERS, AVERAGED, replace(OPTIMIZERS[AVERAGED], ema_decay=0.5))
+    page = SimpleNamespace(size_bytes=0, left_out={})
+    monkeypatch.setattr("pipeline.comparison.page.write_page", lambda _ranking, _paths, file: file.touch() or page)
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    ensure_dagster_home()
+    with dg.DagsterInstance.get() as found:
+        yield found
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    monkeypatch.setattr("sys.argv", ["ganforge", *words])
+    return cli.main()
+
+
+def materialize(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
+    assert run(monkeypatch, "materialize", "mnist_mlp", *words, *BUDGET) == 0
+
+
+def samples_of(paths: Paths, optimizer: str) -> Artefact:
+    found = read_artefact(paths.samples("mnist_mlp", optimizer))
+    assert found is not None
+    return found
+
+
+def report_of(paths: Paths, optimizer: str) -> Report:
+    found = store.latest(paths.reports(), "mnist_mlp", optimizer)
+    assert found is not None
+    return found
+
+
+def training_of(paths: Paths, optimizer: str) -> Artefact:
+    found = read_artefact(paths.training("mnist_mlp", optimizer))
+    assert found is not None
+    return found
+
+
+def pixels(samples: Artefact) -> np.ndarray:
+    return read_images(samples.path("samples.arrow")).pixels.copy()
+
+
+def test_samples_scores_and_report_are_of_the_average_and_on_request_of_the_raw_weights(
+    monkeypatch: pytest.MonkeyPatch,
+    paths: Paths,
+    instance: dg.DagsterInstance,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    materialize(monkeypatch, "--optimizer", AVERAGED, PLAIN)
+    first = {key: samples_of(paths, key) for key in (AVERAGED, PLAIN)}
+    scored = report_of(paths, AVERAGED)
+    assert {key: each.details["weights"] for key, each in first.items()} == {AVERAGED: "average", PLAIN: "raw"}
+    assert '"weights": "average"' in scored.fact("protocol")
+    assert '"weights": "raw"' in report_of(paths, PLAIN).fact("protocol")
+    for asset in ("samples", "report"):
+        made = latest_materialization(instance, "mnist_mlp", asset, partition=AVERAGED).asset_materialization
+        assert made is not None and made.metadata["weights"].value == "average"
+    along = scores_along(scored, paths.reports())
+    assert along is not None and along.schema.metadata[b"weights"] == b"average"
+    averaged_pixels = pixels(first[AVERAGED])
+    capsys.readouterr()
+
+    assert run(monkeypatch, "reports", "show", "mnist_mlp", AVERAGED) == 0
+    assert re.search(r"^weights +average$", capsys.readouterr().out, re.MULTILINE)
+    assert run(monkeypatch, "sample", "mnist_mlp", "--optimizer", AVERAGED, "-n", "60", "-o", f"{tmp_path}/a.npz") == 0
+    with np.load(tmp_path / "a.npz") as arrays:
+        assert np.array_equal(np.moveaxis(arrays["images"], 3, 1), averaged_pixels[:60])
+
+    materialize(monkeypatch, "--optimizer", AVERAGED, PLAIN, "--weights", "raw")
+    said = capsys.readouterr().out
+    assert f"generator {AVERAGED}: unchanged" in said and f"samples {AVERAGED}: made" in said
+    assert f"samples {PLAIN}: unchanged" in said and f"report {PLAIN}: unchanged" in said
+    raw = report_of(paths, AVERAGED)
+    assert samples_of(paths, AVERAGED).details["weights"] == "raw"
+    assert '"weights": "raw"' in raw.fact("protocol")
+    assert not np.array_equal(pixels(samples_of(paths, AVERAGED)), averaged_pixels)
+    assert raw.scores("fid") != scored.scores("fid")
+    assert run(monkeypatch, "status", "mnist_mlp") == 0
+    assert "raw weights (the training keeps their average)" in capsys.readouterr().out
+
+    materialize(monkeypatch, "--optimizer", AVERAGED)
+    assert samples_of(paths, AVERAGED).fingerprint == first[AVERAGED].fingerprint
+    assert report_of(paths, AVERAGED).scores("fid") == scored.scores("fid")
+
+
+def test_an_average_where_none_is_kept_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["materialize", "mnist_mlp", "--optimizer", PLAIN, "--weights", "average", *BUDGET]
+    assert run(monkeypatch, *words) == 1
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith("ganforge: mnist_mlp/samples failed: ")
+    assert "no average of the generator's weights there" in said
+
+
+def promoted(paths: Paths) -> Champion:
+    """The averaged configuration, by name: six steps pass no check."""
+    outcome = promote("mnist_mlp", [AVERAGED, PLAIN], paths, findings=lambda _: [], only=AVERAGED, force=True)
+    assert outcome.champion is not None
+    return outcome.champion
+
+
+def test_the_page_and_the_champion_hold_the_averaged_generator(
+    monkeypatch: pytest.MonkeyPatch, paths: Paths, tmp_path: Path
+) -> None:
+    materialize(monkeypatch, "--optimizer", AVERAGED)
+    training = training_of(paths, AVERAGED)
+    ranking = compare("mnist_mlp", [AVERAGED], paths)
+    (entrant,) = find_entrants(ranking, paths)
+    shown = gather_explorer([entrant], PLENTY)["generators"][AVERAGED]["generator"]
+    member = entrant.first_sound_member()
+    assert shown == browser_generator(training, member, "average").to_json()
+    assert shown != browser_generator(training, member, "raw").to_json()
+    strips = gather_interpolation([entrant])["by_configuration"]
+    assert AVERAGED in strips
+    write_page(ranking, paths, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert f"{AVERAGED}: images, scores and generators on this page are of the running average" in page
+    assert "<td>average</td>" in page
+
+    champion = promoted(paths)
+    assert champion.card()["weights"] == "average"
+    latents = first_two_latents(entrant)
+    drawn = {}
+    for weights in ("average", "raw"):
+        with torch.no_grad():
+            generator = one_generator(training, int(champion.card()["member"]), weights)
+            drawn[weights] = generator(torch.from_numpy(latents)[None])[0].numpy()
+    exported = run_onnx(champion.artefact.path(ONNX), latents)
+    assert np.abs(exported - drawn["average"]).max() < 1e-4
+    assert np.abs(exported - drawn["raw"]).max() > 1e-3
