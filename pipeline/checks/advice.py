@@ -18,7 +18,8 @@ NOISE = 0.1
 CLIP_NORM = 1.0
 HIGH_BETA1, LOW_BETA1 = 0.8, 0.5
 PENALTY_R1 = 1.0
-EMA_DECAY = 0.999
+EMA_DECAY = 0.99
+LONG_EMA_DECAY, LONG_STEPS = 0.999, 20_000  # the last 1,000 steps, which it averages, should be a small part of all
 
 
 def either(changes: Iterable[str | None]) -> str:
@@ -116,7 +117,9 @@ def averaged(settings: TrainingSettings | None) -> str | None:
     """An average of the generator's weights, where none is kept yet."""
     if settings is not None and settings.ema_decay is not None:
         return None
-    return f"set ema_decay = {EMA_DECAY} and draw samples from the average"
+    steps = None if settings is None else settings.steps
+    decay = LONG_EMA_DECAY if steps is not None and steps >= LONG_STEPS else EMA_DECAY
+    return f"set ema_decay = {decay}: the average of the generator's weights is then sampled and scored"
 
 
 def larger_batch(settings: TrainingSettings | None) -> str:

@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from pipeline.checks import collapsed_scores, generator_loss_misleads
+from pipeline.checks import advice, collapsed_scores, generator_loss_misleads
 from pipeline.checks.facts import ReportFacts
 from pipeline.findings import Finding
 from tests.pipeline.checks.made_up import history, scores, settings
@@ -148,3 +150,11 @@ def test_without_scores_or_history_it_is_not_judged() -> None:
         "not judged: no history",
         "not judged: no member has 3 evaluations with a fid and its losses",
     ]
+
+
+@pytest.mark.parametrize(("steps", "decay"), [(4_500, 0.99), (20_000, 0.999)])
+def test_the_average_that_is_advised_is_over_a_small_part_of_the_training(steps: int, decay: float) -> None:
+    own = replace(settings(), steps=steps)
+    said = f"set ema_decay = {decay}: the average of the generator's weights is then sampled and scored"
+    assert advice.averaged(own) == said
+    assert advice.averaged(replace(own, ema_decay=0.9)) is None
