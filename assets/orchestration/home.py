@@ -1,7 +1,7 @@
 """Home: the Dagster instance that UI, daemon, command line and schedules share, without anything set by hand.
 
 `DAGSTER_HOME` is `data/dagster` unless the environment says otherwise, made from the template `dagster.yaml` on first
-use.
+use. A copy of `workspace.yaml` lies beside it: Dagster's own commands find the code location in it.
 """
 
 import fcntl
@@ -9,13 +9,15 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import TextIO
 
 import dagster as dg
 
 from assets.orchestration.launcher import OwnProcessLauncher
-from pipeline.storage.paths import PROJECT, Paths
+from pipeline.storage.paths import Paths
 
-TEMPLATE = PROJECT / "dagster.yaml"
+TEMPLATE = Path(__file__).with_name("dagster.yaml")
+WORKSPACE = Path(__file__).with_name("workspace.yaml")
 
 
 def ensure_dagster_home() -> Path:
@@ -26,17 +28,37 @@ def ensure_dagster_home() -> Path:
     commands that start at once from the same. A `dagster.yaml` without this project's launcher is warned of, on stderr.
     """
     home = Path(os.environ.get("DAGSTER_HOME") or Paths.default().dagster()).expanduser().resolve()
-    home.mkdir(parents=True, exist_ok=True)
-    os.environ["DAGSTER_HOME"] = str(home)
-    with (home / ".lock").open("w") as lock:
+    with _open_lock(home) as lock:
+        os.environ["DAGSTER_HOME"] = str(home)
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (home / "dagster.yaml").exists():
             shutil.copyfile(TEMPLATE, home / "dagster.yaml")
+        _copy_workspace(home)
         with dg.DagsterInstance.get() as instance:
             instance.get_runs_count()
             instance.all_instigator_state()
             _warn_of_another_launcher(instance, home)
     return home
+
+
+def _open_lock(home: Path) -> TextIO:
+    """Make the folder where it is missing, and open its lock."""
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        return (home / ".lock").open("w")
+    except OSError as error:
+        variable = "DAGSTER_HOME" if os.environ.get("DAGSTER_HOME") else "GANFORGE_DATA"
+        raise OSError(
+            f"cannot write to the folder {home} ({error.strerror}): start ganforge in a folder that you may write to, "
+            f"or name one with {variable}"
+        ) from None
+
+
+def _copy_workspace(home: Path) -> None:
+    """Copy the workspace where the copy is missing or older; a running webserver reads it again at any time."""
+    copy, text = home / WORKSPACE.name, WORKSPACE.read_bytes()
+    if not copy.is_file() or copy.read_bytes() != text:
+        copy.write_bytes(text)
 
 
 def _warn_of_another_launcher(instance: dg.DagsterInstance, home: Path) -> None:

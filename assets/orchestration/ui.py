@@ -21,10 +21,10 @@ import dagster as dg
 
 from assets.orchestration.abandoned import fail_abandoned_runs
 from assets.orchestration.alerts import UI_VARIABLE
-from assets.orchestration.home import ensure_dagster_home
+from assets.orchestration.home import WORKSPACE, ensure_dagster_home
 from assets.orchestration.launcher import stop_runs
 from assets.orchestration.settings_versions import observe_settings
-from pipeline.storage.paths import PROJECT
+from pipeline.storage.paths import child_environment
 
 HOST = "127.0.0.1"
 START_TIMEOUT_SECONDS = 120.0
@@ -76,14 +76,14 @@ def _serve(home: Path, port: int, url: str) -> int:
     with dg.DagsterInstance.get() as instance:
         fail_abandoned_runs(instance)
         observe_settings(instance)  # what is edited from now on is a change
-    workspace = ["-w", str(PROJECT / "workspace.yaml")]
+    workspace = ["-w", str(home / WORKSPACE.name)]
     started: dict[str, subprocess.Popen[bytes]] = {}
     for wanted in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(wanted, _interrupt)
     try:
         address = ("-h", HOST, "-p", str(port))
-        started["webserver"] = _start(home / "webserver.log", "dagster_webserver", *address, *workspace)
-        started["daemon"] = _start(home / "daemon.log", "dagster._daemon", "run", *workspace)
+        started["webserver"] = _start(home, "webserver", "dagster_webserver", *address, *workspace)
+        started["daemon"] = _start(home, "daemon", "dagster._daemon", "run", *workspace)
         _wait_for(url, started["webserver"], home / "webserver.log")
         print(f"Dagster UI: {url}  (assets: {url}/asset-groups)  Ctrl-C stops it.", flush=True)
         return _watch(started, home)
@@ -110,11 +110,15 @@ def _is_taken(port: int) -> bool:
         return probe.connect_ex((HOST, port)) == 0
 
 
-def _start(log_path: Path, module: str, *arguments: str) -> subprocess.Popen[bytes]:
-    """A module as a process group of its own: Ctrl-C reaches this process alone, which then stops the group."""
-    with log_path.open("ab") as log:
+def _start(home: Path, name: str, module: str, *arguments: str) -> subprocess.Popen[bytes]:
+    """Start a module as a process group of its own: Ctrl-C reaches this process alone, which then stops the group.
+
+    It works in the instance's folder, and so do the code servers and runs that it starts: `child_environment` says why.
+    """
+    command = [sys.executable, "-m", module, *arguments]
+    with (home / f"{name}.log").open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", module, *arguments], cwd=PROJECT, stdout=log, stderr=log, start_new_session=True
+            command, cwd=home, env=child_environment(), stdout=log, stderr=log, start_new_session=True
         )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.cli.table import aligned
-from pipeline.storage.paths import Paths
+from pipeline.storage.paths import Paths, data_root
 
 if TYPE_CHECKING:
     from pipeline.status.state import State, Status
@@ -96,4 +96,5 @@ def _why(status: Status) -> str:
 
 def _counts(statuses: Sequence[Status]) -> str:
     counts = {state: sum(status.state == state for status in statuses) for state in COLOURS}
-    return ", ".join(f"{count:,} {state}" for state, count in counts.items() if count) or "nothing was made yet"
+    found = ", ".join(f"{count:,} {state}" for state, count in counts.items() if count)
+    return found or f"nothing was made yet in {data_root()}"

@@ -1,6 +1,7 @@
 """Paths: the folder of every artefact, derived from its keys. Nothing here touches the disk.
 
-The root is `GANFORGE_DATA`, or `data/` beside this package.
+The root is `GANFORGE_DATA`, or `data/` in the working folder. Processes that ganforge starts use the root of the
+command that started them.
 """
 
 from __future__ import annotations
@@ -10,20 +11,40 @@ from dataclasses import dataclass
 from pathlib import Path
 
 NOT_PATHS = {"GANFORGE_TRACE", "GANFORGE_UI"}
-PROJECT = Path(__file__).resolve().parents[2]
+INSTALLED = {"site-packages", "dist-packages"}  # folders in which every Python process looks for packages
+PROJECT = Path(__file__).resolve().parents[2]  # holds the packages: a checkout, or one of those folders
 
 
 def data_root() -> Path:
-    """The absolute root of all artefacts: `GANFORGE_DATA`, or the project's `data/`."""
-    return Path(os.environ.get("GANFORGE_DATA") or PROJECT / "data").expanduser().resolve()
+    """Return the absolute root of all artefacts: `GANFORGE_DATA`, or `data` in the working folder."""
+    return Path(os.environ.get("GANFORGE_DATA") or "data").expanduser().resolve()
 
 
 def make_variables_absolute() -> None:
-    """Folders and files named in `GANFORGE_…` and `DAGSTER_HOME` stay the same for processes that start elsewhere."""
+    """Fix the data folder, and the folders and files named in variables, for processes that start elsewhere."""
+    os.environ.update(_absolute_variables())
+
+
+def child_environment() -> dict[str, str]:
+    """Return the variables for a process in another working folder: it uses the same data and this very package.
+
+    `python -m` looks for modules in the working folder first. So no child starts in the user's folder, where a folder
+    `assets` or a file `pipeline.py` would take this package's place.
+    """
+    inherited = [str(Path(entry).resolve()) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    own = [] if PROJECT.name in INSTALLED else [str(PROJECT)]
+    searched = os.pathsep.join(dict.fromkeys([*own, *inherited]))
+    return {**os.environ, **_absolute_variables(), **({"PYTHONPATH": searched} if searched else {})}
+
+
+def _absolute_variables() -> dict[str, str]:
+    """Return `GANFORGE_DATA`, and every variable that names a folder or file, with absolute paths."""
+    found = {"GANFORGE_DATA": str(data_root())}
     for name, value in os.environ.items():
         is_path = name not in NOT_PATHS and "://" not in value  # an address may stand in a variable too
         if value and is_path and (name == "DAGSTER_HOME" or name.startswith("GANFORGE_")):
-            os.environ[name] = str(Path(value).expanduser().resolve())
+            found[name] = str(Path(value).expanduser().resolve())
+    return found
 
 
 @dataclass(frozen=True)

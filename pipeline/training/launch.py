@@ -24,7 +24,7 @@ import numpy as np
 
 from pipeline.settings import TrainingSettings
 from pipeline.storage.artefact import Artefact, find_intact, read_artefact
-from pipeline.storage.paths import PROJECT, Paths
+from pipeline.storage.paths import Paths, child_environment
 from pipeline.training.history import Measured
 from pipeline.training.partition import Partition
 from pipeline.training.progress import Observation, PartitionObservation
@@ -53,7 +53,7 @@ def train_in_processes(
             file = Path(folder) / "settings.json"
             file.write_text(json.dumps([each.settings.to_json() for each in waiting]), encoding="utf-8")
             command = _command(file, processes, force=force)
-            yield from _watched(command, _environment(paths, processes))
+            yield from _watched(command, _environment(paths, processes), Path(folder))
     return {each.key: found.get(each.key) or _published(each) for each in partitions}
 
 
@@ -61,7 +61,7 @@ def _environment(paths: Paths, processes: int) -> dict[str, str]:
     """What the processes find set: the data folder, their share of the cores, and Gloo on the loopback interface."""
     threads = max(1, (os.cpu_count() or 1) // processes)
     own = {"OMP_NUM_THREADS": str(threads), "GLOO_SOCKET_IFNAME": "lo"}
-    return {**own, **os.environ, "GANFORGE_DATA": str(paths.root)}
+    return {**own, **child_environment(), "GANFORGE_DATA": str(paths.root.resolve())}
 
 
 def _command(settings: Path, processes: int, *, force: bool) -> list[str]:
@@ -69,11 +69,11 @@ def _command(settings: Path, processes: int, *, force: bool) -> list[str]:
     return [*torchrun, "-m", "pipeline.cli.train", "--settings", str(settings), *(["--force"] if force else [])]
 
 
-def _watched(command: list[str], environment: Mapping[str, str]) -> Generator[Observation, None, None]:
-    """Run a command to its end; lines of JSON are observations, others go to the log."""
+def _watched(command: list[str], environment: Mapping[str, str], folder: Path) -> Generator[Observation, None, None]:
+    """Run a command in a folder to its end; lines of JSON are observations, others go to the log."""
     process = subprocess.Popen(
         command,
-        cwd=PROJECT,
+        cwd=folder,  # holds nothing that Python could import in place of this package
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

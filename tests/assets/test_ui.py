@@ -7,9 +7,10 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+import yaml
 
-from assets.orchestration.home import ensure_dagster_home
-from assets.orchestration.ui import _alone, serve
+from assets.orchestration.home import TEMPLATE, WORKSPACE, ensure_dagster_home
+from assets.orchestration.ui import _alone, _start, serve
 from pipeline.storage.paths import PROJECT
 
 
@@ -28,7 +29,7 @@ def test_the_instance_is_made_from_the_template_on_first_use(tmp_path: Path, mon
     monkeypatch.delenv("DAGSTER_HOME")
     home = ensure_dagster_home()
     assert home == Path(os.environ["GANFORGE_DATA"]) / "dagster"
-    assert (home / "dagster.yaml").read_text() == (PROJECT / "dagster.yaml").read_text()
+    assert (home / "dagster.yaml").read_text() == TEMPLATE.read_text()
     with dg.DagsterInstance.get() as instance:
         assert not instance.telemetry_enabled
 
@@ -48,7 +49,7 @@ def test_an_instance_without_the_launcher_is_warned_of_with_what_to_copy(capsys:
     (said,) = capsys.readouterr().err.splitlines()
     assert said.startswith(f"warning: {home}/dagster.yaml does not name this project's launcher")
     assert (
-        f"copy `run_launcher:`, `run_monitoring:` and `run_retries:` with the lines under them from {PROJECT}" in said
+        f"copy `run_launcher:`, `run_monitoring:` and `run_retries:` with the lines under them from {TEMPLATE}" in said
     )
 
 
@@ -71,3 +72,52 @@ def test_processes_that_start_at_once_share_one_sound_instance() -> None:
     assert [process.returncode for process in started] == [0, 0, 0], errors
     with dg.DagsterInstance.get() as instance:
         assert instance.get_runs_count() == 0
+
+
+def test_the_templates_are_files_of_the_package() -> None:
+    package = PROJECT / "assets"
+    assert TEMPLATE.is_relative_to(package) and TEMPLATE.is_file() and not TEMPLATE.is_symlink()
+    assert WORKSPACE.is_relative_to(package) and WORKSPACE.is_file() and not WORKSPACE.is_symlink()
+
+
+def test_the_checkouts_own_files_name_the_same_location_and_settings() -> None:
+    assert yaml.safe_load((PROJECT / "workspace.yaml").read_text()) == yaml.safe_load(WORKSPACE.read_text())
+    assert (PROJECT / "dagster.yaml").read_text() == TEMPLATE.read_text()
+
+
+def test_an_older_copy_of_the_workspace_is_replaced() -> None:
+    copy = ensure_dagster_home() / "workspace.yaml"
+    assert copy.read_text() == WORKSPACE.read_text()
+    copy.write_text("load_from: []\n")
+    ensure_dagster_home()
+    assert copy.read_text() == WORKSPACE.read_text()
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence_with_the_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.delenv("DAGSTER_HOME")
+    monkeypatch.setenv("GANFORGE_DATA", str(tmp_path / "file" / "data"))
+    said = (
+        r"cannot write to the folder .*/file/data/dagster \(Not a directory\): start ganforge in a folder that you may"
+    )
+    with pytest.raises(OSError, match=said):
+        ensure_dagster_home()
+    assert "DAGSTER_HOME" not in os.environ
+
+
+def test_the_servers_import_this_package_and_not_the_working_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, work = tmp_path / "home", tmp_path / "work"
+    home.mkdir()
+    (work / "assets").mkdir(parents=True)
+    for name in ("assets/__init__.py", "pipeline.py", "dagster.py"):
+        (work / name).write_text("raise SystemExit('imported from the working folder')")
+    monkeypatch.chdir(work)
+    monkeypatch.delenv("GANFORGE_DATA")
+    for module in ("assets.orchestration.heartbeat", "pipeline.storage.paths", "dagster"):
+        assert _start(home, module, "inspect", "--details", module).wait(60) == 0
+        assert "working folder" not in (home / f"{module}.log").read_text()
+    assert f"Origin: {PROJECT}/pipeline/storage/paths.py" in (home / "pipeline.storage.paths.log").read_text()

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from types import TracebackType
 
+from assets.orchestration.home import TEMPLATE
 from pipeline.storage.paths import PROJECT, Paths
 from tests.end_to_end.conftest import COMMAND, Served, wait_for
 from tests.end_to_end.test_watched_run import ask
@@ -26,7 +27,7 @@ class OwnUi:
         self.served = Served(f"http://127.0.0.1:{self.port}", paths)
 
     def __enter__(self) -> "OwnUi":
-        template = (PROJECT / "dagster.yaml").read_text()
+        template = TEMPLATE.read_text()
         for found, shorter in SHORTER.items():
             assert found in template
             template = template.replace(found, shorter)

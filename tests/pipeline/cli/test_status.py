@@ -8,6 +8,7 @@ from pipeline.cli import status
 from pipeline.status import survey as surveying
 from pipeline.status.state import FAILED, FRESH, MISSING, ORPHAN, STALE, State, Status
 from pipeline.status.survey import RecipeStatus, Survey
+from pipeline.storage.paths import data_root
 
 
 def row(name: str, state: State = FRESH, *reasons: str, notes: tuple[str, ...] = ()) -> Status:
@@ -100,4 +101,4 @@ def test_the_exit_code_is_1_where_asked_for_and_something_is_not_fresh(command) 
 
 def test_nothing_at_all_is_said_in_one_line(command, capsys: pytest.CaptureFixture[str]) -> None:
     command(Survey({}, (), ()))
-    assert capsys.readouterr().out == "nothing was made yet\n"
+    assert capsys.readouterr().out == f"nothing was made yet in {data_root()}\n"

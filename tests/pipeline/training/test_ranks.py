@@ -18,7 +18,7 @@ from pipeline.settings import OptimizerSettings, TrainingSettings
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.paths import PROJECT, Paths
 from pipeline.training.evaluations import evaluation_files
-from pipeline.training.launch import train_in_processes
+from pipeline.training.launch import _environment, _watched, train_in_processes
 from pipeline.training.partition import Partition
 from pipeline.training.progress import Observation
 from pipeline.training.ranks import Ranks
@@ -160,3 +160,17 @@ def test_when_the_watcher_leaves_all_processes_end_and_a_checkpoint_is_there(ten
     assert watcher.returncode != 0
     assert not set(workers) & set(processes_of("pipeline.cli.train"))
     assert partition.checkpoints.steps(at_most=100_000), said.decode()
+
+
+def test_the_processes_import_this_package_and_not_the_working_folders(
+    paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    work, folder = tmp_path / "work", tmp_path / "own"
+    for made in (work, folder):
+        made.mkdir()
+    (work / "pipeline.py").write_text("raise SystemExit('imported from the working folder')")
+    monkeypatch.chdir(work)
+    command = [sys.executable, "-m", "inspect", "--details", "pipeline.cli.train"]
+    with caplog.at_level("INFO"):
+        assert list(_watched(command, _environment(paths, 2), folder)) == []
+    assert f"Origin: {PROJECT}/pipeline/cli/train.py" in caplog.messages
