@@ -6,6 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from pipeline import __version__
 from pipeline.cli import champion, clean, detectors, export, ladder, reports, sample, score, status, train
 from pipeline.settings import described, full_budget, load_presets, load_recipes, plain_budget
 from pipeline.storage.paths import make_variables_absolute
@@ -20,8 +21,8 @@ NOTHING_TO_TRACE = (OSError, ValueError)  # their messages say what to do; GANFO
 def main() -> int:
     """Run one command; a mistake is one sentence on standard error and exit code 1."""
     arguments = build_parser().parse_args()
-    make_variables_absolute()
     try:
+        make_variables_absolute()
         code: int = arguments.run(arguments)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader, such as `head`, has seen enough; nothing may be written at exit either
@@ -43,11 +44,13 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ganforge",
         description="Train GANs as Dagster assets and compare them.",
-        epilog="environment: GANFORGE_DATA the data folder; GANFORGE_OPTIMIZERS, GANFORGE_RECIPES, GANFORGE_DATASETS "
+        epilog="environment: GANFORGE_DATA the data folder (default: data in the working folder); "
+        "GANFORGE_OPTIMIZERS, GANFORGE_RECIPES, GANFORGE_DATASETS "
         "your own tables; GANFORGE_OPERATIONS your own schedules, sensors and alerts; "
         "GANFORGE_MNIST, GANFORGE_FASHION_MNIST, GANFORGE_CELEBA your own files; "
         "GANFORGE_UI the address in alerts; GANFORGE_TRACE=1 full tracebacks",
     )
+    parser.add_argument("--version", action="version", version=f"ganforge {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_materialize(commands)
     _add_reproduce(commands)

@@ -7,6 +7,8 @@ Nothing here imports Dagster: the asset graph over these functions lives in the 
 
 import os
 
+__version__ = "0.1.0"  # of the package ganforge; pyproject.toml reads it from here
+
 # Matrix products of one member and of many, by any number of threads, then round alike (docs/decisions/0005). MKL reads
 # it at its first call. Source: oneMKL developer guide, "Conditional Numerical Reproducibility", strict mode.
 os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")

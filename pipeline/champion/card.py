@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pipeline.champion.contents import Exported
 
 LINEAGE = (
-    *("report_id", "created_at", "fingerprint", "training_fingerprint", "git_commit", "run_id"),
+    *("report_id", "created_at", "fingerprint", "training_fingerprint", "git_commit", "ganforge_version", "run_id"),
     *("extractor", "extractor_sha256", "extractor_accuracy", "n_generated", "n_real"),
 )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from pipeline import __version__
 from pipeline.reports.commit import git_commit
 from pipeline.storage.artefact import Artefact
 from pipeline.training.trained import read_settings
@@ -41,6 +42,7 @@ def shared_columns(judge: Judge, samples: Artefact, training: Artefact) -> dict[
         "device": training.details["device"],
         "training_seconds": training.details["seconds"],
         "git_commit": git_commit(),
+        "ganforge_version": __version__,
         "data_versions": json.dumps(_data_versions(samples, training, judge), sort_keys=True),
     }
 

@@ -46,12 +46,17 @@ COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
     ("source", TEXT, "where the data came from"),
     ("device", TEXT, "what it was trained on"),
     ("training_seconds", NUMBER, "wall time of the training; members and configurations of one sweep share it"),
-    ("git_commit", TEXT, "of the code that scored, with + where files differed from it"),
+    (
+        "git_commit",
+        TEXT,
+        "of the checkout that scored, with + where files differed from it; null: installed, no checkout",
+    ),
     ("run_id", TEXT, "the Dagster run that stored the report; empty outside one"),
     ("interval_low", NUMBER, "low end of the 95 % interval: value - 1.96 standard errors, even beyond a score's range"),
     ("interval_high", NUMBER, "high end of the 95 % interval: value + 1.96 standard errors"),
     ("data_versions", TEXT, "JSON of the fingerprints of what was read: tensors, training, samples, extractor, …"),
     ("scoring_seconds", NUMBER, "wall time of scoring this partition"),
+    ("ganforge_version", TEXT, "version of the package that scored"),
 )
 TYPES = {name: type_ for name, type_, _ in COLUMNS}
 SCHEMA = pa.schema(TYPES.items())
@@ -65,7 +70,7 @@ RUN_COLUMNS = (  # of the view `runs`: what is the same in every row of a report
     *("report_id", "run_id", "created_at", "recipe", "optimizer", "newest", "steps", "width", "seed", "members"),
     *("diverged_members", "n_generated", "n_real", "extractor", "extractor_sha256", "extractor_accuracy", "source"),
     *("device", "training_seconds", "scoring_seconds", "git_commit", "settings", "data_versions", "protocol"),
-    *("fingerprint", "training_fingerprint"),
+    *("fingerprint", "training_fingerprint", "ganforge_version"),
 )
 
 

@@ -15,6 +15,7 @@ from pipeline.storage.paths import Paths
 FACTS = (
     *("recipe", "optimizer", "report_id", "created_at", "steps", "width", "seed", "members", "diverged_members"),
     *("n_generated", "n_real", "extractor", "extractor_sha256", "source", "device", "training_seconds", "git_commit"),
+    "ganforge_version",
 )
 SCORES = ("fid", "inception_score")
 HEAD = ("recipe", "optimizer", "report", "made (UTC)", "steps", "seed", "members", "images", "FID", "Inception Score")

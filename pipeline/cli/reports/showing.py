@@ -20,7 +20,8 @@ from pipeline.storage.paths import Paths
 FACTS = (
     *("recipe", "optimizer", "report_id", "run_id", "created_at", "steps", "width", "seed", "members"),
     *("diverged_members", "n_generated", "weights", "n_real", "extractor", "extractor_sha256", "extractor_accuracy"),
-    *("source", "device", "training_seconds", "scoring_seconds", "git_commit", "fingerprint", "training_fingerprint"),
+    *("source", "device", "training_seconds", "scoring_seconds", "git_commit", "ganforge_version"),
+    *("fingerprint", "training_fingerprint"),
 )
 JSON_FACTS = ("settings", "protocol", "data_versions")
 OF_MEMBER = ("member", "value", "standard_error", "interval_low", "interval_high", "by_class")

@@ -22,6 +22,7 @@ RECORDS = {  # column of the report → heading
     "created_at": "made (UTC)",
     "run_id": "run",
     "git_commit": "commit",
+    "ganforge_version": "ganforge",
     "device": "device",
     "training_seconds": "training",
     "training_fingerprint": "training fingerprint",

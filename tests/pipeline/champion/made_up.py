@@ -100,6 +100,7 @@ def report(
         "members": len(fids),
         "diverged_members": list(fids).count(None),
         "git_commit": "abc1234",
+        "ganforge_version": "0.1.0",
     }
     numbers = {"metric": "fid", "floor": 1.0, "ceiling": 900.0, "better": "lower", "note": "lower is better"}
     rows = [{**shared, **numbers, "member": member, "value": value} for member, value in enumerate(fids)]

@@ -89,7 +89,7 @@ def test_the_card_says_what_it_is_how_good_why_and_where_from(champion: Champion
     assert (fid["mean"], fid["by_member"], fid["floor"], fid["ceiling"]) == (102.5, [104.0, 101.0], 1.0, 900.0)
     assert fid["half_width"] == pytest.approx(12.706 * 1.5, rel=1e-3)  # t(0.975, 1) · s/√2
     assert card["data"] == {"source": "official, from mnist", "official": True, "licence": "CC BY 4.0"}
-    assert card["lineage"]["git_commit"] == "abc1234"
+    assert (card["lineage"]["git_commit"], card["lineage"]["ganforge_version"]) == ("abc1234", "0.1.0")
     assert card["lineage"]["training_fingerprint"] == "mnist_mlp adam seed 0"
     assert set(card["lineage"]["data_versions"]) == {"training", "samples", "tensors"}
     assert card["settings"]["generator"]["kind"] == "adam"
@@ -104,6 +104,7 @@ def test_the_cards_text_holds_scores_licence_picture_and_how_to_load_it(champion
     assert text.startswith("# mnist_mlp, champion 1: adam\n")
     assert "| fid | 102 ± 19 | 1 | 900 | lower |" in text
     assert "Licence of the data: CC BY 4.0." in text
+    assert "| ganforge_version | 0.1.0 |" in text
     assert "`ganforge sample mnist_mlp` draws from member 2" in text
     assert "![generated images](grid.png)" in text
     with Image.open(champion.artefact.path("grid.png")) as picture:

@@ -13,7 +13,13 @@ import pytest
 from pipeline.reports import store
 from tests.pipeline.reports.made_up import rows
 
-ADDED = ("interval_low", "interval_high", "data_versions", "scoring_seconds")  # after the first version
+ADDED = (
+    "interval_low",
+    "interval_high",
+    "data_versions",
+    "scoring_seconds",
+    "ganforge_version",
+)  # after the first version
 
 
 def rewritten(path: Path, table: pa.Table) -> Path:
@@ -35,6 +41,7 @@ def test_a_file_of_before_columns_were_added_reads_as_null_there(tmp_path: Path)
     assert store.read_all(tmp_path)["device"].null_count == 8
     scored = store.query("SELECT optimizer, scoring_seconds AS s FROM runs ORDER BY optimizer", tmp_path)
     assert scored["s"].to_pylist() == [None, 2.5]
+    assert found.fact("ganforge_version") is None
 
 
 def test_a_file_of_a_newer_version_reads_without_the_column_that_is_unknown(tmp_path: Path) -> None:

@@ -5,15 +5,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline import __version__
 from pipeline.comparison.page import charts
 from pipeline.comparison.page.curves import MEASURES, gather_curves, gather_scores_along, last_values
 from pipeline.comparison.page.entrants import Entrant, PartMissingError, colour_order, reason, without_folders
 from pipeline.comparison.page.feature_map import Plane, gather_feature_map
-from pipeline.comparison.page.provenance import budget, command, how_to_read, how_to_repeat, measured_with
+from pipeline.comparison.page.provenance import (
+    budget,
+    command,
+    how_to_read,
+    how_to_repeat,
+    measured_with,
+    records,
+)
 from pipeline.comparison.page.provenance import protocol as shown_protocol
 from pipeline.metrics.extractors.extractor import require_extractor
 from pipeline.reports import store
 from pipeline.reports.by_step import read_scores_by_step
+from pipeline.reports.commit import git_commit
 from pipeline.samples.generate import generate
 from pipeline.settings import load_recipes
 from pipeline.storage.images import read_images
@@ -192,3 +201,11 @@ def test_the_head_says_how_long_was_trained_and_with_what_scores_are_taken(entra
     assert said.startswith(f"the data set's own classifier ({sha256[:12]}, ")
     assert said.endswith(" % of held-out images right)")
     assert (budget([], load_recipes()["mnist_mlp"]), measured_with([])) == ("", "")
+
+
+def test_each_report_has_the_packages_version_beside_the_commit(entrants: list[Entrant]) -> None:
+    found = records(entrants)
+    at = found["headings"].index("ganforge")
+    assert found["headings"][at - 1] == "commit"
+    for row in found["rows"]:
+        assert row["values"][at - 1 : at + 1] == [git_commit() or "–", __version__]
