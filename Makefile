@@ -8,7 +8,7 @@ DENSE := mnist_mlp --optimizer rmsprop rmsprop_adam rmsprop_adam_tweaked
 CONVOLUTIONAL := mnist_dcgan --optimizer adam --members 1
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
-.PHONY: run demo test check format lint types imports figures clean
+.PHONY: run demo test check format lint types imports figures wheel-chain clean
 
 ## run: install, train the demo configurations, open the Dagster UI on 127.0.0.1:$(PORT)
 run: demo
@@ -45,6 +45,10 @@ imports: .venv/tested
 ## figures: run the demo and make README's transcript and pictures from that one run (needs Chromium)
 figures: .venv/installed
 	$(BIN)/python docs/figures.py
+
+## wheel-chain: build the wheel, install it into an environment of its own, and use it in an empty folder
+wheel-chain: .venv/tested
+	$(BIN)/python -m tests.wheel.chain
 
 ## clean: remove the environment and caches; data/ stays
 clean:

@@ -1,0 +1,80 @@
+"""The built wheel holds everything that the installed package reads, and nothing else."""
+
+import ast
+import email
+import re
+import sys
+import tomllib
+import zipfile
+from collections.abc import Iterable
+from importlib.metadata import distributions, packages_distributions, requires
+from pathlib import Path
+
+import pytest
+
+import pipeline
+from assets.cli import build_parser
+from pipeline.storage.paths import PROJECT
+from tests.wheel.building import build_wheel
+
+PACKAGES = ("pipeline", "assets")
+SOURCES = [path for package in PACKAGES for path in (PROJECT / package).rglob("*.py")]
+
+INSTALLED = {(each.name or "").lower().replace("_", "-") for each in distributions()}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    return zipfile.ZipFile(build_wheel(tmp_path_factory.mktemp("wheel")))
+
+
+def test_every_file_of_the_packages_is_in_the_wheel_and_no_other(wheel: zipfile.ZipFile) -> None:
+    files = [path for package in PACKAGES for path in (PROJECT / package).rglob("*") if path.is_file()]
+    expected = {path.relative_to(PROJECT).as_posix() for path in files if "__pycache__" not in path.parts}
+    metadata = f"ganforge-{pipeline.__version__}.dist-info/"
+    assert {name for name in wheel.namelist() if not name.startswith(metadata)} == expected
+    assert {"assets/orchestration/dagster.yaml", "assets/orchestration/workspace.yaml"} < expected
+    assert f"{metadata}licenses/LICENSE" in wheel.namelist()
+
+
+def test_the_version_of_the_wheel_is_that_of_the_code(wheel: zipfile.ZipFile) -> None:
+    (name,) = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
+    assert email.message_from_bytes(wheel.read(name))["Version"] == pipeline.__version__
+
+
+def test_the_command_prints_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        build_parser().parse_args(["--version"])
+    assert capsys.readouterr().out == f"ganforge {pipeline.__version__}\n"
+
+
+def imported(path: Path) -> set[str]:
+    """The top-level packages that a file imports, anywhere in it."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    members = {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level}
+    return {name.partition(".")[0] for name in plain | members}
+
+
+def names_of(requirements: Iterable[str]) -> set[str]:
+    """The distributions that are always required, in lower case with hyphens."""
+    found = [re.match(r"[\w.-]+", each) for each in requirements if "extra ==" not in each]
+    return {match[0].lower().replace("_", "-") for match in found if match}
+
+
+def with_requirements(names: set[str]) -> set[str]:
+    """The distributions, and all that are installed with them."""
+    found: set[str] = set()
+    while names:
+        found |= names
+        names = {name for each in names & INSTALLED for name in names_of(requires(each) or ())} - found
+    return found
+
+
+def test_every_package_that_the_code_imports_is_installed_with_the_wheel() -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    installed = with_requirements(names_of(project["dependencies"]))
+    imports = set().union(*map(imported, SOURCES)) - set(sys.stdlib_module_names) - set(PACKAGES)
+    providers = packages_distributions()
+    assert "torch" in imports
+    assert {name for name in imports if not installed & names_of(providers.get(name, ()))} == set()
