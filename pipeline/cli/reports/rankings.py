@@ -23,6 +23,7 @@ from pipeline.comparison.verdicts import Verdict, how_sure
 from pipeline.reports.store import Report
 from pipeline.settings import load_optimizers
 from pipeline.storage.paths import Paths
+from pipeline.training.kinds_of_weights import AVERAGE
 
 SHOWN = {"fid": "FID", "inception_score": "Inception Score", "missing_classes": "missing classes"}
 ANCHORED = ("fid", "inception_score")  # the first of SHOWN, whose real images and noise are shown too
@@ -64,6 +65,7 @@ def render(ranking: Ranking) -> str:
         *aligned(rows),
     ]
     lines += [f"{SHOWN[metric]}: {note}" for metric, note in first.notes().items() if metric in SHOWN]
+    lines += _averaged(ranking)
     if ranking.missing:
         lines.append(f"no report yet: {', '.join(ranking.missing)}")
     lines += [f"not comparable: {optimizer} ({how})" for optimizer, how in ranking.left_out.items()]
@@ -81,6 +83,12 @@ def _accurate(report: Report) -> str:
     """How good the extractor is at the data set's own labels; nothing where it was trained on others."""
     accuracy = report.fact("extractor_accuracy")
     return "" if accuracy is None else f" ({100 * accuracy:.1f} % accurate)"
+
+
+def _averaged(ranking: Ranking) -> list[str]:
+    """Return a line that names the configurations of which the average of the weights was scored, if there are any."""
+    averaged = [standing.optimizer for standing in ranking.standings if standing.report.weights == AVERAGE]
+    return [f"scored with averaged weights: {', '.join(averaged)}"] if averaged else []
 
 
 def _verdicts(ranking: Ranking) -> list[str]:

@@ -9,9 +9,14 @@ from pipeline.storage.paths import Paths
 
 
 def add(
-    paths: Paths, optimizer: str, fids: Sequence[float | None], metrics: Sequence[str] = ("fid", "inception_score")
+    paths: Paths,
+    optimizer: str,
+    fids: Sequence[float | None],
+    metrics: Sequence[str] = ("fid", "inception_score"),
+    weights: str = "raw",
 ) -> None:
-    shared = {"recipe": "mnist_mlp", "optimizer": optimizer, "fingerprint": "f", "protocol": json.dumps({"n": 10})}
+    protocol = json.dumps({"n": 10, "weights": weights})
+    shared = {"recipe": "mnist_mlp", "optimizer": optimizer, "fingerprint": "f", "protocol": protocol}
     shared |= {"floor": 1.0, "ceiling": 900.0, "better": "lower", "members": len(fids), "seed": 0, "steps": 100}
     shared |= {"n_generated": 10, "n_real": 10, "extractor": "classifier", "extractor_sha256": "a" * 64}
     shared |= {"extractor_accuracy": 0.99, "source": "made up", "width": 8, "diverged_members": fids.count(None)}
@@ -59,6 +64,13 @@ def test_a_diverged_member_is_named_beside_the_verdict(paths: Paths) -> None:
     add(paths, "sgd", [800.0, 821.0, 839.0])
     (line,) = [line for line in printed() if line.startswith("sgd ") and "adam" in line]
     assert line.endswith("adam has no score for 1 of 3 members")
+
+
+def test_configurations_whose_averaged_weights_were_scored_are_named(paths: Paths) -> None:
+    add(paths, "adam", [100.0, 120.0])
+    assert not any("averaged" in line for line in printed())
+    add(paths, "sgd", [800.0, 821.0], weights="average")
+    assert "scored with averaged weights: sgd" in printed()
 
 
 def test_a_lone_configuration_has_nothing_to_be_compared_with(paths: Paths) -> None:
