@@ -1,7 +1,6 @@
 """The whole chain through the Dagster assets, on a small data set and a tiny budget."""
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -163,24 +162,6 @@ def test_a_diverging_configuration_is_reported_and_does_not_disturb_its_neighbou
     assert "kept, but in no table now (is GANFORGE_OPTIMIZERS set?): mnist_mlp hot, mnist_mlp warm" in (
         capsys.readouterr().out
     )
-
-
-@pytest.mark.usefixtures("prepared")
-def test_ctrl_c_ends_the_whole_command() -> None:
-    command = [sys.executable, "-m", "assets.cli", "materialize", "mnist_mlp", "--optimizer", "sgd", "rmsprop"]
-    budget = ["--steps", "1000000", "--members", "1", "--samples", "10"]
-    process = subprocess.Popen(
-        [*command, *budget], cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if "images/s" in line:
-            process.send_signal(signal.SIGINT)
-            break
-    rest, said = process.communicate(timeout=120)
-    assert process.returncode == 130
-    assert said == "ganforge: interrupted; what was finished is kept\n"
-    assert "training rmsprop" not in rest
 
 
 @pytest.mark.usefixtures("prepared")

@@ -10,7 +10,7 @@ from pipeline.storage.artefact import read_artefact
 from pipeline.storage.paths import PROJECT, Paths
 
 STEPS, INTERRUPTED_AT = 500, 437
-COMMAND = ["materialize", "mnist_mlp", "--optimizer", "rmsprop", "--members", "1", "--samples", "10"]
+COMMAND = ["materialize", "mnist_mlp", "--optimizer", "sgd", "rmsprop", "--members", "1", "--samples", "10"]
 PROGRAM = f"""
 import os, signal, sys
 from assets import cli
@@ -43,15 +43,18 @@ def observed_steps() -> list[object]:
 
 
 @pytest.mark.usefixtures("prepared")
-def test_ctrl_c_after_several_observations_keeps_every_step(paths: Paths) -> None:
+def test_ctrl_c_after_several_observations_ends_the_command_and_keeps_every_step(paths: Paths) -> None:
+    """The two configurations train one after another: the second must not begin."""
     stopped = run("-c", PROGRAM, *COMMAND, "--steps", str(STEPS))
     assert (stopped.returncode, stopped.stderr) == (130, "ganforge: interrupted; what was finished is kept\n")
-    checkpoints = paths.training("mnist_mlp", "rmsprop") / "checkpoints"
+    assert "training sgd" in stopped.stdout
+    assert "training rmsprop" not in stopped.stdout
+    checkpoints = paths.training("mnist_mlp", "sgd") / "checkpoints"
     assert [path.name for path in checkpoints.glob("*/step_*")] == [f"step_{INTERRUPTED_AT:08d}"]
     assert observed_steps() == [100, 125, 200, 250, 300, 375, 400]
     continued = run("-m", "assets.cli", *COMMAND, "--steps", str(STEPS))
     assert continued.returncode == 0, continued.stderr
     assert f"from step {INTERRUPTED_AT:,}" in continued.stdout
-    artefact = read_artefact(paths.training("mnist_mlp", "rmsprop"))
+    artefact = read_artefact(paths.training("mnist_mlp", "sgd"))
     assert artefact is not None
     assert artefact.details["resumed_at_step"] == INTERRUPTED_AT
