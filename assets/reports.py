@@ -107,7 +107,7 @@ def _along(report: Report, paths: Paths) -> dict[str, object]:
     """FID by training step, a line a member; nothing where the training kept no images on its way."""
     from pipeline.reports.by_step import draw_by_step, images_a_member, scores_along, weights_scored
 
-    scores = scores_along(report, paths.reports())
+    scores = scores_along(report, paths)
     if scores is None:
         return {}
     kind = weights_scored(scores)

@@ -28,7 +28,7 @@ def report_findings(report: Report, paths: Paths) -> list[Finding]:
     from pipeline.training.history import read_history
     from pipeline.training.trained import read_settings
 
-    previous, along = previous_report(report, paths), scores_along(report, paths.reports())
+    previous, along = previous_report(report, paths), scores_along(report, paths)
     training = read_artefact(paths.training(str(report.fact("recipe")), str(report.fact("optimizer"))))
     if training is None or training.fingerprint != report.fact("training_fingerprint"):
         return check_report(report, previous, along)

@@ -18,7 +18,7 @@ def comparison_identity(recipe: Recipe, ranking: Ranking, paths: Paths) -> Ident
     """Of the ranking and its page, as files and store are now."""
     seen_by = [_now(folder(recipe.dataset)) for folder in (paths.tensors, paths.classifier, paths.reference)]
     decided = decided_by_reports(ranking)
-    along = [each.optimizer for each in ranking.standings if scores_along(each.report, paths.reports()) is not None]
+    along = [each.optimizer for each in ranking.standings if scores_along(each.report, paths) is not None]
     decided_by = {
         "recipe": recipe.key,
         **decided,

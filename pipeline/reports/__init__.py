@@ -2,8 +2,8 @@
 
 In: the samples of a partition, and the data set's classifier and reference features.
 Out: one Parquet file a materialization under `data/reports/recipe=…/optimizer=…/`, one row a member and score, never
-overwritten; older ones are moved into few files. `score.py` computes the rows, `store.py` keeps and reads them. Beside
-the newest report lie the scores along its training (`by_step.py`).
+overwritten; older ones are moved into few files. `score.py` computes the rows, `store.py` keeps and reads them. The
+scores along the newest training lie under `data/scores_by_step/` (`by_step.py`).
 """
 
 CODE_VERSION = "2"

@@ -1,9 +1,10 @@
 """Scores by step: how good the images are that a training kept on its way (`pipeline/training/evaluations.py`).
 
-In: a training's kept images, and the judge of its data set. Out: `_scores_by_step.parquet` beside the partition's
-newest report, with columns `step` int64, `member` int64, `metric` ("fid", "inception_score", "missing_classes": those
-that the extractor's logits define) and `value` float64, null where a score is not defined. Its metadata name the
-training and the extractor, so that a reader can refuse the scores of other weights. A diverged member has no more rows.
+In: a training's kept images, and the judge of its data set. Out: the file that `Paths.scores_by_step` names, about a
+partition's newest training, with columns `step` int64, `member` int64, `metric` ("fid", "inception_score",
+"missing_classes": those that the extractor's logits define) and `value` float64, null where a score is not defined. Its
+metadata name the training and the extractor, so that a reader can refuse the scores of other weights. A diverged member
+has no more rows.
 
 The Fréchet distance of a few hundred images is biased upwards more than a report's: compare a value with those of other
 steps, members and configurations in such files, never with a report's.
@@ -24,9 +25,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from PIL import Image
 
-from pipeline.reports.files import partition_folder
+from pipeline.reports.former_layout import bring_up_to_date, former_scores
 from pipeline.reports.report import Report
 from pipeline.storage.artefact import Artefact
+from pipeline.storage.paths import Paths
 from pipeline.storage.whole import whole_file
 from pipeline.training.kinds_of_weights import RAW, weights_along
 
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FILE = "_scores_by_step.parquet"
 SCHEMA = pa.schema([("step", pa.int64()), ("member", pa.int64()), ("metric", pa.string()), ("value", pa.float64())])
 INCHES, DOTS_AN_INCH = (9.0, 3.2), 100
 WEIGHTS = "weights"  # in the metadata; missing in scores of raw weights
@@ -49,7 +50,7 @@ COLOURS = 64  # a quarter of the bytes, and no line looks different
 
 
 def read_scores_by_step(
-    root: Path, recipe: str, optimizer: str, training_fingerprint: str, extractor_sha256: str | None = None
+    paths: Paths, recipe: str, optimizer: str, training_fingerprint: str, extractor_sha256: str | None = None
 ) -> pa.Table | None:
     """The scores along a training, in `SCHEMA`, by step, member and metric.
 
@@ -58,13 +59,13 @@ def read_scores_by_step(
     wanted = {"training_fingerprint": training_fingerprint}
     if extractor_sha256 is not None:
         wanted["extractor_sha256"] = extractor_sha256
-    return _read(_path(root, recipe, optimizer), wanted)
+    return _find(paths, recipe, optimizer, wanted)
 
 
-def scores_along(report: Report, root: Path) -> pa.Table | None:
+def scores_along(report: Report, paths: Paths) -> pa.Table | None:
     """The same for the training that a report is about, as its extractor sees the images."""
     facts = [str(report.fact(name)) for name in ("recipe", "optimizer", "training_fingerprint", "extractor_sha256")]
-    return read_scores_by_step(root, *facts)
+    return read_scores_by_step(paths, *facts)
 
 
 def images_a_member(scores: pa.Table) -> int:
@@ -77,12 +78,16 @@ def weights_scored(scores: pa.Table) -> str:
     return str((scores.schema.metadata or {}).get(WEIGHTS.encode(), RAW.encode()).decode())
 
 
-def _path(root: Path, recipe: str, optimizer: str) -> Path:
-    return partition_folder(root, recipe, optimizer) / FILE
+def _find(paths: Paths, recipe: str, optimizer: str, wanted: Mapping[str, str]) -> pa.Table | None:
+    """The table whose metadata say all that is wanted, also where an earlier version put it and it cannot be moved."""
+    for path in (paths.scores_by_step(recipe, optimizer), former_scores(paths.reports(), recipe, optimizer)):
+        if (table := _read(path, wanted)) is not None:
+            return table
+    return None
 
 
 def _read(path: Path, wanted: Mapping[str, str]) -> pa.Table | None:
-    """The table whose metadata say all that is wanted; a damaged file is none, said in the log."""
+    """The file's table, where its metadata say all that is wanted; a damaged file is none, said in the log."""
     if not path.exists():
         return None
     try:
@@ -99,20 +104,21 @@ def _read(path: Path, wanted: Mapping[str, str]) -> pa.Table | None:
 # Make
 
 
-def keep_scores_by_step(training: Artefact, judge: Judge, root: Path, *, force: bool = False) -> None:
+def keep_scores_by_step(training: Artefact, judge: Judge, paths: Paths, *, force: bool = False) -> None:
     """Score the images kept on the way, unless these scores are there; nothing where the training kept none."""
     from pipeline.training.evaluations import evaluation_files
 
     files = evaluation_files(training)
     recipe, optimizer = training.details["recipe"], training.details["optimizer"]
-    path, facts = _path(root, recipe, optimizer), _facts(training, judge)
-    if not files or (not force and _read(path, facts) is not None):
+    facts = _facts(training, judge)
+    bring_up_to_date(paths.reports())
+    if not files or (not force and _find(paths, recipe, optimizer, facts) is not None):
         return
     if _takes_long(judge):
         log.info("%s %s: scores along training with %s only with `thorough`", recipe, optimizer, judge.extractor.name)
         return
     log.info("%s %s: scoring %d steps of the training", recipe, optimizer, len(files))
-    _write(path, _score(files, judge).replace_schema_metadata(facts))
+    _write(paths.scores_by_step(recipe, optimizer), _score(files, judge).replace_schema_metadata(facts))
 
 
 def _facts(training: Artefact, judge: Judge) -> dict[str, str]:

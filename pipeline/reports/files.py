@@ -1,9 +1,11 @@
 """Files: which reports the store holds, and where each lies; its rows are for `reading.py`.
 
-A report is a file of its own, `recipe=…/optimizer=…/<time>-<start of its id>.parquet`, until a compaction moves it into
-a file of many, `_compacted/….parquet`: a row group a partition (or several), and in the file's metadata the list of its
-reports. While a compaction is at work, or after it was killed, a report may lie in both: it is listed once. Nothing
-here writes, so a store that cannot be written to reads as well.
+A partition has the folder `recipe=…/optimizer=…/`. A report is a file of its own there, `<time>-<start of its
+id>.parquet`, until a compaction moves it into a file of many beside it, `<time>-merged-<8 digits>.parquet`, whose
+metadata list its reports. While a compaction runs, or after it was killed, a report may lie in both: it is listed once.
+
+Earlier versions kept files of many in `_compacted/`, of all partitions. `former_layout.py` moves them; until then, and
+where the store cannot be written to, they are listed too. Nothing here writes.
 """
 
 from __future__ import annotations
@@ -16,12 +18,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from pipeline.reports.reading import Key, Merged, Partition, Place, read_merged
+from pipeline.reports.reading import FORMER, Key, Merged, Partition, Place, read_merged
 
-COMPACTED = "_compacted"
 ATTEMPTS = 10  # to read what a compaction moves meanwhile; one is nearly always enough
 TIME_IN_NAME = "%Y%m%dT%H%M%S%f"  # UTC, to the microsecond
 NAME = re.compile(r"\d{8}T\d{12}-[0-9a-f]{8}")
+MERGED = "-merged-"  # in the name of a file of many reports, between its time and its digits
+MERGED_NAME = re.compile(rf"\d{{8}}T\d{{12}}{MERGED}[0-9a-f]{{8}}")
 ID_IN_NAME = 8  # digits of a report's id
 Result = TypeVar("Result")
 
@@ -66,7 +69,7 @@ class Listing:
 
 
 def partition_folder(root: Path, recipe: str, optimizer: str) -> Path:
-    """Where a partition's newest report lies; what starts with `_` or `.` there is no report."""
+    """The folder of a partition's reports; a file there whose name starts with `_` or `.` is no report."""
     return root / f"recipe={recipe}" / f"optimizer={optimizer}"
 
 
@@ -100,17 +103,22 @@ def settled(work: Callable[[], Result]) -> Result:
     return work()
 
 
-def list_reports(root: Path) -> Listing:
-    """What the store at `root` holds now; nothing where there is no folder.
+def list_reports(root: Path, recipe: str | None = None, optimizer: str | None = None) -> Listing:
+    """Return what the store at `root` holds now; with a recipe and an optimizer, at least what it holds of those.
 
-    Files of one report are listed first: what a compaction takes from that list is then in one of the merged files.
+    Reports only ever move from `_compacted/` to the partitions' folders, so `_compacted/` is listed first: a report
+    that leaves it later is still listed from there, and one that left it before is found in its folder.
     """
-    loose, merged = loose_names(root), _merged_files(root)
+    merged = [read_merged(path) for path in former_files(root)]
+    loose: dict[Partition, list[str]] = {}
+    for partition, folder in _partitions(root, recipe, optimizer):
+        loose[partition], of_many = _list_partition(folder)
+        _expect_names(root, partition, loose[partition])
+        merged += map(read_merged, of_many)
     counted, left = _count_once(merged)
     held: set[Key] = set().union(*(file.keys for file in merged))
     kept: dict[Partition, list[str]] = {}
     for partition, names in loose.items():
-        _expect_names(root, partition, names)
         alone = [name for name in names if (*partition, name) not in held]
         left += [loose_place(root, partition, name).path for name in names if (*partition, name) in held]
         if alone:
@@ -120,28 +128,28 @@ def list_reports(root: Path) -> Listing:
 
 def newest_place(root: Path, recipe: str, optimizer: str) -> Place | None:
     """Where the newest report of a partition lies, or None; other partitions are looked at where it must be."""
-    names = loose_names_of(root, recipe, optimizer)
+    names, _ = _names(partition_folder(root, recipe, optimizer))
     if names:
         _expect_names(root, (recipe, optimizer), names)
         return loose_place(root, (recipe, optimizer), names[-1])
     # its file was taken away by hand, or lies in a copy's merged file
-    return list_reports(root).newest().get((recipe, optimizer))
+    return list_reports(root, recipe, optimizer).newest().get((recipe, optimizer))
 
 
 def loose_names(root: Path) -> dict[Partition, list[str]]:
     """The files of one report each, by partition, oldest first; merged files are not looked at."""
-    found: dict[Partition, list[str]] = {}
-    for recipe in _folders(root, "recipe="):
-        for optimizer in _folders(Path(recipe.path), "optimizer="):
-            names = [name.removesuffix(".parquet") for name in _parquet_names(Path(optimizer.path))]
-            if names:
-                found[_key(recipe.name), _key(optimizer.name)] = sorted(names)
-    return found
+    found = {partition: _names(folder)[0] for partition, folder in _partitions(root)}
+    return {partition: names for partition, names in found.items() if names}
 
 
-def loose_names_of(root: Path, recipe: str, optimizer: str) -> list[str]:
-    """The same for one partition."""
-    return sorted(name.removesuffix(".parquet") for name in _parquet_names(partition_folder(root, recipe, optimizer)))
+def former_files(root: Path) -> list[Path]:
+    """The files of many reports in `_compacted/`, where earlier versions put them."""
+    return [root / FORMER / name for name in sorted(_parquet_names(root / FORMER))]
+
+
+def partition_folders(root: Path) -> list[Path]:
+    """The folder of every partition that has one."""
+    return [folder for _, folder in _partitions(root)]
 
 
 def _expect_names(root: Path, partition: Partition, names: Sequence[str]) -> None:
@@ -154,21 +162,36 @@ def _expect_names(root: Path, partition: Partition, names: Sequence[str]) -> Non
             )
 
 
-def _merged_files(root: Path) -> list[Merged]:
-    """All merged files. Listed until two listings agree: no moment is then missed between one merge and the next."""
-    folder = root / COMPACTED
-    names = sorted(_parquet_names(folder))
-    while (again := sorted(_parquet_names(folder))) != names:
-        names = again
-    return [read_merged(folder / name) for name in names]
+def _partitions(root: Path, recipe: str | None = None, optimizer: str | None = None) -> list[tuple[Partition, Path]]:
+    """Each partition with its folder: all of them, or those of a recipe and of an optimizer configuration."""
+    found = []
+    for of_recipe in _folders(root, "recipe=", recipe):
+        for folder in _folders(Path(of_recipe.path), "optimizer=", optimizer):
+            found.append(((_key(of_recipe.name), _key(folder.name)), Path(folder.path)))
+    return found
+
+
+def _list_partition(folder: Path) -> tuple[list[str], list[Path]]:
+    """The names of the files of one report, and the files of many.
+
+    Files of one report are listed first: those that a compaction then moves lie in a file of many. These are listed
+    until two listings agree: no moment is then missed between one merge and the next.
+    """
+    names, merged = _names(folder)
+    while (again := _names(folder)[1]) != merged:
+        merged = again
+    return names, [folder / f"{name}.parquet" for name in merged]
 
 
 def _count_once(merged: Sequence[Merged]) -> tuple[dict[Path, Sequence[Place]], list[Path]]:
-    """By file the reports it counts for, the fullest file first; and the files that others hold all of."""
+    """By file the reports it counts for, the fullest file first; and the files that others hold all of.
+
+    Files of the former layout come last: what was moved out of them already counts where it lies now.
+    """
     counted: dict[Path, Sequence[Place]] = {}
     left: list[Path] = []
     held: set[Key] = set()
-    for file in sorted(merged, key=lambda file: (-len(file.places), file.path)):
+    for file in sorted(merged, key=lambda file: (file.is_former, -len(file.places), file.path)):
         if held.isdisjoint(file.keys):
             counted[file.path] = file.places
         elif file.keys <= held:
@@ -179,12 +202,23 @@ def _count_once(merged: Sequence[Merged]) -> tuple[dict[Path, Sequence[Place]], 
     return counted, left
 
 
-def _folders(folder: Path, prefix: str) -> list[os.DirEntry[str]]:
+def _folders(folder: Path, prefix: str, key: str | None) -> list[os.DirEntry[str]]:
+    """The folders in a folder whose names start so, in their order; with a key, the one of that key."""
     try:
         with os.scandir(folder) as entries:  # many times as fast as pathlib where there are thousands of files
-            return [entry for entry in entries if entry.name.startswith(prefix) and entry.is_dir()]
+            found = [entry for entry in entries if entry.name.startswith(prefix) and entry.is_dir()]
     except (FileNotFoundError, NotADirectoryError):
         return []
+    return sorted((each for each in found if key in (None, _key(each.name))), key=lambda entry: entry.name)
+
+
+def _names(folder: Path) -> tuple[list[str], list[str]]:
+    """The names of a partition's files of one report and of its files of many, without `.parquet`, oldest first."""
+    single: list[str] = []
+    merged: list[str] = []
+    for name in sorted(name.removesuffix(".parquet") for name in _parquet_names(folder)):
+        (merged if MERGED in name and MERGED_NAME.fullmatch(name) else single).append(name)
+    return single, merged
 
 
 def _parquet_names(folder: Path) -> list[str]:

@@ -7,7 +7,7 @@ file that is gone is a `FileNotFoundError`: a compaction may have moved its repo
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -19,7 +19,10 @@ import pyarrow.parquet as pq
 from pipeline.reports.report import Block, Report
 from pipeline.reports.schema import ENCODED, conform, expect_report, no_report
 
-INDEX = b"ganforge.reports"  # in a merged file's metadata: [[recipe, optimizer, [[name, report id, rows], …]], …]
+INDEX = b"ganforge.merged"  # in a merged file's metadata: by row group [[[name, report id, rows], …], …]
+FORMER = "_compacted"  # the folder in which earlier versions kept merged files of all partitions
+FORMER_INDEX = b"ganforge.reports"  # in these files' metadata: [[recipe, optimizer, [[name, report id, rows], …]], …]
+ReportsOfGroup = list[tuple[str, str, int]]  # of each report: name, id, number of rows
 Partition = tuple[str, str]  # recipe, optimizer
 Key = tuple[str, str, str]  # recipe, optimizer, name: one a report, wherever it lies
 
@@ -60,6 +63,16 @@ class Merged:
         """Of its reports."""
         return frozenset(place.key for place in self.places)
 
+    @property
+    def is_former(self) -> bool:
+        """Whether an earlier version wrote it, with columns `recipe` and `optimizer`: reports of all partitions."""
+        return is_former(self.path)
+
+
+def is_former(path: Path) -> bool:
+    """Whether a merged file lies where earlier versions put it."""
+    return path.parent.name == FORMER
+
 
 def read_reports(places: Sequence[Place]) -> list[Report]:
     """The reports at `places`, in that order, each row group read once; `FileNotFoundError` where a file is gone."""
@@ -84,7 +97,7 @@ def read_rows(places: Sequence[Place], schema: pa.Schema) -> Iterator[pa.Table]:
             continue
         at = (place.path, place.group)
         if at not in groups:
-            groups[at] = conform(_read(*at), place.path, {}, schema)
+            groups[at] = conform(_read(*at), place.path, _in_path(place), schema)
         yield groups[at].slice(place.first_row, place.rows)
 
 
@@ -102,7 +115,7 @@ def read_index(path: Path) -> Merged:
     with _opened(path):
         metadata = pq.read_metadata(path)
     try:
-        places = tuple(_places(path, json.loads(metadata.metadata[INDEX])))
+        places = tuple(_places(path, _groups(path, metadata.metadata)))
     except (KeyError, TypeError, ValueError) as error:
         raise no_report(path, "it has no list of its reports") from error
     listed: dict[int, int] = {}
@@ -113,14 +126,24 @@ def read_index(path: Path) -> Merged:
     return Merged(path, places)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=4096)
 def read_merged(path: Path) -> Merged:
     """The same, read once a process: such a file never changes."""
     return read_index(path)
 
 
-def _places(path: Path, entries: list[tuple[str, str, list[tuple[str, str, int]]]]) -> Iterator[Place]:
-    for group, (recipe, optimizer, reports) in enumerate(entries):
+def _groups(path: Path, metadata: Mapping[bytes, bytes]) -> Iterator[tuple[str, str, ReportsOfGroup]]:
+    """Of each row group of a merged file its recipe, its optimizer configuration and its reports."""
+    if is_former(path):
+        yield from json.loads(metadata[FORMER_INDEX])
+        return
+    recipe, optimizer = (folder.name.partition("=")[2] for folder in (path.parent.parent, path.parent))
+    for reports in json.loads(metadata[INDEX]):
+        yield recipe, optimizer, reports
+
+
+def _places(path: Path, groups: Iterable[tuple[str, str, ReportsOfGroup]]) -> Iterator[Place]:
+    for group, (recipe, optimizer, reports) in enumerate(groups):
         first_row = 0
         for name, report_id, rows in reports:
             yield Place(recipe, optimizer, name, path, group, first_row, rows, report_id)
@@ -128,8 +151,8 @@ def _places(path: Path, entries: list[tuple[str, str, list[tuple[str, str, int]]
 
 
 def _in_path(place: Place) -> Mapping[str, str]:
-    """What the folder of a file of one report says."""
-    return {"recipe": place.recipe, "optimizer": place.optimizer} if place.group is None else {}
+    """The columns that a file does not hold, since its folder names them."""
+    return {"recipe": place.recipe, "optimizer": place.optimizer}
 
 
 def _read(path: Path, group: int | None) -> pa.Table:

@@ -149,13 +149,13 @@ def score_partition(
 ) -> Scored:
     """The partition's report, computed and stored unless the newest one was made from the same samples and judge.
 
-    Beside it the scores along its training, where they are not there yet.
+    The scores along its training are kept too, where they are not there yet.
     """
     samples = require_artefact(paths.samples(recipe, optimizer), "samples", f"{recipe}/samples, partition {optimizer},")
     training = require_training(paths, recipe, optimizer)
     _expect_belonging(samples, training, judge)
     scored = _scored(samples, training, judge, paths.reports(), run_id, force=force)
-    keep_scores_by_step(training, judge, paths.reports(), force=force)
+    keep_scores_by_step(training, judge, paths, force=force)
     return scored
 
 

@@ -2,7 +2,8 @@
 
 A file appears by rename under a name of its own, so writers never meet and a reader sees whole reports only. Columns
 are added, never changed (`schema.py`). Where reports lie is `files.py`, how their rows are read `reading.py`, how many
-files become few `compaction.py`, SQL `views.py`. Without a `root` the store is that of the data folder.
+files become few `compaction.py`, SQL `views.py`. Every function here first gives a store of an earlier version the
+layout of this one (`former_layout.py`). Without a `root` the store is that of the data folder.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import pyarrow.parquet as pq
 
 from pipeline.reports import compaction, files
 from pipeline.reports.files import ID_IN_NAME, id_in, list_reports, newest_place, partition_folder, settled
+from pipeline.reports.former_layout import bring_up_to_date
 from pipeline.reports.reading import read_reports, read_rows
 from pipeline.reports.report import Block, Report
 from pipeline.reports.schema import IN_PATH, SCHEMA
@@ -60,6 +62,7 @@ def append(root: Path, rows: list[dict[str, Any]]) -> Report:
     if not rows:
         raise ValueError("a report needs at least one row; found none")
     recipe, optimizer = rows[0]["recipe"], rows[0]["optimizer"]
+    bring_up_to_date(root)
     stored, report_id = _time_of_next(root, recipe, optimizer), uuid.uuid4().hex
     table = pa.Table.from_pylist([{**row, "report_id": report_id, "created_at": stored} for row in rows], schema=SCHEMA)
     folder = partition_folder(root, recipe, optimizer)
@@ -76,6 +79,7 @@ def latest(root: Path, recipe: str, optimizer: str) -> Report | None:
         place = newest_place(root, recipe, optimizer)
         return None if place is None else read_reports([place])[0]
 
+    bring_up_to_date(root)
     return settled(read)
 
 
@@ -83,15 +87,17 @@ def latest_of_all(root: Path, recipe: str | None = None) -> list[Report]:
     """The newest report of every partition (of one recipe), by recipe and optimizer."""
 
     def read() -> list[Report]:
-        newest = list_reports(root).newest().values()
+        newest = list_reports(root, recipe).newest().values()
         return read_reports([place for place in newest if recipe in (None, place.recipe)])
 
+    bring_up_to_date(root)
     return settled(read)
 
 
 def history_of(root: Path, recipe: str | None = None, optimizer: str | None = None) -> list[Report]:
     """Every report ever stored (of one recipe, of one configuration), oldest first."""
-    return settled(lambda: read_reports(list_reports(root).places(recipe, optimizer)))
+    bring_up_to_date(root)
+    return settled(lambda: read_reports(list_reports(root, recipe, optimizer).places(recipe, optimizer)))
 
 
 def find_report(root: Path, report_id_prefix: str) -> Report:
@@ -105,6 +111,7 @@ def find_report(root: Path, report_id_prefix: str) -> Report:
             raise ValueError(f"{len(alike):,} reports start with {wanted!r}; give more of the id's 32 digits")
         return [report for report in read_reports(alike) if report.fact("report_id").startswith(wanted)]
 
+    bring_up_to_date(root)
     found = settled(read)
     if not found:
         raise ValueError(f"no report starts with {wanted!r} under {root}; `SELECT report_id FROM runs` lists them")
@@ -124,7 +131,7 @@ def compact(root: Path) -> int:
 
 def read_all(root: Path | None = None, recipe: str | None = None) -> pa.Table:
     """Every row ever stored (of one recipe), oldest report first and by member, in `SCHEMA`."""
-    return settled(lambda: _read_all(_root(root), recipe))
+    return settled(lambda: _read_all(_up_to_date(root), recipe))
 
 
 def connect(root: Path | None = None) -> duckdb.DuckDBPyConnection:
@@ -133,7 +140,7 @@ def connect(root: Path | None = None) -> duckdb.DuckDBPyConnection:
     They are the store as it is now. A later compaction may remove files under them: connect again after an error that
     a file cannot be opened. `query` does so itself.
     """
-    return open_views(_root(root))
+    return open_views(_up_to_date(root))
 
 
 def relation(view: str = "reports", root: Path | None = None) -> duckdb.DuckDBPyRelation:
@@ -145,11 +152,11 @@ def relation(view: str = "reports", root: Path | None = None) -> duckdb.DuckDBPy
 
 def query(sql: str, root: Path | None = None) -> pa.Table:
     """The rows of one SQL statement over the views; `QueryError`, in one line, for a mistake in it."""
-    return run(_root(root), sql)
+    return run(_up_to_date(root), sql)
 
 
 def _read_all(root: Path, recipe: str | None) -> pa.Table:
-    tables = list(read_rows(list_reports(root).places(recipe), SCHEMA))
+    tables = list(read_rows(list_reports(root, recipe).places(recipe), SCHEMA))
     if not tables:
         return SCHEMA.empty_table()
     table = pa.concat_tables(tables)
@@ -175,5 +182,8 @@ def _write_whole(path: Path, table: pa.Table) -> None:
         pq.write_table(table, temporary, write_statistics=False)
 
 
-def _root(root: Path | None) -> Path:
-    return Paths.default().reports() if root is None else root
+def _up_to_date(root: Path | None) -> Path:
+    """The store at `root`, else that of the data folder, in the layout of this version."""
+    store = Paths.default().reports() if root is None else root
+    bring_up_to_date(store)
+    return store

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from pipeline.reports.files import Listing, list_reports, settled
-from pipeline.reports.reading import Place, read_schema
+from pipeline.reports.reading import Place, is_former, read_schema
 from pipeline.reports.schema import COLUMNS, IN_PATH, RUN_COLUMNS, SCHEMA, sql_type
 
 if TYPE_CHECKING:
@@ -98,8 +98,9 @@ def _create(connection: duckdb.DuckDBPyConnection, listing: Listing, views: Sequ
 
 def _history_sql(listing: Listing) -> str:
     whole = [file.path for file in listing.merged if len(listing.counted[file.path]) == len(file.places)]
-    parts = [_loose_sql(place.path for place in listing.loose_places()), _merged_sql(whole)]
-    parts += [_merged_sql([path], places) for path, places in listing.counted.items() if path not in whole]
+    parts = _rows_sql([*(place.path for place in listing.loose_places()), *whole])
+    for path, places in listing.counted.items():
+        parts += _rows_sql([path], places) if path not in whole else []
     return _together(parts)
 
 
@@ -108,36 +109,36 @@ def _newest_sql(places: Iterable[Place]) -> str:
     for place in (known := list(places)):
         if place.group is not None:
             merged.setdefault(place.path, []).append(place)
-    parts = [_loose_sql(place.path for place in known if place.group is None)]
-    return _together([*parts, *(_merged_sql([path], of_file) for path, of_file in merged.items())])
+    parts = _rows_sql([place.path for place in known if place.group is None])
+    for path, of_file in merged.items():
+        parts += _rows_sql([path], of_file)
+    return _together(parts)
 
 
 def _together(parts: Sequence[str]) -> str:
     """All columns of `SCHEMA` in its order, null where a file lacks one."""
     empty = ", ".join(f"CAST(NULL AS {sql_type(field.type)}) AS {_name(field.name)}" for field in SCHEMA)
-    found = [f"SELECT {empty} WHERE false", *(part for part in parts if part)]
+    found = [f"SELECT {empty} WHERE false", *parts]
     return f"SELECT {', '.join(map(_name, SCHEMA.names))} FROM ({' UNION ALL BY NAME '.join(found)})"
 
 
-def _loose_sql(paths: Iterable[Path]) -> str:
-    """Rows of files of one report, whose recipe and optimizer are the names of their folders."""
-    listed = _list(map(str, paths))
-    if not listed:
-        return ""
+def _rows_sql(paths: Sequence[Path], only: Sequence[Place] = ()) -> list[str]:
+    """Statements for the rows of files, or of some of the reports in them."""
+    which = f" WHERE report_id IN ({_list(place.report_id for place in only)})" if only else ""
+    former = [str(path) for path in paths if is_former(path)]
+    others = [str(path) for path in paths if not is_former(path)]
+    found = [f"SELECT * FROM read_parquet([{_list(former)}], {_OPTIONS}){which}"] if former else []
+    return [*found, f"{_partition_sql(others)}{which}"] if others else found
+
+
+def _partition_sql(paths: Sequence[str]) -> str:
+    """Rows of files whose recipe and optimizer are the names of their folders."""
     in_path = ", ".join(
         f"parse_path(filename)[{at}][{len(name) + 2}:] AS {_name(name)}"
         for at, name in zip((-3, -2), IN_PATH, strict=True)
     )
     others = f"COLUMNS(lambda name: name NOT IN ({_list(['filename', *IN_PATH])}))"
-    return f"SELECT {others}, {in_path} FROM read_parquet([{listed}], filename = true, {_OPTIONS})"
-
-
-def _merged_sql(paths: Sequence[Path], only: Sequence[Place] = ()) -> str:
-    """Rows of files of many reports, or of some of them."""
-    if not paths:
-        return ""
-    which = f" WHERE report_id IN ({_list(place.report_id for place in only)})" if only else ""
-    return f"SELECT * FROM read_parquet([{_list(map(str, paths))}], {_OPTIONS}){which}"
+    return f"SELECT {others}, {in_path} FROM read_parquet([{_list(paths)}], filename = true, {_OPTIONS})"
 
 
 _OPTIONS = "union_by_name = true, hive_partitioning = false"  # the data folder's own path may look like a partition

@@ -92,6 +92,10 @@ class Paths:
         """The append-only store, hive-partitioned by recipe and optimizer."""
         return self.root / "reports"
 
+    def scores_by_step(self, recipe: str, optimizer: str) -> Path:
+        """The file of the scores along the newest training of one partition; it is no report, so not among them."""
+        return self.root / "scores_by_step" / f"recipe={recipe}" / f"optimizer={optimizer}" / "scores.parquet"
+
     def comparison(self, recipe: str) -> Path:
         """The ranking of a recipe's configurations."""
         return self.root / "comparison" / recipe

@@ -22,7 +22,7 @@ from pipeline.metrics.reference import StaleReferenceError, make_reference
 from pipeline.raw.acquire import acquire
 from pipeline.raw.catalogue import DATASETS
 from pipeline.reports import store
-from pipeline.reports.by_step import FILE, scores_along
+from pipeline.reports.by_step import scores_along
 from pipeline.reports.score import Judge, StaleInputError, score_partition
 from pipeline.settings import load_optimizers, load_recipes, resolve
 from pipeline.storage.artefact import read_artefact
@@ -69,13 +69,13 @@ def test_one_command_makes_the_chain_and_the_second_time_nothing(
         assert report is not None
         assert (len(report.scores("fid")), report.fact("n_generated"), report.fact("n_real")) == (2, 60, 120)
         assert all(value > 0 for value in report.scores("fid"))
-        along = scores_along(report, paths.reports())
+        along = scores_along(report, paths)
         assert along is not None
         assert {(row["step"], row["member"]) for row in along.to_pylist()} == {(3, 0), (3, 1)}
     ranking = pq.read_table(paths.comparison("mnist_mlp") / "ranking.parquet")
     assert set(ranking["optimizer"].to_pylist()) == {"sgd", "sgd_adam", "rmsprop"}
 
-    along_training = store.partition_folder(paths.reports(), "mnist_mlp", "sgd") / FILE
+    along_training = paths.scores_by_step("mnist_mlp", "sgd")
     along_training.unlink()
     assert run(monkeypatch, *chosen) == 0
     second = capsys.readouterr().out

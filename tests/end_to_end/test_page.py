@@ -21,7 +21,6 @@ from pipeline.comparison.page import write_page
 from pipeline.comparison.page.curves import MEASURES
 from pipeline.comparison.ranking import compare
 from pipeline.reports import store
-from pipeline.reports.by_step import FILE
 from pipeline.settings import load_optimizers
 from pipeline.storage.paths import Paths
 from tests.end_to_end.conftest import DEMO, Made
@@ -329,10 +328,12 @@ def renamed(made: Made, paths: Paths, keys: Sequence[str]) -> None:
         shutil.copytree(folder(made.paths, "mnist"), folder(paths, "mnist"), dirs_exist_ok=True)
     reports = store.latest_of_all(made.paths.reports(), "mnist_mlp")
     (rows,) = [report.rows.to_pylist() for report in reports if report.fact("optimizer") == DEMO[0]]
-    along = store.partition_folder(made.paths.reports(), "mnist_mlp", DEMO[0]) / FILE
+    along = made.paths.scores_by_step("mnist_mlp", DEMO[0])
     for key in keys:
         store.append(paths.reports(), [{**row, "optimizer": key} for row in rows])
-        shutil.copy(along, store.partition_folder(paths.reports(), "mnist_mlp", key))
+        copied = paths.scores_by_step("mnist_mlp", key)
+        copied.parent.mkdir(parents=True)
+        shutil.copy(along, copied)
 
 
 def test_no_name_of_a_configuration_disturbs_the_page(made: Made, tmp_path: Path) -> None:

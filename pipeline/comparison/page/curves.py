@@ -7,7 +7,6 @@ measure, for JSON.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ import pyarrow.compute as pc
 from pipeline.comparison.page.entrants import Entrant, PartMissingError, gather_each, other_weights
 from pipeline.comparison.page.scores import finite
 from pipeline.reports.by_step import images_a_member, scores_along, weights_scored
+from pipeline.storage.paths import Paths
 
 MOST_POINTS = 150  # a curve; more are averaged in groups of neighbours
 
@@ -60,8 +60,8 @@ def _curves(entrant: Entrant) -> dict[str, Any]:
     return curves
 
 
-def gather_scores_along(entrants: Sequence[Entrant], root: Path) -> dict[str, Any]:
-    """The same of `ALONG_TRAINING`, from the store at `root`, and `images`: how many of a member are scored a step.
+def gather_scores_along(entrants: Sequence[Entrant], paths: Paths) -> dict[str, Any]:
+    """The same of `ALONG_TRAINING`, from the data folder, and `images`: how many of a member are scored a step.
 
     `others` has a sentence for each configuration whose curve is of other weights than its report.
     """
@@ -71,7 +71,7 @@ def gather_scores_along(entrants: Sequence[Entrant], root: Path) -> dict[str, An
     def gather(entrant: Entrant) -> dict[str, Any]:
         from pipeline.training.curves import over_members
 
-        scores = scores_along(entrant.standing.report, root)
+        scores = scores_along(entrant.standing.report, paths)
         if scores is None:
             raise PartMissingError("there are no scores along its training")
         images.add(images_a_member(scores))

@@ -95,7 +95,7 @@ def _gather(ranking: Ranking, entrants: Sequence[Entrant], dataset: str, paths: 
         "scores": scores.chart_data(entrants),
         "verdicts": scores.verdict_rows(ranking, scores.metrics_of(entrants)),
         "curves": gather_curves(entrants),
-        "scores_along": gather_scores_along(entrants, paths.reports()),
+        "scores_along": gather_scores_along(entrants, paths),
         "interpolation": gather_interpolation(entrants),
         "map": gather_feature_map(entrants, dataset, paths),
     }

@@ -17,7 +17,6 @@ from pipeline.metrics.features import CLASSES, IMAGENET, NO_LOGITS, Features
 from pipeline.metrics.reference import Reference
 from pipeline.reports import store
 from pipeline.reports.by_step import (
-    FILE,
     SCHEMA,
     draw_by_step,
     images_a_member,
@@ -28,6 +27,7 @@ from pipeline.reports.by_step import (
 )
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.images import Pixels
+from pipeline.storage.paths import Paths
 from pipeline.training.evaluations import EVALUATION_IMAGES, FOLDER, write_evaluation
 from tests.pipeline.reports.made_up import rows
 
@@ -82,19 +82,19 @@ def training(tmp_path: Path) -> Artefact:
     return Artefact(folder, "trained", {}, dict(zip(("recipe", "optimizer"), KEY, strict=True)), "")
 
 
-def keep(training: Artefact, root: Path, judge: MadeUpJudge | None = None, *, force: bool = False) -> MadeUpJudge:
+def keep(training: Artefact, paths: Paths, judge: MadeUpJudge | None = None, *, force: bool = False) -> MadeUpJudge:
     judge = judge or MadeUpJudge()
-    keep_scores_by_step(training, judge, root, force=force)  # type: ignore[arg-type]
+    keep_scores_by_step(training, judge, paths, force=force)  # type: ignore[arg-type]
     return judge
 
 
-def read(root: Path, training: str = "trained", extractor: str | None = None) -> pa.Table | None:
-    return read_scores_by_step(root, *KEY, training, extractor)
+def read(paths: Paths, training: str = "trained", extractor: str | None = None) -> pa.Table | None:
+    return read_scores_by_step(paths, *KEY, training, extractor)
 
 
-def test_every_member_has_its_scores_at_every_step_it_drew_at(training: Artefact, tmp_path: Path) -> None:
-    keep(training, tmp_path)
-    table = read(tmp_path)
+def test_every_member_has_its_scores_at_every_step_it_drew_at(training: Artefact, paths: Paths) -> None:
+    keep(training, paths)
+    table = read(paths)
     assert table is not None
     assert table.schema.equals(SCHEMA)
     assert images_a_member(table) == EVALUATION_IMAGES
@@ -106,13 +106,13 @@ def test_every_member_has_its_scores_at_every_step_it_drew_at(training: Artefact
     ]
 
 
-def test_they_are_the_very_scores_that_a_report_of_these_images_has(training: Artefact, tmp_path: Path) -> None:
+def test_they_are_the_very_scores_that_a_report_of_these_images_has(training: Artefact, paths: Paths) -> None:
     from pipeline.storage.images import read_images
 
-    judge = keep(training, tmp_path)
+    judge = keep(training, paths)
     images = read_images(training.path(f"{FOLDER}/step_00000500.arrow"))
     expected = score(seen(images.pixels[:IMAGES]), judge.reference.real, CLASSES)
-    table = read(tmp_path)
+    table = read(paths)
     assert table is not None
     first = {row["metric"]: row["value"] for row in table.slice(0, 3).to_pylist()}
     assert first == {name: expected[name].value for name in first}
@@ -122,83 +122,86 @@ def test_they_are_the_very_scores_that_a_report_of_these_images_has(training: Ar
     ("labels", "metrics"), [(NO_LOGITS, {"fid"}), (CLASSES, {"fid", "inception_score", "missing_classes"})]
 )
 def test_only_scores_that_the_logits_define_are_taken(
-    training: Artefact, tmp_path: Path, labels: str, metrics: set[str]
+    training: Artefact, paths: Paths, labels: str, metrics: set[str]
 ) -> None:
-    keep(training, tmp_path, MadeUpJudge(labels=labels))
-    table = read(tmp_path)
+    keep(training, paths, MadeUpJudge(labels=labels))
+    table = read(paths)
     assert table is not None
     assert set(table["metric"].to_pylist()) == metrics
 
 
-def test_what_is_there_is_not_scored_again_but_where_forced(training: Artefact, tmp_path: Path) -> None:
-    assert keep(training, tmp_path).looked_at == [IMAGES] * 3
-    assert keep(training, tmp_path).looked_at == []
-    assert keep(training, tmp_path, force=True).looked_at == [IMAGES] * 3
+def test_what_is_there_is_not_scored_again_but_where_forced(training: Artefact, paths: Paths) -> None:
+    assert keep(training, paths).looked_at == [IMAGES] * 3
+    assert keep(training, paths).looked_at == []
+    assert keep(training, paths, force=True).looked_at == [IMAGES] * 3
 
 
 def test_scores_of_another_training_or_by_other_weights_are_refused_and_made_again(
-    training: Artefact, tmp_path: Path
+    training: Artefact, paths: Paths
 ) -> None:
-    keep(training, tmp_path)
-    assert read(tmp_path, "another") is None
-    assert read(tmp_path, extractor="b" * 64) is None
-    assert keep(training, tmp_path, MadeUpJudge("b" * 64)).looked_at == [IMAGES] * 3
-    assert read(tmp_path, extractor="b" * 64) is not None
-    assert keep(replace(training, fingerprint="another"), tmp_path, MadeUpJudge("b" * 64)).looked_at == [IMAGES] * 3
-    assert (read(tmp_path), read(tmp_path, "another") is None) == (None, False)
+    keep(training, paths)
+    assert read(paths, "another") is None
+    assert read(paths, extractor="b" * 64) is None
+    assert keep(training, paths, MadeUpJudge("b" * 64)).looked_at == [IMAGES] * 3
+    assert read(paths, extractor="b" * 64) is not None
+    assert keep(replace(training, fingerprint="another"), paths, MadeUpJudge("b" * 64)).looked_at == [IMAGES] * 3
+    assert (read(paths), read(paths, "another") is None) == (None, False)
 
 
 def test_scores_say_which_weights_drew_the_images_and_are_taken_again_of_others(
-    training: Artefact, tmp_path: Path
+    training: Artefact, paths: Paths
 ) -> None:
-    keep(training, tmp_path)
-    before = read(tmp_path)
+    keep(training, paths)
+    before = read(paths)
     assert before is not None
     assert b"weights" not in before.schema.metadata  # as before there was a choice: nothing is scored anew
     averaged = replace(training, details=training.details | {"weights_along_training": "average"})
-    assert keep(averaged, tmp_path).looked_at == [IMAGES] * 3
-    now = read(tmp_path)
+    assert keep(averaged, paths).looked_at == [IMAGES] * 3
+    now = read(paths)
     assert now is not None
     assert (weights_scored(before), weights_scored(now)) == ("raw", "average")
 
 
-def test_a_training_of_an_older_version_has_no_scores_and_no_error(tmp_path: Path, training: Artefact) -> None:
-    assert keep(replace(training, folder=tmp_path / "older"), tmp_path).looked_at == []
-    assert read(tmp_path) is None
+def test_a_training_of_an_older_version_has_no_scores_and_no_error(
+    paths: Paths, tmp_path: Path, training: Artefact
+) -> None:
+    assert keep(replace(training, folder=tmp_path / "older"), paths).looked_at == []
+    assert read(paths) is None
 
 
 def test_inception_looks_at_them_only_when_thorough_scores_are_asked_for(
-    training: Artefact, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    training: Artefact, paths: Paths, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     caplog.set_level(logging.INFO, "pipeline")
-    assert keep(training, tmp_path, MadeUpJudge(labels=IMAGENET)).looked_at == []
+    assert keep(training, paths, MadeUpJudge(labels=IMAGENET)).looked_at == []
     assert "mnist_mlp adam: scores along training with classifier only with `thorough`" in caplog.text
-    assert keep(training, tmp_path, MadeUpJudge(labels=IMAGENET, thorough=object())).looked_at == [IMAGES] * 3
+    assert keep(training, paths, MadeUpJudge(labels=IMAGENET, thorough=object())).looked_at == [IMAGES] * 3
 
 
 def test_a_damaged_file_is_passed_over_said_and_made_again(
-    training: Artefact, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    training: Artefact, paths: Paths, caplog: pytest.LogCaptureFixture
 ) -> None:
-    keep(training, tmp_path)
-    file = store.partition_folder(tmp_path, *KEY) / FILE
+    keep(training, paths)
+    file = paths.scores_by_step(*KEY)
     file.write_bytes(file.read_bytes()[:-9])
-    assert read(tmp_path) is None
-    assert f"{FILE}: cannot be read" in caplog.text
-    assert keep(training, tmp_path).looked_at == [IMAGES] * 3
-    assert [path.name for path in file.parent.iterdir()] == [FILE]
+    assert read(paths) is None
+    assert f"{file}: cannot be read" in caplog.text
+    assert keep(training, paths).looked_at == [IMAGES] * 3
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
 
 
-def test_they_are_no_report_and_a_report_finds_those_of_its_training(training: Artefact, tmp_path: Path) -> None:
-    keep(training, tmp_path)
-    assert store.latest(tmp_path, *KEY) is None
+def test_they_are_no_report_and_a_report_finds_those_of_its_training(training: Artefact, paths: Paths) -> None:
+    keep(training, paths)
+    root = paths.reports()
+    assert store.latest(root, *KEY) is None
     about = {"training_fingerprint": "trained", "extractor_sha256": "a" * 64}
-    report = store.append(tmp_path, rows(**about))
-    assert [each.fact("report_id") for each in store.history_of(tmp_path)] == [report.fact("report_id")]
-    assert len(store.query("FROM history", tmp_path)) == len(rows())
-    assert scores_along(report, tmp_path) is not None
-    retrained = store.append(tmp_path, rows(**{**about, "training_fingerprint": "another"}))
-    assert scores_along(retrained, tmp_path) is None
+    report = store.append(root, rows(**about))
+    assert [each.fact("report_id") for each in store.history_of(root)] == [report.fact("report_id")]
+    assert len(store.query("FROM history", root)) == len(rows())
+    assert scores_along(report, paths) is not None
+    retrained = store.append(root, rows(**{**about, "training_fingerprint": "another"}))
+    assert scores_along(retrained, paths) is None
 
 
 def test_the_picture_has_a_line_a_member_with_a_gap_where_there_is_no_value(monkeypatch: pytest.MonkeyPatch) -> None:

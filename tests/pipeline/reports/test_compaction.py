@@ -7,12 +7,17 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from pipeline.reports import compaction, store
+from pipeline.reports import compaction, merging, store
 from pipeline.reports import files as stored_files
 from pipeline.reports.files import list_reports
+from pipeline.reports.lock import NAME, alone
 from tests.pipeline.reports.made_up import rows
+
+MERGED_FILES = "recipe=*/optimizer=*/*-merged-*.parquet"
 
 
 class Killed(BaseException):
@@ -37,12 +42,13 @@ def files(root: Path, pattern: str) -> list[Path]:
     return sorted(root.glob(pattern))
 
 
-def test_all_but_the_newest_of_each_partition_move_into_one_file(tmp_path: Path) -> None:
+def test_all_but_the_newest_of_each_partition_move_into_one_file_beside_it(tmp_path: Path) -> None:
     written = fill(tmp_path, 4)
     before = store.read_all(tmp_path)
     assert store.compact(tmp_path) == 6
-    assert len(files(tmp_path, "_compacted/*.parquet")) == 1
-    assert len(files(tmp_path, "recipe=*/optimizer=*/*.parquet")) == 2
+    for folder in files(tmp_path, "recipe=*/optimizer=*"):
+        assert len(files(folder, "*-merged-*.parquet")) == 1
+        assert len(files(folder, "*.parquet")) == 2
     assert store.read_all(tmp_path).equals(before)
     assert ids(tmp_path) == written
     assert [report.fact("report_id") for report in store.latest_of_all(tmp_path)] == written[-2:]
@@ -75,7 +81,8 @@ def test_the_number_of_merged_files_grows_with_the_logarithm_of_the_reports(tmp_
     for _ in range(32):
         written += fill(tmp_path, 1)
         store.compact(tmp_path)
-    assert len(files(tmp_path, "_compacted/*.parquet")) <= 6  # sizes at least double up to 64
+    for folder in files(tmp_path, "recipe=*/optimizer=*"):
+        assert len(files(folder, "*-merged-*.parquet")) <= 5  # sizes at least double up to 32
     assert ids(tmp_path) == written
 
 
@@ -88,17 +95,17 @@ def test_a_store_with_many_files_compacts_itself(tmp_path: Path, monkeypatch: py
 
 def test_appending_does_not_wait_for_a_compaction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compaction, "MOST_LOOSE", 0)
-    with compaction._alone(tmp_path, wait=True):
+    with alone(tmp_path, wait=True):
         written = fill(tmp_path, 2)
-        assert files(tmp_path, "_compacted/*.parquet") == []
+        assert files(tmp_path, MERGED_FILES) == []
     assert ids(tmp_path) == written
 
 
 def test_a_row_group_holds_about_as_many_rows_as_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compaction, "GROUP_ROWS", 8)  # two reports
+    monkeypatch.setattr(merging, "GROUP_ROWS", 8)  # two reports
     written = fill(tmp_path, 6)
     store.compact(tmp_path)
-    assert {place.group for place in list_reports(tmp_path).places("mnist_mlp", "sgd")} == {None, 3, 4, 5}
+    assert {place.group for place in list_reports(tmp_path).places("mnist_mlp", "sgd")} == {None, 0, 1, 2}
     assert ids(tmp_path) == written
     assert [report.fact("report_id") for report in store.history_of(tmp_path, "mnist_mlp", "sgd")] == written[1::2]
 
@@ -119,18 +126,20 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, function: str, call: int = 1) -> No
 REMOVAL = 4  # call of `_remove`: the first three sweep
 
 
+@pytest.mark.parametrize(("partition", "doubled", "left"), [(0, 6 + 1, 2), (1, 6 - 2 + 2, 0)])
 def test_killed_between_rename_and_removal_every_report_counts_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, partition: int, doubled: int, left: int
 ) -> None:
+    """Of the first partition or of the second; the next compaction removes the rest of one, and does the other."""
     written = fill(tmp_path, 3)
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        kill_at(patch, "_remove", REMOVAL)
+        kill_at(patch, "_remove", REMOVAL + partition)
         store.compact(tmp_path)
-    assert len(files(tmp_path, "**/*.parquet")) == 6 + 1
+    assert len(files(tmp_path, "**/*.parquet")) == doubled
     assert ids(tmp_path) == written
     assert len(store.history_of(tmp_path, "mnist_mlp")) == 6
-    assert store.compact(tmp_path) == 0
-    assert len(files(tmp_path, "**/*.parquet")) == 2 + 1
+    assert store.compact(tmp_path) == left
+    assert len(files(tmp_path, "**/*.parquet")) == 2 + 2
     assert ids(tmp_path) == written
 
 
@@ -143,10 +152,10 @@ def test_killed_after_merged_files_were_merged_again_every_report_counts_once(
     with monkeypatch.context() as patch, pytest.raises(Killed):
         kill_at(patch, "_remove", REMOVAL)
         store.compact(tmp_path)
-    assert len(files(tmp_path, "_compacted/*.parquet")) == 2
+    assert len(files(tmp_path, MERGED_FILES)) == 2 + 1
     assert ids(tmp_path) == written
     store.compact(tmp_path)
-    assert len(files(tmp_path, "_compacted/*.parquet")) == 1
+    assert len(files(tmp_path, MERGED_FILES)) == 1 + 1
     assert ids(tmp_path) == written
 
 
@@ -154,8 +163,8 @@ def test_killed_while_writing_nothing_changed_and_the_rest_is_swept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = fill(tmp_path, 3)
-    unfinished = tmp_path / "_compacted" / ".20260101T000000000000-00000000.parquet.partial"
-    unfinished.parent.mkdir()
+    name = ".20260101T000000000000-merged-00000000.parquet.99.partial"
+    unfinished = store.partition_folder(tmp_path, "mnist_mlp", "adam") / name
     unfinished.write_bytes(b"half")
     assert ids(tmp_path) == written
     store.compact(tmp_path)
@@ -165,7 +174,7 @@ def test_killed_while_writing_nothing_changed_and_the_rest_is_swept(
 
 def test_a_full_disk_leaves_the_store_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written = fill(tmp_path, 3)
-    before = files(tmp_path, "**/*.parquet")
+    before = files(tmp_path, "recipe=*/optimizer=*/*")
 
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -173,26 +182,27 @@ def test_a_full_disk_leaves_the_store_as_it_was(tmp_path: Path, monkeypatch: pyt
     with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
         patch.setattr("os.fsync", full)
         store.compact(tmp_path)
-    assert files(tmp_path, "**/*.parquet") == before
-    assert list((tmp_path / "_compacted").iterdir()) == []
+    assert files(tmp_path, "recipe=*/optimizer=*/*") == before
     assert ids(tmp_path) == written
 
 
-@pytest.mark.parametrize("listing", ["loose_names", "_merged_files"])
+@pytest.mark.parametrize("listing", range(5))
 def test_a_compaction_between_two_listings_of_a_reader_hides_no_report(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listing: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listing: int
 ) -> None:
-    """It comes before one of the listings of files of one report and of merged files."""
+    """A partition's folder is listed twice, and again where the merged files differ."""
     written = fill(tmp_path, 3)
-    original = getattr(stored_files, listing)
+    original, calls = stored_files._names, iter(range(100))
 
-    def disturbed(root: Path) -> object:
-        monkeypatch.setattr(stored_files, listing, original)
-        written.extend(fill(root, 1))
-        store.compact(root)
-        return original(root)
+    def disturbed(folder: Path) -> object:
+        if next(calls) == listing:
+            with monkeypatch.context() as patch:
+                patch.setattr(stored_files, "_names", original)
+                written.extend(fill(tmp_path, 1))
+                store.compact(tmp_path)
+        return original(folder)
 
-    monkeypatch.setattr(stored_files, listing, disturbed)
+    monkeypatch.setattr(stored_files, "_names", disturbed)
     listed = [place.key for place in list_reports(tmp_path).places()]
     assert len(listed) == len(set(listed))
     assert len(listed) >= 6
@@ -208,14 +218,17 @@ def test_copies_compacted_apart_and_copied_together_again_count_each_report_once
         store.compact(root)
     shutil.copytree(second, first, dirs_exist_ok=True)
     assert sorted(ids(first)) == sorted(written)
-    store.compact(first)
+    assert store.compact(first) == 2  # what was the newest of one copy
     assert sorted(ids(first)) == sorted(written)
+    held = [pq.read_table(path, columns=["report_id"], partitioning=None) for path in files(first, "**/*.parquet")]
+    assert sorted(pa.concat_tables(held)["report_id"].to_pylist()) == sorted(written * 4)  # by other readers too
 
 
 def test_the_newest_report_is_found_in_a_merged_file_where_its_own_was_taken_away(tmp_path: Path) -> None:
     written = fill(tmp_path, 3)
     store.compact(tmp_path)
-    shutil.rmtree(tmp_path / "recipe=mnist_mlp")
+    for path in set(files(tmp_path, "recipe=*/optimizer=*/*")) - set(files(tmp_path, MERGED_FILES)):
+        path.unlink()
     newest = store.latest(tmp_path, "mnist_mlp", "adam")
     assert newest is not None
     assert newest.fact("report_id") == written[2]
@@ -227,32 +240,31 @@ def test_the_newest_report_is_found_in_a_merged_file_where_its_own_was_taken_awa
 def test_a_store_that_cannot_be_written_to_reads(tmp_path: Path) -> None:
     written = fill(tmp_path, 2)
     store.compact(tmp_path)
-    (tmp_path / "._compacted.lock").unlink()
+    (tmp_path / NAME).unlink()
     assert ids(tmp_path) == written
-    assert not (tmp_path / "._compacted.lock").exists()  # reading makes no file
+    assert not (tmp_path / NAME).exists()  # reading makes no file
 
 
 def test_a_merged_file_that_lacks_a_report_replaces_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written = fill(tmp_path, 3)
-    before, original = files(tmp_path, "**/*.parquet"), compaction._write
+    before, original = files(tmp_path, "recipe=*/optimizer=*/*"), merging._write
     with monkeypatch.context() as patch, pytest.raises(ValueError, match="does not list the reports"):
-        patch.setattr(compaction, "_write", lambda file, places: original(file, places[1:]))
+        patch.setattr(merging, "_write", lambda file, places: original(file, places[1:]))
         store.compact(tmp_path)
-    assert files(tmp_path, "**/*.parquet") == before
-    assert list((tmp_path / "_compacted").iterdir()) == []
+    assert files(tmp_path, "recipe=*/optimizer=*/*") == before
     assert ids(tmp_path) == written
 
 
 def test_a_merged_file_that_is_cut_short_replaces_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written = fill(tmp_path, 3)
-    before, original = files(tmp_path, "**/*.parquet"), compaction._write
+    before, original = files(tmp_path, "**/*.parquet"), merging._write
 
     def cut(file: Any, places: Any) -> None:
         original(file, places)
         file.truncate(file.tell() - 100)
 
     with monkeypatch.context() as patch, pytest.raises(ValueError, match="not a file of reports"):
-        patch.setattr(compaction, "_write", cut)
+        patch.setattr(merging, "_write", cut)
         store.compact(tmp_path)
     assert files(tmp_path, "**/*.parquet") == before
     assert ids(tmp_path) == written
@@ -262,13 +274,13 @@ def test_a_merged_file_whose_rows_are_not_those_it_lists_replaces_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = fill(tmp_path, 3)
-    before, original = files(tmp_path, "**/*.parquet"), compaction._groups
+    before, original = files(tmp_path, "**/*.parquet"), merging._groups
 
     def half(places: Any, schema: Any) -> Any:
-        return ((entry, rows.slice(0, 4)) for entry, rows in original(places, schema))
+        return ((reports, rows.slice(0, 4)) for reports, rows in original(places, schema))
 
     with monkeypatch.context() as patch, pytest.raises(ValueError, match="its rows are not those"):
-        patch.setattr(compaction, "_groups", half)
+        patch.setattr(merging, "_groups", half)
         store.compact(tmp_path)
     assert files(tmp_path, "**/*.parquet") == before
     assert ids(tmp_path) == written

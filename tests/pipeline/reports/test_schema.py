@@ -57,7 +57,7 @@ def test_compaction_keeps_a_column_of_a_newer_version(tmp_path: Path) -> None:
     for _ in range(3):
         store.append(tmp_path, rows())
         store.compact(tmp_path)
-    held = [pq.read_table(each) for each in (tmp_path / "_compacted").glob("*.parquet")]
+    held = [stored(each) for each in tmp_path.glob("**/*-merged-*.parquet")]
     assert [table["colour"].to_pylist().count("red") for table in held if "colour" in table.column_names] == [4]
     assert store.read_all(tmp_path).schema.equals(store.SCHEMA)
 
@@ -133,14 +133,14 @@ def test_compaction_takes_in_no_file_that_is_no_report(tmp_path: Path, says: str
     with pytest.raises(ValueError, match=re.escape(f"{path}: not a file of reports ({says})")):
         store.compact(tmp_path)
     assert os.path.lexists(path)
-    assert list(tmp_path.glob("_compacted/*")) == []
+    assert list(tmp_path.glob("**/*-merged-*")) == []
 
 
 @pytest.mark.parametrize("says", FOREIGN)
 def test_a_merged_file_that_is_none_is_one_sentence_that_names_it(tmp_path: Path, says: str) -> None:
     table = stored(store.append(tmp_path, rows()).path)
-    path = tmp_path / "_compacted" / "20260102T030405678901-1f0c9a7e.parquet"
-    path.parent.mkdir()
+    name = "20260102T030405678901-merged-1f0c9a7e.parquet"
+    path = store.partition_folder(tmp_path, "mnist_mlp", "adam") / name
     path.touch()
     FOREIGN[says](path, table)
     for read in (store.latest_of_all, store.read_all, lambda root: store.query("FROM reports", root)):

@@ -69,11 +69,11 @@ def test_curves_are_the_histories_over_members(entrants: list[Entrant]) -> None:
 
 
 def test_scores_along_training_are_means_over_members_at_their_own_steps(entrants: list[Entrant], whole: Paths) -> None:
-    found = gather_scores_along(entrants, whole.reports())
+    found = gather_scores_along(entrants, whole)
     assert (set(found["by_configuration"]), found["missing"], found["images"]) == ({"adam", "sgd"}, {}, 500)
     best = entrants[0]
     curve = found["by_configuration"][best.key]
-    scores = read_scores_by_step(whole.reports(), "mnist_mlp", best.key, best.training().fingerprint)
+    scores = read_scores_by_step(whole, "mnist_mlp", best.key, best.training().fingerprint)
     assert scores is not None
     values = [row["value"] for row in scores.to_pylist() if row["metric"] == "fid"]
     assert (curve["steps"], len(values)) == ([3], 2)

@@ -14,7 +14,6 @@ from pipeline.comparison.page.curves import MEASURES
 from pipeline.comparison.page.write import SCRIPTS, _json
 from pipeline.comparison.ranking import Ranking, compare
 from pipeline.reports import store
-from pipeline.reports.by_step import FILE
 from pipeline.samples.generate import generate
 from pipeline.settings import load_optimizers, load_recipes, resolve
 from pipeline.storage.paths import Paths
@@ -65,7 +64,7 @@ def test_scores_along_training_that_are_missing_are_named_beside_others_and_else
     written: Written, whole: Paths
 ) -> None:
     for optimizer in ("adam", "sgd"):
-        (store.partition_folder(whole.reports(), "mnist_mlp", optimizer) / FILE).unlink()
+        whole.scores_by_step("mnist_mlp", optimizer).unlink()
         facts, page = written()
         assert charts_along(page) == (optimizer == "adam")
         sentence = "adam is not shown: there are no scores along its training."
@@ -190,7 +189,7 @@ def test_damaged_files_are_named_and_not_fatal(written: Written, whole: Paths) -
     (training / "generator.safetensors").write_bytes(b"no")
     (training / "snapshots" / "step_000000.png").write_bytes(b"no")
     (whole.samples("mnist_mlp", "adam") / "samples.arrow").write_bytes(b"no")
-    (store.partition_folder(whole.reports(), "mnist_mlp", "adam") / FILE).write_bytes(b"no")
+    whole.scores_by_step("mnist_mlp", "adam").write_bytes(b"no")
     facts, page = written()
     assert set(facts.left_out) == PARTS_OF_A_CONFIGURATION
     assert str(whole.root) not in page.content
