@@ -143,12 +143,12 @@ def loose_names(root: Path) -> dict[Partition, list[str]]:
 
 
 def former_files(root: Path) -> list[Path]:
-    """The files of many reports in `_compacted/`, where earlier versions put them."""
+    """Return the files of many reports in `_compacted/`, where earlier versions put them."""
     return [root / FORMER / name for name in sorted(_parquet_names(root / FORMER))]
 
 
 def partition_folders(root: Path) -> list[Path]:
-    """The folder of every partition that has one."""
+    """Return the folder of every partition that has one."""
     return [folder for _, folder in _partitions(root)]
 
 
@@ -163,7 +163,7 @@ def _expect_names(root: Path, partition: Partition, names: Sequence[str]) -> Non
 
 
 def _partitions(root: Path, recipe: str | None = None, optimizer: str | None = None) -> list[tuple[Partition, Path]]:
-    """Each partition with its folder: all of them, or those of a recipe and of an optimizer configuration."""
+    """Return partitions with their folders: all of them, or those of a recipe and of an optimizer configuration."""
     found = []
     for of_recipe in _folders(root, "recipe=", recipe):
         for folder in _folders(Path(of_recipe.path), "optimizer=", optimizer):
@@ -172,7 +172,7 @@ def _partitions(root: Path, recipe: str | None = None, optimizer: str | None = N
 
 
 def _list_partition(folder: Path) -> tuple[list[str], list[Path]]:
-    """The names of the files of one report, and the files of many.
+    """Return the names of a partition's files of one report, and its files of many.
 
     Files of one report are listed first: those that a compaction then moves lie in a file of many. These are listed
     until two listings agree: no moment is then missed between one merge and the next.
@@ -203,7 +203,7 @@ def _count_once(merged: Sequence[Merged]) -> tuple[dict[Path, Sequence[Place]], 
 
 
 def _folders(folder: Path, prefix: str, key: str | None) -> list[os.DirEntry[str]]:
-    """The folders in a folder whose names start so, in their order; with a key, the one of that key."""
+    """Return the folders whose names have a prefix, in their order; with a key, the one of that key."""
     try:
         with os.scandir(folder) as entries:  # many times as fast as pathlib where there are thousands of files
             found = [entry for entry in entries if entry.name.startswith(prefix) and entry.is_dir()]
@@ -213,7 +213,7 @@ def _folders(folder: Path, prefix: str, key: str | None) -> list[os.DirEntry[str
 
 
 def _names(folder: Path) -> tuple[list[str], list[str]]:
-    """The names of a partition's files of one report and of its files of many, without `.parquet`, oldest first."""
+    """Return the names of the files of one report and those of the files of many, without `.parquet`, oldest first."""
     single: list[str] = []
     merged: list[str] = []
     for name in sorted(name.removesuffix(".parquet") for name in _parquet_names(folder)):

@@ -27,7 +27,7 @@ from pipeline.storage.whole import UNFINISHED, flush, whole_file
 log = logging.getLogger(__name__)
 
 FORMER_SCORES = "_scores_by_step.parquet"
-SCORES = Paths(Path()).scores_by_step("", "").name
+SCORES = Paths(Path()).scores_by_step("", "").name  # the file that has them now
 _warned: set[Path] = set()  # stores that could not be rewritten: said once a process
 
 
@@ -47,7 +47,7 @@ def bring_up_to_date(root: Path) -> None:
 
 
 def rewrite(root: Path) -> None:
-    """The same, for who holds the store's lock; raises an error where reports cannot be moved."""
+    """Do so while this process holds the store's lock; an error where reports cannot be moved."""
     moved: list[str] = []
     try:
         if files := _move_scores(root):
@@ -60,12 +60,15 @@ def rewrite(root: Path) -> None:
 
 
 def former_scores(root: Path, recipe: str, optimizer: str) -> Path:
-    """Where a partition's scores along training lay, in the store at `root`."""
+    """Return the path that a partition's scores along training had in the store at `root`."""
     return partition_folder(root, recipe, optimizer) / FORMER_SCORES
 
 
 def _move_reports(root: Path) -> int:
-    """Write what former files alone hold into the partitions' folders, then remove them; how many reports that were."""
+    """Write the reports that only former files hold into their partitions' folders; return how many.
+
+    Then remove the former files: a listing from the disk says which ones other files hold all of.
+    """
     listing = list_reports(root)
     by_partition: dict[Partition, list[Place]] = {}
     for path in filter(is_former, listing.counted):
@@ -73,7 +76,7 @@ def _move_reports(root: Path) -> int:
             by_partition.setdefault(place.partition, []).append(place)
     for partition, places in by_partition.items():
         merge(root, partition, places)
-    _remove(filter(is_former, list_reports(root).left))  # all that files elsewhere hold by now
+    _remove(filter(is_former, list_reports(root).left))
     _remove((root / FORMER).glob(f".*{UNFINISHED}"))
     with contextlib.suppress(OSError):  # it is not there, or holds what is not ganforge's
         (root / FORMER).rmdir()
@@ -81,9 +84,9 @@ def _move_reports(root: Path) -> int:
 
 
 def _move_scores(root: Path) -> int:
-    """Move scores along training out of the folders of reports; how many files. A failure is logged.
+    """Move the files of scores along training; return how many.
 
-    It must not keep the reports from being moved: the folder beside the store may be one that cannot be written to.
+    A failure is logged and the reports are still moved: it may be the folder beside the store that is read-only.
     """
     moved = 0
     try:
@@ -96,9 +99,9 @@ def _move_scores(root: Path) -> int:
 
 
 def _move_file(path: Path, target: Path) -> None:
-    """Move by copy, since the target may lie on another disk.
+    """Copy a file and remove it, since the target may lie on another disk.
 
-    Scores that are there already are newer: then the file gets a name beside them that nothing reads.
+    Where other scores are there already, these are newer, and the file gets a name beside them that nothing reads.
     """
     content = path.read_bytes()
     if target.exists() and target.read_bytes() != content:
@@ -110,12 +113,13 @@ def _move_file(path: Path, target: Path) -> None:
 
 
 def _former_scores(root: Path) -> list[Path]:
+    """Return the files of scores along training that lie among the reports."""
     files = (folder / FORMER_SCORES for folder in partition_folders(root))
     return [path for path in files if path.is_file()]
 
 
 def _scores_folder(root: Path) -> Path:
-    """Beside the store; that of a data folder has it where `Paths` says, and each other one has its own."""
+    """Return the folder of scores beside a store: the one of `Paths` in a data folder, else one of the store's name."""
     store = root.absolute()
     folder = Paths(store.parent).scores_by_step("", "").parents[2]
     return folder if store == Paths(store.parent).reports() else store.with_name(f"{store.name}_{folder.name}")

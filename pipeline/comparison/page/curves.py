@@ -1,6 +1,6 @@
 """Curves: what training measured, by step: the mean over members and how far they reach, few enough points to draw.
 
-In: each training's `history.parquet`, and the scores along it beside its report. Out: columns by configuration and
+In: each training's `history.parquet`, and the scores along it. Out: columns by configuration and
 measure, for JSON.
 """
 
