@@ -20,7 +20,7 @@ from typing import TypeVar
 
 from pipeline.reports.reading import FORMER, Key, Merged, Partition, Place, read_merged
 
-ATTEMPTS = 10  # to read what a compaction moves meanwhile; one is nearly always enough
+ATTEMPTS = 100  # to read while compactions move reports; one is nearly always enough
 TIME_IN_NAME = "%Y%m%dT%H%M%S%f"  # UTC, to the microsecond
 NAME = re.compile(r"\d{8}T\d{12}-[0-9a-f]{8}")
 MERGED = "-merged-"  # in the name of a file of many reports, between its time and its digits
@@ -94,7 +94,7 @@ def id_in(name: str) -> str:
 
 
 def settled(work: Callable[[], Result]) -> Result:
-    """What `work` returns, which lists and reads files: done again where a compaction took one away meanwhile."""
+    """Return the result of `work`, which lists and reads files; repeat it if a compaction removed one in between."""
     for _ in range(ATTEMPTS - 1):
         try:
             return work()
