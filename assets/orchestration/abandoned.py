@@ -14,7 +14,9 @@ from pathlib import Path
 
 import dagster as dg
 
-PROCESS_TAG = "ganforge/process"
+from assets.orchestration.ownership import is_own_run
+from assets.orchestration.run_tags import PROCESS_TAG
+
 IN_PROGRESS = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 UNKNOWN = "-"  # where the system has no /proc
 PROCESSES = Path("/proc")
@@ -78,8 +80,11 @@ def is_gone(run: dg.DagsterRun) -> bool:
 
 
 def fail_abandoned_runs(instance: dg.DagsterInstance) -> list[str]:
-    """Fail the runs in progress whose process is gone, or cancel those that were to be, and free their pools' slots."""
-    runs = instance.get_runs(dg.RunsFilter(statuses=IN_PROGRESS))
+    """Fail this project's runs in progress whose process is gone, and free their pools' slots.
+
+    A run that was being cancelled ends as cancelled. Runs of other projects in the same instance are left alone.
+    """
+    runs = [run for run in instance.get_runs(dg.RunsFilter(statuses=IN_PROGRESS)) if is_own_run(run)]
     return [run.run_id for run in runs if is_gone(run) and _fail(instance, run.run_id)]
 
 

@@ -21,6 +21,7 @@ from assets.orchestration.alert_sinks import Alert, UndeliveredError, deliver
 from assets.orchestration.checks import BY_PARTITION, CACHED
 from assets.orchestration.failures import is_interruption, own_sentence
 from assets.orchestration.operations import Alerts
+from assets.orchestration.ownership import is_own_asset, is_own_run
 from assets.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG
 
 UI_VARIABLE = "GANFORGE_UI"  # the address under which a person sees the runs
@@ -86,6 +87,7 @@ def _tell(instance: dg.DagsterInstance, cursor: Cursor, settings: Alerts) -> str
     for place, entry in events:
         if place > cursor.runs.get(entry.run_id, -1) and _is_told(instance, entry, settings.least_severity):
             grouped.setdefault(entry.run_id, []).append((place, entry))
+    grouped = {run_id: some for run_id, of_run in grouped.items() if (some := _own(instance, run_id, of_run))}
     refused = 0
     deadline = time.monotonic() + LONGEST_TICK_SECONDS
     for sent, (run_id, of_run) in enumerate(grouped.items()):
@@ -101,6 +103,14 @@ def _tell(instance: dg.DagsterInstance, cursor: Cursor, settings: Alerts) -> str
         return "nothing new failed"
     told = f"told of {len(grouped) - refused} run{'' if len(grouped) - refused == 1 else 's'}"
     return f"{told}; the sink refused {refused}, which the log has" if refused else told
+
+
+def _own(instance: dg.DagsterInstance, run_id: str, events: list[Event]) -> list[Event]:
+    """The events of one run that are this project's; those outside any run are judged by their assets."""
+    run = instance.get_run_by_id(run_id) if run_id else None
+    if run is not None:
+        return events if is_own_run(run) else []
+    return [event for event in events if (check := event[1].asset_check_evaluation) and is_own_asset(check.asset_key)]
 
 
 def _events(instance: dg.DagsterInstance, after: int) -> tuple[list[Event], int]:

@@ -6,6 +6,9 @@ the materializations that say which version an asset has. So a run stays while a
 from: Dagster looks up the versions that a child was made from by their events, and calls the child stale where those
 are gone. Around `DagsterInstance.delete_run` (1.13) what it leaves behind goes too: the run's tags and
 checks (SQLite enforces no foreign keys here), the run's own database, and the output of its steps.
+
+Other projects may use the same instance (`ownership.py`): only this project's runs go. Files of runs that are gone name
+no owner, and compacting rewrites whole databases, so both are done only where the instance is this project's alone.
 """
 
 import argparse
@@ -32,6 +35,7 @@ from dagster_shared.serdes import deserialize_value
 
 from assets.orchestration.heartbeat import existing_home
 from assets.orchestration.operations import load_operations
+from assets.orchestration.ownership import is_own_run, reason_to_share
 from assets.orchestration.tick_retention import old_ticks
 from pipeline.clean.files import DAY_SECONDS, in_days
 from pipeline.clean.removal import Removal, changed_at, remove_alone, remove_path, size_of
@@ -50,9 +54,14 @@ def run(arguments: argparse.Namespace) -> int:
         return cleaning.clean(arguments, retention.checkpoint_days)
     with dg.DagsterInstance.get() as instance:
         now = time.time()
+        shared = reason_to_share(instance, home)
         removals = [*old_runs(instance, home, now, retention.run_days), *old_ticks(instance, now, retention.tick_days)]
+        if shared is None:
+            removals.extend(stray_files(instance, home, now, retention.run_days))
         code = cleaning.clean(arguments, retention.checkpoint_days, removals)
-    if removals and not arguments.dry_run:
+    if shared is not None:
+        print(f"{home}: may be another project's too ({shared}), so its databases and files of deleted runs stay")
+    elif removals and not arguments.dry_run:
         print(compact(home))
     return code
 
@@ -62,19 +71,20 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def old_runs(instance: dg.DagsterInstance, home: Path, now: float, days: float) -> list[Removal]:
-    """The finished runs older than so many days at `now`, seconds since 1970, of which no event is needed any more."""
+    """Finished runs of this project older than `days` at `now`, seconds since 1970, of which no event is needed."""
     before = now - days * DAY_SECONDS
     needed = needed_runs(instance)
     ended = dg.RunsFilter(statuses=FINISHED_STATUSES, updated_before=datetime.fromtimestamp(before, UTC))
-    records = [
-        each for each in instance.get_run_records(ended, ascending=True) if each.dagster_run.run_id not in needed
-    ]
-    why = f"run that ended over {in_days(days)} ago"
-    return [*(_removal(instance, home, each, now, why) for each in records), *_strays(instance, home, now, days)]
+    records = instance.get_run_records(ended, ascending=True)
+    own = [each for each in records if is_own_run(each.dagster_run) and each.dagster_run.run_id not in needed]
+    return [_removal(instance, home, each, now, f"run that ended over {in_days(days)} ago") for each in own]
 
 
-def _strays(instance: dg.DagsterInstance, home: Path, now: float, days: float) -> Iterator[Removal]:
-    """Files of runs that are gone: deleting one in the UI leaves its own database and what its steps printed."""
+def stray_files(instance: dg.DagsterInstance, home: Path, now: float, days: float) -> Iterator[Removal]:
+    """Files of runs that are gone: deleting one in the UI leaves its own database and what its steps printed.
+
+    They name no owner, so this is only for an instance that no other project uses.
+    """
     found = [*(home / "history" / "runs").glob("*.db*"), *(home / "storage").glob("*")]
     of_runs = [path for path in found if RUN_ID.fullmatch(_run_of(path))]
     old = [path for path in of_runs if now - changed_at(path) >= days * DAY_SECONDS]

@@ -24,6 +24,7 @@ from dagster._grpc.types import ExecuteRunArgs
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
 
 from assets.orchestration.abandoned import IN_PROGRESS, is_gone, living_process, process_tag, told
+from assets.orchestration.ownership import is_own_run
 
 REMINDER_SECONDS = 15.0  # longer than a checkpoint takes
 REMINDERS = 6
@@ -121,13 +122,14 @@ class OwnProcessLauncher(RunLauncher, ConfigurableClass):
 
 
 def stop_runs(instance: dg.DagsterInstance, timeout_seconds: float) -> dict[str, bool]:
-    """Ask the runs that the UI queued and that run on this machine to save a checkpoint and stop, and then make them.
+    """Ask this project's runs that the UI queued and that run on this machine to save a checkpoint and stop.
 
-    They end as failed from outside, so that the next daemon tries them again and they go on from there. By run:
-    whether it will; not one that was being cancelled, nor any where `run_retries` of `dagster.yaml` allows none.
+    Runs that do not stop in time are killed. They end as failed from outside, so that the next daemon tries them again
+    and they go on from there. Returns by run whether it will: not one that was being cancelled, nor any where
+    `run_retries` of `dagster.yaml` allows none. Runs of other projects in the same instance are left alone.
     """
     runs = instance.get_runs(dg.RunsFilter(statuses=IN_PROGRESS))
-    queued = [run for run in runs if run.remote_job_origin is not None and living_process(run) is not None]
+    queued = [run for run in runs if run.remote_job_origin and is_own_run(run) and living_process(run) is not None]
     tried_again = {run.run_id: _allow_another_try(instance, run) for run in queued}
     living = [run for run in queued if (pid := living_process(run)) is not None and _send(pid, signal.SIGTERM)]
     deadline = time.monotonic() + timeout_seconds

@@ -7,6 +7,7 @@ import dagster as dg
 
 RECIPE_TAG = "ganforge/recipe"
 OPTIMIZERS_TAG = "ganforge/optimizers"  # keys with commas between
+PROCESS_TAG = "ganforge/process"  # see `abandoned.py`
 SEED_TAG = "ganforge/seed"
 FINGERPRINT_TAG = "ganforge/fingerprint"
 SHORT = 16  # characters of a fingerprint

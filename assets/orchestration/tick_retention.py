@@ -1,7 +1,8 @@
 """Tick retention: what schedules and sensors did at each look, kept for so many days.
 
 Dagster's own `retention` does this in the daemon, and may take the last tick of a schedule that is due less often: what
-it missed while the daemon was away is then decided from when it was started. Here the newest tick of each stays.
+it missed while the daemon was away is then decided from when it was started. Here the newest tick of each
+stays, and so do all ticks of other projects in the same instance.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,13 +10,17 @@ from collections.abc import Callable, Iterator
 import dagster as dg
 from dagster._core.scheduler.instigation import InstigatorState
 
+from assets.orchestration.ownership import is_own_instigator
 from pipeline.clean.files import DAY_SECONDS, in_days
 from pipeline.clean.removal import Removal
 
 
 def old_ticks(instance: dg.DagsterInstance, now: float, days: float) -> Iterator[Removal]:
-    """Of every schedule and sensor the ticks older than so many days at `now`, seconds since 1970, but the newest."""
-    for state in instance.all_instigator_state():
+    """The ticks of this project's schedules and sensors older than `days` at `now`, but the newest of each.
+
+    `now` is in seconds since 1970.
+    """
+    for state in filter(is_own_instigator, instance.all_instigator_state()):
         origin, selector = state.instigator_origin_id, state.selector_id
         newest = instance.get_ticks(origin, selector, limit=1)
         if newest:

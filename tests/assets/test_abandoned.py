@@ -17,7 +17,6 @@ from dagster._core.storage.tags import MAX_RETRIES_TAG, PARENT_RUN_ID_TAG, ROOT_
 
 from assets.orchestration import abandoned, launcher
 from assets.orchestration.abandoned import (
-    PROCESS_TAG,
     fail_abandoned_runs,
     is_gone,
     living_process,
@@ -26,7 +25,9 @@ from assets.orchestration.abandoned import (
 )
 from assets.orchestration.home import TEMPLATE
 from assets.orchestration.launcher import OwnProcessLauncher, stop_runs
+from assets.orchestration.run_tags import PROCESS_TAG
 from pipeline.storage.paths import PROJECT
+from tests.assets.origins import FOREIGN, OWN, job_origin
 
 SLEEP = "import time; print(1, flush=True); time.sleep(60)"
 FORGETFUL = """
@@ -86,10 +87,14 @@ def start() -> Iterator[Start]:
 
 
 def run_of(
-    instance: dg.DagsterInstance, pid: int | None, status: dg.DagsterRunStatus = dg.DagsterRunStatus.STARTED
+    instance: dg.DagsterInstance,
+    pid: int | None,
+    status: dg.DagsterRunStatus = dg.DagsterRunStatus.STARTED,
+    queued_by: tuple[str, str] | None = None,
 ) -> dg.DagsterRun:
-    """A run in progress, executed by a process."""
-    run = instance.create_run_for_job(JOB, status=status)
+    """A run in progress, executed by a process, and queued by the UI of a code location where one is named."""
+    origin = None if queued_by is None else job_origin(*queued_by)
+    run = instance.create_run_for_job(JOB, status=status, remote_job_origin=origin)
     if pid is not None:
         instance.add_run_tags(run.run_id, process_tag(run.run_id, pid))
     return again(instance, run)
@@ -150,6 +155,19 @@ def test_a_run_that_was_to_be_cancelled_is_cancelled(instance: dg.DagsterInstanc
     process.wait()
     assert fail_abandoned_runs(instance) == [run.run_id]
     assert again(instance, run).status == dg.DagsterRunStatus.CANCELED
+
+
+def test_a_dead_run_of_another_project_in_the_same_instance_is_left_alone(
+    instance: dg.DagsterInstance, start: Start
+) -> None:
+    process = start()
+    foreign = run_of(instance, process.pid, queued_by=FOREIGN)
+    own = run_of(instance, process.pid, queued_by=OWN)
+    process.kill()
+    process.wait()
+    assert is_gone(foreign)
+    assert fail_abandoned_runs(instance) == [own.run_id]
+    assert again(instance, foreign).status == dg.DagsterRunStatus.STARTED
 
 
 def changed(run: dg.DagsterRun, place: int, value: str) -> dg.DagsterRun:
@@ -308,18 +326,19 @@ def test_a_run_that_misses_the_signal_is_asked_again_and_killed_in_the_end(
 
 
 def test_stopping_asks_only_runs_that_the_ui_queued_and_makes_those_that_do_not_listen(
-    instance: dg.DagsterInstance, start: Start, monkeypatch: pytest.MonkeyPatch
+    instance: dg.DagsterInstance, start: Start
 ) -> None:
     deaf = start("import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEP)
     # a suite started in the background ignores SIGINT, and Dagster makes SIGTERM alike: children inherit it
     polite = start("import signal; signal.signal(signal.SIGTERM, signal.SIG_DFL); " + SLEEP)
-    of_a_command = start()
-    runs = [run_of(instance, process.pid) for process in (deaf, polite, of_a_command)]
-    queued = {runs[0].run_id, runs[1].run_id}
-    monkeypatch.setattr(dg.DagsterRun, "remote_job_origin", property(lambda run: run.run_id in queued or None))
+    of_a_command, of_another_project = start(), start()
+    queued = {run_of(instance, process.pid, queued_by=OWN).run_id for process in (deaf, polite)}
+    run_of(instance, of_a_command.pid)
+    run_of(instance, of_another_project.pid, queued_by=FOREIGN)
     assert set(stop_runs(instance, 3.0)) == queued
     assert (deaf.wait(), polite.wait()) == (-signal.SIGKILL, -signal.SIGTERM)
     assert of_a_command.poll() is None
+    assert of_another_project.poll() is None
     assert stop_runs(instance, 0.5) == {}
 
 
@@ -335,7 +354,7 @@ def retrying(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.Dag
 def stop_queued(instance: dg.DagsterInstance) -> dict[str, bool]:
     """As if the UI had queued all runs."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dg.DagsterRun, "remote_job_origin", property(lambda _: True))
+        patch.setattr(dg.DagsterRun, "remote_job_origin", property(lambda _: job_origin(*OWN)))
         return stop_runs(instance, 60.0)
 
 

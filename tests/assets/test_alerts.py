@@ -25,11 +25,13 @@ from assets.orchestration.operations import Alerts
 from assets.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG
 from assets.orchestration.publishing import Made, publish_partitions, read_provenance
 from pipeline.findings import Finding, Severity, failing
+from tests.assets.origins import FOREIGN, OWN, OWN_TAGS, job_origin
 
 SECRET = "T0K3N"
 NOWHERE = Alerts("none", "", "", 25, "", (), "warn")
 LINES = ("it did", "to try: less")
 ALERT = Alert("ganforge: failed: a check", LINES, "", "error", "a/b", "adam", "r1", "2026-01-01", "r1.7")
+OUTSIDE_A_RUN = dg.AssetKey(["mnist_mlp", "history"])  # checked without a run
 PARTITIONS = dg.StaticPartitionsDefinition(["adam", "sgd"])
 
 
@@ -191,11 +193,11 @@ class Watching:
 
 
 def fail_checks(instance: dg.DagsterInstance, partition: str = "adam") -> str:
-    return dg.materialize([history], instance=instance, partition_key=partition).run_id
+    return dg.materialize([history], instance=instance, partition_key=partition, tags=OWN_TAGS).run_id
 
 
 def fail_run(instance: dg.DagsterInstance) -> str:
-    return dg.materialize([broken], instance=instance, raise_on_error=False).run_id
+    return dg.materialize([broken], instance=instance, raise_on_error=False, tags=OWN_TAGS).run_id
 
 
 def register(
@@ -203,7 +205,7 @@ def register(
 ) -> dg.ExecuteInProcessResult:
     """A run of `report`, of both partitions or of one."""
     first, last = range_of or ("adam", "sgd")
-    tags = {RANGE_START_TAG: first, RANGE_END_TAG: last}
+    tags = {**OWN_TAGS, RANGE_START_TAG: first, RANGE_END_TAG: last}
     config = {"ops": {"report": {"config": {"cached": cached, "adam": adam, "sgd": sgd}}}}
     return dg.materialize([report], instance=instance, tags=tags, run_config=config)
 
@@ -264,7 +266,8 @@ def test_a_run_that_was_failed_from_outside_is_told_with_the_reason_and_that_it_
     instance: dg.DagsterInstance, webhook: Alerts, received: Received
 ) -> None:
     watching = Watching(webhook, instance, cursor='{"after": 0, "runs": {}}')
-    run = instance.create_run_for_job(dg.Definitions(assets=[broken]).resolve_implicit_global_asset_job_def())
+    job = dg.Definitions(assets=[broken]).resolve_implicit_global_asset_job_def()
+    run = instance.create_run_for_job(job, tags=OWN_TAGS)
     instance.add_run_tags(run.run_id, {"dagster/will_retry": "true"})
     instance.report_run_failed(run, "its process is gone")
     watching.tick()
@@ -331,7 +334,7 @@ def test_a_message_is_no_longer_than_chat_services_take_and_says_how_much_it_lea
     for number in range(30):
         instance.report_runless_asset_event(
             dg.AssetCheckEvaluation(
-                dg.AssetKey("history"), f"check_{number}", passed=False, metadata={}, description="x" * (5000 - number)
+                OUTSIDE_A_RUN, f"check_{number}", passed=False, metadata={}, description="x" * (5000 - number)
             )
         )
     watching.tick()
@@ -345,9 +348,10 @@ def test_a_run_that_a_person_stopped_is_not_told_but_its_failed_checks_are(
     instance: dg.DagsterInstance, webhook: Alerts, received: Received
 ) -> None:
     watching = Watching(webhook, instance, cursor='{"after": 0, "runs": {}}')
-    dg.materialize([stopped], instance=instance, raise_on_error=False)
+    dg.materialize([stopped], instance=instance, raise_on_error=False, tags=OWN_TAGS)
     assert watching.tick() == "nothing new failed"
-    dg.materialize([stopped, history], instance=instance, partition_key="adam", raise_on_error=False)
+    both = [stopped, history]
+    dg.materialize(both, instance=instance, partition_key="adam", raise_on_error=False, tags=OWN_TAGS)
     assert watching.tick() == "told of 1 run"
     assert received.bodies[0]["title"] == "ganforge: failed: check mild, grave of history adam"
 
@@ -382,6 +386,24 @@ def test_a_failure_that_is_registered_again_unchanged_is_told_once(
     assert received.bodies[1]["lines"][0] == "report sgd, check grave (warn): FID 50"
 
 
+def test_what_fails_in_another_project_of_the_same_instance_is_not_told(
+    instance: dg.DagsterInstance, webhook: Alerts, received: Received
+) -> None:
+    watching = Watching(webhook, instance, cursor='{"after": 0, "runs": {}}')
+    job = dg.Definitions(assets=[broken]).resolve_implicit_global_asset_job_def()
+    foreign = instance.create_run_for_job(job, tags=OWN_TAGS, remote_job_origin=job_origin(*FOREIGN))
+    own = instance.create_run_for_job(job, remote_job_origin=job_origin(*OWN))
+    for run in (foreign, own):
+        instance.report_run_failed(run, "its process is gone")
+    dg.materialize([broken], instance=instance, raise_on_error=False)
+    instance.report_runless_asset_event(
+        dg.AssetCheckEvaluation(dg.AssetKey("elsewhere"), "grave", passed=False, metadata={})
+    )
+    assert watching.tick() == "told of 1 run"
+    assert [body["run_id"] for body in received.bodies] == [own.run_id]
+    assert watching.tick() == "nothing new failed"
+
+
 def test_what_one_tick_has_no_time_for_is_told_by_the_next(
     instance: dg.DagsterInstance, webhook: Alerts, received: Received, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -414,11 +436,11 @@ def test_a_check_evaluated_outside_a_run_names_its_own_partition(
 ) -> None:
     watching = Watching(webhook, instance, cursor='{"after": 0, "runs": {}}')
     instance.report_runless_asset_event(
-        dg.AssetCheckEvaluation(dg.AssetKey("history"), "grave", passed=False, metadata={}, partition="sgd")
+        dg.AssetCheckEvaluation(OUTSIDE_A_RUN, "grave", passed=False, metadata={}, partition="sgd")
     )
     assert watching.tick() == "told of 1 run"
     (body,) = received.bodies
-    assert (body["lines"], body["partition"]) == (["history sgd, check grave (error): failed"], "sgd")
+    assert (body["lines"], body["partition"]) == (["mnist_mlp/history sgd, check grave (error): failed"], "sgd")
 
 
 def test_a_check_of_several_partitions_is_told_for_each_that_failed_and_not_once_more_for_all(
@@ -429,7 +451,7 @@ def test_a_check_of_several_partitions_is_told_for_each_that_failed_and_not_once
     for partition, passed in (("adam", False), ("rmsprop", True), ("sgd", False), (None, False)):
         instance.report_runless_asset_event(
             dg.AssetCheckEvaluation(
-                dg.AssetKey("history"),
+                OUTSIDE_A_RUN,
                 "grave",
                 passed=passed,
                 metadata={} if partition else sums,
@@ -438,7 +460,7 @@ def test_a_check_of_several_partitions_is_told_for_each_that_failed_and_not_once
             )
         )
     watching.tick()
-    lines = ["history adam, check grave (error): told", "history sgd, check grave (error): told"]
+    lines = [f"mnist_mlp/history {partition}, check grave (error): told" for partition in ("adam", "sgd")]
     assert (received.bodies[0]["lines"], received.bodies[0]["partition"]) == (lines, "adam, sgd")
 
 

@@ -14,7 +14,8 @@ from dagster._utils.test.data_versions import get_stale_status_resolver
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from assets.orchestration.event_log_retention import compact, needed_runs, old_runs
+from assets.orchestration.event_log_retention import compact, needed_runs, old_runs, stray_files
+from tests.assets.origins import OWN_TAGS
 
 KEYS = ("one", "two")
 PARTITIONS = dg.StaticPartitionsDefinition(list(KEYS))
@@ -77,7 +78,7 @@ def instance(home: Path) -> Iterator[dg.DagsterInstance]:
 
 def make(instance: dg.DagsterInstance, name: str, partition: str | None = None, **versions: str) -> str:
     VERSIONS.update(versions)
-    result = dg.materialize(ASSETS, selection=[name], partition_key=partition, instance=instance)
+    result = dg.materialize(ASSETS, selection=[name], partition_key=partition, instance=instance, tags=OWN_TAGS)
     return result.run_id
 
 
@@ -109,7 +110,8 @@ def told(instance: dg.DagsterInstance) -> dict[str, Any]:
 
 
 def delete_old(instance: dg.DagsterInstance, home: Path) -> set[str]:
-    removals = old_runs(instance, home, time.time() + TOMORROW, 0.5)
+    then = time.time() + TOMORROW
+    removals = [*old_runs(instance, home, then, 0.5), *stray_files(instance, home, then, 0.5)]
     assert all(each.remove() for each in removals)
     return {each.what.removeprefix("run ") for each in removals}
 
@@ -206,7 +208,7 @@ def test_the_last_attempt_of_a_partition_stays_although_it_failed(instance: dg.D
     def breaking() -> None:
         raise ValueError("broken")
 
-    runs = [dg.materialize([breaking], instance=instance, raise_on_error=False).run_id for _ in range(2)]
+    runs = [dg.materialize([breaking], instance=instance, raise_on_error=False, tags=OWN_TAGS).run_id for _ in range(2)]
     assert delete_old(instance, home) == {runs[0]}
 
 

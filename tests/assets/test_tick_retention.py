@@ -6,11 +6,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster._core.definitions.run_request import InstigatorType
-from dagster._core.remote_origin import InProcessCodeLocationOrigin, RemoteInstigatorOrigin, RemoteRepositoryOrigin
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, TickData, TickStatus
-from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from assets.orchestration.tick_retention import old_ticks
+from tests.assets.origins import FOREIGN, OWN, instigator_origin
 
 DAY = 86_400.0
 NOW = 1_800_000_000.0
@@ -22,11 +21,9 @@ def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
         yield found
 
 
-def add(instance: dg.DagsterInstance, name: str, *days_ago: float) -> InstigatorState:
+def add(instance: dg.DagsterInstance, name: str, *days_ago: float, location: tuple[str, str] = OWN) -> InstigatorState:
     """A sensor that ticked so many days ago."""
-    location = InProcessCodeLocationOrigin(LoadableTargetOrigin(module_name="here"), location_name="here")
-    origin = RemoteInstigatorOrigin(RemoteRepositoryOrigin(location, "repository"), name)
-    state = InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.RUNNING)
+    state = InstigatorState(instigator_origin(name, *location), InstigatorType.SENSOR, InstigatorStatus.RUNNING)
     instance.add_instigator_state(state)
     for days in days_ago:
         at = NOW - days * DAY
@@ -66,3 +63,10 @@ def test_the_newest_tick_stays_however_old_it_is_and_others_are_not_touched(inst
     assert removal.what == "1 tick of monthly"
     assert removal.remove()
     assert (left(instance, monthly), left(instance, other)) == ([20], [20])
+
+
+def test_ticks_of_another_code_location_in_the_same_instance_stay(instance: dg.DagsterInstance) -> None:
+    own, foreign = add(instance, "alerts", 1, 30), add(instance, "alerts", 1, 30, location=FOREIGN)
+    (removal,) = old_ticks(instance, NOW, 7)
+    assert removal.remove()
+    assert (left(instance, own), left(instance, foreign)) == ([1], [1, 30])

@@ -1,0 +1,29 @@
+"""Origins: where Dagster records that a run, schedule or sensor comes from, for this project and for another one."""
+
+from dagster._core.remote_origin import (
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    RemoteInstigatorOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+
+from assets.orchestration.run_tags import about_tags
+
+OWN, FOREIGN = ("ganforge", "assets.definitions"), ("elsewhere", "elsewhere.definitions")  # location, module
+OWN_TAGS = about_tags("mnist_mlp", ("adam",), 0)  # as `ganforge materialize` sets them
+
+
+def repository(location: str, module: str) -> RemoteRepositoryOrigin:
+    target = LoadableTargetOrigin(module_name=module)
+    return RemoteRepositoryOrigin(ManagedGrpcPythonEnvCodeLocationOrigin(target, location), "__repository__")
+
+
+def job_origin(location: str, module: str) -> RemoteJobOrigin:
+    """As runs have it that a UI, schedule or sensor of the location started."""
+    return RemoteJobOrigin(repository(location, module), "job")
+
+
+def instigator_origin(name: str, location: str, module: str) -> RemoteInstigatorOrigin:
+    """As a schedule or sensor of the location has it."""
+    return RemoteInstigatorOrigin(repository(location, module), name)
