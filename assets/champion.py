@@ -72,8 +72,8 @@ def _of_champion(champion: "Champion") -> dict[str, object]:
         "fid": fid["mean"],
         "fid_interval": fid["shown"],
         "since": champion.pointer.since,
-        "card": dg.MetadataValue.md(artefact.path(CARD_TEXT).read_text(encoding="utf-8")),
-        "grid": dg.MetadataValue.md(markdown_file(artefact.path(GRID), "generated images of every member")),
+        "card": dg.MetadataValue.md(artefact.verified_path(CARD_TEXT).read_text(encoding="utf-8")),
+        "grid": dg.MetadataValue.md(markdown_file(artefact.verified_path(GRID), "generated images of every member")),
         "path": dg.MetadataValue.path(artefact.folder),
     }
 

@@ -74,7 +74,7 @@ def _pictures(artefact: Artefact, ranking: "Ranking") -> dict[str, object]:
     order = ", ".join(standing.optimizer for standing in ranking.standings)
     captions = {CURVES: "losses by training step", GRIDS: f"the same latents, a row a configuration: {order}"}
     return {
-        name.removesuffix(".png"): dg.MetadataValue.md(markdown_file(artefact.path(name), caption, crisp=True))
+        name.removesuffix(".png"): dg.MetadataValue.md(markdown_file(artefact.verified_path(name), caption, crisp=True))
         for name, caption in captions.items()
         if name in artefact.files
     }

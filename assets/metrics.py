@@ -131,7 +131,9 @@ def _ladder(artefact: Artefact) -> dict[str, object]:
     return {
         "verdicts": dg.MetadataValue.table(matrix),
         "fid": dg.MetadataValue.table(fids),
-        "corruptions": dg.MetadataValue.md(markdown_file(artefact.path("ladder.png"), "a row a corruption, 4 levels")),
+        "corruptions": dg.MetadataValue.md(
+            markdown_file(artefact.verified_path("ladder.png"), "a row a corruption, 4 levels")
+        ),
         "images": details["images"],
         "extractor_sha256": details["extractor_sha256"],
         "path": dg.MetadataValue.path(artefact.folder),

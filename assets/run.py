@@ -32,7 +32,7 @@ from assets.orchestration.run_tags import about_tags
 from assets.orchestration.settings_versions import observe_settings
 from pipeline.raw.dataset import Dataset
 from pipeline.settings import LEAST_SAMPLES, OptimizerConfiguration, Recipe, TrainingSettings, budget_for, resolve
-from pipeline.storage.artefact import read_artefact
+from pipeline.storage.artefact import is_intact, read_artefact
 from pipeline.storage.paths import Paths
 from pipeline.tables import find
 
@@ -104,11 +104,15 @@ def materialize_chain(recipe_key: str, optimizers: list[str] | None, wanted: Wan
 
 
 def _is_prepared(dataset: Dataset, extractor: str) -> bool:
-    """Whether all that is made of a data set is there, whatever it was made from: nothing is trained in vain."""
+    """True if all that is made of a data set is there unharmed, whatever it was made from.
+
+    Then training can begin, and nothing is trained in vain.
+    """
     paths = Paths.default()
     judges = [paths.classifier(dataset.key)] if extractor == "classifier" else []
     folders = [paths.tensors(dataset.key), *judges, paths.reference(dataset.key, extractor)]
-    return all(read_artefact(folder) is not None for folder in folders)
+    found = [read_artefact(folder) for folder in folders]
+    return all(artefact is not None and is_intact(artefact) for artefact in found)
 
 
 @contextmanager

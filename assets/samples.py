@@ -48,11 +48,13 @@ def build_samples(recipe: Recipe) -> dg.AssetsDefinition:
 
 
 def _metadata(artefact: Artefact) -> dict[str, object]:
-    images = read_images(artefact.path("samples.arrow"))
+    images = read_images(artefact.verified_path("samples.arrow"))
     pictures = (
         {
             "preview": dg.MetadataValue.md(inline_strip(images.pixels)),
-            "grid": dg.MetadataValue.md(markdown_file(artefact.path("grid.png"), "samples, a few rows a member")),
+            "grid": dg.MetadataValue.md(
+                markdown_file(artefact.verified_path("grid.png"), "samples, a few rows a member")
+            ),
         }
         if len(images)
         else {}

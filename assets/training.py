@@ -172,8 +172,9 @@ def _evidence(context: dg.AssetExecutionContext, name: str, artefact: Artefact) 
         from pipeline.training.snapshots import snapshot_step
 
         snapshots = [artefact.path(file) for file in artefact.files if file.startswith("snapshots/")]
+        last = artefact.verified_path(f"snapshots/{max(snapshots, key=snapshot_step).name}")
         return {
-            "last_snapshot": dg.MetadataValue.md(markdown_file(max(snapshots, key=snapshot_step), "one row a member")),
+            "last_snapshot": dg.MetadataValue.md(markdown_file(last, "one row a member")),
             "weights": weights_along(artefact),
             "movie": dg.MetadataValue.path(artefact.path("movie.gif")),
             "path": dg.MetadataValue.path(artefact.path("snapshots")),
@@ -193,11 +194,11 @@ def _curves(context: dg.AssetExecutionContext, artefact: Artefact) -> dg.Metadat
     from pipeline.training.curves import draw_curves
     from pipeline.training.history import read_history
 
-    picture = draw_curves(read_history(artefact.path("history.parquet")))
+    picture = draw_curves(read_history(artefact.verified_path("history.parquet")))
     return dg.MetadataValue.md(markdown_image(picture, "losses and accuracies by training step"))
 
 
 def _last_losses(artefact: Artefact) -> dict[str, object]:
     from pipeline.training.history import last_interval
 
-    return dict(last_interval(artefact.path("history.parquet")))
+    return dict(last_interval(artefact.verified_path("history.parquet")))

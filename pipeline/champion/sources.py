@@ -14,8 +14,9 @@ from typing import Any
 
 from pipeline.comparison.verdicts import member_scores
 from pipeline.reports.store import Report
-from pipeline.storage.artefact import Artefact, read_artefact, sha256_of_file
+from pipeline.storage.artefact import Artefact, read_artefact
 from pipeline.storage.paths import Paths
+from pipeline.storage.verification import expect_readable, sha256_of_file
 
 
 class SourceGoneError(ValueError):
@@ -68,8 +69,12 @@ def find_sources(report: Report, paths: Paths) -> Sources:
 
 
 def copy_files(artefact: Artefact, names: list[str], folder: Path) -> None:
-    """Copy an artefact's files; `SourceGoneError` where one is not what the manifest says."""
+    """Copy an artefact's files; `SourceGoneError` where one is not what the manifest says.
+
+    The copies are compared: another training may take the artefact's place meanwhile.
+    """
     for name in names:
+        expect_readable(artefact.path(name))
         try:
             copied = shutil.copyfile(artefact.path(name), folder / name)
             is_whole = sha256_of_file(copied) == artefact.files[name].sha256

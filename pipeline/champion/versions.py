@@ -83,7 +83,7 @@ class Champion:
 
     def card(self) -> dict[str, Any]:
         """All that is known of it; `card.py` lists the fields."""
-        found: dict[str, Any] = json.loads(self.artefact.path(CARD).read_text(encoding="utf-8"))
+        found: dict[str, Any] = json.loads(self.artefact.verified_path(CARD).read_text(encoding="utf-8"))
         return found
 
     def __str__(self) -> str:
@@ -91,7 +91,10 @@ class Champion:
 
 
 def current_champion(recipe: str, paths: Paths) -> Champion | None:
-    """The champion, or None where nothing was promoted yet; `DamagedChampionError` where its files do not match."""
+    """The champion, or None where nothing was promoted yet.
+
+    Raises `DamagedChampionError` where its files do not match, `ArtefactFileError` where one may not be read.
+    """
     pointer = read_pointer(recipe, paths)
     if pointer is None:
         return None

@@ -19,7 +19,9 @@ def training_findings(training: Artefact) -> list[Finding]:
     from pipeline.training.history import read_history
     from pipeline.training.trained import read_settings  # PyTorch takes seconds to import
 
-    return check_training(read_history(training.path("history.parquet")), read_settings(training), training.details)
+    return check_training(
+        read_history(training.verified_path("history.parquet")), read_settings(training), training.details
+    )
 
 
 def report_findings(report: Report, paths: Paths) -> list[Finding]:
@@ -32,7 +34,7 @@ def report_findings(report: Report, paths: Paths) -> list[Finding]:
     training = read_artefact(paths.training(str(report.fact("recipe")), str(report.fact("optimizer"))))
     if training is None or training.fingerprint != report.fact("training_fingerprint"):
         return check_report(report, previous, along)
-    history = read_history(training.path("history.parquet"))
+    history = read_history(training.verified_path("history.parquet"))
     return check_report(report, previous, along, history, read_settings(training))
 
 

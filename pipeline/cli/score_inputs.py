@@ -256,7 +256,7 @@ class _Seeing:
                 return stored.test, stored.train, ()
             some = f"copies are looked for among {len(stored.train):,} of {all_train:,} training images"
             return stored.test, stored.train, (some,)
-        return self._of_images(open_images(tensors.path("test.arrow")))
+        return self._of_images(open_images(tensors.verified_path("test.arrow")))
 
     def notes(self) -> tuple[str, ...]:
         """On the Inception Score of such logits."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pipeline.status.state import State, Status
     from pipeline.status.survey import Survey
 
+BY_SIZE = "files were compared by size; --verify compares their contents"
 COLOURS: Final[Mapping[str, str]] = {"fresh": "32", "stale": "33", "missing": "33", "failed": "31", "orphan": "35"}
 
 
@@ -53,6 +54,8 @@ def status(arguments: argparse.Namespace, told: Callable[[Survey], Survey] | Non
     else:
         coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
         print("\n\n".join("\n".join(lines) for lines in render(found, coloured=coloured)))
+        if found.statuses() and not arguments.verify:
+            print(BY_SIZE)
     return int(arguments.exit_code and not found.is_done())
 
 

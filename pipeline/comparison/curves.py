@@ -36,7 +36,7 @@ def curves_of(report: Report, paths: Paths) -> pa.Table | None:
     training = read_artefact(paths.training(str(report.fact("recipe")), str(report.fact("optimizer"))))
     if training is None or training.fingerprint != report.fact("training_fingerprint"):
         return None
-    return pq.read_table(training.path("history.parquet"))
+    return pq.read_table(training.verified_path("history.parquet"))
 
 
 def draw_overlaid(histories: Mapping[str, pa.Table]) -> bytes:

@@ -36,6 +36,7 @@ def make_comparison(
     def fill(folder: Path) -> dict[str, Any]:
         from pipeline.comparison.page import write_page  # draws with the generators: PyTorch takes seconds to import
 
+        _verify(ranking, paths)
         pq.write_table(as_table(ranking), folder / "ranking.parquet")
         pq.write_table(verdicts_table(all_verdicts(ranking)), folder / "verdicts.parquet")
         _write_curves(ranking, paths, folder / CURVES)
@@ -46,6 +47,26 @@ def make_comparison(
 
     wanted = comparison_identity(load_recipes()[recipe], ranking, paths)
     return make_artefact(paths.comparison(recipe), wanted, fill, force=force), ranking
+
+
+def _verify(ranking: Ranking, paths: Paths) -> None:
+    """Compare with its manifest everything that the page is drawn from.
+
+    The page would only name a damaged part as missing, and this comparison would stay after the part was made again.
+    """
+    dataset = load_recipes()[ranking.recipe].dataset
+    of_partitions = [
+        folder(ranking.recipe, standing.optimizer)
+        for standing in ranking.standings
+        for folder in (paths.training, paths.samples)
+    ]
+    for folder in (*of_partitions, paths.classifier(dataset), paths.reference(dataset)):
+        artefact = read_artefact(folder)
+        if artefact is not None:
+            artefact.verify()
+    tensors = read_artefact(paths.tensors(dataset))
+    if tensors is not None:
+        tensors.verified_path("test.arrow")
 
 
 def _write_curves(ranking: Ranking, paths: Paths, file: Path) -> None:
@@ -68,7 +89,7 @@ def _first_images(standing: Standing, paths: Paths) -> Pixels | None:
     samples = read_artefact(paths.samples(str(standing.report.fact("recipe")), standing.optimizer))
     if samples is None or not standing.report.is_about(samples):
         return None
-    images = read_images(samples.path("samples.arrow"))
+    images = read_images(samples.verified_path("samples.arrow"))
     if len(images) == 0:
         return None
     of_member = images.pixels[images.columns["member"] == samples.details["members"][0]]

@@ -129,7 +129,7 @@ def expect_current(reference: Artefact, extractor: Extractor, tensors: Artefact)
 
 def load_reference(artefact: Artefact) -> Reference:
     """The reference features of an artefact."""
-    return _reference(load_file(artefact.path("features.safetensors")), artefact.details["labels"])
+    return _reference(load_file(artefact.verified_path("features.safetensors")), artefact.details["labels"])
 
 
 def values_of(scores: dict[str, Score]) -> Anchors:

@@ -23,7 +23,7 @@ from pipeline.raw.dataset import Dataset, Preparation
 from pipeline.raw.download import DownloadError, expect_answer
 from pipeline.raw.idx import DamagedFileError
 from pipeline.raw.sources import NamedInEnvironment, Provided, SourceUnavailableError, empty
-from pipeline.storage.artefact import sha256_of_file
+from pipeline.storage.verification import sha256_of_file
 
 VARIABLE = "GANFORGE_CELEBA"
 ARCHIVE_FILE = "img_align_celeba.zip"

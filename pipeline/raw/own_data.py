@@ -22,7 +22,7 @@ from typing import Any
 from pipeline.raw.celeba import take_images
 from pipeline.raw.dataset import SUBSETS, Dataset, Preparation
 from pipeline.raw.sources import Provided, UserNamed, empty
-from pipeline.storage.artefact import sha256_of_file
+from pipeline.storage.verification import sha256_of_file
 from pipeline.tables import SettingsError, expect_fields, find, read_choice, read_text, read_whole
 
 VARIABLE = "GANFORGE_DATASETS"

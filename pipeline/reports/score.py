@@ -233,7 +233,7 @@ def _expect_belonging(samples: Artefact, training: Artefact, judge: Judge) -> No
 
 def _judge_members(samples: Artefact, training: Artefact, judge: Judge) -> Judged:
     """Every trained member; a diverged one has no scores."""
-    images = read_images(samples.path("samples.arrow"))
+    images = read_images(samples.verified_path("samples.arrow"))
     scores: dict[int, dict[str, Score]] = {member: {} for member in samples.details["diverged_members"]}
     pairs: list[Pixels] = []
     for member in samples.details["members"]:

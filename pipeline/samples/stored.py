@@ -21,7 +21,7 @@ def stored_images(samples: Artefact, network: str, members: Sequence[int] | None
 
     A member that has no images there, or fewer, is one sentence.
     """
-    file = read_images(samples.path("samples.arrow"))
+    file = read_images(samples.verified_path("samples.arrow"))
     stored, per_member = samples.details["members"], samples.details["images_a_member"]
     chosen = stored if members is None else members
     for member in chosen:

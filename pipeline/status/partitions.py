@@ -112,7 +112,10 @@ def _wanted(made_with: TrainingSettings, partition: Partition) -> TrainingSettin
 
 
 def _settings(artefact: Artefact) -> TrainingSettings | None:
-    """What it was trained with; None where that is damaged, or of a version with other settings."""
+    """What it was trained with; None where that is damaged, or of a version with other settings.
+
+    The file is not compared with the manifest: `damage` does that for all files, by sha256 where a person asked for it.
+    """
     try:
         values = json.loads(artefact.path("settings.json").read_text(encoding="utf-8"))
         return TrainingSettings.from_json(values)

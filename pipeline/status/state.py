@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pipeline.storage.artefact import MANIFEST, Artefact, sha256_of_file
+from pipeline.storage.artefact import MANIFEST, Artefact
 from pipeline.storage.identity import Identity, differences
+from pipeline.storage.verification import sha256_of_file
 
 State = Literal["fresh", "stale", "missing", "failed", "orphan"]
 FRESH: Final = "fresh"

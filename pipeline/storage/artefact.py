@@ -3,12 +3,14 @@
 A manifest (`manifest.json`) lists each file with size and sha256, the identity of the content (`identity.py`) with its
 fingerprint, and facts about it. Files are written into a temporary folder beside the artefact, flushed, moved in by
 rename, and the manifest comes last: a folder without a manifest is not an artefact, and no reader sees half of one.
+
+Whoever reads a file of an artefact takes its path from `verified_path`, which compares size and sha256 with the
+manifest (`verification.py`). The manifest itself has no hash: it is trusted where it can be read.
 """
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import logging
 import shutil
@@ -21,20 +23,14 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.storage.identity import Identity
+from pipeline.storage.verification import ArtefactFileError, FileRecord, expect_readable, fault, sha256_of_file
 from pipeline.storage.whole import UNFINISHED, flush, whole_file
 
 log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
 MOST_NAMED = 3  # damaged files in a message
-
-
-@dataclass(frozen=True)
-class FileRecord:
-    """What the manifest says of one file."""
-
-    size_bytes: int
-    sha256: str
+DEEPEST_FILE = 2  # an artefact has files in its folder, and in folders of that one
 
 
 @dataclass(frozen=True)
@@ -55,8 +51,41 @@ class Artefact:
         return sum(record.size_bytes for record in self.files.values())
 
     def path(self, name: str) -> Path:
-        """The path of one of the artefact's files."""
+        """The path of one of the artefact's files, to name it or to write to it; nothing is checked."""
         return self.folder / name
+
+    def verified_path(self, name: str) -> Path:
+        """The path of one of the artefact's files, to read from it: it is what the manifest holds.
+
+        Raises `ArtefactFileError`, one sentence, where it is missing, of other bytes, or may not be read.
+        """
+        path, record = self.path(name), self.files.get(name)
+        found = "not one of the files that its manifest holds" if record is None else fault(path, record)
+        if found:
+            raise ArtefactFileError(f"{path}: {found}; {_how_to_make(self)}")
+        return path
+
+    def verify(self) -> None:
+        """Compare every file with the manifest. Raises `ArtefactFileError` as `verified_path` does."""
+        for name in self.files:
+            self.verified_path(name)
+
+
+def _how_to_make(artefact: Artefact) -> str:
+    """A part of a sentence: how to make an artefact again."""
+    stage = "" if artefact.identity is None else artefact.identity.stage
+    named = {name: artefact.details.get(name) for name in ("recipe", "optimizer", "dataset")}
+    recipe, optimizer, dataset = named.values()
+    if stage in ("training", "samples"):
+        asset = "generator" if stage == "training" else stage
+        return f"materialize {recipe}/{asset}, partition {optimizer}, again"
+    if stage == "champion":
+        return f"go back to another one with: ganforge champion rollback {recipe}"
+    if stage == "comparison":
+        return f"materialize {recipe}/comparison again"
+    if stage in ("raw", "tensors"):
+        return f"materialize {artefact.folder.name}/{stage} again"
+    return f"materialize {dataset}/{artefact.folder.name} again" if dataset else "make it again"
 
 
 def read_artefact(folder: Path) -> Artefact | None:
@@ -75,6 +104,7 @@ def require_artefact(folder: Path, what: str, make: str) -> Artefact:
     """The artefact in a folder, or one sentence that says what is missing and how to make it."""
     artefact = read_artefact(folder)
     if artefact is None:
+        expect_readable(folder / MANIFEST)
         raise FileNotFoundError(f"{folder}: no {what} there; materialize {make} first")
     return artefact
 
@@ -85,12 +115,24 @@ def is_intact(artefact: Artefact) -> bool:
 
 
 def damaged_files(artefact: Artefact) -> list[str]:
-    """The files that are missing, or not of the size or sha256 the manifest names."""
-    return [name for name, record in artefact.files.items() if not _is_whole(artefact.path(name), record)]
+    """The files that are missing, or not of the size or sha256 the manifest names.
+
+    Raises `ArtefactFileError` where one may not be read: whether it is damaged is not known then.
+    """
+    return [name for name, record in artefact.files.items() if fault(artefact.path(name), record)]
 
 
-def _is_whole(path: Path, record: FileRecord) -> bool:
-    return path.is_file() and path.stat().st_size == record.size_bytes and sha256_of_file(path) == record.sha256
+def verified(path: Path) -> Path:
+    """The path itself; a file that an artefact's manifest names is compared with it first, as by `verified_path`.
+
+    For commands that take any file of the user's, also one of the data folder.
+    """
+    for folder in path.absolute().parents[:DEEPEST_FILE]:
+        artefact = read_artefact(folder)
+        name = str(path.absolute().relative_to(folder))
+        if artefact is not None and name in artefact.files:
+            artefact.verified_path(name)
+    return path
 
 
 def find_intact(folder: Path, wanted_fingerprint: str) -> Artefact | None:
@@ -185,12 +227,6 @@ def _manifest(artefact: Artefact) -> dict[str, Any]:
 def _record(path: Path) -> FileRecord:
     flush(path)
     return FileRecord(path.stat().st_size, sha256_of_file(path))
-
-
-def sha256_of_file(path: Path) -> str:
-    """Hex sha256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_json(path: Path, value: Any) -> None:

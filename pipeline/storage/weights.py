@@ -9,6 +9,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from pipeline.storage.verification import expect_readable
+
 
 def save_weights(path: Path, state: Mapping[str, Tensor]) -> None:
     """Write a network's parameters and buffers, each under its own name."""
@@ -16,7 +18,13 @@ def save_weights(path: Path, state: Mapping[str, Tensor]) -> None:
 
 
 def load_weights(path: Path, network: nn.Module) -> None:
-    """Read a network's parameters and buffers; names and shapes must agree exactly."""
+    """Read a network's parameters and buffers; names and shapes must agree exactly.
+
+    Nothing is compared with a manifest: a path of an artefact comes from `Artefact.verified_path`.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: missing; train it again")
+    expect_readable(path)
     try:
         network.load_state_dict(load_file(path), strict=True)
     except (SafetensorError, RuntimeError, OSError, ValueError) as error:

@@ -41,6 +41,7 @@ def build(dataset: Dataset, paths: Paths, *, force: bool = False) -> Artefact:
     raw = require_artefact(paths.raw(dataset.raw_key), "raw files", f"{dataset.raw_key}/raw")
 
     def fill(folder: Path) -> dict[str, Any]:
+        raw.verify()
         splits = open_raw(raw.folder, raw.details)
         written = {name: _write(folder, name, split, dataset, raw) for name, split in splits.items()}
         train, test = written["train"].image_shape, written["test"].image_shape

@@ -23,8 +23,8 @@ def require_tensors(paths: Paths, dataset: str) -> Artefact:
 
 
 def load_split(tensors: Artefact, split: str) -> ImageFile:
-    """The split "train" or "test", memory-mapped."""
-    return read_images(tensors.path(f"{split}.arrow"))
+    """The split "train" or "test", memory-mapped; it is what the manifest holds."""
+    return read_images(tensors.verified_path(f"{split}.arrow"))
 
 
 def network_images(split: ImageFile, first: int | None = None) -> Tensor:

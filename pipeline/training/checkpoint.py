@@ -27,7 +27,8 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from pipeline.storage.artefact import sha256_of_file, staging_folder, write_json
+from pipeline.storage.artefact import staging_folder, write_json
+from pipeline.storage.verification import sha256_of_file
 from pipeline.storage.whole import flush
 from pipeline.training.history import HistoryRow, read_rows, write_history
 

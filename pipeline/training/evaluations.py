@@ -100,13 +100,21 @@ def evaluation_name(step: int) -> str:
 
 def files_by_step(folder: Path) -> dict[int, Path]:
     """The files in a folder by their step, the earliest first; others, such as unfinished ones, are passed over."""
-    named = [(NAME.fullmatch(path.name), path) for path in folder.glob("step_*.arrow")]
+    return _by_step(folder.glob("step_*.arrow"))
+
+
+def _by_step(paths: Iterable[Path]) -> dict[int, Path]:
+    named = [(NAME.fullmatch(path.name), path) for path in paths]
     return dict(sorted((int(match[1]), path) for match, path in named if match))
 
 
 def evaluation_files(training: Artefact) -> dict[int, Path]:
-    """Those of a training artefact by their step, the earliest first; none in one of an older version."""
-    return files_by_step(training.path(FOLDER))
+    """Those of a training artefact by their step, the earliest first; none in one of an older version.
+
+    Each is compared with the manifest.
+    """
+    named = [name for name in training.files if name.startswith(f"{FOLDER}/")]
+    return _by_step(map(training.verified_path, named))
 
 
 def write_evaluation(folder: Path, step: int, drawn: Iterable[tuple[int, Pixels]]) -> None:

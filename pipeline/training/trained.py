@@ -26,7 +26,7 @@ def require_training(paths: Paths, recipe: str, optimizer: str) -> Artefact:
 
 def read_settings(training: Artefact) -> TrainingSettings:
     """The resolved settings the partition was trained with."""
-    values = json.loads(training.path("settings.json").read_text(encoding="utf-8"))
+    values = json.loads(training.verified_path("settings.json").read_text(encoding="utf-8"))
     try:
         return TrainingSettings.from_json(values)
     except TypeError as error:
@@ -56,5 +56,5 @@ def load_generator(training: Artefact, device: torch.device, weights: str | None
     settings = read_settings(training)
     file = file_of_weights(training, default_weights(training) if weights is None else weights)
     generator = trained_network(training).generator(settings.members)
-    load_weights(training.path(file), generator)
+    load_weights(training.verified_path(file), generator)
     return generator.to(device).eval()

@@ -19,7 +19,7 @@ def answer(arguments: argparse.Namespace) -> Answer:
     paths = Paths.default()
     newest_reports(paths.reports(), arguments.recipe)
     artefact, _ = make_comparison(arguments.recipe, list(load_optimizers()), paths)
-    file = artefact.path(PAGE)
+    file = artefact.verified_path(PAGE)
     if arguments.output is not None:
         file = _copied(file, Path(arguments.output))
     size_bytes = file.stat().st_size

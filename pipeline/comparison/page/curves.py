@@ -44,7 +44,7 @@ def _curves(entrant: Entrant) -> dict[str, Any]:
     from pipeline.training.curves import over_members
     from pipeline.training.history import read_history
 
-    history = read_history(entrant.training().path("history.parquet"))
+    history = read_history(entrant.training().verified_path("history.parquet"))
     if not len(history):
         raise PartMissingError("its history is empty")
     steps = np.unique(history["step"].to_numpy())

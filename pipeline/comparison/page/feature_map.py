@@ -93,7 +93,7 @@ def _seen(dataset: str, paths: Paths) -> Mapped:
 
 def _points_of(entrant: Entrant, seen: Mapped) -> dict[str, Any]:
     samples = entrant.samples()
-    images = read_images(samples.path("samples.arrow"))
+    images = read_images(samples.verified_path("samples.arrow"))
     member = samples.details["members"][0]
     pixels = images.pixels[images.columns["member"] == member][:GENERATED_IMAGES]
     if not len(pixels):

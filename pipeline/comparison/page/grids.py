@@ -43,7 +43,7 @@ def gather_grids(entrants: Sequence[Entrant], dataset: str, paths: Paths, budget
 def _first_images(entrant: Entrant) -> dict[int, Pixels]:
     """The images (24, C, H, W) of each member."""
     samples = entrant.samples()
-    images = read_images(samples.path("samples.arrow"))
+    images = read_images(samples.verified_path("samples.arrow"))
     most = max(count for _, count in PLANS)
     return {m: images.pixels[images.columns["member"] == m][:most] for m in samples.details["members"]}
 

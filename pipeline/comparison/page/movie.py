@@ -66,7 +66,7 @@ def _reel(entrant: Entrant) -> Reel:
         raise PartMissingError("it kept no snapshots")
     member = entrant.first_sound_member()
     shape = training.details["image_shape"]
-    return {snapshot_step(path): _frame(path, member, shape) for path in map(training.path, names)}
+    return {snapshot_step(path): _frame(path, member, shape) for path in map(training.verified_path, names)}
 
 
 def _frame(path: Path, member: int, shape: Sequence[int]) -> Pixels:

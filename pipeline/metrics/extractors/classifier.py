@@ -25,9 +25,10 @@ from torch.nn import functional as F
 from pipeline.metrics.features import ATTRIBUTES, CLASSES, Features
 from pipeline.metrics.identity import EXTRACTOR_SETTINGS, ClassifierSettings, classifier_identity
 from pipeline.pixels import to_network
-from pipeline.storage.artefact import Artefact, make_artefact, require_artefact, sha256_of_file, write_json
+from pipeline.storage.artefact import Artefact, make_artefact, require_artefact, write_json
 from pipeline.storage.images import ImageFile, Pixels
 from pipeline.storage.paths import Paths
+from pipeline.storage.verification import sha256_of_file
 from pipeline.storage.weights import load_weights, save_weights
 from pipeline.tensors import LABEL_COLUMNS
 from pipeline.tensors.load import load_split, require_tensors
@@ -123,9 +124,9 @@ def require_classifier(paths: Paths, dataset: str) -> Artefact:
 def load_classifier(artefact: Artefact) -> Classifier:
     """The trained network, in evaluation mode, on the GPU where there is one."""
     shape = artefact.details["image_shape"]
-    settings = ClassifierSettings(**json.loads(artefact.path("settings.json").read_text(encoding="utf-8")))
+    settings = ClassifierSettings(**json.loads(artefact.verified_path("settings.json").read_text(encoding="utf-8")))
     network = Classifier((shape[0], shape[1], shape[2]), artefact.details["classes"], settings)
-    load_weights(artefact.path("classifier.safetensors"), network)
+    load_weights(artefact.verified_path("classifier.safetensors"), network)
     return network.to(choose_device()).eval()
 
 

@@ -20,9 +20,10 @@ from typing import Any
 import torch
 
 from pipeline.raw.download import DownloadError, download
-from pipeline.storage.artefact import alone, make_artefact, sha256_of_file
+from pipeline.storage.artefact import alone, make_artefact
 from pipeline.storage.identity import Identity
 from pipeline.storage.paths import Paths
+from pipeline.storage.verification import sha256_of_file
 from pipeline.storage.weights import save_weights
 
 log = logging.getLogger(__name__)
@@ -111,7 +112,7 @@ def _stored(paths: Paths, published: PublishedFile, named: Path | None) -> Incep
     with alone(folder):
         artefact = make_artefact(folder, wanted, fill)
         shutil.rmtree(working, ignore_errors=True)
-    return InceptionWeights(artefact.path(STORED_NAME), published.sha256, official=True)
+    return InceptionWeights(artefact.verified_path(STORED_NAME), published.sha256, official=True)
 
 
 def _download(published: PublishedFile, working: Path) -> tuple[Path, str]:

@@ -7,6 +7,7 @@ from pipeline.checks.catalogue import CATALOGUE
 from pipeline.checks.stored import previous_report, stored_findings
 from pipeline.storage.paths import Paths
 from pipeline.training.history import HistoryRow, write_history
+from tests.damage import record_again
 from tests.pipeline.champion.made_up import GOOD, contender
 
 
@@ -17,6 +18,7 @@ def history_of(paths: Paths, *, diverged: bool) -> None:
     }
     rows = [HistoryRow(step=step, member=0, diverged=diverged and step == 200, **losses) for step in (100, 200)]
     write_history(paths.training("mnist_mlp", "adam") / "history.parquet", rows)
+    record_again(paths.training("mnist_mlp", "adam"))
 
 
 def test_every_check_is_asked_of_the_files_as_they_are(paths: Paths) -> None:

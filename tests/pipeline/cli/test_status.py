@@ -5,6 +5,7 @@ import re
 import pytest
 
 from pipeline.cli import status
+from pipeline.cli.status import BY_SIZE
 from pipeline.status import survey as surveying
 from pipeline.status.state import FAILED, FRESH, MISSING, ORPHAN, STALE, State, Status
 from pipeline.status.survey import RecipeStatus, Survey
@@ -70,6 +71,7 @@ def test_a_table_a_recipe_says_what_why_and_what_a_person_chose(command, capsys:
         "not begun: mnist_conv",
         "",
         "1 fresh, 1 stale, 1 missing, 1 failed, 1 orphan",
+        BY_SIZE,
     ]
 
 

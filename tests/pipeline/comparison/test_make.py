@@ -15,6 +15,8 @@ from pipeline.settings import PACKAGE
 from pipeline.storage.artefact import make_artefact
 from pipeline.storage.images import write_images
 from pipeline.storage.paths import Paths
+from pipeline.storage.verification import ArtefactFileError
+from tests.damage import flip_a_byte
 from tests.identities import Named
 from tests.pipeline.comparison.made_up import add, add_metrics
 
@@ -126,3 +128,14 @@ def test_what_was_trained_again_after_its_report_is_not_shown_beside_it(paths: P
     assert not second.cached
     assert not {CURVES, GRIDS} & set(second.files)
     assert "trained again after its report" in second.path(PAGE).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("damaged", ["training/mnist_mlp/adam/history.parquet", "samples/mnist_mlp/adam/samples.arrow"])
+def test_nothing_is_made_of_files_that_are_not_what_their_manifest_holds(paths: Paths, damaged: str) -> None:
+    add(paths, "adam", [2.0, 4.0])
+    add_training(paths, "adam", "adam")
+    add_samples(paths, "adam", "adam", 40)
+    flip_a_byte(paths.root / damaged)
+    with pytest.raises(ArtefactFileError, match=f"{Path(damaged).name}: damaged"):
+        make_comparison("mnist_mlp", ["adam"], paths)
+    assert not paths.comparison("mnist_mlp").exists()

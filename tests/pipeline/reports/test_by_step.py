@@ -29,6 +29,7 @@ from pipeline.storage.artefact import Artefact
 from pipeline.storage.images import Pixels
 from pipeline.storage.paths import Paths
 from pipeline.training.evaluations import EVALUATION_IMAGES, FOLDER, write_evaluation
+from tests.damage import record
 from tests.pipeline.reports.made_up import rows
 
 SHAPE = (1, 4, 4)
@@ -79,7 +80,8 @@ def training(tmp_path: Path) -> Artefact:
     for step, members in ((500, (0, 1)), (1000, (1,))):
         drawn = {member: RANDOM.integers(0, 256, (IMAGES, *SHAPE), np.uint8) for member in members}
         write_evaluation(folder / FOLDER, step, drawn.items())
-    return Artefact(folder, "trained", {}, dict(zip(("recipe", "optimizer"), KEY, strict=True)), "")
+    files = {str(path.relative_to(folder)): record(path) for path in folder.rglob("*.arrow")}
+    return Artefact(folder, "trained", files, dict(zip(("recipe", "optimizer"), KEY, strict=True)), "")
 
 
 def keep(training: Artefact, paths: Paths, judge: MadeUpJudge | None = None, *, force: bool = False) -> MadeUpJudge:
@@ -165,7 +167,7 @@ def test_scores_say_which_weights_drew_the_images_and_are_taken_again_of_others(
 def test_a_training_of_an_older_version_has_no_scores_and_no_error(
     paths: Paths, tmp_path: Path, training: Artefact
 ) -> None:
-    assert keep(replace(training, folder=tmp_path / "older"), paths).looked_at == []
+    assert keep(replace(training, folder=tmp_path / "older", files={}), paths).looked_at == []
     assert read(paths) is None
 
 

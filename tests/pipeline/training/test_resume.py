@@ -18,8 +18,9 @@ import numpy as np
 import pytest
 
 from pipeline.settings import TrainingSettings, load_optimizers
-from pipeline.storage.artefact import Artefact, sha256_of_file
+from pipeline.storage.artefact import Artefact
 from pipeline.storage.paths import PROJECT, Paths
+from pipeline.storage.verification import sha256_of_file
 from pipeline.training.engine import Ensemble
 from pipeline.training.history import read_rows
 from pipeline.training.partition import Partition

@@ -11,8 +11,9 @@ from pipeline.metrics.identity import ClassifierSettings
 from pipeline.metrics.reference import load_reference, make_reference
 from pipeline.raw.acquire import acquire
 from pipeline.raw.catalogue import DATASETS
-from pipeline.storage.artefact import Artefact, sha256_of_file
+from pipeline.storage.artefact import Artefact
 from pipeline.storage.paths import Paths
+from pipeline.storage.verification import sha256_of_file
 from pipeline.tensors.build import build
 from pipeline.tensors.load import load_split, require_tensors
 

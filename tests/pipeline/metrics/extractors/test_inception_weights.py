@@ -19,8 +19,8 @@ from pipeline.metrics.extractors.inception_weights import (
     require_inception_weights,
 )
 from pipeline.raw import download as download_module
-from pipeline.storage.artefact import sha256_of_file
 from pipeline.storage.paths import Paths
+from pipeline.storage.verification import sha256_of_file
 from tests.pipeline.raw.conftest import Mirror, mirror
 
 __all__ = ["mirror"]  # a fixture
