@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import os
+import sqlite3
 import sys
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,25 @@ def main() -> int:
     except KeyboardInterrupt:
         print("ganforge: interrupted; what was finished is kept", file=sys.stderr)
         return 130
+    except Exception as error:
+        reason = _database_error(error)
+        if reason is None or os.environ.get("GANFORGE_TRACE"):
+            raise
+        home = os.environ.get("DAGSTER_HOME", "")
+        print(
+            f"ganforge: {home}: a database of the Dagster instance cannot be used ({reason}); make sure that the disk "
+            "is not full and that you may write there, then run the same command again",
+            file=sys.stderr,
+        )
+        return 1
     return code
+
+
+def _database_error(error: BaseException | None) -> sqlite3.Error | None:
+    """What SQLite said, where an error was raised because of that; Dagster wraps it more than once."""
+    while error is not None and not isinstance(error, sqlite3.Error):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -163,13 +182,16 @@ def _status(arguments: argparse.Namespace) -> int:
     """From the files alone, unless a daemon is running or a person asks for what Dagster says."""
     from assets.orchestration.heartbeat import home_to_ask
 
-    if home_to_ask(arguments.dagster) is None:
+    home = home_to_ask(arguments.dagster)
+    if home is None:
         return status.status(arguments)
     import dagster as dg
 
     from assets.definitions import defs
+    from assets.orchestration.any_folder_storage import expect_storage
     from assets.orchestration.stored_status import with_dagster
 
+    expect_storage(home)
     with dg.DagsterInstance.get() as instance:
         return status.status(arguments, lambda found: with_dagster(found, instance, defs))
 

@@ -33,6 +33,7 @@ from dagster._core.storage.runs.schema import RunTagsTable
 from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
 from dagster_shared.serdes import deserialize_value
 
+from assets.orchestration.any_folder_storage import expect_storage
 from assets.orchestration.heartbeat import existing_home
 from assets.orchestration.operations import load_operations
 from assets.orchestration.ownership import is_own_run, reason_to_share
@@ -52,6 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     home = existing_home()
     if home is None:
         return cleaning.clean(arguments, retention.checkpoint_days)
+    expect_storage(home)
     with dg.DagsterInstance.get() as instance:
         now = time.time()
         shared = reason_to_share(instance, home)

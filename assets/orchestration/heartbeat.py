@@ -42,7 +42,7 @@ def home_to_ask(asked: bool | None) -> Path | None:
 def daemon_is_running(home: Path) -> bool:
     """Whether a daemon wrote its heartbeat within the last two minutes; False where that cannot be read."""
     try:
-        with closing(sqlite3.connect(f"file:{home / 'history' / 'runs.db'}?mode=ro", uri=True)) as connection:
+        with closing(sqlite3.connect(f"{(home / 'history' / 'runs.db').as_uri()}?mode=ro", uri=True)) as connection:
             (last,) = connection.execute("SELECT MAX(timestamp) FROM daemon_heartbeats").fetchone()
             return last is not None and time.time() - _seconds(last) < RECENT_SECONDS
     except (sqlite3.Error, ValueError):  # another kind of storage, or one of another version

@@ -13,6 +13,7 @@ from typing import TextIO
 
 import dagster as dg
 
+from assets.orchestration.any_folder_storage import name_storage
 from assets.orchestration.launcher import OwnProcessLauncher
 from pipeline.storage.paths import Paths
 
@@ -34,6 +35,7 @@ def ensure_dagster_home() -> Path:
         if not (home / "dagster.yaml").exists():
             shutil.copyfile(TEMPLATE, home / "dagster.yaml")
         _copy_workspace(home)
+        name_storage(home)
         with dg.DagsterInstance.get() as instance:
             instance.get_runs_count()
             instance.all_instigator_state()

@@ -26,6 +26,7 @@ from pipeline.metrics.moments import fit_moments
 from pipeline.storage.artefact import Artefact, make_artefact, require_artefact
 from pipeline.storage.images import Pixels
 from pipeline.storage.paths import Paths
+from pipeline.storage.whole import usual_permissions
 from pipeline.tensors.load import load_split, require_tensors
 
 ANCHOR_IMAGES = 10_000  # at most so many images are scored as floor and ceiling
@@ -86,7 +87,8 @@ def make_reference(dataset: str, paths: Paths, *, extractor: str = "classifier",
             "noise": _noise(train.shape[1:]),
         }
         values = _extract(seeing, seen)
-        save_file(values, folder / "features.safetensors")
+        with usual_permissions(folder / "features.safetensors"):
+            save_file(values, folder / "features.safetensors")
         reference = _reference(values, seeing.labels)
         moments = fit_moments(reference.test.features)
         np.savez(folder / "moments.npz", mu=moments.mean, sigma=moments.covariance)

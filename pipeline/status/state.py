@@ -5,6 +5,7 @@ In: the artefact that is there, the identity that is wanted, and the statuses of
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,7 +106,7 @@ def judge(
         reasons = [NO_RECORD]
     broken = damage(subject.artefact, verify=verify)
     if broken:
-        return subject.status(FAILED, (f"damaged: {broken}", *reasons), notes, out_of_date=bool(reasons))
+        return subject.status(FAILED, (broken, *reasons), notes, out_of_date=bool(reasons))
     if reasons:
         return subject.status(STALE, reasons, notes, out_of_date=True)
     return subject.status(FAILED, (failure,), notes) if failure else subject.status(FRESH, (), notes)
@@ -144,17 +145,19 @@ def in_words(found: Iterable[str], words: Mapping[str, str]) -> list[str]:
 
 
 def damage(artefact: Artefact, *, verify: bool) -> str:
-    """What is wrong with the first file that is not what the manifest says; empty where none is.
+    """What is wrong with the first file that is not what the manifest says, or may not be read; empty where none is.
 
     Sizes are looked at, and with `verify` the sha256 too.
     """
     for name, record in artefact.files.items():
         path = artefact.path(name)
         if not path.is_file():
-            return f"{name} is gone"
+            return f"damaged: {name} is gone"
         size = path.stat().st_size
         if size != record.size_bytes:
-            return f"{name} has {size:,} bytes, not {record.size_bytes:,}"
+            return f"damaged: {name} has {size:,} bytes, not {record.size_bytes:,}"
+        if not os.access(path, os.R_OK):
+            return f"permission denied: {name} may not be read by this user"
         if verify and sha256_of_file(path) != record.sha256:
-            return f"{name} is not what was written"
+            return f"damaged: {name} is not what was written"
     return ""

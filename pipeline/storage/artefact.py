@@ -13,8 +13,8 @@ from __future__ import annotations
 import fcntl
 import json
 import logging
+import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -179,7 +179,8 @@ def staging_folder(folder: Path) -> Iterator[Path]:
     A lock beside it is held meanwhile, so that nobody takes it for what a killed process left.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    staged = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=UNFINISHED, dir=folder.parent))
+    staged = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}{UNFINISHED}")
+    staged.mkdir()  # as the umask says: a folder of `tempfile` is its owner's alone, and some are renamed into place
     lock_path = staged.with_name(f"{staged.name}.lock")
     try:
         with lock_path.open("w") as lock:  # a file: network file systems lock no folders

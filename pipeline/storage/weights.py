@@ -10,11 +10,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from pipeline.storage.verification import expect_readable
+from pipeline.storage.whole import usual_permissions
 
 
 def save_weights(path: Path, state: Mapping[str, Tensor]) -> None:
     """Write a network's parameters and buffers, each under its own name."""
-    save_file({name: value.detach().cpu().contiguous() for name, value in state.items()}, path)
+    values = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+    with usual_permissions(path):
+        save_file(values, path)
 
 
 def load_weights(path: Path, network: nn.Module) -> None:

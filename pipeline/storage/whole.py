@@ -1,8 +1,12 @@
-"""Whole: single files that appear on the disk whole or not at all, whatever was there before."""
+"""Whole: single files that appear on the disk whole or not at all, whatever was there before.
+
+Files and folders get the permissions that the user's umask says, so that a data folder can be shared.
+"""
 
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +27,19 @@ def whole_file(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def usual_permissions(path: Path) -> Iterator[None]:
+    """The file that is written at `path` meanwhile gets the permissions of any new file there, as the umask says.
+
+    For writers that do otherwise: safetensors makes files that their owner alone may read.
+    """
+    path.unlink(missing_ok=True)
+    path.touch()
+    mode = stat.S_IMODE(path.stat().st_mode)
+    yield
+    path.chmod(mode)
 
 
 def flush(path: Path) -> None:

@@ -24,11 +24,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from pipeline.storage.artefact import staging_folder, write_json
 from pipeline.storage.verification import sha256_of_file
+from pipeline.storage.weights import save_weights
 from pipeline.storage.whole import flush
 from pipeline.training.history import HistoryRow, read_rows, write_history
 
@@ -70,8 +71,7 @@ class Checkpoints:
         """Write one, and remove all but the last two up to its step."""
         target = self._path(checkpoint.step)
         with staging_folder(target) as staged:
-            tensors = {name: value.detach().cpu().contiguous() for name, value in checkpoint.tensors.items()}
-            save_file(tensors, staged / "state.safetensors")
+            save_weights(staged / "state.safetensors", checkpoint.tensors)
             write_history(staged / "history.parquet", checkpoint.history)
             for name in ("state.safetensors", "history.parquet"):
                 flush(staged / name)

@@ -1,5 +1,7 @@
 """Origins: where Dagster records that a run, schedule or sensor comes from, for this project and for another one."""
 
+import sqlite3
+
 from dagster._core.remote_origin import (
     ManagedGrpcPythonEnvCodeLocationOrigin,
     RemoteInstigatorOrigin,
@@ -7,11 +9,20 @@ from dagster._core.remote_origin import (
     RemoteRepositoryOrigin,
 )
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from assets.orchestration.run_tags import about_tags
 
 OWN, FOREIGN = ("ganforge", "assets.definitions"), ("elsewhere", "elsewhere.definitions")  # location, module
 OWN_TAGS = about_tags("mnist_mlp", ("adam",), 0)  # as `ganforge materialize` sets them
+
+
+@event.listens_for(Engine, "connect")
+def without_waiting_for_the_disk(connection: object, _: object) -> None:
+    """Dagster commits every line of its log, and no test survives a power cut anyway."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous = OFF")
 
 
 def repository(location: str, module: str) -> RemoteRepositoryOrigin:

@@ -227,6 +227,18 @@ def test_a_changed_byte_is_seen_where_every_file_is_read(chain: Paths) -> None:
     assert found[f"{RECIPE}/samples two"].reasons == ("damaged: samples.arrow is not what was written",)
 
 
+@pytest.mark.parametrize("verify", [False, True])
+def test_a_file_that_this_user_may_not_read_is_named_and_the_rest_is_told(
+    chain: Paths, monkeypatch: pytest.MonkeyPatch, verify: bool
+) -> None:
+    refused = chain.training(RECIPE, "one") / "generator.safetensors"
+    monkeypatch.setattr("pipeline.status.state.os.access", lambda path, _: path != refused)
+    found = looked_at(chain, verify=verify)
+    assert not_fresh(found) == {f"{RECIPE}/generator one"}
+    why = "permission denied: generator.safetensors may not be read by this user"
+    assert found[f"{RECIPE}/generator one"].reasons == (why,)
+
+
 def test_what_is_damaged_and_stale_passes_its_staleness_on(chain: Paths, tables: Path) -> None:
     edit(tables / "optimizers.toml", "0.0002", "0.0003")
     (chain.training(RECIPE, "one") / "history.parquet").unlink()

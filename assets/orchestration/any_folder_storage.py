@@ -1,0 +1,155 @@
+"""Any folder's storage: Dagster's SQLite storage in a folder whose path holds a `%` or `?`.
+
+Dagster (1.13) makes the address of a database by putting its path behind `sqlite:///`, as it is. SQLAlchemy then reads
+`%20` as a space and what follows a `?` as options: the database is not found, or made beside the folder. Here the path
+is handed over as a path (`sqlalchemy.URL`). `dagster.yaml` names this class, so UI, daemon and runs use it too. The
+instances of all other folders keep Dagster's own classes.
+
+Not taken: a quoted path for Dagster, which makes folders of that name; changing Dagster's functions while they run,
+since webserver and daemon open the databases before they import anything of this project.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+from dagster._core.storage.runs.schema import RunStorageSqlMetadata
+from dagster._core.storage.runs.sqlite import sqlite_run_storage
+from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorage
+from dagster._core.storage.schedules.schema import ScheduleStorageSqlMetadata
+from dagster._core.storage.schedules.sqlite import sqlite_schedule_storage
+from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage
+from dagster._core.storage.sql import check_alembic_revision, get_alembic_config, safe_commit, stamp_alembic_rev
+from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+from dagster_shared.yaml_utils import load_yaml_from_path
+from sqlalchemy import URL, MetaData, create_engine, text
+from sqlalchemy.pool import NullPool
+
+if TYPE_CHECKING:
+    from dagster._serdes import ConfigurableClassData
+    from sqlalchemy.engine import Connection
+
+STORAGE = """
+# Dagster's own storage cannot open databases in a folder with % or ? in its path.
+storage:
+  custom:
+    module: assets.orchestration.any_folder_storage
+    class: AnyFolderStorage
+    config:
+      base_dir:
+        env: DAGSTER_HOME
+"""
+SPECIAL = "%?"  # characters that mean something else in the address of a database
+NAMES_OF_STORAGE = {"storage", "run_storage", "event_log_storage", "schedule_storage"}  # in dagster.yaml
+
+
+def name_storage(home: Path) -> None:
+    """Name this storage in an instance's `dagster.yaml` where Dagster's own cannot open databases in that folder.
+
+    The databases lie where Dagster's own storage would have them.
+    """
+    if not _lacks_storage(home):
+        return
+    with (home / "dagster.yaml").open("a", encoding="utf-8") as settings:
+        settings.write(STORAGE)
+
+
+def expect_storage(home: Path) -> None:
+    """Raise one sentence where `name_storage` would change something: a command that only looks changes no settings."""
+    if _lacks_storage(home):
+        raise ValueError(
+            f"{home / 'dagster.yaml'}: Dagster cannot open its databases in a folder with % or ? in its path, and this "
+            "file names no storage that can; ganforge materialize and ganforge ui add one"
+        )
+
+
+def _lacks_storage(home: Path) -> bool:
+    if not any(character in str(home) for character in SPECIAL):
+        return False
+    settings = load_yaml_from_path(str(home / "dagster.yaml"))
+    return not isinstance(settings, dict) or not NAMES_OF_STORAGE & set(settings)
+
+
+class AnyFolderStorage(DagsterSqliteStorage):
+    """Runs, events and schedules in the places where Dagster's own storage keeps them."""
+
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        self.base_dir = base_dir
+        self._run_storage = _RunStorage.from_local(str(Path(base_dir, "history")))
+        self._event_log_storage = _EventLogStorage(str(Path(base_dir, "history", "runs")))
+        self._schedule_storage = _ScheduleStorage.from_local(str(Path(base_dir, "schedules")))
+        self._inst_data = inst_data
+        super(DagsterSqliteStorage, self).__init__()  # type: ignore[no-untyped-call]  # its own would open the databases
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData, config_value: Any) -> AnyFolderStorage:
+        """As Dagster makes it from `dagster.yaml`."""
+        return cls.from_local(inst_data=inst_data, **config_value)
+
+
+class _RunStorage(SqliteRunStorage):
+    @classmethod
+    def from_local(cls, base_dir: str, inst_data: ConfigurableClassData | None = None) -> _RunStorage:
+        path = str(Path(base_dir, "runs.db"))
+        is_new = _prepare(path, RunStorageSqlMetadata, sqlite_run_storage.__file__)
+        storage = cls(path, inst_data)
+        if is_new:
+            storage.migrate()
+            storage.optimize()
+        return storage
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        with _connection(self._conn_string) as connection, connection.begin():
+            yield connection
+
+
+class _ScheduleStorage(SqliteScheduleStorage):
+    @classmethod
+    def from_local(cls, base_dir: str, inst_data: ConfigurableClassData | None = None) -> _ScheduleStorage:
+        path = str(Path(base_dir, "schedules.db"))
+        is_new = _prepare(path, ScheduleStorageSqlMetadata, sqlite_schedule_storage.__file__)
+        storage = cls(path, inst_data)
+        if is_new:
+            storage.migrate()
+            storage.optimize()
+        return storage
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        with _connection(self._conn_string) as connection, connection.begin():
+            yield connection
+
+
+class _EventLogStorage(SqliteEventLogStorage):
+    def conn_string_for_shard(self, shard_name: str) -> URL:  # type: ignore[override]
+        return _address(self.path_for_shard(shard_name))
+
+
+def _prepare(path: str, tables: MetaData, module: str) -> bool:
+    """Make a database's folder and tables where they are missing; True if they were."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    migrations = get_alembic_config(module)
+    with _connection(path) as connection:
+        if all(check_alembic_revision(migrations, connection)):
+            return False
+        tables.create_all(connection)
+        safe_commit(connection)
+        connection.execute(text("PRAGMA journal_mode=WAL;"))
+        stamp_alembic_rev(migrations, connection, rev="head")
+        safe_commit(connection)
+    return True
+
+
+@contextmanager
+def _connection(path: str) -> Iterator[Connection]:
+    with create_engine(_address(path), poolclass=NullPool).connect() as connection:
+        yield connection
+
+
+def _address(path: str) -> URL:
+    return URL.create("sqlite", database=path)
