@@ -56,7 +56,8 @@ def rewrite(root: Path) -> None:
             moved.append(f"{reports:,} reports from {FORMER} to the folders of their configurations")
     finally:
         if moved:
-            log.info("%s: rewritten for readers other than ganforge: moved %s", root, " and ".join(moved))
+            # a warning, since it happens once and commands that only read show no less
+            log.warning("%s: rewritten for readers other than ganforge: moved %s", root, " and ".join(moved))
 
 
 def former_scores(root: Path, recipe: str, optimizer: str) -> Path:

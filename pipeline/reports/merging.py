@@ -33,13 +33,14 @@ def merge(root: Path, partition: Partition, places: Sequence[Place]) -> Path:
     """
     folder = partition_folder(root, *partition)
     path = folder / f"{datetime.now(UTC):{TIME_IN_NAME}}{MERGED}{uuid.uuid4().hex[:8]}.parquet"
+    changed = [folder] if folder.is_dir() else [folder, folder.parent, root]  # whose names must reach the disk
     with whole_file(path) as temporary:
         with temporary.open("wb") as file:
             _write(file, sorted(places, key=lambda place: place.key))
         if read_index(temporary).keys != {place.key for place in places}:
             raise ValueError(f"{path}: does not list the reports that were merged into it; nothing was removed")
-    for changed in (folder, folder.parent, root):  # the folders may be new too
-        flush(changed)
+    for each in changed:
+        flush(each)
     return path
 
 
