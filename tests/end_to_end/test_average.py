@@ -104,7 +104,7 @@ def test_samples_scores_and_report_are_of_the_average_and_on_request_of_the_raw_
     for asset in ("samples", "report"):
         made = latest_materialization(instance, "mnist_mlp", asset, partition=AVERAGED).asset_materialization
         assert made is not None and made.metadata["weights"].value == "average"
-    along = scores_along(scored, paths.reports())
+    along = scores_along(scored, paths)
     assert along is not None and along.schema.metadata[b"weights"] == b"average"
     averaged_pixels = pixels(first[AVERAGED])
     capsys.readouterr()
