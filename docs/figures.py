@@ -1,6 +1,6 @@
 """Figures: one run of `make demo` makes the README's transcript and every picture in docs/pictures.
 
-    make figures        # or: python docs/figures.py
+    make figures        # or: python docs/figures.py [--keep-run]
 
 In: nothing but the demo's own data. Out: the block of README.md between the `figures` comments, and demo.png,
 comparison.png and page.png. Each picture carries the digest of the printed rankings; `tests/test_figures.py` compares
@@ -21,7 +21,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,7 +43,8 @@ ROUNDINGS = {
     "SSE4.1": {"MKL_CBWR": "SSE4_1", "ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"},
 }
 COLUMNS, SCALE, GAP = 16, 2, 12  # images in a row of demo.png, their size, white pixels between the two networks
-UI_SIZE, PAGE_SIZE = (1130, 900), (868, 1057)
+UI_SIZE, PAGE_SIZE = (1640, 1000), (1240, 1410)  # of the browser's window
+ZOOM = 0.75  # pixels of a picture per pixel of the window
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run", "--disable-sync")
 HEAD = """\
@@ -56,18 +57,22 @@ UI_LINE = (
 TIME = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}")  # of a report: it differs from run to run
 
 
-def main() -> int:
-    """Run the demo, check its verdicts under other roundings, and write the figures."""
+def main(words: Sequence[str]) -> int:
+    """Run the demo, check its verdicts under other roundings, and write the figures.
+
+    With `--keep-run` the figures are written again from the last run.
+    """
     if CHROMIUM is None:
         print("figures: found no Chromium, expected one for screenshots; apt-get install chromium", file=sys.stderr)
         return 1
-    printed = run_demo(WORK / "shown")
-    paths = Paths(WORK / "shown")
+    paths, log = Paths(WORK / "shown"), WORK / "printed.txt"
+    if "--keep-run" not in words:
+        log.write_text(run_demo(paths.root), encoding="utf-8")
     fragile = fragile_verdicts(paths)
     if fragile:
         print("figures: not written, since another rounding says otherwise: " + "; ".join(fragile), file=sys.stderr)
         return 1
-    block = transcript(printed)
+    block = transcript(log.read_text(encoding="utf-8"))
     write_readme(block)
     digest = digest_of(block)
     draw_samples(paths, PICTURES / "demo.png")
@@ -88,6 +93,7 @@ def main() -> int:
 def run_demo(data: Path) -> str:
     """What `make demo` prints in an empty data folder."""
     shutil.rmtree(data, ignore_errors=True)
+    data.mkdir(parents=True)
     done = subprocess.run(
         ["make", "--no-print-directory", "demo"], cwd=PROJECT, env=environment(data), check=True, stdout=subprocess.PIPE
     )
@@ -222,15 +228,15 @@ def served(paths: Paths) -> Iterator[str]:
 
 
 def shoot(url: str, file: Path, size: tuple[int, int]) -> None:
-    """A screenshot in 64 colours; a page that is still loading is looked at again."""
+    """A screenshot in 128 colours; a page that is still loading is looked at again."""
     profile = WORK / "chromium"
     for _ in range(2):  # the first look fills the browser's cache: a busy machine may not finish a page in time
         command = [str(CHROMIUM), *QUIET, f"--user-data-dir={profile}", f"--window-size={size[0]},{size[1]}"]
-        command += ["--virtual-time-budget=20000", f"--screenshot={file}", url]
+        command += [f"--force-device-scale-factor={ZOOM}", "--virtual-time-budget=20000", f"--screenshot={file}", url]
         subprocess.run(command, check=True, capture_output=True, timeout=180)
         time.sleep(1.0)
     with Image.open(file) as shot:
-        shot.convert("RGB").quantize(64).save(file, optimize=True)
+        shot.convert("RGB").quantize(128).save(file, optimize=True)
 
 
 def sign(file: Path, digest: str) -> None:
@@ -250,4 +256,4 @@ def digest_in(file: Path) -> str | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -98,10 +98,10 @@ def how_sure(found: Sequence[Verdict]) -> str:
     if not 1 < fewest <= FEW_MEMBERS:
         return ""
     paired_ones = [verdict for verdict in judged if verdict.members == fewest and verdict.paired]
-    bound = f" ({least_decided(fewest, len(found)):.1f} standard deviations of the differences)" if paired_ones else ""
+    bound = f"above {least_decided(fewest, len(found)):.1f} standard deviations" if paired_ones else "that are large"
     return (
-        f"{fewest} members are few: only a large difference can be decided{bound}, and other seeds or another "
-        "processor may turn a close verdict into undecided"
+        f"{fewest} members decide only differences {bound}; a close verdict may not hold with other seeds or on "
+        "another processor"
     )
 
 
