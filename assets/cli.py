@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pipeline import __version__
 from pipeline.cli import champion, clean, detectors, export, ladder, reports, sample, score, status, train
 from pipeline.settings import described, full_budget, load_presets, load_recipes, plain_budget
-from pipeline.storage.paths import make_variables_absolute
+from pipeline.storage.paths import data_root, make_variables_absolute, passed_over_data
 
 if TYPE_CHECKING:
     from assets.run import Wanted
@@ -23,6 +23,7 @@ def main() -> int:
     """Run one command; a mistake is one sentence on standard error and exit code 1."""
     arguments = build_parser().parse_args()
     try:
+        _name_other_data()
         make_variables_absolute()
         code: int = arguments.run(arguments)
         sys.stdout.flush()
@@ -56,6 +57,17 @@ def _database_error(error: BaseException | None) -> sqlite3.Error | None:
     while error is not None and not isinstance(error, sqlite3.Error):
         error = error.__cause__ or error.__context__
     return error
+
+
+def _name_other_data() -> None:
+    """Warn a person who starts ganforge elsewhere than before: another folder has other data."""
+    other = passed_over_data()
+    if other is not None:
+        print(
+            f"ganforge: the data folder is {data_root()}, and the data in {other} are not used; "
+            "to use them, set GANFORGE_DATA or start ganforge in the folder above them",
+            file=sys.stderr,
+        )
 
 
 def build_parser() -> argparse.ArgumentParser:

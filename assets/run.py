@@ -35,6 +35,7 @@ from pipeline.settings import LEAST_SAMPLES, OptimizerConfiguration, Recipe, Tra
 from pipeline.storage.artefact import is_intact, read_artefact
 from pipeline.storage.paths import Paths
 from pipeline.tables import find
+from pipeline.training.kinds_of_weights import AVERAGE
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +71,8 @@ def materialize_chain(recipe_key: str, optimizers: list[str] | None, wanted: Wan
     recipe = find(RECIPES, recipe_key, "recipe")
     dataset = DATASETS[recipe.dataset]
     keys = [key for entry in optimizers or list(OPTIMIZERS) for key in entry.split(",") if key]
+    if not keys:
+        raise ValueError(f"--optimizer: found no configuration in {' '.join(optimizers or [])!r}, expected one or more")
     for key in keys:
         find(OPTIMIZERS, key, "optimizer configuration")
     config = _run_config(recipe, dataset, wanted)
@@ -131,8 +134,15 @@ def _expect_trainable(recipe: Recipe, dataset: Dataset, keys: list[str], wanted:
 
     paths = Paths.default()
     tensors = require_tensors(paths, dataset.key)
-    for key in keys:
-        expect_trainable(Partition(_settings(recipe, OPTIMIZERS[key], wanted), tensors, paths), ALONE)
+    partitions = [Partition(_settings(recipe, OPTIMIZERS[key], wanted), tensors, paths) for key in keys]
+    for partition in partitions:
+        expect_trainable(partition, ALONE)
+    without = [partition.key for partition in partitions if partition.settings.ema_decay is None]
+    if wanted.weights == AVERAGE and without:
+        raise ValueError(
+            f"--weights average: found no ema_decay in {', '.join(without)}, so they keep no average; "
+            "leave the option out, or set ema_decay"
+        )
 
 
 def _warn_if_incomparable(recipe: Recipe, dataset: Dataset, keys: list[str], wanted: Wanted) -> None:
@@ -145,7 +155,10 @@ def _warn_if_incomparable(recipe: Recipe, dataset: Dataset, keys: list[str], wan
     partition = Partition(_settings(recipe, OPTIMIZERS[keys[0]], wanted), require_tensors(paths, dataset.key), paths)
     samples = recipe.samples if wanted.samples is None else wanted.samples
     choice = Choice(partition.settings.steps, partition.network.width, samples, wanted.extractor)
-    how = incomparable_choice(recipe.key, keys, choice, list(OPTIMIZERS), paths)
+    try:
+        how = incomparable_choice(recipe.key, keys, choice, list(OPTIMIZERS), paths)
+    except (OSError, ValueError) as error:  # a file that is no report keeps nobody from training
+        how = f"cannot say whether the new scores will be comparable: {error}"
     if how:
         log.warning("%s", how)
 

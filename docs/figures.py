@@ -3,8 +3,8 @@
     make figures        # or: python docs/figures.py [--keep-run]
 
 In: nothing but the demo's own data. Out: the block of README.md between the `figures` comments, and demo.png,
-comparison.png and page.png. Each picture carries the digest of the printed rankings; `tests/test_figures.py` compares
-them, so a number or a picture that is changed by hand is noticed.
+comparison.png and page.png. Each picture carries a digest of the printed rankings and of its own pixels;
+`tests/test_figures.py` computes it again, so a ranking or a picture that is changed by hand is noticed.
 
 The demo also runs under other roundings of the same arithmetic, as other processors have them. A verdict that another
 rounding contradicts or leaves undecided is not fit to be shown: then nothing is written and the exit code is 1.
@@ -35,7 +35,7 @@ from pipeline.storage.pictures import write_grid
 
 README, PICTURES, WORK = PROJECT / "README.md", PROJECT / "docs" / "pictures", PROJECT / "build" / "figures"
 BEGIN, END = "<!-- figures: made by `make figures` -->\n", "<!-- figures end -->"
-DIGEST = "ganforge-figures"  # the name of a picture's text that holds the digest
+SIGNATURE = "ganforge-figures"  # the name of a picture's text that holds its signature
 RECIPE, DENSE = "mnist_mlp", ("rmsprop", "rmsprop_adam", "rmsprop_adam_tweaked")
 CONVOLUTIONAL = ("mnist_dcgan", "adam")
 ROUNDINGS = {
@@ -240,19 +240,25 @@ def shoot(url: str, file: Path, size: tuple[int, int]) -> None:
 
 
 def sign(file: Path, digest: str) -> None:
-    """Write the digest of the rankings into a picture's text."""
+    """Write the signature of a picture and the rankings' digest into the picture's text."""
     text = PngImagePlugin.PngInfo()
-    text.add_text(DIGEST, digest)
+    text.add_text(SIGNATURE, signature(file, digest))
     with Image.open(file) as picture:
         picture.load()
         picture.save(file, optimize=True, pnginfo=text)
 
 
-def digest_in(file: Path) -> str | None:
-    """The digest that `sign` wrote; None where there is none."""
+def signature(file: Path, digest: str) -> str:
+    """Return the sha256 of the rankings' digest and a picture's pixels."""
     with Image.open(file) as picture:
-        found: str | None = picture.info.get(DIGEST)
-    return found
+        return hashlib.sha256(digest.encode() + picture.convert("RGB").tobytes()).hexdigest()
+
+
+def is_of_one_run(file: Path, digest: str) -> bool:
+    """True if `sign` signed these pixels together with these rankings."""
+    with Image.open(file) as picture:
+        signed = picture.info.get(SIGNATURE)
+    return bool(signed == signature(file, digest))
 
 
 if __name__ == "__main__":

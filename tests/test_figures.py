@@ -2,9 +2,12 @@
 
 import importlib.util
 import re
+from pathlib import Path
 from types import ModuleType
 
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from pipeline.storage.paths import PROJECT
 
@@ -22,8 +25,20 @@ def figures() -> ModuleType:
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda path: path.name)
-def test_a_picture_is_of_the_run_whose_numbers_the_readme_shows(figures: ModuleType, picture: object) -> None:
-    assert figures.digest_in(picture) == figures.digest_of(figures.readme_block())
+def test_a_picture_is_of_the_run_whose_numbers_the_readme_shows(figures: ModuleType, picture: Path) -> None:
+    assert figures.is_of_one_run(picture, figures.digest_of(figures.readme_block()))
+
+
+def test_a_pixel_changed_by_hand_is_noticed(figures: ModuleType, tmp_path: Path) -> None:
+    copy, digest = tmp_path / "demo.png", figures.digest_of(figures.readme_block())
+    with Image.open(PROJECT / "docs" / "pictures" / "demo.png") as picture:
+        text, changed = PngInfo(), picture.copy()
+        text.add_text(figures.SIGNATURE, picture.info[figures.SIGNATURE])
+    changed.save(copy, pnginfo=text)
+    assert figures.is_of_one_run(copy, digest)
+    changed.putpixel((3, 3), 255 - changed.getpixel((3, 3)))
+    changed.save(copy, pnginfo=text)
+    assert not figures.is_of_one_run(copy, digest)
 
 
 def test_all_pictures_of_the_readme_are_among_them() -> None:

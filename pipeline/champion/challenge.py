@@ -114,4 +114,4 @@ def _unlike(champion: Champion, newest: Report, of_its_weights: Sequence[Report]
     if not of_its_weights:
         return f"the report of its weights, {champion.report_id[:12]}, is not in the store any more; {way_out}"
     how = protocol_difference(newest, of_its_weights[0])
-    return f"the newest reports were measured differently ({how}); {way_out}"
+    return f"the ranked reports were measured differently ({how}); {way_out}"

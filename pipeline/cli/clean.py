@@ -47,7 +47,7 @@ def clean(arguments: argparse.Namespace, checkpoint_days: float, more: Sequence[
     )
     everything = [*found, *more]
     if not everything:
-        print("nothing to remove")
+        print(f"{Paths.default().root}: nothing to remove")
         return 0
     print("\n".join(aligned([_row(each) for each in everything])))
     total = shown_size(sum(each.size_bytes for each in everything))

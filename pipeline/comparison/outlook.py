@@ -29,7 +29,7 @@ class Choice:
 def incomparable_choice(
     recipe: str, chosen: Sequence[str], choice: Choice, optimizers: Sequence[str], paths: Paths
 ) -> str:
-    """Return how reports of the `chosen` configurations will differ from the ranked ones of all others; empty if not.
+    """Return a sentence if the chosen configurations' new reports cannot be ranked with those of all others, else "".
 
     `optimizers` are all configurations of the tables.
     """
@@ -46,8 +46,8 @@ def incomparable_choice(
     how = "; ".join(f"{name} {there} there, {here} here" for name, (there, here) in unequal.items())
     return (
         f"{recipe} {', '.join(chosen)}: the new scores will not be comparable with those of "
-        f"{_names([str(each.fact('optimizer')) for each in ranked])} ({how}); the ranking shows the larger group. "
-        "Choose the same to compare them, or set another GANFORGE_DATA for a quick trial"
+        f"{_names([str(each.fact('optimizer')) for each in ranked])} ({how}); the ranking shows the larger group, "
+        "of equal ones the newer. Choose the same to compare them, or set another GANFORGE_DATA for a quick trial"
     )
 
 

@@ -98,9 +98,10 @@ def how_sure(found: Sequence[Verdict]) -> str:
     if not 1 < fewest <= FEW_MEMBERS:
         return ""
     paired_ones = [verdict for verdict in judged if verdict.members == fewest and verdict.paired]
-    bound = f"above {least_decided(fewest, len(found)):.1f} standard deviations" if paired_ones else "that are large"
+    bound = f"{least_decided(fewest, len(found)):.1f} standard deviations of the members' differences"
     return (
-        f"{fewest} members decide only differences {bound}; a close verdict may not hold with other seeds or on "
+        f"with {fewest} members nothing is decided unless the largest difference exceeds "
+        f"{bound if paired_ones else 'several standard deviations'}; a close verdict may change with other seeds or on "
         "another processor"
     )
 

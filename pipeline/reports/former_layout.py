@@ -47,7 +47,7 @@ def bring_up_to_date(root: Path) -> None:
 
 
 def rewrite(root: Path) -> None:
-    """Do so while this process holds the store's lock; an error where reports cannot be moved."""
+    """Move the files; the caller holds the store's lock. Raises where a report cannot be moved."""
     moved: list[str] = []
     try:
         if files := _move_scores(root):
@@ -102,7 +102,7 @@ def _move_scores(root: Path) -> int:
 def _move_file(path: Path, target: Path) -> None:
     """Copy a file and remove it, since the target may lie on another disk.
 
-    Where other scores are there already, these are newer, and the file gets a name beside them that nothing reads.
+    If other scores are there already, the older file is renamed to `….former`, which no code reads.
     """
     content = path.read_bytes()
     if target.exists() and target.read_bytes() != content:

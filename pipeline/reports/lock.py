@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-NAME = "._compacted.lock"  # as earlier versions call it: they and this one keep out of each other's way
+NAME = "._compacted.lock"  # same name as in earlier versions, so that two versions never move reports at once
 
 
 @contextmanager

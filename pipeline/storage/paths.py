@@ -20,6 +20,14 @@ def data_root() -> Path:
     return Path(os.environ.get("GANFORGE_DATA") or "data").expanduser().resolve()
 
 
+def passed_over_data() -> Path | None:
+    """Return the checkout's data folder if it has content and the current command, started elsewhere, uses none yet."""
+    checkout = PROJECT / "data"
+    if os.environ.get("GANFORGE_DATA") or data_root().exists() or not checkout.is_dir():
+        return None
+    return checkout if any(path.is_dir() for path in checkout.iterdir()) else None
+
+
 def make_variables_absolute() -> None:
     """Fix the data folder, and the folders and files named in variables, for processes that start elsewhere."""
     os.environ.update(_absolute_variables())

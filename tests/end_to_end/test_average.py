@@ -133,13 +133,13 @@ def test_samples_scores_and_report_are_of_the_average_and_on_request_of_the_raw_
 
 
 def test_an_average_where_none_is_kept_is_one_sentence(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], paths: Paths
 ) -> None:
     words = ["materialize", "mnist_mlp", "--optimizer", PLAIN, "--weights", "average", *BUDGET]
     assert run(monkeypatch, *words) == 1
     (said,) = capsys.readouterr().err.splitlines()
-    assert said.startswith("ganforge: mnist_mlp/samples failed: ")
-    assert "no average of the generator's weights there" in said
+    assert f"--weights average: found no ema_decay in {PLAIN}, so they keep no average" in said
+    assert read_artefact(paths.training("mnist_mlp", PLAIN)) is None, "it was trained in vain"
 
 
 def promoted(paths: Paths) -> Champion:

@@ -6,6 +6,7 @@ import pytest
 
 from assets import cli
 from pipeline.comparison.ranking import compare
+from pipeline.storage.artefact import read_artefact
 from pipeline.storage.paths import Paths
 
 KEYS = ["sgd", "sgd_adam", "adam"]
@@ -33,6 +34,31 @@ def test_a_quick_trial_takes_no_ranking_away_and_is_announced(
     assert {standing.optimizer for standing in ranking.standings} == {"sgd", "sgd_adam"}
     assert ranking.left_out == {"adam": "steps 3 and 2"}
     assert "is not ranked: it cannot be compared with the ranked configurations (steps 3 and 2)" in _text(page)
+
+
+@pytest.mark.usefixtures("prepared")
+def test_a_file_that_is_no_report_keeps_nobody_from_training(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], paths: Paths
+) -> None:
+    broken = paths.reports() / "recipe=mnist_mlp" / "optimizer=sgd" / "20260101T000000000000-00000000.parquet"
+    broken.parent.mkdir(parents=True)
+    broken.write_bytes(b"??")
+    monkeypatch.setattr(
+        "sys.argv", ["ganforge", "materialize", "mnist_mlp", "--optimizer", "adam", "--steps", "2", *BUDGET]
+    )
+    assert cli.main() == 1  # the comparison names the file
+    said = capsys.readouterr()
+    assert f"cannot say whether the new scores will be comparable: {broken}" in said.out
+    assert str(broken) in said.err
+    assert read_artefact(paths.training("mnist_mlp", "adam")) is not None
+
+
+def test_a_list_without_a_configuration_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["ganforge", "materialize", "mnist_mlp", "--optimizer", ","])
+    assert cli.main() == 1
+    assert capsys.readouterr().err == "ganforge: --optimizer: found no configuration in ',', expected one or more\n"
 
 
 def _text(page: Path) -> str:

@@ -141,7 +141,7 @@ def _text(sides: list[Side], settings: dict[str, list[Any]], scores: list[dict[s
         "each verdict is of this pair and score alone, at 5 %: the ranking's, corrected for all its pairs, ask for more"
     ]
     if unequal:
-        lines.append(f"unequal trainings ({unequal}): the verdicts are as much about these as about the configurations")
+        lines.append(f"unequal trainings ({unequal}): a difference may come from these instead of the configurations")
     return "\n".join([*lines, *_curves(sides)])
 
 

@@ -146,7 +146,7 @@ def test_unlike_protocols_promote_nobody_and_the_reason_says_what_to_do(paths: P
     outcome = decide(paths)
     assert not outcome.promoted
     assert outcome.reason == (
-        "champion 1 (sgd) stays: the newest reports were measured differently (n_generated 10 and 5,000); score all "
+        "champion 1 (sgd) stays: the ranked reports were measured differently (n_generated 10 and 5,000); score all "
         "the same way, or promote one without a verdict with: "
         "ganforge champion promote mnist_mlp --optimizer KEY --force"
     )

@@ -48,7 +48,7 @@ def test_a_real_run_says_the_same_and_what_was_freed(left: Path, capsys: pytest.
     assert lines[1:] == ["1.5 kB freed"]
     assert not left.exists()
     assert command() == 0
-    assert capsys.readouterr().out == "nothing to remove\n"
+    assert capsys.readouterr().out == f"{Paths.default().root}: nothing to remove\n"
 
 
 def test_what_is_in_use_or_cannot_be_removed_is_named_and_the_rest_goes(

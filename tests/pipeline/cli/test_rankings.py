@@ -45,8 +45,8 @@ def test_the_best_configuration_is_held_against_each_other_one(paths: Paths) -> 
     assert "over all 3 pairs" in lines[start + 3]
     # t(1 - 0.05 / 3 / 2, 2 degrees of freedom) = 7.649 (SciPy's `t.ppf`), over the root of 3
     assert lines[start + 4] == (
-        "3 members decide only differences above 4.4 standard deviations; a close verdict may not hold with other "
-        "seeds or on another processor"
+        "with 3 members nothing is decided unless the largest difference exceeds 4.4 standard deviations of the "
+        "members' differences; a close verdict may change with other seeds or on another processor"
     )
     assert len(lines) == start + 5
 

@@ -248,7 +248,7 @@ def test_configurations_of_two_recipes_can_be_compared(three: Paths, ask: Any) -
 
 
 def test_unequal_trainings_are_compared_with_a_caveat(three: Paths, ask: Any) -> None:
-    caveat = "unequal trainings (steps 100 and 400): the verdicts are as much about these as about the configurations"
+    caveat = "unequal trainings (steps 100 and 400): a difference may come from these instead of the configurations"
     assert caveat not in ask("compare", "adam", "sgd")
     add(three, "sgd", [10.0, 11.0, 12.5], steps=400)
     assert caveat in ask("compare", "adam", "sgd").splitlines()

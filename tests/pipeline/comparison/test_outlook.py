@@ -25,8 +25,8 @@ def test_a_choice_that_the_ranked_reports_share_needs_no_word(paths: Paths) -> N
 def test_what_differs_is_named_with_the_configurations_it_cannot_be_compared_with(paths: Paths) -> None:
     assert outlook(paths, "adam", n_generated=2000, steps=400) == (
         "mnist_mlp adam: the new scores will not be comparable with those of rmsprop, sgd (steps 4,500 there, "
-        "400 here; n_generated 10,000 there, 2,000 here); the ranking shows the larger group. Choose the same to "
-        "compare them, or set another GANFORGE_DATA for a quick trial"
+        "400 here; n_generated 10,000 there, 2,000 here); the ranking shows the larger group, of equal "
+        "ones the newer. Choose the same to compare them, or set another GANFORGE_DATA for a quick trial"
     )
 
 

@@ -170,7 +170,7 @@ def test_few_members_come_with_the_difference_that_they_can_decide(
     """For 2 degrees of freedom t = (2q - 1) / sqrt(2 q (1 - q)): 4.303, 7.649 and 20.46 at 0.05 over 1, 3, 21 pairs."""
     reports = [add(paths, f"c{number}", [1.0, 2.0, 4.0 + number]) for number in range(configurations)]
     said = how_sure(verdicts(reports, "fid"))
-    assert said.startswith(f"3 members decide only differences above {bound} standard deviations; ")
+    assert said.startswith(f"with 3 members nothing is decided unless the largest difference exceeds {bound} standard ")
 
 
 def test_many_members_and_single_ones_need_no_such_sentence(paths: Paths) -> None:
