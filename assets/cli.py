@@ -53,7 +53,7 @@ def main() -> int:
 
 
 def _database_error(error: BaseException | None) -> sqlite3.Error | None:
-    """What SQLite said, where an error was raised because of that; Dagster wraps it more than once."""
+    """Return the SQLite error that caused `error`, or None. Dagster wraps it more than once."""
     while error is not None and not isinstance(error, sqlite3.Error):
         error = error.__cause__ or error.__context__
     return error
@@ -158,8 +158,8 @@ def _add_budget(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights",
         choices=("raw", "average"),
-        help="of the generator that samples and scores are of: as trained, or their average; default: the average "
-        "where the configuration keeps one (ema_decay)",
+        help="draw samples with the generator's weights as trained (raw) or with their running average; default: the "
+        "average if the configuration has ema_decay",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="training seed (default 0)")
     parser.add_argument(

@@ -76,8 +76,8 @@ def asked_champion(arguments: argparse.Namespace, paths: Paths) -> Champion | No
 def scored_weights(training: Artefact, paths: Paths) -> str:
     """Return the kind of weights that was scored, and log it where the training keeps an average beside the raw ones.
 
-    For the champion that is the kind it was promoted for. For a configuration it is the kind in its newest report, or
-    while it has none in its samples, if they are about this training; else the kind that will be drawn from.
+    For the champion it is the kind it was promoted for. For a configuration: the kind in its newest report, else the
+    kind of its samples, if these belong to this training, else the default.
     """
     from pipeline.training.kinds_of_weights import AVERAGE, FILE_OF_WEIGHTS, default_weights
 

@@ -21,8 +21,8 @@ def samples_identity(training: Artefact, count: int, seed: int, weights: str) ->
 def passed_over(training: Artefact, weights: str) -> dict[str, Any]:
     """Return the kind of weights that would be drawn from by default where a person chose another; else nothing.
 
-    Raw samples of a training with an average thereby say that a person wanted them so. Those of the versions that drew
-    raw weights whatever the configuration said lack it, and are drawn again.
+    This marks raw samples that a person asked for. Raw samples of older versions, which ignored `ema_decay`, lack the
+    mark and are drawn again.
     """
     default = default_weights(training)
     return {} if weights == default else {PASSED_OVER: default}

@@ -55,7 +55,7 @@ class Artefact:
         return self.folder / name
 
     def verified_path(self, name: str) -> Path:
-        """The path of one of the artefact's files, to read from it: it is what the manifest holds.
+        """Check a file against the manifest and return its path.
 
         Raises `ArtefactFileError`, one sentence, where it is missing, of other bytes, or may not be read.
         """

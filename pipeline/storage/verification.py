@@ -1,8 +1,8 @@
 """Verification: whether a file is the one that a manifest names, by size and sha256.
 
 In: a path, and what the manifest says of it. Out: what is wrong, as part of a sentence. A process hashes a file once:
-the result is kept until the file is another, or was written to. A file that changed within the last moment is hashed
-again each time, since a change that follows at once may leave the same time behind.
+the result is reused until the file's inode, size or modification time changes. A file that changed within the last
+moment is hashed again each time, since a change that follows at once may leave the same time behind.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class FileRecord:
 
 
 def fault(path: Path, record: FileRecord) -> str:
-    """What is wrong with a file, such as `missing`; empty where it is what the manifest holds.
+    """Return what is wrong with the file, or an empty string if it matches the manifest.
 
     Raises `ArtefactFileError` where it may not be read.
     """
@@ -42,7 +42,7 @@ def fault(path: Path, record: FileRecord) -> str:
         if found.st_size != record.size_bytes:
             return f"damaged: found {found.st_size:,} bytes, and its manifest holds {record.size_bytes:,}"
         if _sha256(path, found) != record.sha256:
-            return f"damaged: its {record.size_bytes:,} bytes are not those that its manifest holds"
+            return "damaged: the size is right, but the content differs from what was written (sha256)"
     except (FileNotFoundError, NotADirectoryError):
         return "missing, although its manifest names it"
     return ""

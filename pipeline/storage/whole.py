@@ -31,9 +31,9 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def usual_permissions(path: Path) -> Iterator[None]:
-    """The file that is written at `path` meanwhile gets the permissions of any new file there, as the umask says.
+    """Give the file written inside the `with` block the permissions that the umask gives new files.
 
-    For writers that do otherwise: safetensors makes files that their owner alone may read.
+    safetensors writes files that only their owner can read.
     """
     path.unlink(missing_ok=True)
     path.touch()

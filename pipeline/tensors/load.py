@@ -23,7 +23,7 @@ def require_tensors(paths: Paths, dataset: str) -> Artefact:
 
 
 def load_split(tensors: Artefact, split: str) -> ImageFile:
-    """The split "train" or "test", memory-mapped; it is what the manifest holds."""
+    """Check the split "train" or "test" against the manifest and return it memory-mapped."""
     return read_images(tensors.verified_path(f"{split}.arrow"))
 
 

@@ -15,10 +15,11 @@ def training_identity(settings: TrainingSettings, tensors: Artefact) -> Identity
 
 
 def checkpoint_identity(settings: TrainingSettings, tensors: Artefact) -> Identity:
-    """What decides the way there, whatever the budget: checkpoints of one identity can go on.
+    """Return the identity of a training without its number of steps.
 
-    The weights that draw snapshots and evaluations are a part of it where they are an average: before, they were raw,
-    and one training must not mix both. The weights themselves do not depend on it, so the training's identity lacks it.
+    A training continues from checkpoints of the same identity. With `ema_decay` it also holds that snapshots are drawn
+    from the average. Older versions drew them from raw weights, and one training must not mix both. The weights
+    themselves do not depend on it, so the training's identity lacks it.
     """
     without_budget = {name: value for name, value in settings.to_json().items() if name != "steps"}
     decided_by = {"settings": without_budget, "tensors": tensors.fingerprint, **along_facts(settings.ema_decay)}

@@ -38,7 +38,7 @@ def test_one_flipped_byte_of_a_generator_stops_what_draws_with_it(
     training: Artefact, tmp_path: Path, command: ModuleType, output: str, damaged: str
 ) -> None:
     flip_a_byte(training.path(damaged))
-    with pytest.raises(ArtefactFileError, match=f"{damaged}: damaged: its .* bytes are not those that its manifest"):
+    with pytest.raises(ArtefactFileError, match=f"{damaged}: damaged: the size is right, but the content differs"):
         run(command, "mnist_mlp", "--optimizer", "adam", "-o", tmp_path / "out" / output)
     assert not (tmp_path / "out").exists()
 
