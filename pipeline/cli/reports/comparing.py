@@ -24,6 +24,7 @@ from pipeline.comparison.ranking import Estimate, estimate
 from pipeline.comparison.verdicts import Verdict, judge, member_scores
 from pipeline.reports.store import Report
 from pipeline.storage.paths import Paths
+from pipeline.storage.verification import ArtefactFileError
 from pipeline.training.curves import over_members
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -37,6 +38,7 @@ class Side:
     name: str  # the configuration, with its recipe where the recipes differ
     report: Report
     curves: pa.Table | None  # its training history, where the weights are still those the report is about
+    why_no_curves: str = ""
 
 
 def answer(arguments: argparse.Namespace) -> Answer:
@@ -57,6 +59,7 @@ def answer(arguments: argparse.Namespace) -> Answer:
         "unequal": unequal,
         "scores": scores,
         "curves": [_curve_values(side) for side in sides],
+        "no_curves": {side.name: side.why_no_curves for side in sides if side.curves is None},
     }
     return Answer(_text(sides, settings, scores, unequal), scores, whole)
 
@@ -68,7 +71,16 @@ def _sides(arguments: argparse.Namespace, paths: Paths) -> list[Side]:
     one_recipe = keys[0][0] == keys[1][0]
     reports = [newest_report(paths.reports(), *key) for key in keys]
     names = [optimizer if one_recipe else f"{recipe}/{optimizer}" for recipe, optimizer in keys]
-    return [Side(name, report, curves_of(report, paths)) for name, report in zip(names, reports, strict=True)]
+    return [_side(name, report, paths) for name, report in zip(names, reports, strict=True)]
+
+
+def _side(name: str, report: Report, paths: Paths) -> Side:
+    """One of the two; its scores lie in the store, so a damaged training costs its curves alone."""
+    try:
+        curves = curves_of(report, paths)
+    except ArtefactFileError as error:
+        return Side(name, report, None, str(error))
+    return Side(name, report, curves, "the training that its report is about is not in the data folder")
 
 
 def _key(name: str, arguments: argparse.Namespace, paths: Paths) -> tuple[str, str]:
@@ -164,8 +176,7 @@ def _curves(sides: list[Side]) -> list[str]:
         if np.isfinite(known).any():
             limits = (float(np.nanmin(known)), float(np.nanmax(known)))
             lines += [[label, side.name, *_bars(each, limits)] for side, each in zip(sides, values, strict=True)]
-    lost = [side.name for side in sides if side.curves is None]
-    notes = [f"no curves of {name}: the training that its report is about is not in the data folder" for name in lost]
+    notes = [f"no curves of {side.name}: {side.why_no_curves}" for side in sides if side.curves is None]
     return ["", *aligned(lines), *notes] if lines else ["", *notes]
 
 
@@ -199,5 +210,8 @@ def _draw(path: Path, sides: list[Side]) -> None:
         raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it first")
     curves = {side.name: side.curves for side in sides if side.curves is not None}
     if not curves:
-        raise NoReportError("neither of both has training curves that belong to its report; train and score them again")
+        found = "; ".join(f"{side.name}: {side.why_no_curves}" for side in sides)
+        raise NoReportError(
+            f"neither of both has training curves that belong to its report ({found}); train and score them again"
+        )
     path.write_bytes(draw_overlaid(curves))

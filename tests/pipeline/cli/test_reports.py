@@ -15,6 +15,7 @@ from pipeline.cli import reports
 from pipeline.reports import store
 from pipeline.storage.artefact import make_artefact
 from pipeline.storage.paths import Paths
+from tests.damage import flip_a_byte
 from tests.identities import Named
 
 SETTINGS: dict[str, Any] = {
@@ -205,6 +206,20 @@ def test_two_configurations_show_the_curves_of_the_trainings_they_are_about(path
     (line,) = [line for line in lines if line.startswith("G loss") and "adam" in line]
     assert line.split() == ["G", "loss", "adam", "█▃▁", "1", "to", "0.25"]
     assert lines[-1] == "no curves of sgd: the training that its report is about is not in the data folder"
+
+
+def test_a_damaged_history_costs_the_curves_of_its_side_alone(paths: Paths, ask: Any) -> None:
+    add(paths, "adam", [100.0, 120.0], training="a")
+    add(paths, "sgd", [100.0, 120.0], training="b")
+    add_training(paths, "adam", "a", [1.0, 0.5, 0.25])
+    add_training(paths, "sgd", "b", [1.0, 1.0, 1.0])
+    flip_a_byte(paths.training("mnist_mlp", "sgd") / "history.parquet")
+    lines = ask("compare", "adam", "sgd").splitlines()
+    assert any(line.startswith("fid") and "undecided" in line for line in lines)
+    assert [line.split()[2:4] for line in lines if line.startswith("G loss")] == [["adam", "█▃▁"], ["sgd", "-"]]
+    (why,) = [line for line in lines if line.startswith("no curves of ")]
+    assert why.startswith("no curves of sgd: ") and "history.parquet: damaged" in why
+    assert list(json.loads(ask("compare", "adam", "sgd", "--json"))["no_curves"]) == ["sgd"]
 
 
 def test_the_curves_of_both_can_be_drawn(paths: Paths, ask: Any, tmp_path: Path) -> None:
