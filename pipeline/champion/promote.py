@@ -22,6 +22,7 @@ from pipeline.comparison.ranking import Ranking, Standing, compare
 from pipeline.reports.store import Report, history_of, latest
 from pipeline.storage.artefact import alone
 from pipeline.storage.paths import Paths
+from pipeline.storage.verification import ArtefactFileError
 
 if TYPE_CHECKING:
     from pipeline.findings import Finding
@@ -75,7 +76,7 @@ def _by_rule(recipe: str, ranking: Ranking, paths: Paths, findings: Findings, on
             crowned, _ = crown(recipe, chosen, paths)
             return Outcome(recipe, True, chosen.reason, crowned, chosen.considered)
         reason, considered = chosen
-    except SourceGoneError as error:  # the next best would take its place for want of a file
+    except (SourceGoneError, ArtefactFileError) as error:  # the next best would take its place for want of a file
         reason, considered = f"{stands(champion)}: {error}", rows(met, None, {})
     version, optimizer = (None, None) if champion is None else (champion.version, champion.optimizer)
     record(recipe, Decided(NOT_PROMOTED, version, optimizer, reason, _ids(ranking)), paths)

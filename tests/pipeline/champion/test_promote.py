@@ -10,11 +10,13 @@ from pipeline.champion.challenge import challenge
 from pipeline.champion.decisions import decided
 from pipeline.champion.promote import _reports_of
 from pipeline.champion.versions import current_champion, require_champion
+from pipeline.checks.stored import stored_findings
 from pipeline.comparison.ranking import compare
 from pipeline.reports import store
 from pipeline.storage.artefact import is_intact, read_artefact
 from pipeline.storage.paths import Paths
 from pipeline.training.kinds_of_weights import default_weights
+from tests.damage import flip_a_byte, record_again
 from tests.pipeline.champion.made_up import BAD, GOOD, contender, decide, drawn, failed, report, trained
 
 
@@ -137,6 +139,20 @@ def test_one_that_failed_a_check_is_refused_and_the_next_best_takes_its_place(pa
         "champion 1 (sgd) stays: adam is better, but failed mode_drop: 3 of 10 classes are missing"
     )
     assert decide(paths, findings=failed("adam", severity="warn")).promoted  # a warning does not stand in the way
+
+
+def test_a_damaged_history_promotes_nobody_and_the_decision_is_kept(paths: Paths) -> None:
+    contender(paths, "sgd", BAD)
+    decide(paths)
+    contender(paths, "adam", GOOD)
+    history = paths.training("mnist_mlp", "adam") / "history.parquet"
+    history.write_bytes(b"steps")
+    record_again(history.parent)
+    flip_a_byte(history)
+    outcome = decide(paths, findings=stored_findings("mnist_mlp", paths))
+    assert (outcome.promoted, require_champion("mnist_mlp", paths).optimizer) == (False, "sgd")
+    assert outcome.reason.startswith(f"champion 1 (sgd) stays: {history}: damaged")
+    assert [each.reason for each in decided("mnist_mlp", paths)][-1] == outcome.reason
 
 
 def test_unlike_protocols_promote_nobody_and_the_reason_says_what_to_do(paths: Paths) -> None:
