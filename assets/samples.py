@@ -14,6 +14,7 @@ from pipeline.storage.artefact import Artefact
 from pipeline.storage.images import read_images
 from pipeline.storage.paths import Paths
 from pipeline.storage.pictures import inline_strip, markdown_file
+from pipeline.training.kinds_of_weights import weights_drawn
 
 
 def build_samples(recipe: Recipe) -> dg.AssetsDefinition:
@@ -63,7 +64,7 @@ def _metadata(artefact: Artefact) -> dict[str, object]:
         **pictures,
         "images": len(images),
         "images_a_member": artefact.details["images_a_member"],
-        "weights": artefact.details["weights"],
+        "weights": weights_drawn(artefact),
         "members": len(artefact.details["members"]),
         "diverged_members": len(artefact.details["diverged_members"]),
         "seed": artefact.details["seed"],

@@ -17,6 +17,7 @@ from pipeline.reports.store import Report
 from pipeline.storage.artefact import Artefact, read_artefact
 from pipeline.storage.paths import Paths
 from pipeline.storage.verification import expect_readable, sha256_of_file
+from pipeline.training.kinds_of_weights import weights_drawn
 
 
 class SourceGoneError(ValueError):
@@ -40,7 +41,7 @@ class Sources:
     @property
     def weights(self) -> str:
         """The kind of weights that drew the scored samples: "raw" or "average"."""
-        return str(self.samples.details["weights"])
+        return weights_drawn(self.samples)
 
     def best_member(self, metric: str) -> int:
         """The sound member with the best score; at least one has one."""

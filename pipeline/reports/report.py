@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from pipeline.reports.schema import NEEDED_TO_COMPARE, SCHEMA, TEXT
 from pipeline.storage.artefact import Artefact
+from pipeline.training.kinds_of_weights import weights_drawn
 
 
 class Block:
@@ -71,11 +72,13 @@ class Report:
         return str(json.loads(self.fact("protocol")).get("weights", "raw"))
 
     def is_about(self, samples: Artefact) -> bool:
-        """Return whether these are the samples that were scored; a report of an older version names their training."""
-        scored = json.loads(self.fact("data_versions") or "{}").get("samples", samples.fingerprint)
-        return bool(
-            samples.details.get("training") == self.fact("training_fingerprint") and scored == samples.fingerprint
-        )
+        """Return whether these are the samples that were scored.
+
+        A report of an older version does not name them: then training and kind of weights decide.
+        """
+        scored = json.loads(self.fact("data_versions") or "{}").get("samples")
+        is_scored = weights_drawn(samples) == self.weights if scored is None else scored == samples.fingerprint
+        return bool(samples.details.get("training") == self.fact("training_fingerprint") and is_scored)
 
     def scores(self, metric: str) -> list[float]:
         """The values of one metric, in the members' order; diverged members have none."""

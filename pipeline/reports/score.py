@@ -39,6 +39,7 @@ from pipeline.storage.artefact import Artefact, require_artefact
 from pipeline.storage.images import ImageFile, Pixels, read_images
 from pipeline.storage.paths import Paths
 from pipeline.tensors.load import load_split, require_tensors
+from pipeline.training.kinds_of_weights import weights_drawn
 from pipeline.training.trained import require_training
 
 log = logging.getLogger(__name__)
@@ -125,7 +126,7 @@ class Judge:
             "real_images": self.reference_artefact.fingerprint,
             "value_range": "uint8, rounded half up",
             "resize": self.extractor.resize,
-            "weights": samples.details["weights"],
+            "weights": weights_drawn(samples),
             "batch_normalisation": "evaluation",
             "metrics_version": METRICS_VERSION,
         }
@@ -250,7 +251,7 @@ def _judge_members(samples: Artefact, training: Artefact, judge: Judge) -> Judge
 def _thorough_scores(
     asked: Thorough, pixels: Pixels, seen: Features, samples: Artefact, training: Artefact, member: int
 ) -> dict[str, Score]:
-    of_generator = asked.of_generator(training, samples.details["weights"], member, samples.details["seed"])
+    of_generator = asked.of_generator(training, weights_drawn(samples), member, samples.details["seed"])
     return asked.of_images(pixels, seen) | of_generator
 
 

@@ -19,6 +19,7 @@ from pipeline.status.state import FAILED, FRESH, STALE, Status, Subject, in_word
 from pipeline.storage.artefact import Artefact, read_artefact
 from pipeline.storage.identity import Identity, differences
 from pipeline.storage.paths import Paths
+from pipeline.training.kinds_of_weights import weights_drawn
 
 WORDS = {
     "samples": "the samples were drawn again",
@@ -82,7 +83,7 @@ def _protocol_now(protocol: Mapping[str, Any], samples: Artefact, recipe: Recipe
         **protocol,
         "n_generated": samples.details["images_a_member"],
         "samples_seed": samples.details["seed"],
-        "weights": samples.details["weights"],
+        "weights": weights_drawn(samples),
         "metrics_version": METRICS_VERSION,
     }
     if classifier is not None:

@@ -38,6 +38,11 @@ def file_of_weights(training: Artefact, weights: str) -> str:
     return file
 
 
+def weights_drawn(samples: Artefact) -> str:
+    """Return the kind of weights that drew stored samples; those that do not say it are of raw weights."""
+    return str(samples.details.get("weights", RAW))
+
+
 def weights_along(training: Artefact) -> str:
     """Return the kind of weights that drew the snapshots and evaluations a training kept on its way."""
     return str(training.details.get(ALONG, RAW))

@@ -10,10 +10,11 @@ import pytest
 from PIL import Image
 
 from pipeline.cli import sample
-from pipeline.cli.generator_choice import chosen_optimizer
+from pipeline.cli.generator_choice import chosen_optimizer, scored_weights
 from pipeline.reports import store
 from pipeline.samples.fresh import draw_images
 from pipeline.samples.generate import generate
+from pipeline.storage.artefact import MANIFEST
 from pipeline.storage.images import read_images
 from pipeline.storage.paths import Paths
 from tests.pipeline.champion.made_up import contender, decide
@@ -80,6 +81,16 @@ def test_the_champion_draws_with_its_own_weights_member_and_kind_of_weights(
     command("mnist_mlp", "-n", 4, "-o", tmp_path / "now.npz", "--optimizer", "sgd", "--member", 1)
     drawn = [np.load(tmp_path / f"{name}.npz")["images"] for name in ("digits", "raw", "now")]
     assert not any(np.array_equal(*pair) for pair in combinations(drawn, 2))
+
+
+def test_samples_that_do_not_say_their_weights_are_of_raw_ones(paths: Paths) -> None:
+    training = untrained(paths, "mnist_mlp", average=True)
+    generate(training, 6, paths)
+    manifest = paths.samples("mnist_mlp", "adam") / MANIFEST
+    values = json.loads(manifest.read_text())
+    assert scored_weights(training, paths) == values["details"].pop("weights") == "average"
+    manifest.write_text(json.dumps(values))
+    assert scored_weights(training, paths) == "raw"
 
 
 def test_a_damaged_champion_is_one_sentence_and_no_other_draws_in_its_place(paths: Paths, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.reports import report as reports
 from pipeline.reports import store
+from pipeline.storage.artefact import Artefact
 from pipeline.storage.paths import Paths
 from tests.pipeline.reports.made_up import rows
 
@@ -274,3 +275,15 @@ def test_a_value_that_is_infinite_is_stored_as_it_is(tmp_path: Path) -> None:
     store.append(tmp_path, rows())
     store.compact(tmp_path)
     assert store.find_report(tmp_path, report.fact("report_id")).scores("fid") == [float("inf"), 1.0]
+
+
+def test_a_report_that_names_no_samples_is_about_those_of_its_training_and_kind_of_weights(tmp_path: Path) -> None:
+    report = store.append(tmp_path, rows(training_fingerprint="t", protocol='{"weights": "average"}'))
+    found = {
+        (training, weights): report.is_about(
+            Artefact(tmp_path, "s", {}, {"training": training} | ({"weights": weights} if weights else {}), "")
+        )
+        for training in ("t", "u")
+        for weights in ("average", "raw", "")
+    }
+    assert [which for which, is_about in found.items() if is_about] == [("t", "average")]
