@@ -46,7 +46,9 @@ def test_what_the_manifest_holds_is_read(artefact: Artefact) -> None:
 
 def test_one_flipped_bit_is_noticed(artefact: Artefact) -> None:
     flip_a_byte(artefact.path("deep/two.txt"))
-    with pytest.raises(ArtefactFileError, match=r"a/deep/two\.txt: damaged: the size is right, but the content differs"):
+    with pytest.raises(
+        ArtefactFileError, match=r"a/deep/two\.txt: damaged: the size is right, but the content differs"
+    ):
         artefact.verified_path("deep/two.txt")
     with pytest.raises(ArtefactFileError, match=r"two\.txt"):
         artefact.verify()
