@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,16 @@ from pipeline.storage.artefact import read_artefact
 from pipeline.storage.identity import Identity
 from pipeline.storage.paths import Paths
 
+DAMAGED = "damaged"  # in `decided_by`
 
-def comparison_identity(recipe: Recipe, ranking: Ranking, paths: Paths) -> Identity:
-    """Of the ranking and its page, as files and store are now."""
+
+def comparison_identity(
+    recipe: Recipe, ranking: Ranking, paths: Paths, damaged: Mapping[str, str] | None = None
+) -> Identity:
+    """Return the identity of the ranking and its page, as files and store are now.
+
+    `damaged` has what is wrong with files that the page is made without; without damage the identity lacks it.
+    """
     seen_by = [_now(folder(recipe.dataset)) for folder in (paths.tensors, paths.classifier, paths.reference)]
     decided = decided_by_reports(ranking)
     along = [each.optimizer for each in ranking.standings if scores_along(each.report, paths) is not None]
@@ -27,6 +35,7 @@ def comparison_identity(recipe: Recipe, ranking: Ranking, paths: Paths) -> Ident
         "description": recipe.description,
         "source": recipe.source,
         "seen_by": seen_by,
+        **({DAMAGED: dict(damaged)} if damaged else {}),
     }
     return Identity("comparison", CODE_VERSION, decided_by)
 

@@ -27,7 +27,8 @@ def comparison_status(
     recipe: Recipe, optimizers: Sequence[str], reports: Sequence[Status], paths: Paths, *, verify: bool = False
 ) -> Status:
     """Of a recipe's comparison."""
-    from pipeline.comparison.identity import comparison_identity
+    from pipeline.comparison.damage import damage
+    from pipeline.comparison.identity import DAMAGED, comparison_identity
     from pipeline.comparison.ranking import compare
 
     folder = paths.comparison(recipe.key)
@@ -38,7 +39,9 @@ def comparison_status(
             ranking = compare(recipe.key, optimizers, paths)
         except (OSError, ValueError) as error:
             return [f"its reports cannot be compared: {error}"]
-        wanted = comparison_identity(recipe, ranking, paths)
+        was_damaged = artefact.identity is not None and DAMAGED in artefact.identity.decided_by
+        damaged = damage(ranking, paths) if was_damaged else None  # compares whole files, so only where it matters
+        wanted = comparison_identity(recipe, ranking, paths, damaged)
         found = changed(artefact, wanted, {})
         made_without = [] if artefact.identity is None else artefact.identity.decided_by["missing"]
         return _as_reasons(found, _without_report(made_without, wanted.decided_by["missing"]))
@@ -71,6 +74,7 @@ def _as_reasons(found: Sequence[str], without_report: str) -> list[str]:
             "left_out": f"{optimizer} cannot be compared with the ranked ones: {rest}",
             "along": "the scores along a training are others now",
             "seen_by": SEEN_BY,
+            "damaged": "it was made without files that were damaged; since then, some were repaired or others damaged",
         }
         said.append(words.get(part, each))
     return list(dict.fromkeys(said))

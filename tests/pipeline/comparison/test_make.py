@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from pipeline.comparison.damage import damage
 from pipeline.comparison.make import CURVES, GRIDS, PAGE, make_comparison
 from pipeline.comparison.ranking import all_verdicts, verdicts_on
 from pipeline.comparison.verdicts import Verdict
@@ -15,8 +16,7 @@ from pipeline.settings import PACKAGE
 from pipeline.storage.artefact import make_artefact
 from pipeline.storage.images import write_images
 from pipeline.storage.paths import Paths
-from pipeline.storage.verification import ArtefactFileError
-from tests.damage import flip_a_byte
+from tests.damage import flip_a_byte, record_again
 from tests.identities import Named
 from tests.pipeline.comparison.made_up import add, add_metrics
 
@@ -130,12 +130,65 @@ def test_what_was_trained_again_after_its_report_is_not_shown_beside_it(paths: P
     assert "trained again after its report" in second.path(PAGE).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("damaged", ["training/mnist_mlp/adam/history.parquet", "samples/mnist_mlp/adam/samples.arrow"])
-def test_nothing_is_made_of_files_that_are_not_what_their_manifest_holds(paths: Paths, damaged: str) -> None:
-    add(paths, "adam", [2.0, 4.0])
-    add_training(paths, "adam", "adam")
-    add_samples(paths, "adam", "adam", 40)
+def add_whole(paths: Paths, optimizer: str) -> None:
+    add(paths, optimizer, [2.0, 4.0], training=optimizer)
+    add_training(paths, optimizer, optimizer)
+    add_samples(paths, optimizer, optimizer, 40)
+
+
+@pytest.mark.parametrize(
+    ("damaged", "part"),
+    [
+        ("training/mnist_mlp/adam/history.parquet", "curves"),
+        ("samples/mnist_mlp/adam/samples.arrow", "grids"),
+    ],
+)
+def test_a_damaged_file_costs_its_parts_alone_and_the_page_is_made_again_after_the_repair(
+    paths: Paths, damaged: str, part: str
+) -> None:
+    add_whole(paths, "adam")
+    add_whole(paths, "sgd")
     flip_a_byte(paths.root / damaged)
-    with pytest.raises(ArtefactFileError, match=f"{Path(damaged).name}: damaged"):
-        make_comparison("mnist_mlp", ["adam"], paths)
-    assert not paths.comparison("mnist_mlp").exists()
+    made, ranking = make_comparison("mnist_mlp", ["adam", "sgd"], paths)
+    assert list(damage(ranking, paths)) == [damaged]
+    assert {CURVES, GRIDS} <= set(made.files)  # of the other one
+    named = f"{Path(damaged).name}: damaged"
+    assert named in made.details["not_on_page"][part]["adam"]
+    assert named in made.path(PAGE).read_text(encoding="utf-8")
+    assert "sgd" not in made.details["not_on_page"][part]
+    assert make_comparison("mnist_mlp", ["adam", "sgd"], paths)[0].cached
+    flip_a_byte(paths.root / damaged)
+    repaired, _ = make_comparison("mnist_mlp", ["adam", "sgd"], paths)
+    assert not repaired.cached
+    assert named not in repaired.path(PAGE).read_text(encoding="utf-8")
+
+
+def test_what_the_page_does_not_read_may_be_gone(paths: Paths) -> None:
+    add_whole(paths, "adam")
+    unread = paths.training("mnist_mlp", "adam") / "events" / "losses"
+    unread.parent.mkdir()
+    unread.write_bytes(b"events")
+    record_again(unread.parents[1])
+    unread.unlink()
+    made, ranking = make_comparison("mnist_mlp", ["adam"], paths)
+    assert {PAGE, CURVES, GRIDS} <= set(made.files)
+    assert damage(ranking, paths) == {}
+
+
+def test_damage_of_what_no_report_is_about_does_not_count(paths: Paths) -> None:
+    add(paths, "adam", [2.0], training="then")
+    add_training(paths, "adam", "now")
+    add_samples(paths, "adam", "now", 50)
+    flip_a_byte(paths.training("mnist_mlp", "adam") / "history.parquet")
+    flip_a_byte(paths.samples("mnist_mlp", "adam") / "samples.arrow")
+    made, ranking = make_comparison("mnist_mlp", ["adam"], paths)
+    assert damage(ranking, paths) == {}
+    assert "trained again after its report" in made.path(PAGE).read_text(encoding="utf-8")
+
+
+def test_a_page_that_was_made_before_the_damage_is_kept(paths: Paths) -> None:
+    add_whole(paths, "adam")
+    before, _ = make_comparison("mnist_mlp", ["adam"], paths)
+    flip_a_byte(paths.training("mnist_mlp", "adam") / "history.parquet")
+    after, _ = make_comparison("mnist_mlp", ["adam"], paths)
+    assert (after.cached, after.fingerprint) == (True, before.fingerprint)

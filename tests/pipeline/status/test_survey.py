@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.comparison.make import make_comparison
 from pipeline.metrics.extractors.classifier import train_classifier
 from pipeline.metrics.identity import ClassifierSettings
 from pipeline.metrics.reference import make_reference
@@ -21,6 +22,8 @@ from pipeline.storage.paths import PROJECT, Paths
 from pipeline.tensors.load import require_tensors
 from pipeline.training.train import train
 from pipeline.training.trained import require_training
+from tests.damage import flip_a_byte
+from tests.pipeline.status.conftest import short_page
 
 RECIPE = "tiny"
 CLASSIFIER = ClassifierSettings(images_seen=600)  # as in conftest.py
@@ -267,6 +270,22 @@ def in_manifest(folder: Path, **details: object) -> None:
     manifest = json.loads(path.read_text())
     manifest["details"] |= details
     path.write_text(json.dumps(manifest))
+
+
+def test_a_comparison_made_without_a_damaged_file_is_stale_once_that_is_repaired(
+    chain: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.comparison.page.write_page", short_page)
+    history = chain.training(RECIPE, "one") / "history.parquet"
+    flip_a_byte(history)
+    make_comparison(RECIPE, list(load_optimizers()), chain, force=True)
+    assert looked_at(chain)[f"{RECIPE}/comparison"].state == FRESH
+    flip_a_byte(history)
+    found = looked_at(chain)[f"{RECIPE}/comparison"]
+    assert found.state == STALE
+    assert "it was made without files that were damaged" in found.reasons[0]
+    assert not make_comparison(RECIPE, list(load_optimizers()), chain)[0].cached
+    assert not_fresh(looked_at(chain)) == set()
 
 
 def test_a_damaged_report_fails_and_the_others_are_still_told(chain: Paths) -> None:
