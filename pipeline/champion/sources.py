@@ -16,6 +16,7 @@ from pipeline.comparison.verdicts import member_scores
 from pipeline.reports.store import Report
 from pipeline.storage.artefact import Artefact, read_artefact
 from pipeline.storage.paths import Paths
+from pipeline.storage.remedy import how_to_make
 from pipeline.storage.verification import expect_readable, sha256_of_file
 from pipeline.training.kinds_of_weights import weights_drawn
 
@@ -82,10 +83,7 @@ def copy_files(artefact: Artefact, names: list[str], folder: Path) -> None:
         except FileNotFoundError:
             is_whole = False
         if not is_whole:
-            raise SourceGoneError(
-                f"{artefact.path(name)}: damaged, or replaced meanwhile; materialize {artefact.details['recipe']}/"
-                f"{'samples' if name == 'grid.png' else 'generator'}, partition {artefact.details['optimizer']}, again"
-            )
+            raise SourceGoneError(f"{artefact.path(name)}: damaged, or replaced meanwhile; {how_to_make(artefact)}")
 
 
 def _gone(found: str, report: Report, *assets: str) -> SourceGoneError:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.storage.identity import Identity
+from pipeline.storage.remedy import how_to_make
 from pipeline.storage.verification import ArtefactFileError, FileRecord, expect_readable, fault, sha256_of_file
 from pipeline.storage.whole import UNFINISHED, flush, whole_file
 
@@ -62,30 +63,13 @@ class Artefact:
         path, record = self.path(name), self.files.get(name)
         found = "not one of the files that its manifest holds" if record is None else fault(path, record)
         if found:
-            raise ArtefactFileError(f"{path}: {found}; {_how_to_make(self)}")
+            raise ArtefactFileError(f"{path}: {found}; {how_to_make(self)}")
         return path
 
     def verify(self) -> None:
         """Compare every file with the manifest. Raises `ArtefactFileError` as `verified_path` does."""
         for name in self.files:
             self.verified_path(name)
-
-
-def _how_to_make(artefact: Artefact) -> str:
-    """A part of a sentence: how to make an artefact again."""
-    stage = "" if artefact.identity is None else artefact.identity.stage
-    named = {name: artefact.details.get(name) for name in ("recipe", "optimizer", "dataset")}
-    recipe, optimizer, dataset = named.values()
-    if stage in ("training", "samples"):
-        asset = "generator" if stage == "training" else stage
-        return f"materialize {recipe}/{asset}, partition {optimizer}, again"
-    if stage == "champion":
-        return f"go back to another one with: ganforge champion rollback {recipe}"
-    if stage == "comparison":
-        return f"materialize {recipe}/comparison again"
-    if stage in ("raw", "tensors"):
-        return f"materialize {artefact.folder.name}/{stage} again"
-    return f"materialize {dataset}/{artefact.folder.name} again" if dataset else "make it again"
 
 
 def read_artefact(folder: Path) -> Artefact | None:

@@ -14,6 +14,7 @@ from pipeline.networks.layers import Stacked
 from pipeline.settings import TrainingSettings
 from pipeline.storage.artefact import Artefact, require_artefact
 from pipeline.storage.paths import Paths
+from pipeline.storage.remedy import how_to_make
 from pipeline.storage.weights import load_weights
 from pipeline.training.kinds_of_weights import default_weights, file_of_weights
 
@@ -31,8 +32,7 @@ def read_settings(training: Artefact) -> TrainingSettings:
         return TrainingSettings.from_json(values)
     except TypeError as error:
         raise ValueError(
-            f"{training.folder}: trained by an older version ({error}); materialize "
-            f"{training.details['recipe']}/generator, partition {training.details['optimizer']}, again"
+            f"{training.folder}: trained by an older version ({error}); {how_to_make(training)}"
         ) from error
 
 

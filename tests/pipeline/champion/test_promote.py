@@ -248,7 +248,7 @@ def test_damaged_weights_are_not_promoted(paths: Paths) -> None:
     with (paths.training("mnist_mlp", "adam") / "generator.safetensors").open("ab") as file:
         file.write(b"x")
     reason = decide(paths).reason
-    assert "generator.safetensors: damaged, or replaced meanwhile; materialize mnist_mlp/generator" in reason
+    assert "generator.safetensors: damaged, or replaced meanwhile; make it again" in reason
     assert not list(paths.champion("mnist_mlp").glob("*/"))
 
 

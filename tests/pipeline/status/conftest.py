@@ -57,7 +57,7 @@ def chain_once(small_mnist: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     with pytest.MonkeyPatch.context() as patch:
         _name_tables(folder, small_mnist, patch)
         patch.setattr("pipeline.metrics.reference.ANCHOR_IMAGES", 40)
-        patch.setattr("pipeline.comparison.page.write_page", short_page)
+        patch.setattr("pipeline.comparison.page.write_page", _short_page)
         acquire(DATASETS["mnist"], paths)
         tensors = build(DATASETS["mnist"], paths)
         train_classifier("mnist", paths, settings=CLASSIFIER)
@@ -78,7 +78,7 @@ def _name_tables(folder: Path, files: Path, patch: pytest.MonkeyPatch) -> None:
     patch.setenv("GANFORGE_OPTIMIZERS", str(folder / "optimizers.toml"))
 
 
-def short_page(ranking: object, paths: Paths, file: Path) -> SimpleNamespace:
+def _short_page(ranking: object, paths: Paths, file: Path) -> SimpleNamespace:
     """In place of the page, which takes seconds to draw."""
     file.write_text("page")
     return SimpleNamespace(size_bytes=4, left_out=[])
@@ -98,6 +98,6 @@ def chain(chain_once: Path, tables: Path, paths: Paths, monkeypatch: pytest.Monk
     """The test's own copy of the data folder."""
     monkeypatch.setattr("pipeline.status.datasets.EXTRACTOR_SETTINGS", CLASSIFIER)
     monkeypatch.setattr("pipeline.metrics.reference.ANCHOR_IMAGES", 40)
-    monkeypatch.setattr("pipeline.comparison.page.write_page", short_page)
+    monkeypatch.setattr("pipeline.comparison.page.write_page", _short_page)
     shutil.copytree(chain_once / "data", paths.root)
     return paths

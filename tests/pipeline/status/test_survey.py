@@ -23,7 +23,6 @@ from pipeline.tensors.load import require_tensors
 from pipeline.training.train import train
 from pipeline.training.trained import require_training
 from tests.damage import flip_a_byte
-from tests.pipeline.status.conftest import short_page
 
 RECIPE = "tiny"
 CLASSIFIER = ClassifierSettings(images_seen=600)  # as in conftest.py
@@ -272,10 +271,7 @@ def in_manifest(folder: Path, **details: object) -> None:
     path.write_text(json.dumps(manifest))
 
 
-def test_a_comparison_made_without_a_damaged_file_is_stale_once_that_is_repaired(
-    chain: Paths, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("pipeline.comparison.page.write_page", short_page)
+def test_a_comparison_made_without_a_damaged_file_is_stale_once_that_is_repaired(chain: Paths) -> None:
     history = chain.training(RECIPE, "one") / "history.parquet"
     flip_a_byte(history)
     make_comparison(RECIPE, list(load_optimizers()), chain, force=True)

@@ -2,13 +2,16 @@
 
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.storage import verification
 from pipeline.storage.artefact import Artefact, make_artefact, require_artefact, verified
 from pipeline.storage.identity import Identity
+from pipeline.storage.paths import Paths
 from pipeline.storage.verification import ArtefactFileError
 from pipeline.storage.weights import load_weights
 from tests.damage import flip_a_byte
@@ -140,9 +143,9 @@ def test_any_path_is_compared_where_a_manifest_names_it(artefact: Artefact, tmp_
 @pytest.mark.parametrize(
     ("stage", "how"),
     [
-        ("training", "materialize mnist_mlp/generator, partition adam, again"),
-        ("samples", "materialize mnist_mlp/samples, partition adam, again"),
-        ("comparison", "materialize mnist_mlp/comparison again"),
+        ("training", "make it again with: ganforge materialize mnist_mlp --optimizer adam"),
+        ("samples", "make it again with: ganforge materialize mnist_mlp --optimizer adam"),
+        ("comparison", "make it again with: ganforge reports page mnist_mlp"),
         ("champion", "go back to another one with: ganforge champion rollback mnist_mlp"),
         ("raw", "materialize a/raw again"),
         ("tensors", "materialize a/tensors again"),
@@ -155,3 +158,27 @@ def test_the_sentence_says_how_to_make_it_again(artefact: Artefact, stage: str, 
     with pytest.raises(ArtefactFileError) as caught:
         made.verified_path("one.txt")
     assert str(caught.value).endswith(f"; {how}")
+
+
+@pytest.mark.parametrize("damaged", ["training", "samples"])
+def test_the_command_makes_the_same_training_and_samples_again(paths: Paths, damaged: str) -> None:
+    """Without the budget it would replace the training by one of the recipe's budget."""
+    partition = {"recipe": "mnist_mlp", "optimizer": "sgd"}
+    training = partition | {"steps": 400, "members": 3, "width": 32, "seed": 7}
+    samples = partition | {"images_a_member": 500, "seed": 2, "weights": "raw", "instead_of": "average"}
+    for stage, details in (("training", training), ("samples", samples)):
+        folder = paths.training("mnist_mlp", "sgd") if stage == "training" else paths.samples("mnist_mlp", "sgd")
+        make_artefact(folder, Identity(stage, "1", {}), partial(filled, details=details))
+    folder = paths.training("mnist_mlp", "sgd") if damaged == "training" else paths.samples("mnist_mlp", "sgd")
+    flip_a_byte(folder / "one.txt")
+    with pytest.raises(ArtefactFileError) as caught:
+        require_artefact(folder, damaged, "").verify()
+    assert str(caught.value).endswith(
+        "; make it again with: ganforge materialize mnist_mlp --optimizer sgd --steps 400 --members 3 --width 32 "
+        "--seed 7 --samples 500 --weights raw"
+    )
+
+
+def filled(folder: Path, details: dict[str, Any]) -> dict[str, Any]:
+    (folder / "one.txt").write_text("one")
+    return details

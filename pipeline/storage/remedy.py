@@ -1,0 +1,58 @@
+"""Remedy: how a person makes a damaged artefact again.
+
+In: the artefact. Out: a part of a sentence, with a command that makes the same again where there is one: a command
+without the budget would put a training of another budget in its place.
+"""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from pipeline.storage.paths import Paths
+
+if TYPE_CHECKING:
+    from pipeline.storage.artefact import Artefact
+
+OF_TRAINING = {"--steps": "steps", "--members": "members", "--width": "width", "--seed": "seed"}  # option → detail
+PASSED_OVER = "instead_of"  # in the details of samples: a person chose their weights
+
+
+def how_to_make(artefact: Artefact) -> str:
+    """Return the part of a sentence that says how to make an artefact again."""
+    stage = "" if artefact.identity is None else artefact.identity.stage
+    recipe, dataset = artefact.details.get("recipe"), artefact.details.get("dataset")
+    if stage in ("training", "samples"):
+        return f"make it again with: {_materialize(artefact, stage)}"
+    if stage == "champion":
+        return f"go back to another one with: ganforge champion rollback {recipe}"
+    if stage == "comparison":
+        return f"make it again with: ganforge reports page {recipe}"
+    if stage in ("raw", "tensors"):
+        return f"materialize {artefact.folder.name}/{stage} again"
+    return f"materialize {dataset}/{artefact.folder.name} again" if dataset else "make it again"
+
+
+def _materialize(artefact: Artefact, stage: str) -> str:
+    """The command, with all that the manifests of the training and of its samples say."""
+    recipe, optimizer = str(artefact.details.get("recipe")), str(artefact.details.get("optimizer"))
+    training, samples = (
+        artefact.details if stage == each else _details_beside(artefact, each) for each in ("training", "samples")
+    )
+    values = {option: training.get(name) for option, name in OF_TRAINING.items()}
+    values["--samples"] = samples.get("images_a_member")
+    values["--weights"] = samples.get("weights") if PASSED_OVER in samples else None
+    words = ["ganforge", "materialize", recipe, "--optimizer", optimizer]
+    return shlex.join(words + [word for name, v in values.items() if v is not None for word in (name, str(v))])
+
+
+def _details_beside(artefact: Artefact, stage: str) -> dict[str, Any]:
+    """The details of the same partition's training or samples; empty where they are gone."""
+    from pipeline.storage.artefact import read_artefact
+
+    recipe, optimizer = artefact.folder.parts[-2:]
+    paths = Paths(artefact.folder.parents[2])
+    found = read_artefact(
+        paths.training(recipe, optimizer) if stage == "training" else paths.samples(recipe, optimizer)
+    )
+    return {} if found is None else found.details
