@@ -19,6 +19,7 @@ from pipeline.champion.versions import (
     Pointer,
     add_version,
     current_champion,
+    name_of_weights,
     next_version,
     read_pointer,
     require_champion,
@@ -59,7 +60,8 @@ def crown(recipe: str, chosen: Chosen, paths: Paths) -> tuple[Champion, bool]:
         return replaced, False
     if version is None:
         version = _write(recipe, chosen, before, replaced, identity, paths)
-    rejected = () if before is None else tuple(each for each in before.rejected if each != training)
+    crowned = name_of_weights(training, chosen.sources.weights)
+    rejected = () if before is None else tuple(each for each in before.rejected if each != crowned)
     previous = None if before is None else before.version
     write_pointer(recipe, Pointer(version, now(), chosen.reason, previous, rejected), paths)
     champion = require_champion(recipe, paths)

@@ -17,7 +17,7 @@ from pipeline.champion.decisions import NOT_PROMOTED, Decided, record
 from pipeline.champion.promotion import Considered
 from pipeline.champion.reasons import rows, rows_by_name, stands, why, why_not
 from pipeline.champion.sources import SourceGoneError, find_sources
-from pipeline.champion.versions import Champion, current_champion
+from pipeline.champion.versions import Champion, current_champion, name_of_weights
 from pipeline.comparison.ranking import Ranking, Standing, compare
 from pipeline.reports.store import Report, history_of, latest
 from pipeline.storage.artefact import alone
@@ -111,7 +111,8 @@ def _choose(
     for standing in met.better:
         if only not in (None, standing.optimizer):
             continue
-        if standing.report.fact("training_fingerprint") in rejected:
+        report = standing.report
+        if name_of_weights(str(report.fact("training_fingerprint")), report.weights) in rejected:
             refusals[standing.optimizer] = "this training was rolled back from and is not promoted again by itself"
             continue
         chosen = _candidate(met, standing, champion, paths, findings)

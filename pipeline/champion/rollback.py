@@ -18,6 +18,7 @@ from pipeline.champion.versions import (
     intact_versions,
     read_pointer,
     require_champion,
+    weights_of_version,
     write_pointer,
 )
 from pipeline.storage.artefact import Artefact, alone
@@ -35,11 +36,10 @@ def rollback(recipe: str, paths: Paths, to: int | None = None) -> Champion:
         pointer = _pointer(recipe, to, paths)
         left = None if pointer is None else pointer.version
         version, target = _target(recipe, pointer, to, paths)
-        training = target.details["champion"]["training"]
         rejected = set(() if pointer is None else pointer.rejected) | _left_behind(recipe, left, version, paths)
         reason = f"rolled back from version {left}" if left is not None else "named in place of a damaged pointer"
-        previous = target.details["champion"]["previous"]
-        write_pointer(recipe, Pointer(version, now(), reason, previous, tuple(sorted(rejected - {training}))), paths)
+        previous, still = target.details["champion"]["previous"], rejected - {weights_of_version(target)}
+        write_pointer(recipe, Pointer(version, now(), reason, previous, tuple(sorted(still))), paths)
         champion = require_champion(recipe, paths)
         record(recipe, Decided(ROLLED_BACK, version, champion.optimizer, reason), paths)
         return champion
@@ -76,9 +76,9 @@ def _target(recipe: str, pointer: Pointer | None, to: int | None, paths: Paths) 
 
 
 def _left_behind(recipe: str, left: int | None, to: int, paths: Paths) -> set[str]:
-    """The trainings rolled back from: the champion's, and of versions skipped on the way; none of damaged ones."""
+    """The weights rolled back from: the champion's, and of versions skipped on the way; none of damaged ones."""
     if left is None:
         return set()
     passed = [each for each in intact_versions(recipe, paths) if each == left or to < each < left]
     found = [intact_version(recipe, each, paths) for each in passed]
-    return {str(each.details["champion"]["training"]) for each in found if each is not None}
+    return {weights_of_version(each) for each in found if each is not None}

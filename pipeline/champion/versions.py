@@ -27,6 +27,7 @@ from pipeline.storage.artefact import (
 from pipeline.storage.identity import Identity
 from pipeline.storage.paths import Paths
 from pipeline.storage.whole import flush
+from pipeline.training.kinds_of_weights import RAW
 
 POINTER = "current.json"
 CARD, CARD_TEXT, GRID, ONNX = "card.json", "card.md", "grid.png", "generator.onnx"
@@ -45,7 +46,7 @@ class Pointer:
     since: str  # ISO 8601, UTC
     reason: str  # of the promotion or of the rollback
     previous: int | None  # the version that `rollback` goes back to
-    rejected: tuple[str, ...]  # fingerprints of trainings rolled back from: not promoted again by themselves
+    rejected: tuple[str, ...]  # weights rolled back from, by `name_of_weights`: not promoted again by themselves
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,20 @@ def _way_out(recipe: str, pointer: Pointer, paths: Paths) -> str:
         return f"promote one anew with: ganforge champion promote {recipe} --optimizer KEY --force"
     to = "" if pointer.previous in intact else f" --to {intact[-1]}"
     return f"go back to another one with: ganforge champion rollback {recipe}{to}"
+
+
+def name_of_weights(training: str, weights: str) -> str:
+    """Return the name of a training's raw or average weights among the rejected: raw ones have its fingerprint alone.
+
+    Pointers of older versions hold fingerprints alone.
+    """
+    return training if weights == RAW else f"{training} {weights}"
+
+
+def weights_of_version(version: Artefact) -> str:
+    """Return the name of the weights that a version was promoted for."""
+    of = version.details["champion"]
+    return name_of_weights(str(of["training"]), str(of["weights"]))
 
 
 def require_champion(recipe: str, paths: Paths) -> Champion:

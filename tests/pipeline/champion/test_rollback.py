@@ -8,7 +8,7 @@ from pipeline.champion.decisions import decided
 from pipeline.champion.rollback import rollback
 from pipeline.champion.versions import DamagedChampionError, current_champion, require_champion
 from pipeline.storage.paths import Paths
-from tests.pipeline.champion.made_up import BAD, GOOD, contender, decide
+from tests.pipeline.champion.made_up import BAD, GOOD, contender, decide, drawn, report, trained
 
 BETTER_STILL = (20.0, 25.0, 20.0)
 
@@ -49,6 +49,25 @@ def test_rolling_back_makes_the_version_before_champion_and_the_other_is_not_pro
         "rolled back",
         "not promoted",
     ]
+
+
+def test_the_average_of_a_training_whose_raw_weights_were_rolled_back_from_may_be_promoted(paths: Paths) -> None:
+    contender(paths, "sgd", BAD)
+    decide(paths)
+    training = trained(paths, "adam", average=True)
+    report(paths, training, drawn(paths, training, "raw"), GOOD)
+    assert decide(paths).promoted
+    rollback("mnist_mlp", paths)
+    assert require_champion("mnist_mlp", paths).pointer.rejected == (
+        training.fingerprint,
+    )  # as older versions wrote it
+    assert not decide(paths).promoted
+    report(paths, training, drawn(paths, training, "average"), BETTER_STILL)
+    outcome = decide(paths)
+    assert outcome.champion is not None
+    assert (outcome.promoted, outcome.champion.weights) == (True, "average")
+    rollback("mnist_mlp", paths)
+    assert not decide(paths).promoted  # now the average is rejected too
 
 
 @pytest.mark.usefixtures("two")
