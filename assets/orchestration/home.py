@@ -1,7 +1,8 @@
 """Home: the Dagster instance that UI, daemon, command line and schedules share, without anything set by hand.
 
-`DAGSTER_HOME` is `data/dagster` unless the environment says otherwise, made from the template `dagster.yaml` on first
-use. A copy of `workspace.yaml` lies beside it: Dagster's own commands find the code location in it.
+The instance lies in `DAGSTER_HOME`, or in `data/dagster` if that is not set. Its `dagster.yaml` is copied from the
+template on first use. `DAGSTER_HOME` may be another project's too, with a `workspace.yaml` and Python modules of its
+own. So `workspace.yaml` and the logs of webserver and daemon always lie in `data/dagster`, where both also start.
 """
 
 import fcntl
@@ -9,32 +10,33 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import TextIO
 
 import dagster as dg
 
 from assets.orchestration.any_folder_storage import name_storage
 from assets.orchestration.launcher import OwnProcessLauncher
 from pipeline.storage.paths import Paths
+from pipeline.storage.whole import whole_file
 
 TEMPLATE = Path(__file__).with_name("dagster.yaml")
 WORKSPACE = Path(__file__).with_name("workspace.yaml")
 
 
 def ensure_dagster_home() -> Path:
-    """The instance's folder, made where it is missing, and set in this process's environment.
+    """Return the instance's folder, and set it in this process's environment. Make it if it is missing.
 
     Its databases are made here too: a webserver and a daemon that first meet on an empty folder both create them, and
     leave them unusable (measured: "Version table 'alembic_version' has more than one head"). The lock keeps two
-    commands that start at once from the same. A `dagster.yaml` without this project's launcher is warned of, on stderr.
+    commands that start at once from the same. Warns on stderr if `dagster.yaml` does not name this project's launcher.
     """
     home = Path(os.environ.get("DAGSTER_HOME") or Paths.default().dagster()).expanduser().resolve()
-    with _open_lock(home) as lock:
+    _make_folder(home, "DAGSTER_HOME" if os.environ.get("DAGSTER_HOME") else "GANFORGE_DATA")
+    with (home / ".lock").open("w") as lock:
         os.environ["DAGSTER_HOME"] = str(home)
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (home / "dagster.yaml").exists():
             shutil.copyfile(TEMPLATE, home / "dagster.yaml")
-        _copy_workspace(home)
+        _copy_workspace(Paths.default().dagster())
         name_storage(home)
         with dg.DagsterInstance.get() as instance:
             instance.get_runs_count()
@@ -43,28 +45,29 @@ def ensure_dagster_home() -> Path:
     return home
 
 
-def _open_lock(home: Path) -> TextIO:
-    """Make the folder where it is missing, and open its lock."""
+def _make_folder(folder: Path, variable: str) -> None:
+    """Make a folder if it is missing, and test that files can be written there."""
     try:
-        home.mkdir(parents=True, exist_ok=True)
-        return (home / ".lock").open("w")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".lock").open("a").close()
     except OSError as error:
-        variable = "DAGSTER_HOME" if os.environ.get("DAGSTER_HOME") else "GANFORGE_DATA"
         raise OSError(
-            f"cannot write to the folder {home} ({error.strerror}): start ganforge in a folder that you may write to, "
-            f"or name one with {variable}"
+            f"cannot write to the folder {folder} ({error.strerror}): start ganforge in a folder that you may write "
+            f"to, or name one with {variable}"
         ) from None
 
 
-def _copy_workspace(home: Path) -> None:
-    """Copy the workspace where the copy is missing or older; a running webserver reads it again at any time."""
-    copy, text = home / WORKSPACE.name, WORKSPACE.read_bytes()
+def _copy_workspace(folder: Path) -> None:
+    """Copy `workspace.yaml` if the copy is missing or different. A running webserver may read it at any time."""
+    _make_folder(folder, "GANFORGE_DATA")
+    copy, text = folder / WORKSPACE.name, WORKSPACE.read_bytes()
     if not copy.is_file() or copy.read_bytes() != text:
-        copy.write_bytes(text)
+        with whole_file(copy) as unfinished:
+            unfinished.write_bytes(text)
 
 
 def _warn_of_another_launcher(instance: dg.DagsterInstance, home: Path) -> None:
-    """An upgrade does not change an instance's settings: one made before the launcher was goes without it."""
+    """Print a warning for an instance that is older than the launcher: upgrades do not change its `dagster.yaml`."""
     if not isinstance(instance.run_launcher, OwnProcessLauncher):
         print(
             f"warning: {home / 'dagster.yaml'} does not name this project's launcher, so runs that the UI queues and "

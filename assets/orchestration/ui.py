@@ -1,6 +1,7 @@
 """UI: the Dagster webserver and daemon as two processes on the loopback interface, until Ctrl-C.
 
-The daemon runs what the UI queues: backfills, schedules, sensors. Their output goes to files beside the instance.
+The daemon starts the runs that backfills, schedules and sensors ask for. The output of both processes goes to
+`data/dagster/webserver.log` and `data/dagster/daemon.log`.
 """
 
 import fcntl
@@ -24,7 +25,7 @@ from assets.orchestration.alerts import UI_VARIABLE
 from assets.orchestration.home import WORKSPACE, ensure_dagster_home
 from assets.orchestration.launcher import stop_runs
 from assets.orchestration.settings_versions import observe_settings
-from pipeline.storage.paths import child_environment
+from pipeline.storage.paths import Paths, child_environment
 
 HOST = "127.0.0.1"
 START_TIMEOUT_SECONDS = 120.0
@@ -50,7 +51,7 @@ def serve(port: int) -> int:
         )
     home = ensure_dagster_home()
     with _alone(home, url):
-        return _serve(home, port, url)
+        return _serve(port, url)
 
 
 @contextmanager
@@ -71,22 +72,23 @@ def _alone(home: Path, url: str) -> Iterator[None]:
         yield
 
 
-def _serve(home: Path, port: int, url: str) -> int:
+def _serve(port: int, url: str) -> int:
     os.environ.setdefault(UI_VARIABLE, url)  # where alerts say that a run is seen
     with dg.DagsterInstance.get() as instance:
         fail_abandoned_runs(instance)
         observe_settings(instance)  # what is edited from now on is a change
-    workspace = ["-w", str(home / WORKSPACE.name)]
+    folder = Paths.default().dagster()  # ganforge's own, also if DAGSTER_HOME is another project's too
+    workspace = ["-w", str(folder / WORKSPACE.name)]
     started: dict[str, subprocess.Popen[bytes]] = {}
     for wanted in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(wanted, _interrupt)
     try:
         address = ("-h", HOST, "-p", str(port))
-        started["webserver"] = _start(home, "webserver", "dagster_webserver", *address, *workspace)
-        started["daemon"] = _start(home, "daemon", "dagster._daemon", "run", *workspace)
-        _wait_for(url, started["webserver"], home / "webserver.log")
+        started["webserver"] = _start(folder, "webserver", "dagster_webserver", *address, *workspace)
+        started["daemon"] = _start(folder, "daemon", "dagster._daemon", "run", *workspace)
+        _wait_for(url, started["webserver"], folder / "webserver.log")
         print(f"Dagster UI: {url}  (assets: {url}/asset-groups)  Ctrl-C stops it.", flush=True)
-        return _watch(started, home)
+        return _watch(started, folder)
     except KeyboardInterrupt:
         _stop_runs(started)
         return 0
@@ -110,15 +112,16 @@ def _is_taken(port: int) -> bool:
         return probe.connect_ex((HOST, port)) == 0
 
 
-def _start(home: Path, name: str, module: str, *arguments: str) -> subprocess.Popen[bytes]:
+def _start(folder: Path, name: str, module: str, *arguments: str) -> subprocess.Popen[bytes]:
     """Start a module as a process group of its own: Ctrl-C reaches this process alone, which then stops the group.
 
-    It works in the instance's folder, and so do the code servers and runs that it starts: `child_environment` says why.
+    Its working folder is `folder`, and so is that of the code servers and runs that it starts. Python looks for modules
+    there first (see `child_environment`), so no other project may keep files there.
     """
     command = [sys.executable, "-m", module, *arguments]
-    with (home / f"{name}.log").open("ab") as log:
+    with (folder / f"{name}.log").open("ab") as log:
         return subprocess.Popen(
-            command, cwd=home, env=child_environment(), stdout=log, stderr=log, start_new_session=True
+            command, cwd=folder, env=child_environment(), stdout=log, stderr=log, start_new_session=True
         )
 
 
@@ -139,11 +142,11 @@ def _wait_for(url: str, webserver: subprocess.Popen[bytes], log_path: Path) -> N
     raise OSError(f"the Dagster webserver did not answer within {START_TIMEOUT_SECONDS:g} seconds; see {log_path}")
 
 
-def _watch(processes: dict[str, subprocess.Popen[bytes]], home: Path) -> int:
+def _watch(processes: dict[str, subprocess.Popen[bytes]], folder: Path) -> int:
     while True:
         for name, process in processes.items():
             if process.poll() is not None:
-                raise OSError(f"the Dagster {name} stopped with code {process.returncode}; see {home}/{name}.log")
+                raise OSError(f"the Dagster {name} stopped with code {process.returncode}; see {folder}/{name}.log")
         time.sleep(1.0)
 
 

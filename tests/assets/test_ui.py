@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import dagster as dg
 import pytest
@@ -11,7 +12,7 @@ import yaml
 
 from assets.orchestration.home import TEMPLATE, WORKSPACE, ensure_dagster_home
 from assets.orchestration.ui import _alone, _start, serve
-from pipeline.storage.paths import PROJECT
+from pipeline.storage.paths import PROJECT, Paths
 
 
 def test_a_taken_port_is_one_sentence_with_the_way_out() -> None:
@@ -93,6 +94,44 @@ def test_an_older_copy_of_the_workspace_is_replaced() -> None:
     assert copy.read_text() == WORKSPACE.read_text()
 
 
+def test_a_home_of_another_project_keeps_its_workspace_and_ours_lies_in_the_data_folder(
+    paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreign = tmp_path / "shared" / "workspace.yaml"
+    foreign.parent.mkdir()
+    foreign.write_text("load_from: []\n")
+    monkeypatch.setenv("DAGSTER_HOME", str(foreign.parent))
+    assert ensure_dagster_home() == foreign.parent
+    assert foreign.read_text() == "load_from: []\n"
+    foreign.unlink()
+    ensure_dagster_home()
+    assert not foreign.exists()
+    assert (paths.dagster() / "workspace.yaml").read_text() == WORKSPACE.read_text()
+    assert not (paths.dagster() / "dagster.yaml").exists()  # or other commands would take it for an instance
+
+
+def test_webserver_and_daemon_start_in_the_data_folder_whatever_folder_the_instance_has(
+    paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "shared"))
+    started: dict[str, tuple[Path, tuple[str, ...]]] = {}
+
+    def stop_at_the_second(folder: Path, name: str, _: str, *arguments: str) -> SimpleNamespace:
+        started[name] = folder, arguments
+        if len(started) == 2:
+            raise KeyboardInterrupt
+        return SimpleNamespace(pid=2**30)  # no process has this number
+
+    monkeypatch.setattr("assets.orchestration.ui._start", stop_at_the_second)
+    monkeypatch.setattr("assets.orchestration.ui.signal.signal", lambda *_: None)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    assert serve(port) == 0
+    assert [folder for folder, _ in started.values()] == [paths.dagster()] * 2
+    assert all(arguments[-2:] == ("-w", str(paths.dagster() / "workspace.yaml")) for _, arguments in started.values())
+
+
 def test_a_folder_that_cannot_be_made_is_one_sentence_with_the_way_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,14 +149,14 @@ def test_a_folder_that_cannot_be_made_is_one_sentence_with_the_way_out(
 def test_the_servers_import_this_package_and_not_the_working_folders(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home, work = tmp_path / "home", tmp_path / "work"
-    home.mkdir()
+    folder, work = tmp_path / "folder", tmp_path / "work"
+    folder.mkdir()
     (work / "assets").mkdir(parents=True)
     for name in ("assets/__init__.py", "pipeline.py", "dagster.py"):
         (work / name).write_text("raise SystemExit('imported from the working folder')")
     monkeypatch.chdir(work)
     monkeypatch.delenv("GANFORGE_DATA")
     for module in ("assets.orchestration.heartbeat", "pipeline.storage.paths", "dagster"):
-        assert _start(home, module, "inspect", "--details", module).wait(60) == 0
-        assert "working folder" not in (home / f"{module}.log").read_text()
-    assert f"Origin: {PROJECT}/pipeline/storage/paths.py" in (home / "pipeline.storage.paths.log").read_text()
+        assert _start(folder, module, "inspect", "--details", module).wait(60) == 0
+        assert "working folder" not in (folder / f"{module}.log").read_text()
+    assert f"Origin: {PROJECT}/pipeline/storage/paths.py" in (folder / "pipeline.storage.paths.log").read_text()

@@ -31,7 +31,7 @@ class OwnUi:
         for found, shorter in SHORTER.items():
             assert found in template
             template = template.replace(found, shorter)
-        home = self.served.paths.dagster()
+        home = Path(os.environ.get("DAGSTER_HOME", self.served.paths.dagster()))
         home.mkdir(parents=True, exist_ok=True)
         (home / "dagster.yaml").write_text(template)
         self.start()
