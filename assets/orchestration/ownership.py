@@ -37,12 +37,17 @@ def is_own_instigator(state: InstigatorState) -> bool:
 
 
 def is_own_location(origin: CodeLocationOrigin) -> bool:
-    """True if a code location is this project's: its name, and its module where the origin knows it."""
-    if origin.location_name != LOCATION:
-        return False
+    """True if a code location is this project's.
+
+    Its module decides: `dagster dev -m assets.definitions` gives the location another name. The origin of a location
+    that is a file, or a code server that somebody else started, names no module. There the name decides.
+    """
     if isinstance(origin, (InProcessCodeLocationOrigin, ManagedGrpcPythonEnvCodeLocationOrigin)):
-        return origin.loadable_target_origin.module_name == MODULE
-    return True  # a code server that somebody else started: only its name is known
+        target = origin.loadable_target_origin
+        module = target.module_name or target.package_name
+        if module is not None:
+            return module == MODULE
+    return origin.location_name == LOCATION
 
 
 def is_own_asset(key: dg.AssetKey) -> bool:

@@ -25,12 +25,13 @@ def without_waiting_for_the_disk(connection: object, _: object) -> None:
         connection.execute("PRAGMA synchronous = OFF")
 
 
-def repository(location: str, module: str) -> RemoteRepositoryOrigin:
-    target = LoadableTargetOrigin(module_name=module)
+def repository(location: str, module: str | None) -> RemoteRepositoryOrigin:
+    """Where the location is a file, the origin knows no module."""
+    target = LoadableTargetOrigin(module_name=module, python_file=None if module else "definitions.py")
     return RemoteRepositoryOrigin(ManagedGrpcPythonEnvCodeLocationOrigin(target, location), "__repository__")
 
 
-def job_origin(location: str, module: str) -> RemoteJobOrigin:
+def job_origin(location: str, module: str | None) -> RemoteJobOrigin:
     """As runs have it that a UI, schedule or sensor of the location started."""
     return RemoteJobOrigin(repository(location, module), "job")
 

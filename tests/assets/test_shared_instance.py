@@ -156,11 +156,13 @@ def test_a_foreign_run_or_sensor_makes_an_instance_in_the_data_folder_a_shared_o
     assert all(path.exists() for path in stray)
 
 
-OWNERS: list[tuple[tuple[str, str] | None, dict[str, str], bool]] = [
+OWNERS: list[tuple[tuple[str, str | None] | None, dict[str, str], bool]] = [
     (OWN, {}, True),
     (FOREIGN, OWN_TAGS, False),
     (("ganforge", "elsewhere.definitions"), {}, False),
-    (("elsewhere", "assets.definitions"), {}, False),
+    (("assets.definitions", "assets.definitions"), {}, True),  # as `dagster dev -m assets.definitions` names it
+    (("ganforge", None), {}, True),
+    (("elsewhere", None), OWN_TAGS, False),
     (None, OWN_TAGS, True),
     (None, {}, False),
     (None, process_tag("the-run-that-this-one-repeats"), False),
@@ -169,7 +171,7 @@ OWNERS: list[tuple[tuple[str, str] | None, dict[str, str], bool]] = [
 
 @pytest.mark.parametrize(("location", "tags", "own"), OWNERS)
 def test_a_code_location_decides_whose_a_run_is_and_tags_where_it_names_none(
-    location: tuple[str, str] | None, tags: dict[str, str], own: bool
+    location: tuple[str, str | None] | None, tags: dict[str, str], own: bool
 ) -> None:
     origin = None if location is None else job_origin(*location)
     run = dg.DagsterRun(job_name="job", tags=tags, remote_job_origin=origin)
