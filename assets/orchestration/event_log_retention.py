@@ -7,8 +7,9 @@ from: Dagster looks up the versions that a child was made from by their events, 
 are gone. Around `DagsterInstance.delete_run` (1.13) what it leaves behind goes too: the run's tags and
 checks (SQLite enforces no foreign keys here), the run's own database, and the output of its steps.
 
-Other projects may use the same instance (`ownership.py`): only this project's runs go. Files of runs that are gone name
-no owner, and compacting rewrites whole databases, so both are done only where the instance is this project's alone.
+Other projects may use the same instance (`ownership.py`), so only this project's runs are deleted. Leftover files of
+deleted runs do not show whose they are, and compacting rewrites whole databases. So both are done only if no other
+project uses the instance.
 """
 
 import argparse
@@ -36,7 +37,7 @@ from dagster_shared.serdes import deserialize_value
 from assets.orchestration.any_folder_storage import expect_storage
 from assets.orchestration.heartbeat import existing_home
 from assets.orchestration.operations import load_operations
-from assets.orchestration.ownership import is_own_run, reason_to_share
+from assets.orchestration.ownership import is_own_run_of, reason_to_share
 from assets.orchestration.tick_retention import old_ticks
 from pipeline.clean.files import DAY_SECONDS, in_days
 from pipeline.clean.removal import Removal, changed_at, remove_alone, remove_path, size_of
@@ -48,7 +49,7 @@ DATABASES = ("history/runs.db", "history/runs/index.db", "schedules/schedules.db
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """`ganforge clean`: the data folder's files, and the runs and ticks of the instance where there is one."""
+    """Clean up the data folder's files, and the runs and ticks of the Dagster instance if there is one."""
     retention = load_operations().retention
     home = existing_home()
     if home is None:
@@ -62,7 +63,10 @@ def run(arguments: argparse.Namespace) -> int:
             removals.extend(stray_files(instance, home, now, retention.run_days))
         code = cleaning.clean(arguments, retention.checkpoint_days, removals)
     if shared is not None:
-        print(f"{home}: may be another project's too ({shared}), so its databases and files of deleted runs stay")
+        print(
+            f"{home}: other projects may use this Dagster instance ({shared.reason}): its databases were not "
+            f"compacted, and files of deleted runs were kept; {shared.remedy}"
+        )
     elif removals and not arguments.dry_run:
         print(compact(home))
     return code
@@ -73,19 +77,20 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def old_runs(instance: dg.DagsterInstance, home: Path, now: float, days: float) -> list[Removal]:
-    """Finished runs of this project older than `days` at `now`, seconds since 1970, of which no event is needed."""
+    """Return this project's runs that ended over `days` before `now` (seconds since 1970) and hold no needed event."""
     before = now - days * DAY_SECONDS
     needed = needed_runs(instance)
     ended = dg.RunsFilter(statuses=FINISHED_STATUSES, updated_before=datetime.fromtimestamp(before, UTC))
     records = instance.get_run_records(ended, ascending=True)
-    own = [each for each in records if is_own_run(each.dagster_run) and each.dagster_run.run_id not in needed]
-    return [_removal(instance, home, each, now, f"run that ended over {in_days(days)} ago") for each in own]
+    own = [record for record in records if is_own_run_of(home, record.dagster_run)]
+    why = f"run that ended over {in_days(days)} ago"
+    return [_removal(instance, home, record, now, why) for record in own if record.dagster_run.run_id not in needed]
 
 
 def stray_files(instance: dg.DagsterInstance, home: Path, now: float, days: float) -> Iterator[Removal]:
-    """Files of runs that are gone: deleting one in the UI leaves its own database and what its steps printed.
+    """Yield the leftover files of deleted runs: the UI deletes neither a run's own database nor its steps' output.
 
-    They name no owner, so this is only for an instance that no other project uses.
+    The files do not show whose they are, so call this only for an instance that no other project uses.
     """
     found = [*(home / "history" / "runs").glob("*.db*"), *(home / "storage").glob("*")]
     of_runs = [path for path in found if RUN_ID.fullmatch(_run_of(path))]

@@ -23,6 +23,11 @@ def existing_home() -> Path | None:
     return home
 
 
+def is_in_data_folder(home: Path) -> bool:
+    """True if the folder `home` is that of the data folder's own instance."""
+    return home.resolve() == Paths.default().dagster().resolve()
+
+
 def home_to_ask(asked: bool | None) -> Path | None:
     """The instance's folder where a person asked for it, or did not say and a daemon is running; else None.
 

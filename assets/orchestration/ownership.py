@@ -1,11 +1,14 @@
 """Ownership: which runs, schedules and sensors of a Dagster instance are this project's.
 
 `DAGSTER_HOME` may name an instance that other projects use too. This project never stops, fails, deletes or reports
-their runs. The code location decides where a run names one, as every run does that a UI, schedule or sensor started:
-this project's launcher tags every run that it starts, also another project's. A run of `ganforge materialize` names no
-code location and is known by its tags. A run with neither has an unknown owner and counts as another project's.
+their runs. A run started by a UI, schedule or sensor names its code location, and that decides. Its tags do not: this
+project's launcher also tags other projects' runs. A run of `ganforge materialize` names no code location; its tags tell
+that it is this project's. A run with neither, such as one that `dagster asset materialize` started, has an unknown
+owner and counts as another project's. The one exception is such a run in the data folder's own instance: it is this
+project's if it selects only this project's assets.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
@@ -16,6 +19,7 @@ from dagster._core.remote_origin import (
 )
 from dagster._core.scheduler.instigation import InstigatorState
 
+from assets.orchestration.heartbeat import is_in_data_folder
 from assets.orchestration.partitions import DATASETS, RECIPES
 from assets.orchestration.run_tags import PROCESS_TAG, RECIPE_TAG
 from pipeline.storage.paths import Paths
@@ -24,11 +28,24 @@ LOCATION, MODULE = "ganforge", "assets.definitions"  # as workspace.yaml names t
 
 
 def is_own_run(run: dg.DagsterRun) -> bool:
-    """True if this project made the run."""
+    """True if this project certainly started the run."""
     if run.remote_job_origin is not None:
         return is_own_location(run.remote_job_origin.repository_origin.code_location_origin)
     names_itself = run.tags.get(PROCESS_TAG, "").partition(" ")[0] == run.run_id  # a repeated run inherits the tag
     return names_itself or RECIPE_TAG in run.tags
+
+
+def is_own_run_of(home: Path, run: dg.DagsterRun) -> bool:
+    """True if this project started the run, or probably did.
+
+    A run with an unknown owner counts if the instance in the folder `home` is the data folder's and the run selects
+    assets of this project only.
+    """
+    if is_own_run(run):
+        return True
+    selected = run.asset_selection or ()
+    is_untagged = run.remote_job_origin is None and PROCESS_TAG not in run.tags
+    return is_untagged and is_in_data_folder(home) and bool(selected) and all(map(is_own_asset, selected))
 
 
 def is_own_instigator(state: InstigatorState) -> bool:
@@ -55,14 +72,30 @@ def is_own_asset(key: dg.AssetKey) -> bool:
     return key.path[0] in RECIPES or key.path[0] in DATASETS
 
 
-def reason_to_share(instance: dg.DagsterInstance, home: Path) -> str | None:
-    """Why the instance in the folder `home` may be another project's too; None where it is this project's alone."""
-    if home.resolve() != Paths.default().dagster().resolve():
-        return "it lies outside the data folder"
+@dataclass(frozen=True)
+class Sharing:
+    """Why other projects may use an instance, and what to do if they do not: parts of a sentence."""
+
+    reason: str
+    remedy: str
+
+
+def reason_to_share(instance: dg.DagsterInstance, home: Path) -> Sharing | None:
+    """Return why other projects may use the instance in the folder `home`; None if only this project does."""
+    if not is_in_data_folder(home):
+        own = Paths.default().dagster()
+        return Sharing("it lies outside the data folder", f"if only ganforge uses it, move its files to {own}")
     for state in instance.all_instigator_state():
         if not is_own_instigator(state):
-            return f"it holds {state.instigator_name} of another code location"
+            return Sharing(
+                f"it holds {state.instigator_name} of another code location",
+                "if no other project uses it any more, `dagster schedule wipe` deletes the states of all schedules and "
+                "sensors, ganforge's too",
+            )
     for run in instance.get_runs():
-        if not is_own_run(run):
-            return f"it holds run {run.run_id} of {run.job_name}, which this project did not start"
+        if not is_own_run_of(home, run):
+            return Sharing(
+                f"it holds run {run.run_id} of {run.job_name}, which this project did not start",
+                "if that run is yours, delete it in the UI and repeat this command",
+            )
     return None

@@ -1,8 +1,9 @@
-"""Tick retention: what schedules and sensors did at each look, kept for so many days.
+"""Tick retention: ticks of schedules and sensors are deleted after some days.
 
-Dagster's own `retention` does this in the daemon, and may take the last tick of a schedule that is due less often: what
-it missed while the daemon was away is then decided from when it was started. Here the newest tick of each
-stays, and so do all ticks of other projects in the same instance.
+A tick is the record of one evaluation of a schedule or sensor. Dagster's own `retention` deletes ticks in the daemon.
+It may delete the last tick of a schedule that is rarely due. Dagster then counts the ticks missed while the daemon was
+down from the time at which the schedule was switched on. Here the newest tick of each schedule and sensor stays, and so
+do all ticks of other projects in the same instance.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,9 +17,9 @@ from pipeline.clean.removal import Removal
 
 
 def old_ticks(instance: dg.DagsterInstance, now: float, days: float) -> Iterator[Removal]:
-    """The ticks of this project's schedules and sensors older than `days` at `now`, but the newest of each.
+    """Yield the ticks of this project's schedules and sensors that are older than `days`, except the newest of each.
 
-    `now` is in seconds since 1970.
+    Ages are at `now`, in seconds since 1970.
     """
     for state in filter(is_own_instigator, instance.all_instigator_state()):
         origin, selector = state.instigator_origin_id, state.selector_id

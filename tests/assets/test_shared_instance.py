@@ -16,7 +16,7 @@ from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatu
 
 from assets.orchestration import event_log_retention
 from assets.orchestration.abandoned import process_tag
-from assets.orchestration.ownership import is_own_run, reason_to_share
+from assets.orchestration.ownership import is_own_run, is_own_run_of, reason_to_share
 from pipeline.storage.paths import Paths
 from tests.assets.origins import FOREIGN, OWN, OWN_TAGS, instigator_origin, job_origin
 
@@ -117,8 +117,9 @@ def test_of_a_shared_instance_only_this_projects_runs_and_ticks_go(
         assert (ticks(instance, own_sensor), ticks(instance, foreign_sensor)) == (1, 2)
     assert all(f"run {run}" in said for run in own)
     assert said.splitlines()[-1] == (
-        f"{shared}: may be another project's too (it lies outside the data folder), "
-        "so its databases and files of deleted runs stay"
+        f"{shared}: other projects may use this Dagster instance (it lies outside the data folder): its databases "
+        "were not compacted, and files of deleted runs were kept; if only ganforge uses it, move its files to "
+        f"{Paths.default().dagster()}"
     )
     assert all(path.exists() for path in stray)
     assert unused_pages(shared) > 0
@@ -149,11 +150,68 @@ def test_a_foreign_run_or_sensor_makes_an_instance_in_the_data_folder_a_shared_o
         if what == "sensor":
             ticked(instance, FOREIGN)
         because = f"run {run} of __ASSET_JOB, which" if run else "alerts of another code location"
-        assert because in str(reason_to_share(instance, private))
+        found = reason_to_share(instance, private)
+        assert found is not None
+        assert because in found.reason
         stray = leave_stray_files(private)
         assert clean(dry_run=True) == clean() == 0
     assert capsys.readouterr().out.count(because) == 2
     assert all(path.exists() for path in stray)
+
+
+def own_data_assets() -> list[dg.AssetsDefinition]:
+    """Assets with keys of this project's, which are quickly made."""
+
+    def make(stage: str) -> dg.AssetsDefinition:
+        @dg.asset(key=["mnist", stage])
+        def made_quickly() -> None:
+            return None
+
+        return made_quickly
+
+    return [make("raw"), make("tensors")]
+
+
+def run_by_dagsters_own_command(instance: dg.DagsterInstance, assets: list[dg.AssetsDefinition]) -> str:
+    """Make a run as `dagster asset materialize` does: with a selection of assets, without tags and code location."""
+    job = dg.Definitions(assets=assets, executor=dg.in_process_executor).resolve_implicit_global_asset_job_def()
+    run = instance.create_run_for_job(job, asset_selection=frozenset(each.key for each in assets))
+    assert execute_run(InMemoryJob(job), run, instance).success
+    return run.run_id
+
+
+def test_an_untagged_run_of_this_projects_assets_leaves_the_data_folders_instance_a_private_one(
+    private: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with dg.DagsterInstance.get() as instance:
+        old, newest = [run_by_dagsters_own_command(instance, own_data_assets()) for _ in range(2)]
+        assert reason_to_share(instance, private) is None
+        assert clean() == 0
+        assert [run.run_id for run in instance.get_runs()] == [newest]
+    assert f"run {old}" in (said := capsys.readouterr().out)
+    assert said.splitlines()[-1].startswith("databases: ")
+
+
+def test_in_an_instance_outside_the_data_folder_such_a_run_stays(shared: Path) -> None:
+    with dg.DagsterInstance.get() as instance:
+        runs = {run_by_dagsters_own_command(instance, own_data_assets()) for _ in range(2)}
+        assert clean() == 0
+        assert {run.run_id for run in instance.get_runs()} == runs
+
+
+def test_an_untagged_run_of_a_foreign_asset_or_job_is_foreign_and_the_way_out_is_said(
+    private: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for selection in (frozenset({dg.AssetKey(["mnist", "raw"]), dg.AssetKey("made")}), frozenset(), None):
+        assert not is_own_run_of(private, dg.DagsterRun(job_name="job", asset_selection=selection))
+    with dg.DagsterInstance.get() as instance:
+        run = run_by_dagsters_own_command(instance, [*own_data_assets(), made])
+        assert clean() == 0
+        said = capsys.readouterr().out.splitlines()[-1]
+        assert f"(it holds run {run} of __ASSET_JOB, which this project did not start)" in said
+        assert said.endswith("; if that run is yours, delete it in the UI and repeat this command")
+        instance.delete_run(run)
+        assert reason_to_share(instance, private) is None
 
 
 OWNERS: list[tuple[tuple[str, str | None] | None, dict[str, str], bool]] = [
