@@ -1,16 +1,17 @@
-"""Any folder's storage: Dagster's SQLite storage in a folder whose path holds a `%` or `?`.
+"""Any folder's storage: Dagster's SQLite storage in a folder whose path contains `%` or `?`.
 
-Dagster (1.13) makes the address of a database by putting its path behind `sqlite:///`, as it is. SQLAlchemy then reads
-`%20` as a space and what follows a `?` as options: the database is not found, or made beside the folder. Here the path
-is handed over as a path (`sqlalchemy.URL`). `dagster.yaml` names this class, so UI, daemon and runs use it too. The
-instances of all other folders keep Dagster's own classes.
+Dagster (1.13) builds the address of a database from `sqlite:///` and the unquoted path. SQLAlchemy then reads `%20` as
+a space, and everything after `?` as options. So the database is not found, or it is created beside the folder. This
+module passes the path as a path (`sqlalchemy.URL`). `dagster.yaml` names this class, so UI, daemon and runs use it
+too. Instances in all other folders keep Dagster's own classes.
 
-Not taken: a quoted path for Dagster, which makes folders of that name; changing Dagster's functions while they run,
-since webserver and daemon open the databases before they import anything of this project.
+Two other ways fail. Dagster creates folders named like a quoted path. Patching Dagster at run time comes too late,
+because webserver and daemon open the databases before they import this project.
 """
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,8 @@ from dagster_shared.yaml_utils import load_yaml_from_path
 from sqlalchemy import URL, MetaData, create_engine, text
 from sqlalchemy.pool import NullPool
 
+from assets.orchestration.heartbeat import is_in_data_folder
+
 if TYPE_CHECKING:
     from dagster._serdes import ConfigurableClassData
     from sqlalchemy.engine import Connection
@@ -43,14 +46,14 @@ storage:
       base_dir:
         env: DAGSTER_HOME
 """
-SPECIAL = "%?"  # characters that mean something else in the address of a database
+SPECIAL = "%?"  # characters with a meaning of their own in the address of a database
 NAMES_OF_STORAGE = {"storage", "run_storage", "event_log_storage", "schedule_storage"}  # in dagster.yaml
 
 
 def name_storage(home: Path) -> None:
-    """Name this storage in an instance's `dagster.yaml` where Dagster's own cannot open databases in that folder.
+    """Add this storage to an instance's `dagster.yaml` if Dagster's own storage cannot open databases in that folder.
 
-    The databases lie where Dagster's own storage would have them.
+    The databases have the same places as with Dagster's own storage.
     """
     if not _lacks_storage(home):
         return
@@ -59,12 +62,21 @@ def name_storage(home: Path) -> None:
 
 
 def expect_storage(home: Path) -> None:
-    """Raise one sentence where `name_storage` would change something: a command that only looks changes no settings."""
-    if _lacks_storage(home):
+    """Add this storage to the data folder's own instance if needed; raise ValueError if any other instance needs it.
+
+    The data folder may have been moved since its `dagster.yaml` was made. Another instance may be another project's, so
+    a command that only reads it does not change its settings.
+    """
+    if not _lacks_storage(home):
+        return
+    if not is_in_data_folder(home):
         raise ValueError(
             f"{home / 'dagster.yaml'}: Dagster cannot open its databases in a folder with % or ? in its path, and this "
             "file names no storage that can; ganforge materialize and ganforge ui add one"
         )
+    with (home / ".lock").open("w") as lock:  # two commands that start at once would both add it
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        name_storage(home)
 
 
 def _lacks_storage(home: Path) -> bool:
@@ -75,7 +87,7 @@ def _lacks_storage(home: Path) -> bool:
 
 
 class AnyFolderStorage(DagsterSqliteStorage):
-    """Runs, events and schedules in the places where Dagster's own storage keeps them."""
+    """Keeps runs, events and schedules in the same places as Dagster's own storage."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self.base_dir = base_dir
@@ -87,7 +99,7 @@ class AnyFolderStorage(DagsterSqliteStorage):
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData, config_value: Any) -> AnyFolderStorage:
-        """As Dagster makes it from `dagster.yaml`."""
+        """Make the storage from its entry in `dagster.yaml`. Dagster calls this."""
         return cls.from_local(inst_data=inst_data, **config_value)
 
 
@@ -131,7 +143,7 @@ class _EventLogStorage(SqliteEventLogStorage):
 
 
 def _prepare(path: str, tables: MetaData, module: str) -> bool:
-    """Make a database's folder and tables where they are missing; True if they were."""
+    """Make a database's folder and tables if they are missing. Return True if the tables were."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     migrations = get_alembic_config(module)
     with _connection(path) as connection:

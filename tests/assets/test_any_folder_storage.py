@@ -11,7 +11,7 @@ from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventL
 from dagster._daemon.types import DaemonHeartbeat
 
 from assets import cli
-from assets.orchestration.any_folder_storage import expect_storage
+from assets.orchestration.any_folder_storage import STORAGE, expect_storage
 from assets.orchestration.event_log_retention import DATABASES, compact, old_runs
 from assets.orchestration.heartbeat import daemon_is_running
 from assets.orchestration.home import TEMPLATE, ensure_dagster_home
@@ -28,6 +28,7 @@ def made() -> dg.MaterializeResult:
 @pytest.fixture(params=NAMES)
 def home(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An instance that a command made; nothing may appear beside its folder."""
+    monkeypatch.setenv("GANFORGE_DATA", str(tmp_path / request.param / "data"))
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / request.param / "home"))
     yield ensure_dagster_home()
     assert [path.name for path in tmp_path.iterdir()] == [request.param]
@@ -67,6 +68,25 @@ def test_a_daemon_is_found(home: Path) -> None:
 
         instance.add_daemon_heartbeat(DaemonHeartbeat(time.time(), "SENSOR", "one"))
     assert daemon_is_running(home)
+
+
+@pytest.mark.parametrize("words", ["clean", "status --dagster"])
+@pytest.mark.parametrize("name", NAMES)
+def test_commands_work_at_once_in_a_data_folder_that_was_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, words: str
+) -> None:
+    ensure_dagster_home()
+    moved = tmp_path / name
+    (tmp_path / "data").rename(moved)
+    monkeypatch.setenv("GANFORGE_DATA", str(moved))
+    monkeypatch.delenv("DAGSTER_HOME")
+    monkeypatch.setattr("sys.argv", ["ganforge", *words.split()])
+    for _ in range(2):
+        assert cli.main() == 0
+        monkeypatch.delenv("DAGSTER_HOME")
+    settings = (moved / "dagster" / "dagster.yaml").read_text()
+    assert settings == TEMPLATE.read_text() + STORAGE
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_settings_of_before_get_the_storage_and_others_are_kept(home: Path) -> None:
