@@ -74,7 +74,7 @@ def expect_storage(home: Path) -> None:
             f"{home / 'dagster.yaml'}: Dagster cannot open its databases in a folder with % or ? in its path, and this "
             "file names no storage that can; ganforge materialize and ganforge ui add one"
         )
-    with (home / ".lock").open("w") as lock:  # two commands that start at once would both add it
+    with (home / ".lock").open("a") as lock:  # two commands that start at once would both add it
         fcntl.flock(lock, fcntl.LOCK_EX)
         name_storage(home)
 
@@ -95,7 +95,7 @@ class AnyFolderStorage(DagsterSqliteStorage):
         self._event_log_storage = _EventLogStorage(str(Path(base_dir, "history", "runs")))
         self._schedule_storage = _ScheduleStorage.from_local(str(Path(base_dir, "schedules")))
         self._inst_data = inst_data
-        super(DagsterSqliteStorage, self).__init__()  # type: ignore[no-untyped-call]  # its own would open the databases
+        super(DagsterSqliteStorage, self).__init__()  # type: ignore[no-untyped-call]  # the parent would open the databases
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData, config_value: Any) -> AnyFolderStorage:

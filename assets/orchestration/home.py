@@ -31,7 +31,7 @@ def ensure_dagster_home() -> Path:
     """
     home = Path(os.environ.get("DAGSTER_HOME") or Paths.default().dagster()).expanduser().resolve()
     _make_folder(home, "DAGSTER_HOME" if os.environ.get("DAGSTER_HOME") else "GANFORGE_DATA")
-    with (home / ".lock").open("w") as lock:
+    with (home / ".lock").open("a") as lock:
         os.environ["DAGSTER_HOME"] = str(home)
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (home / "dagster.yaml").exists():

@@ -98,7 +98,7 @@ def _serve(port: int, url: str) -> int:
 
 
 def _stop_runs(started: dict[str, subprocess.Popen[bytes]]) -> None:
-    """The daemon first, which would start the next; then the runs it started, which save a checkpoint."""
+    """Stop the daemon first, or it would start more runs. Then stop the runs it started; they save a checkpoint."""
     if "daemon" in started:
         _stop(started["daemon"])
     with dg.DagsterInstance.get() as instance:
