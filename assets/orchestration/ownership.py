@@ -30,7 +30,9 @@ LOCATION, MODULE = "ganforge", "assets.definitions"  # as workspace.yaml names t
 def is_own_run(run: dg.DagsterRun) -> bool:
     """True if this project certainly started the run."""
     if run.remote_job_origin is not None:
-        return is_own_location(run.remote_job_origin.repository_origin.code_location_origin)
+        location = run.remote_job_origin.repository_origin.code_location_origin
+        # Another project may have a module of this name too; a location named after it alone proves nothing.
+        return is_own_location(location) and (location.location_name == LOCATION or _selects_own_assets(run))
     names_itself = run.tags.get(PROCESS_TAG, "").partition(" ")[0] == run.run_id  # a repeated run inherits the tag
     return names_itself or RECIPE_TAG in run.tags
 
@@ -43,9 +45,12 @@ def is_own_run_of(home: Path, run: dg.DagsterRun) -> bool:
     """
     if is_own_run(run):
         return True
-    selected = run.asset_selection or ()
     is_untagged = run.remote_job_origin is None and PROCESS_TAG not in run.tags
-    return is_untagged and is_in_data_folder(home) and bool(selected) and all(map(is_own_asset, selected))
+    return is_untagged and is_in_data_folder(home) and _selects_own_assets(run)
+
+
+def _selects_own_assets(run: dg.DagsterRun) -> bool:
+    return bool(run.asset_selection) and all(map(is_own_asset, run.asset_selection or ()))
 
 
 def is_own_instigator(state: InstigatorState) -> bool:
@@ -56,14 +61,15 @@ def is_own_instigator(state: InstigatorState) -> bool:
 def is_own_location(origin: CodeLocationOrigin) -> bool:
     """True if a code location is this project's.
 
-    Its module decides: `dagster dev -m assets.definitions` gives the location another name. The origin of a location
-    that is a file, or a code server that somebody else started, names no module. There the name decides.
+    It has this project's module, under this project's name or under the module's, as `dagster dev -m
+    assets.definitions` names it. The origin of a location that is a file, or a code server that somebody else started,
+    names no module. There the name decides.
     """
     if isinstance(origin, (InProcessCodeLocationOrigin, ManagedGrpcPythonEnvCodeLocationOrigin)):
         target = origin.loadable_target_origin
         module = target.module_name or target.package_name
         if module is not None:
-            return module == MODULE
+            return module == MODULE and origin.location_name in (LOCATION, MODULE)
     return origin.location_name == LOCATION
 
 

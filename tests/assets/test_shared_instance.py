@@ -218,7 +218,8 @@ OWNERS: list[tuple[tuple[str, str | None] | None, dict[str, str], bool]] = [
     (OWN, {}, True),
     (FOREIGN, OWN_TAGS, False),
     (("ganforge", "elsewhere.definitions"), {}, False),
-    (("assets.definitions", "assets.definitions"), {}, True),  # as `dagster dev -m assets.definitions` names it
+    (("assets.definitions", "assets.definitions"), {}, False),  # another project may have a module of this name
+    (("elsewhere", "assets.definitions"), OWN_TAGS, False),
     (("ganforge", None), {}, True),
     (("elsewhere", None), OWN_TAGS, False),
     (None, OWN_TAGS, True),
@@ -234,6 +235,14 @@ def test_a_code_location_decides_whose_a_run_is_and_tags_where_it_names_none(
     origin = None if location is None else job_origin(*location)
     run = dg.DagsterRun(job_name="job", tags=tags, remote_job_origin=origin)
     assert is_own_run(run) is own
+
+
+@pytest.mark.parametrize(("asset", "own"), [("mnist/raw", True), ("elsewhere/raw", False)])
+def test_in_a_location_named_after_the_module_the_assets_decide_whose_a_run_is(asset: str, own: bool) -> None:
+    """`dagster dev -m assets.definitions` names it so."""
+    origin = job_origin("assets.definitions", "assets.definitions")
+    selected = frozenset([dg.AssetKey(asset.split("/"))])
+    assert is_own_run(dg.DagsterRun(job_name="job", remote_job_origin=origin, asset_selection=selected)) is own
 
 
 def test_a_run_that_names_itself_in_its_tag_is_this_projects() -> None:
