@@ -31,13 +31,14 @@ def incomparable_choice(
 ) -> str:
     """Return a sentence if the chosen configurations' new reports cannot be ranked with those of all others, else "".
 
+    It is empty too if the chosen ones are more than those: then they are the ranking.
     `optimizers` are all configurations of the tables.
     """
     others = [key for key in optimizers if key not in chosen]
     ranked = largest_group(
         [each for each in latest_of_all(paths.reports(), recipe) if each.fact("optimizer") in others]
     )
-    if not ranked:
+    if not ranked or len(set(chosen)) > len(ranked):
         return ""
     wanted = asdict(choice)
     unequal = differing({name: ranked[0].fact(name) for name in wanted}, wanted)

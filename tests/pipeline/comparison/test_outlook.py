@@ -32,4 +32,8 @@ def test_what_differs_is_named_with_the_configurations_it_cannot_be_compared_wit
 
 def test_a_choice_for_all_configurations_leaves_nothing_behind_to_compare_with(paths: Paths) -> None:
     assert outlook(paths, *ALL, steps=400) == ""
-    assert "not be comparable with those of rmsprop (" in outlook(paths, "adam", "sgd", steps=400)
+
+
+def test_a_choice_for_more_configurations_than_are_left_becomes_the_ranking(paths: Paths) -> None:
+    assert outlook(paths, "adam", "sgd", steps=400) == ""
+    assert "not be comparable with those of rmsprop, sgd (" in outlook(paths, "adam", steps=400)
