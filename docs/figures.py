@@ -48,7 +48,7 @@ ZOOM = 0.75  # pixels of a picture per pixel of the window
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run", "--disable-sync")
 HEAD = """\
-$ make run        # installs into .venv, trains the demo, opens the Dagster UI: 6 minutes on 2 cores, a third of it torch
+$ make run        # installs into .venv, trains the demo, opens the Dagster UI: 6 minutes, a third of it torch
 == installing into .venv (torch is several GB: some minutes the first time)
 """
 UI_LINE = (
