@@ -15,7 +15,7 @@ import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from dagster._core.storage.runs.schema import RunStorageSqlMetadata
@@ -103,38 +103,42 @@ class AnyFolderStorage(DagsterSqliteStorage):
         return cls.from_local(inst_data=inst_data, **config_value)
 
 
-class _RunStorage(SqliteRunStorage):
+class _FileStorage:
+    """The part that storage of runs and of schedules share: one database, opened by its path."""
+
+    _conn_string: str  # here the path of the database
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        with _connection(self._conn_string) as connection, connection.begin():
+            yield connection
+
+
+class _RunStorage(_FileStorage, SqliteRunStorage):
     @classmethod
     def from_local(cls, base_dir: str, inst_data: ConfigurableClassData | None = None) -> _RunStorage:
         path = str(Path(base_dir, "runs.db"))
         is_new = _prepare(path, RunStorageSqlMetadata, sqlite_run_storage.__file__)
-        storage = cls(path, inst_data)
-        if is_new:
-            storage.migrate()
-            storage.optimize()
-        return storage
-
-    @contextmanager
-    def connect(self) -> Iterator[Connection]:
-        with _connection(self._conn_string) as connection, connection.begin():
-            yield connection
+        return _migrated(cls(path, inst_data), is_new=is_new)
 
 
-class _ScheduleStorage(SqliteScheduleStorage):
+class _ScheduleStorage(_FileStorage, SqliteScheduleStorage):
     @classmethod
     def from_local(cls, base_dir: str, inst_data: ConfigurableClassData | None = None) -> _ScheduleStorage:
         path = str(Path(base_dir, "schedules.db"))
         is_new = _prepare(path, ScheduleStorageSqlMetadata, sqlite_schedule_storage.__file__)
-        storage = cls(path, inst_data)
-        if is_new:
-            storage.migrate()
-            storage.optimize()
-        return storage
+        return _migrated(cls(path, inst_data), is_new=is_new)
 
-    @contextmanager
-    def connect(self) -> Iterator[Connection]:
-        with _connection(self._conn_string) as connection, connection.begin():
-            yield connection
+
+Storage = TypeVar("Storage", _RunStorage, _ScheduleStorage)
+
+
+def _migrated(storage: Storage, *, is_new: bool) -> Storage:
+    """Return the storage after the data migrations that Dagster runs on a new database."""
+    if is_new:
+        storage.migrate()
+        storage.optimize()
+    return storage
 
 
 class _EventLogStorage(SqliteEventLogStorage):
