@@ -106,7 +106,7 @@ def _verdicts(ranking: Ranking) -> list[str]:
         f"differences by member, with 95 % intervals; p is Holm's over {_all_pairs(pairs)}; "
         "more members: --members, for a chance of 80 %",
     ]
-    return [*lines, *filter(None, [how_sure(verdicts_on(ranking))])]
+    return [*lines, *filter(None, how_sure(verdicts_on(ranking)).split("; "))]
 
 
 def _all_pairs(count: int) -> str:
