@@ -12,11 +12,14 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
+import dagster as dg
 import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+from assets.orchestration.home import ensure_dagster_home
 from pipeline.metrics.extractors.classifier import train_classifier
 from pipeline.metrics.reference import make_reference
 from pipeline.raw.acquire import acquire
@@ -58,6 +61,21 @@ def prepared(prepared_once: Paths, named_small_mnist: Path, paths: Paths, monkey
     """The test's own data folder begins with what a data set owns: half of what a tiny chain takes."""
     monkeypatch.setattr("pipeline.metrics.reference.ANCHOR_IMAGES", FEW_ANCHORS)
     shutil.copytree(prepared_once.root, paths.root, dirs_exist_ok=True)
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """The Dagster instance of the test's own data folder."""
+    ensure_dagster_home()
+    with dg.DagsterInstance.get() as found:
+        yield found
+
+
+@pytest.fixture
+def no_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The comparison's page takes half of a tiny chain's time and has tests of its own."""
+    page = SimpleNamespace(size_bytes=0, left_out={})
+    monkeypatch.setattr("pipeline.comparison.page.write_page", lambda _ranking, _paths, file: file.touch() or page)
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,8 @@
 """A configuration that keeps an average of the generator's weights: it is drawn, scored, shown, promoted, exported."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import dagster as dg
 import numpy as np
@@ -12,7 +10,6 @@ import pytest
 import torch
 
 from assets import cli
-from assets.orchestration.home import ensure_dagster_home
 from assets.orchestration.partitions import OPTIMIZERS
 from pipeline.champion.promote import promote
 from pipeline.champion.versions import ONNX, Champion
@@ -39,22 +36,13 @@ PLENTY = 10_000_000
 
 
 @pytest.fixture(autouse=True)
-def averaged(prepared: None, tables: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def averaged(prepared: None, no_page: None, tables: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The small data set, one of the built-in configurations with an average, and no page at every run."""
     entry = f"[{AVERAGED}]\n"
     text = (tables / "optimizers.toml").read_text()
     assert text.count(entry) == 1
     (tables / "optimizers.toml").write_text(text.replace(entry, f"{entry}ema_decay = 0.5\n"))
     monkeypatch.setitem(OPTIMIZERS, AVERAGED, replace(OPTIMIZERS[AVERAGED], ema_decay=0.5))
-    page = SimpleNamespace(size_bytes=0, left_out={})
-    monkeypatch.setattr("pipeline.comparison.page.write_page", lambda _ranking, _paths, file: file.touch() or page)
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    ensure_dagster_home()
-    with dg.DagsterInstance.get() as found:
-        yield found
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -13,7 +12,6 @@ from dagster._utils.test.data_versions import get_stale_status_resolver
 
 from assets import cli
 from assets.definitions import defs
-from assets.orchestration.home import ensure_dagster_home
 from assets.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG
 from pipeline.metrics.catalogue import score_names
 from pipeline.metrics.extractors.classifier import train_classifier
@@ -44,13 +42,6 @@ def small_world(named_small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     monkeypatch.setattr("sys.argv", ["ganforge", *arguments])
     return cli.main()
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    ensure_dagster_home()
-    with dg.DagsterInstance.get() as found:
-        yield found
 
 
 def test_one_command_makes_the_chain_and_the_second_time_nothing(

@@ -15,6 +15,9 @@ RECIPE = RECIPES["mnist_mlp"]
 BUDGET = ["--steps", "3", "--members", "1", "--samples", "60"]
 
 
+pytestmark = pytest.mark.usefixtures("no_page")
+
+
 @pytest.fixture(autouse=True)
 def small_world(named_small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.metrics.reference.ANCHOR_IMAGES", 100)

@@ -17,9 +17,7 @@ from pipeline.storage.artefact import read_artefact
 from pipeline.storage.images import read_images
 from pipeline.storage.paths import Paths
 from tests.celeba_archive import write_small_celeba
-from tests.end_to_end.test_chain import instance, latest_materialization
-
-__all__ = ["instance"]  # a fixture
+from tests.end_to_end.test_chain import latest_materialization
 
 BUDGET = ["--steps", "3", "--members", "2", "--samples", "30"]
 

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from types import SimpleNamespace
 
 import dagster as dg
 import pytest
@@ -21,11 +20,7 @@ OPTIMIZERS = ("sgd_adam", "sgd")
 RETRAINING = replace(load_operations(()).retraining, optimizers=OPTIMIZERS, steps=2, members=1, samples=60)
 
 
-@pytest.fixture(autouse=True)
-def no_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The comparison's page takes half of a tiny chain's time and has tests of its own."""
-    page = SimpleNamespace(size_bytes=0, left_out={})
-    monkeypatch.setattr("pipeline.comparison.page.write_page", lambda _ranking, _paths, file: file.touch() or page)
+pytestmark = pytest.mark.usefixtures("no_page")
 
 
 def run_tick(tick: datetime, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:

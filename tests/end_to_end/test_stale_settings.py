@@ -1,8 +1,6 @@
 """What an edited table makes stale, through Dagster's own API, on a small data set and a tiny budget."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import dagster as dg
 import pytest
@@ -12,7 +10,6 @@ from dagster._utils.test.data_versions import get_stale_status_resolver
 
 from assets import cli
 from assets.definitions import defs
-from assets.orchestration.home import ensure_dagster_home
 from assets.orchestration.partitions import OPTIMIZERS
 from assets.orchestration.settings_versions import observe_settings, settings_key
 from pipeline import settings
@@ -25,18 +22,7 @@ MADE = ("sgd_adam", "sgd")
 BUDGET = ["--steps", "3", "--members", "1", "--samples", "60"]
 
 
-@pytest.fixture(autouse=True)
-def no_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The comparison's page takes half of a tiny chain's time and has tests of its own."""
-    page = SimpleNamespace(size_bytes=0, left_out={})
-    monkeypatch.setattr("pipeline.comparison.page.write_page", lambda _ranking, _paths, file: file.touch() or page)
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    ensure_dagster_home()
-    with dg.DagsterInstance.get() as found:
-        yield found
+pytestmark = pytest.mark.usefixtures("no_page")
 
 
 def materialize(monkeypatch: pytest.MonkeyPatch, *optimizers: str) -> None:

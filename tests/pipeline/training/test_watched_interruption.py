@@ -16,7 +16,7 @@ from pipeline.training import progress
 from pipeline.training.engine import Ensemble
 from pipeline.training.partition import Partition
 from pipeline.training.progress import Observation
-from pipeline.training.train import train_watched
+from pipeline.training.train import train, train_watched
 from tests.pipeline.training.conftest import settings
 
 STEPS, INTERVAL_STEPS = 40, 5
@@ -86,18 +86,8 @@ def test_a_signal_after_several_observations_saves_the_step_it_came_in(
         watch(train_watched([wanted()], tensors, paths, checkpoint_interval_steps=1000), observations=0)
     assert saved_steps(tensors, paths) == [23]
     monkeypatch.setattr(Ensemble, "step", step)
-    (artefact,) = train_to_end(tensors, paths).values()
+    (artefact,) = train([wanted()], tensors, paths).values()
     assert artefact.details["resumed_at_step"] == 23
-
-
-def train_to_end(tensors: Artefact, paths: Paths) -> dict[str, Artefact]:
-    watched = train_watched([wanted()], tensors, paths)
-    while True:
-        try:
-            next(watched)
-        except StopIteration as end:
-            artefacts: dict[str, Artefact] = end.value
-            return artefacts
 
 
 def test_a_watcher_that_leaves_at_an_observation_loses_no_step(tensors: Artefact, paths: Paths) -> None:
