@@ -1,60 +1,72 @@
 """`ganforge materialize`, interrupted after several observations: the same command continues from that step."""
 
-import subprocess
-import sys
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
 
 import dagster as dg
 import pytest
 
-from pipeline.storage.artefact import read_artefact
-from pipeline.storage.paths import PROJECT, Paths
-
-STEPS, INTERRUPTED_AT = 500, 437
-COMMAND = ["materialize", "mnist_mlp", "--optimizer", "sgd", "rmsprop", "--members", "1", "--samples", "10"]
-PROGRAM = f"""
-import os, signal, sys
 from assets import cli
+from pipeline.storage.artefact import read_artefact
+from pipeline.storage.paths import Paths
 from pipeline.training import progress
 from pipeline.training.engine import Ensemble
 
-progress.OBSERVATION_SECONDS = progress.OBSERVATION_SHARE = 0.0  # an observation at every interval
-step = Ensemble.step
-
-def interrupted(self, at, **options):
-    if at == {INTERRUPTED_AT - 1}:
-        os.kill(os.getpid(), signal.SIGINT)
-    return step(self, at, **options)
-
-Ensemble.step = interrupted
-sys.exit(cli.main())
-"""
+STEPS, INTERRUPTED_AT = 500, 437
+COMMAND = ["ganforge", "materialize", "mnist_mlp", "--optimizer", "sgd", "rmsprop", "--members", "1", "--samples", "10"]
+pytestmark = pytest.mark.usefixtures("prepared", "no_page")
 
 
-def run(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *words], cwd=PROJECT, capture_output=True, text=True, timeout=300)
+@pytest.fixture(autouse=True)
+def ctrl_c(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """SIGINT does in the test's process what it does in a command's, and every interval is observed."""
+    monkeypatch.setattr(progress, "OBSERVATION_SECONDS", 0.0)
+    monkeypatch.setattr(progress, "OBSERVATION_SHARE", 0.0)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
-def observed_steps() -> list[object]:
+def interrupted(step: Any) -> Any:
+    """The engine's step, inside of which Ctrl-C comes at one of them."""
+
+    def interrupting(self: Ensemble, at: int, **options: Any) -> Any:
+        if at == INTERRUPTED_AT - 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(self, at, **options)
+
+    return interrupting
+
+
+def observed_steps(instance: dg.DagsterInstance) -> list[object]:
     """The steps at which Dagster's event log shows the training, oldest first."""
-    with dg.DagsterInstance.get() as instance:
-        records = instance.fetch_observations(dg.AssetKey(["mnist_mlp", "generator"]), limit=100).records
+    records = instance.fetch_observations(dg.AssetKey(["mnist_mlp", "generator"]), limit=100).records
     observations = [record.asset_observation for record in reversed(records)]
     return [observation.metadata["step"].value for observation in observations if observation is not None]
 
 
-@pytest.mark.usefixtures("prepared")
-def test_ctrl_c_after_several_observations_ends_the_command_and_keeps_every_step(paths: Paths) -> None:
+def test_ctrl_c_after_several_observations_ends_the_command_and_keeps_every_step(
+    paths: Paths,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    instance: dg.DagsterInstance,
+) -> None:
     """The two configurations train one after another: the second must not begin."""
-    stopped = run("-c", PROGRAM, *COMMAND, "--steps", str(STEPS))
-    assert (stopped.returncode, stopped.stderr) == (130, "ganforge: interrupted; what was finished is kept\n")
-    assert "training sgd" in stopped.stdout
-    assert "training rmsprop" not in stopped.stdout
+    monkeypatch.setattr("sys.argv", [*COMMAND, "--steps", str(STEPS)])
+    with monkeypatch.context() as patch:
+        patch.setattr(Ensemble, "step", interrupted(Ensemble.step))
+        assert cli.main() == 130
+    said = capsys.readouterr()
+    assert said.err == "ganforge: interrupted; what was finished is kept\n"
+    assert "training sgd" in said.out
+    assert "training rmsprop" not in said.out
     checkpoints = paths.training("mnist_mlp", "sgd") / "checkpoints"
     assert [path.name for path in checkpoints.glob("*/step_*")] == [f"step_{INTERRUPTED_AT:08d}"]
-    assert observed_steps() == [100, 125, 200, 250, 300, 375, 400]
-    continued = run("-m", "assets.cli", *COMMAND, "--steps", str(STEPS))
-    assert continued.returncode == 0, continued.stderr
-    assert f"from step {INTERRUPTED_AT:,}" in continued.stdout
+    assert observed_steps(instance) == [100, 125, 200, 250, 300, 375, 400]
+    assert cli.main() == 0
+    assert f"from step {INTERRUPTED_AT:,}" in capsys.readouterr().out
     artefact = read_artefact(paths.training("mnist_mlp", "sgd"))
     assert artefact is not None
     assert artefact.details["resumed_at_step"] == INTERRUPTED_AT
