@@ -32,6 +32,7 @@ from pipeline.training.train import train
 
 BUDGET = ["--steps", "3", "--members", "2", "--samples", "60"]
 DAGSTER_SHOWS_INLINE_BELOW = 1000  # characters of markdown
+pytestmark = pytest.mark.usefixtures("no_page")
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,8 @@ from pipeline.storage.paths import Paths
 
 BUDGET = ["--steps", "2", "--members", "1", "--samples", "60"]
 
+pytestmark = pytest.mark.usefixtures("no_page")
+
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     monkeypatch.setattr("sys.argv", ["ganforge", *arguments])

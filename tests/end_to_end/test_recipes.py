@@ -20,6 +20,7 @@ from tests.celeba_archive import write_small_celeba
 from tests.end_to_end.test_chain import latest_materialization
 
 BUDGET = ["--steps", "3", "--members", "2", "--samples", "30"]
+pytestmark = pytest.mark.usefixtures("no_page")
 
 
 @pytest.fixture(autouse=True)

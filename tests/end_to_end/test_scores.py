@@ -25,7 +25,7 @@ from pipeline.tensors.load import load_split, require_tensors
 BUDGET = ["--steps", "3", "--members", "2", "--samples", "60"]
 
 
-pytestmark = pytest.mark.usefixtures("prepared")
+pytestmark = pytest.mark.usefixtures("prepared", "no_page")
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
