@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from pipeline import __version__
-from pipeline.cli import champion, clean, detectors, export, ladder, reports, sample, score, status, train
+from pipeline.cli import champion, clean, export, ladder, reports, sample, score, status, train
 from pipeline.settings import described, full_budget, load_presets, load_recipes, plain_budget
 from pipeline.storage.paths import data_root, make_variables_absolute, passed_over_data
 
@@ -92,7 +92,6 @@ def build_parser() -> argparse.ArgumentParser:
     export.add_parser(commands)
     champion.add_parser(commands)
     ladder.add_parser(commands)
-    detectors.add_parser(commands)
     clean.add_parser(commands, _clean)
     score.add_parser(commands)
     train.add_parser(commands)

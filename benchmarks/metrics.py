@@ -1,6 +1,6 @@
 """Metrics: ours beside the known libraries', on the same features, one thread, in one run.
 
-    python benchmarks/metrics.py [--rounds 5] [--only frechet kid …] [--json FILE]
+    python -m benchmarks.metrics [--rounds 5] [--only frechet kid …] [--json FILE]
 
 Features are float32, non-negative, of decaying spectrum, as the last pooling of an Inception network gives them. Each
 figure is the median CPU time over rounds; what is compared takes turns, so that a busy machine is busy for both. The
@@ -32,8 +32,6 @@ from typing import Any
 
 import numpy as np
 import torch
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a machine may have the files without installing them
 
 from pipeline.metrics.frechet_distance import frechet_distance, frechet_distance_of_moments
 from pipeline.metrics.frechet_interval import estimate_frechet
@@ -234,7 +232,7 @@ def prdc() -> list[Contest]:
 
 def report_wide_memory() -> None:
     """Say how much memory 50,000 images against 50,000 take."""
-    command = [sys.executable, __file__, WIDE]
+    command = [sys.executable, "-m", "benchmarks.metrics", WIDE]
     print(subprocess.run(command, check=True, capture_output=True, text=True).stdout.rstrip())
 
 

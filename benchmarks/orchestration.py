@@ -1,6 +1,6 @@
 """Orchestration: how long an unchanged chain takes to be registered again, and `ganforge status` to say that it is.
 
-    python benchmarks/orchestration.py [--rounds 5] [--steps 100] [--json FILE]
+    python -m benchmarks.orchestration [--rounds 5] [--steps 100] [--json FILE]
 
 Makes the chain of three configurations of `mnist_mlp`, three members each, in a temporary folder (the images are those
 of `GANFORGE_MNIST`, a mirror or the offline subset), and then times whole commands: `ganforge materialize` of the same
@@ -21,10 +21,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a machine may have the files without installing them
-
-from machine import machine
-
+from benchmarks.machine import machine
 from pipeline.storage.artefact import write_json
 from pipeline.storage.paths import PROJECT
 

@@ -1,6 +1,6 @@
 """Reports: how long a store of 10,000 reports takes to answer, as it keeps itself, all loose, and compacted.
 
-    python benchmarks/reports.py [--reports 10000] [--rounds 5] [--loose-limit N] [--json FILE]
+    python -m benchmarks.reports [--reports 10000] [--rounds 5] [--loose-limit N] [--json FILE]
 
 Made-up reports of 7 recipes and 7 configurations, 3 members and 20 scores each, with settings and protocol as long as
 real ones, are appended in a temporary folder, one after another. Asked is what `ganforge reports best` reads (the
@@ -17,17 +17,13 @@ import argparse
 import json
 import random
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a machine may have the files without installing them
-
-from machine import machine
-
+from benchmarks.machine import machine
 from pipeline.reports import compaction, store
 from pipeline.storage.artefact import write_json
 

@@ -1,6 +1,6 @@
 """Tensors: images a second from an archive of photographs to Arrow files, and the memory that takes.
 
-    python benchmarks/tensors.py [--images FOLDER_OR_ZIP] [--count 5000] [--rounds 3] [--json FILE]
+    python -m benchmarks.tensors [--images FOLDER_OR_ZIP] [--count 5000] [--rounds 3] [--json FILE]
 
 Without `--images`, `--count` JPEGs of 178x218 smooth noise are made first, as large as CelebA's. Measured is all of
 `raw` (copy, read through, check) and all of `tensors` for both preparations of CelebA, crop 108 to 28x28 and crop 160
@@ -15,7 +15,6 @@ import argparse
 import io
 import os
 import statistics
-import sys
 import tempfile
 import time
 import zipfile
@@ -27,10 +26,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a machine may have the files without installing them
-
-from machine import machine
-
+from benchmarks.machine import machine
 from pipeline.memory import peak_memory_mib
 from pipeline.raw.acquire import acquire
 from pipeline.raw.catalogue import DATASETS

@@ -1,6 +1,6 @@
 """Training speed: our stacked members beside a plain PyTorch loop and, where installed, Keras, in one run.
 
-    python benchmarks/training.py [--network mlp|dcgan] [--steps 200] [--rounds 5] [--json FILE]
+    python -m benchmarks.training [--network mlp|dcgan] [--steps 200] [--rounds 5] [--json FILE]
 
 The plain loop is what a tutorial writes: two `nn.Sequential`, `torch.optim.Adam`, a `DataLoader`, no compilation. The
 Keras loop is the notebook's: `train_on_batch` on two compiled models. All train the same networks with batch 64 and
@@ -30,8 +30,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a machine may have the files without installing them
 
 from pipeline.memory import MEBIBYTE, peak_memory_mib
 from pipeline.networks import network_for
@@ -314,7 +312,7 @@ def memory(pixels: Tensor, network: str, names: list[str]) -> dict[str, float]:
 
 
 def peak_of_process(name: str, network: str) -> float:
-    command = [sys.executable, __file__, "--network", network, "--memory-of", name]
+    command = [sys.executable, "-m", "benchmarks.training", "--network", network, "--memory-of", name]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
 
 

@@ -3,7 +3,7 @@
 In: a training's history, settings and details; its newest report, the one before, and the scores along training. Out:
 `Finding`s, one a check. Nothing here reads a file or imports torch or Dagster.
 
-`check.py` judges, `catalogue.py` lists; one file a detector, each with its threshold and where it comes from. `zoo/`
-holds made-up curves of healthy and sick trainings, on which precision and recall of each detector are measured;
-docs/checks.md is the page for users.
+`check.py` runs the checks and `catalogue.py` lists them; each check is one file with its threshold and the threshold's
+source. `benchmarks/detectors` measures precision and recall of each on made-up curves; docs/checks.md is the page for
+users.
 """

@@ -1,6 +1,6 @@
 """Trained on a GPU: a warning where a training ran on a CPU, which is many times slower.
 
-No curve shows it, so it is no detector and has no place in the zoo: the device stands in the artefact.
+It reads the device from the artefact and no curve, so `benchmarks/detectors` does not measure it.
 """
 
 from __future__ import annotations

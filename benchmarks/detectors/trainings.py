@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from benchmarks.detectors import shares as made
+from benchmarks.detectors.kinds import Kind, Random, log_uniform, wander
 from pipeline.checks.curves import Values
 from pipeline.checks.facts import TrainingFacts
 from pipeline.checks.least_losses import least_loss, undecided_excess
-from pipeline.checks.zoo import shares as made
-from pipeline.checks.zoo.kinds import Kind, Random, log_uniform, wander
 from pipeline.settings import ObjectiveSettings, OptimizerSettings, TrainingSettings
 
 MEMBERS = 3

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.detectors import __main__ as command
+from benchmarks.detectors.kinds import CURVES_A_KIND, Kind
+from benchmarks.detectors.table import KINDS, Flagged, count_flagged, summary_rows, wilson
 from pipeline.checks.catalogue import CATALOGUE
-from pipeline.checks.zoo.kinds import CURVES_A_KIND
-from pipeline.checks.zoo.table import KINDS, Flagged, judge_zoo, summary_rows, wilson
-from pipeline.cli import detectors
 from pipeline.storage.paths import PROJECT
 
 CURVES = [name for name in CATALOGUE if name != "trained_on_gpu"]  # a device has no curve
@@ -15,28 +15,28 @@ PAGE = PROJECT / "docs" / "checks.md"
 
 @pytest.fixture(scope="module")
 def flagged() -> list[Flagged]:
-    return judge_zoo()
+    return count_flagged()
 
 
 @pytest.fixture
 def judged(flagged: list[Flagged], monkeypatch: pytest.MonkeyPatch) -> list[Flagged]:
-    """The whole zoo takes seconds, and is judged once."""
-    monkeypatch.setattr("pipeline.checks.zoo.table.judge_zoo", lambda: flagged)
+    """Counts made once: running all checks on all curves takes seconds."""
+    monkeypatch.setattr("benchmarks.detectors.__main__.count_flagged", lambda: flagged)
     return flagged
 
 
 def test_the_tables_in_the_docs_are_those_of_today(judged: list[Flagged]) -> None:
     text = PAGE.read_text(encoding="utf-8")
-    assert detectors.with_tables(text, PAGE) == text, "run `ganforge detectors --write docs/checks.md`"
+    assert command.with_tables(text, PAGE) == text, "run `python -m benchmarks.detectors --write docs/checks.md`"
 
 
 @pytest.mark.parametrize("name", CURVES)
 def test_each_check_finds_sick_curves_and_lets_healthy_ones_pass(flagged: list[Flagged], name: str) -> None:
-    sick = [each for each in flagged if each.check == name and each.kind.sick_for == name]
-    healthy = [each for each in flagged if each.check == name and each.kind.sick_for is None]
-    assert sum(each.flagged for each in sick) > 0
-    assert any(each.flagged == 0 for each in healthy)
-    assert min(sum(each.curves for each in group) for group in (sick, healthy)) >= CURVES_A_KIND
+    sick = [counts for counts in flagged if counts.check == name and counts.kind.sick_for == name]
+    healthy = [counts for counts in flagged if counts.check == name and counts.kind.sick_for is None]
+    assert sum(counts.flagged for counts in sick) > 0
+    assert any(counts.flagged == 0 for counts in healthy)
+    assert min(sum(counts.curves for counts in group) for group in (sick, healthy)) >= CURVES_A_KIND
 
 
 def test_every_kind_has_a_name_of_its_own_and_is_judged_by_checks_that_exist() -> None:
@@ -46,7 +46,7 @@ def test_every_kind_has_a_name_of_its_own_and_is_judged_by_checks_that_exist() -
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_a_curve_is_the_same_whenever_it_is_drawn_and_its_evidence_is_plain_json(kind: object) -> None:
+def test_a_curve_is_the_same_each_time_it_is_made_and_its_evidence_is_plain_json(kind: Kind) -> None:
     checks = [CATALOGUE[name] for name in kind.judged_by]
     first, second = ([check(facts) for facts in kind.curves(2) for check in checks] for _ in range(2))
     assert first == second
@@ -63,22 +63,22 @@ def test_intervals_of_shares_are_wilsons() -> None:
 def test_the_command_prints_the_summary_and_writes_between_the_markers(
     judged: list[Flagged], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def called(*arguments: str) -> int:
+    def run_command(*arguments: str) -> int:
         monkeypatch.setattr("sys.argv", ["detectors", *arguments])
-        return detectors.main()
+        return command.main()
 
-    assert called() == 0
+    assert run_command() == 0
     printed = capsys.readouterr().out.splitlines()
     assert printed[0].split() == summary_rows(judged)[0]
     assert [line.split()[0] for line in printed[1:]] == CURVES
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{detectors.BEGIN}\nold\n{detectors.END}\nafter\n")
-    assert called("--write", str(page)) == 0
+    page.write_text(f"before\n{command.BEGIN}\nold\n{command.END}\nafter\n")
+    assert run_command("--write", str(page)) == 0
     text = page.read_text()
     assert "old" not in text
-    assert text.startswith(f"before\n{detectors.BEGIN}\n| check | sick |")
-    assert text.endswith(f"{detectors.END}\nafter\n")
+    assert text.startswith(f"before\n{command.BEGIN}\n| check | sick |")
+    assert text.endswith(f"{command.END}\nafter\n")
     page.write_text("no markers")
     capsys.readouterr()
-    assert called("--write", str(page)) == 1
+    assert run_command("--write", str(page)) == 1
     assert "expected a line <!-- detectors: begin -->" in capsys.readouterr().err

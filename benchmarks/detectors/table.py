@@ -10,11 +10,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from benchmarks.detectors.kinds import CURVES_A_KIND, Kind
+from benchmarks.detectors.reports import REPORTS
+from benchmarks.detectors.scores import SCORES
+from benchmarks.detectors.trainings import TRAININGS
 from pipeline.checks.catalogue import CATALOGUE
-from pipeline.checks.zoo.kinds import CURVES_A_KIND, Kind
-from pipeline.checks.zoo.reports import REPORTS
-from pipeline.checks.zoo.scores import SCORES
-from pipeline.checks.zoo.trainings import TRAININGS
 
 KINDS: tuple[Kind, ...] = (*TRAININGS, *SCORES, *REPORTS)
 NORMAL_95 = 1.959963984540054
@@ -22,7 +22,7 @@ NORMAL_95 = 1.959963984540054
 
 @dataclass(frozen=True)
 class Flagged:
-    """What one check says of the curves of one kind."""
+    """Numbers of curves of one kind that one check flagged and could not judge."""
 
     check: str
     kind: Kind
@@ -31,17 +31,17 @@ class Flagged:
     not_judged: int  # of those that are not flagged
 
 
-def judge_zoo(count: int = CURVES_A_KIND) -> list[Flagged]:
-    """Every check on the curves that it is counted on."""
-    found = []
+def count_flagged(count: int = CURVES_A_KIND) -> list[Flagged]:
+    """Run every check on the kinds of curves that it is measured on."""
+    counts = []
     for kind in KINDS:
         curves = list(kind.curves(count))
         for name in kind.judged_by:
             findings = [CATALOGUE[name](facts) for facts in curves]
             flagged = sum(not finding.passed for finding in findings)
             not_judged = sum(not finding.evidence["judged"] for finding in findings)
-            found.append(Flagged(name, kind, flagged, len(curves), not_judged))
-    return found
+            counts.append(Flagged(name, kind, flagged, len(curves), not_judged))
+    return counts
 
 
 def wilson(successes: int, trials: int) -> tuple[float, float]:

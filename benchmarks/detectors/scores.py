@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from benchmarks.detectors.kinds import Kind, Random, log_uniform, wander
 from pipeline.checks.curves import Values
 from pipeline.checks.facts import ReportFacts
-from pipeline.checks.zoo.kinds import Kind, Random, log_uniform, wander
 
 MEMBERS = 3
 EVALUATION_STEPS = 500

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from benchmarks.detectors.kinds import Random, log_uniform, wander
 from pipeline.checks.curves import Values
-from pipeline.checks.zoo.kinds import Random, log_uniform, wander
 
 
 def _noisy(random: Random, level: Values, deviation: float) -> Values:

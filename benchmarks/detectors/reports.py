@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from benchmarks.detectors.kinds import Kind, Random, log_uniform
 from pipeline.checks.curves import Values
 from pipeline.checks.facts import ReportFacts
-from pipeline.checks.zoo.kinds import Kind, Random, log_uniform
 from pipeline.metrics.missing_classes import LEAST_SHARE_OF_EQUAL
 from pipeline.reports.report import Block, Report
 from pipeline.reports.schema import SCHEMA
