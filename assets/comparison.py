@@ -89,7 +89,7 @@ def _numbers(ranking: "Ranking") -> dict[str, object]:
 def _row(standing: "Standing") -> dg.TableRecord:
     from pipeline.comparison.ranking import shown
 
-    facts = {name: standing.report.fact(name) for name in ("members", "steps", "width", "n_generated")}
+    facts = standing.report.facts(("members", "steps", "width", "n_generated"))
     scores = {name: shown(standing.report, name) for name in SHOWN if name in standing.scores}
     return dg.TableRecord({"rank": standing.rank, "optimizer": standing.optimizer, **scores, **facts})
 

@@ -125,8 +125,7 @@ def _training(promotion: Promotion) -> dict[str, Any]:
 
 
 def _lineage(report: Report) -> dict[str, Any]:
-    versions = json.loads(report.fact("data_versions") or "{}")
-    return {**{name: report.fact(name) for name in LINEAGE}, "data_versions": versions}
+    return {**report.facts(LINEAGE), "data_versions": report.data_versions}
 
 
 def _data(promotion: Promotion) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def _itself(ranking: Ranking, champion: Champion) -> Standing | None:
     """The standing that is about the champion's own weights."""
     for standing in ranking.standings:
         report = standing.report
-        is_of_training = report.fact("training_fingerprint") == champion.training_fingerprint
+        is_of_training = report.training_fingerprint == champion.training_fingerprint
         if is_of_training and report.weights == champion.weights:
             return standing
     return None

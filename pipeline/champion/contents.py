@@ -71,7 +71,7 @@ def _details(promotion: Promotion) -> dict[str, Any]:
             "version": promotion.version,
             "previous": promotion.replaced_version,
             "training": training.fingerprint,
-            "report_id": promotion.sources.report.fact("report_id"),
+            "report_id": promotion.sources.report.report_id,
             "member": promotion.member,
             "weights": promotion.sources.weights,
         },

@@ -53,7 +53,7 @@ def crown(recipe: str, chosen: Chosen, paths: Paths) -> tuple[Champion, bool]:
     Only whoever holds the recipe's lock may call this. Raises `SourceGoneError` where weights or samples are damaged.
     """
     before, replaced = _before(recipe, paths)
-    training, report_id = chosen.sources.training.fingerprint, str(chosen.sources.report.fact("report_id"))
+    training, report_id = chosen.sources.training.fingerprint, chosen.sources.report.report_id
     identity = champion_identity(training, report_id)
     version = version_of(recipe, identity, paths)
     if replaced is not None and version == replaced.version:

@@ -85,7 +85,7 @@ def _by_rule(recipe: str, ranking: Ranking, paths: Paths, findings: Findings, on
 
 def _ids(ranking: Ranking) -> dict[str, str]:
     """The reports that were compared."""
-    return {each.optimizer: str(each.report.fact("report_id")) for each in ranking.standings}
+    return {each.optimizer: each.report.report_id for each in ranking.standings}
 
 
 def _reports_of(champion: Champion | None, paths: Paths) -> list[Report]:
@@ -93,9 +93,9 @@ def _reports_of(champion: Champion | None, paths: Paths) -> list[Report]:
     if champion is None:
         return []
     stored = history_of(paths.reports(), champion.recipe, champion.optimizer)
-    of_training = [each for each in stored if each.fact("training_fingerprint") == champion.training_fingerprint]
+    of_training = [each for each in stored if each.training_fingerprint == champion.training_fingerprint]
     about = [each for each in of_training if each.weights == champion.weights]
-    own = [each for each in about if each.fact("report_id") == champion.report_id]
+    own = [each for each in about if each.report_id == champion.report_id]
     return [*own, *(each for each in reversed(about) if each not in own)]
 
 
@@ -112,7 +112,7 @@ def _choose(
         if only not in (None, standing.optimizer):
             continue
         report = standing.report
-        if name_of_weights(str(report.fact("training_fingerprint")), report.weights) in rejected:
+        if name_of_weights(report.training_fingerprint, report.weights) in rejected:
             refusals[standing.optimizer] = "this training was rolled back from and is not promoted again by itself"
             continue
         chosen = _candidate(met, standing, champion, paths, findings)

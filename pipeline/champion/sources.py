@@ -6,7 +6,6 @@ what to materialize. Imports no PyTorch.
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,8 +35,7 @@ class Sources:
     @property
     def protocol(self) -> dict[str, Any]:
         """How the report was measured."""
-        found: dict[str, Any] = json.loads(self.report.fact("protocol"))
-        return found
+        return self.report.protocol
 
     @property
     def weights(self) -> str:
@@ -53,12 +51,12 @@ class Sources:
 
 def find_sources(report: Report, paths: Paths) -> Sources:
     """What a report is about; `SourceGoneError` where it is gone. Files are checked when they are copied."""
-    recipe, optimizer = str(report.fact("recipe")), str(report.fact("optimizer"))
+    recipe, optimizer = report.recipe, report.optimizer
     training = read_artefact(paths.training(recipe, optimizer))
     if training is None:
         folder = paths.training(recipe, optimizer)
         raise _gone(f"{folder}: no trained networks there any more", report, "generator", "samples", "report")
-    if training.fingerprint != report.fact("training_fingerprint"):
+    if training.fingerprint != report.training_fingerprint:
         found = f"{training.folder}: trained again after its newest report, so these weights have no scores yet"
         raise _gone(found, report, "samples", "report")
     samples = read_artefact(paths.samples(recipe, optimizer))
@@ -87,7 +85,7 @@ def copy_files(artefact: Artefact, names: list[str], folder: Path) -> None:
 
 
 def _gone(found: str, report: Report, *assets: str) -> SourceGoneError:
-    recipe, optimizer = report.fact("recipe"), report.fact("optimizer")
+    recipe, optimizer = report.recipe, report.optimizer
     named = [f"{recipe}/{asset}" for asset in assets]
     wanted = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
     return SourceGoneError(f"{found}; materialize {wanted}, partition {optimizer}, first")

@@ -43,7 +43,7 @@ def judge(facts: ReportFacts) -> Finding:
         return not_judged(NAME, "warn", f"a report has no {DECIDES}")
     differing = {name: values[::-1] for name, values in differing_settings([newest, previous]).items()}
     evidence = {
-        "previous_report": previous.fact("report_id"),
+        "previous_report": previous.report_id,
         "previous_then_newest": differing,
         "verdicts": {metric: _plain(verdict) for metric, verdict in verdicts.items()},
     }
@@ -58,7 +58,7 @@ def _refused(newest: Report, previous: Report) -> str:
     """Why the two cannot be judged; empty where they can."""
     from pipeline.comparison.protocol import protocol_difference
 
-    if newest.fact("training_fingerprint") == previous.fact("training_fingerprint"):
+    if newest.training_fingerprint == previous.training_fingerprint:
         return "both reports are of the same training"
     difference = protocol_difference(previous, newest)
     return f"scores were measured unlike: {difference}; score both the same way" if difference else ""

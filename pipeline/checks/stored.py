@@ -31,8 +31,8 @@ def report_findings(report: Report, paths: Paths) -> list[Finding]:
     from pipeline.training.trained import read_settings
 
     previous, along = previous_report(report, paths), scores_along(report, paths)
-    training = read_artefact(paths.training(str(report.fact("recipe")), str(report.fact("optimizer"))))
-    if training is None or training.fingerprint != report.fact("training_fingerprint"):
+    training = read_artefact(paths.training(report.recipe, report.optimizer))
+    if training is None or training.fingerprint != report.training_fingerprint:
         return check_report(report, previous, along)
     history = read_history(training.verified_path("history.parquet"))
     return check_report(report, previous, along, history, read_settings(training))
@@ -56,7 +56,7 @@ def stored_findings(recipe: str, paths: Paths) -> Callable[[str], Sequence[Findi
 
 def previous_report(report: Report, paths: Paths) -> Report | None:
     """The newest older report of the same partition about another training."""
-    stored = history_of(paths.reports(), str(report.fact("recipe")), str(report.fact("optimizer")))
-    older = [each for each in stored if each.fact("created_at") < report.fact("created_at")]
-    others = [each for each in older if each.fact("training_fingerprint") != report.fact("training_fingerprint")]
+    stored = history_of(paths.reports(), report.recipe, report.optimizer)
+    older = [each for each in stored if each.created_at < report.created_at]
+    others = [each for each in older if each.training_fingerprint != report.training_fingerprint]
     return others[-1] if others else None

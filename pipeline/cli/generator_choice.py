@@ -93,7 +93,7 @@ def _reported_weights(training: Artefact, paths: Paths) -> str | None:
     from pipeline.reports.store import latest
 
     report = latest(paths.reports(), training.details["recipe"], training.details["optimizer"])
-    if report is None or report.fact("training_fingerprint") != training.fingerprint:
+    if report is None or report.training_fingerprint != training.fingerprint:
         return None
     return report.weights
 
@@ -129,7 +129,7 @@ def _trained_again(recipe: str, optimizer: str, paths: Paths) -> bool:
     report, training = latest(paths.reports(), recipe, optimizer), read_artefact(paths.training(recipe, optimizer))
     if report is None or training is None:
         return False
-    return bool(report.fact("training_fingerprint") != training.fingerprint)
+    return report.training_fingerprint != training.fingerprint
 
 
 def chosen_optimizer(recipe: str, paths: Paths) -> str:

@@ -33,8 +33,8 @@ INCHES, DOTS_AN_INCH = (9.0, 5.2), 100
 
 def curves_of(report: Report, paths: Paths) -> pa.Table | None:
     """The history of the training that a report is about; None where another has taken its place, or it is gone."""
-    training = read_artefact(paths.training(str(report.fact("recipe")), str(report.fact("optimizer"))))
-    if training is None or training.fingerprint != report.fact("training_fingerprint"):
+    training = read_artefact(paths.training(report.recipe, report.optimizer))
+    if training is None or training.fingerprint != report.training_fingerprint:
         return None
     return pq.read_table(training.verified_path("history.parquet"))
 

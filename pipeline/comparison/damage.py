@@ -62,7 +62,7 @@ def _read_of_configuration(recipe: str, standing: Standing, paths: Paths) -> Ite
         read_artefact(paths.training(recipe, optimizer)),
         read_artefact(paths.samples(recipe, optimizer)),
     )
-    if training is not None and training.fingerprint == report.fact("training_fingerprint"):
+    if training is not None and training.fingerprint == report.training_fingerprint:
         names = (*READ_OF_TRAINING, FILE_OF_WEIGHTS.get(report.weights))
         yield training, [name for name in training.files if name in names or name.startswith("snapshots/")]
     if samples is not None and report.is_about(samples):

@@ -6,7 +6,6 @@ same in all of them, settings of settings named with dots, such as `generator.le
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,7 +16,7 @@ NAMES = ("recipe", "optimizer")  # of what is compared: they differ by definitio
 
 def differing_settings(reports: Sequence[Report]) -> dict[str, list[Any]]:
     """The settings that differ, each with its value in every report (None where a report lacks it), in their order."""
-    settings = [flat(json.loads(report.fact("settings") or "{}")) for report in reports]
+    settings = [flat(report.settings) for report in reports]
     names = dict.fromkeys(name for each in settings for name in each if name not in NAMES)
     found = {name: [each.get(name) for each in settings] for name in names}
     return {name: values for name, values in found.items() if any(value != values[0] for value in values)}

@@ -42,7 +42,7 @@ def comparison_identity(
 
 def decided_by_reports(ranking: Ranking) -> dict[str, Any]:
     """The reports that are compared, and those that are not."""
-    reports = {standing.optimizer: standing.report.fact("report_id") for standing in ranking.standings}
+    reports = {standing.optimizer: standing.report.report_id for standing in ranking.standings}
     return {"reports": reports, "missing": ranking.missing, "left_out": ranking.left_out}
 
 

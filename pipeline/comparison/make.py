@@ -92,7 +92,7 @@ def _first_images(standing: Standing, paths: Paths) -> Pixels | None:
 
     None where they are gone or damaged, or every member diverged: the page says which.
     """
-    samples = read_artefact(paths.samples(str(standing.report.fact("recipe")), standing.optimizer))
+    samples = read_artefact(paths.samples(standing.report.recipe, standing.optimizer))
     if samples is None or not standing.report.is_about(samples):
         return None
     try:

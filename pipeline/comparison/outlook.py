@@ -35,19 +35,17 @@ def incomparable_choice(
     `optimizers` are all configurations of the tables.
     """
     others = [key for key in optimizers if key not in chosen]
-    ranked = largest_group(
-        [each for each in latest_of_all(paths.reports(), recipe) if each.fact("optimizer") in others]
-    )
+    ranked = largest_group([each for each in latest_of_all(paths.reports(), recipe) if each.optimizer in others])
     if not ranked or len(set(chosen)) > len(ranked):
         return ""
     wanted = asdict(choice)
-    unequal = differing({name: ranked[0].fact(name) for name in wanted}, wanted)
+    unequal = differing(ranked[0].facts(wanted), wanted)
     if not unequal:
         return ""
     how = "; ".join(f"{name} {there} there, {here} here" for name, (there, here) in unequal.items())
     return (
         f"{recipe} {', '.join(chosen)}: the new scores will not be comparable with those of "
-        f"{_names([str(each.fact('optimizer')) for each in ranked])} ({how}); the ranking shows the larger group, "
+        f"{_names([each.optimizer for each in ranked])} ({how}); the ranking shows the larger group, "
         "of equal ones the newer. Choose the same to compare them, or set another GANFORGE_DATA for a quick trial"
     )
 

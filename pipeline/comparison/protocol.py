@@ -36,7 +36,7 @@ def expect_one_protocol(reports: Sequence[Report]) -> None:
 
 def _refuse(first: Report, second: Report, how: str) -> None:
     if how:
-        names = f"{first.fact('optimizer')} and {second.fact('optimizer')}"
+        names = f"{first.optimizer} and {second.optimizer}"
         raise UnlikeProtocolsError(f"scores of {names} cannot be compared: {how}; train and score both the same way")
 
 
@@ -47,7 +47,7 @@ def difference(first: Report, second: Report) -> str:
 
 def budget_difference(first: Report, second: Report) -> str:
     """Return how the trainings of two reports differ in steps and width; empty if they do not."""
-    return _as_text(*({name: report.fact(name) for name in BUDGET} for report in (first, second)))
+    return _as_text(*(report.facts(BUDGET) for report in (first, second)))
 
 
 def protocol_difference(first: Report, second: Report) -> str:
@@ -57,22 +57,17 @@ def protocol_difference(first: Report, second: Report) -> str:
 
 def protocol(report: Report) -> dict[str, Any]:
     """Return the part of a report's protocol that must agree before two scores may be compared."""
-    found: dict[str, Any] = json.loads(report.fact("protocol"))
-    return {name: value for name, value in found.items() if name not in OF_A_CONFIGURATION}
+    return {name: value for name, value in report.protocol.items() if name not in OF_A_CONFIGURATION}
 
 
 def largest_group(reports: Sequence[Report]) -> list[Report]:
     """Return the most reports that can be compared, in their order; of equally many, those with the newest report."""
     groups: dict[str, list[Report]] = {}
     for report in reports:
-        shared = {**{name: report.fact(name) for name in BUDGET}, "protocol": protocol(report)}
+        shared = {**report.facts(BUDGET), "protocol": protocol(report)}
         groups.setdefault(json.dumps(shared, sort_keys=True), []).append(report)
-    newest_last = sorted(groups.values(), key=lambda group: (len(group), max(map(_created_at, group))))
+    newest_last = sorted(groups.values(), key=lambda group: (len(group), max(each.created_at for each in group)))
     return newest_last[-1] if newest_last else []
-
-
-def _created_at(report: Report) -> Any:
-    return report.fact("created_at")
 
 
 def _as_text(first: Mapping[str, Any], second: Mapping[str, Any]) -> str:

@@ -71,7 +71,7 @@ class Standing:
     @property
     def optimizer(self) -> str:
         """The configuration's key."""
-        return str(self.report.fact("optimizer"))
+        return self.report.optimizer
 
     def scored_by(self, metric: str) -> bool:
         """Whether at least one member has a score by a metric."""
@@ -111,8 +111,8 @@ def shown(report: Report, metric: str) -> str:
     """A report's score as a table has it; "diverged" where every member did, "-" where the report lacks the score."""
     if metric not in report.metrics():
         return "-"
-    members = report.fact("members")
-    if members and report.fact("diverged_members") == members:
+    members = report.members
+    if members and report.diverged_members == members:
         return "diverged"
     return str(estimate(report.scores(metric)))
 
@@ -130,7 +130,7 @@ def rank(reports: Sequence[Report], metric: str = RANKED_BY) -> list[Standing]:
     def order(entry: tuple[Report, dict[str, Estimate]]) -> tuple[bool, float, str]:
         report, scores = entry
         mean = scores[metric].mean if metric in scores else math.nan
-        return (math.isnan(mean), sign * mean, str(report.fact("optimizer")))
+        return (math.isnan(mean), sign * mean, report.optimizer)
 
     return [Standing(place, *entry) for place, entry in enumerate(sorted(scored, key=order), start=1)]
 
@@ -149,10 +149,10 @@ def _sign(reports: Sequence[Report], metric: str) -> int:
 
 def compare(recipe: str, optimizers: Sequence[str], paths: Paths, metric: str = RANKED_BY) -> Ranking:
     """Rank the largest comparable group among the newest reports of a recipe's configurations."""
-    reports = [report for report in latest_of_all(paths.reports(), recipe) if report.fact("optimizer") in optimizers]
+    reports = [report for report in latest_of_all(paths.reports(), recipe) if report.optimizer in optimizers]
     ranked = largest_group(reports)
-    unlike = {report.fact("optimizer"): difference(ranked[0], report) for report in reports if report not in ranked}
-    reported = {report.fact("optimizer") for report in reports}
+    unlike = {report.optimizer: difference(ranked[0], report) for report in reports if report not in ranked}
+    reported = {report.optimizer for report in reports}
     return Ranking(
         recipe,
         standings=rank(ranked, metric) if ranked else [],
@@ -199,7 +199,7 @@ def verdicts_table(found: Sequence[Verdict]) -> pa.Table:
 
 
 def _row(standing: Standing) -> dict[str, Any]:
-    row = {"rank": standing.rank, **{name: standing.report.fact(name) for name in FACTS}}
+    row = {"rank": standing.rank, **standing.report.facts(FACTS)}
     for metric, found in standing.scores.items():
         floor, ceiling = standing.report.anchors(metric)
         row |= {f"{metric}_mean": found.mean, f"{metric}_half_width": found.half_width}

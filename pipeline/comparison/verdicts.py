@@ -125,7 +125,7 @@ def member_scores(report: Report, metric: str, name: str | None = None) -> Membe
     """The scores of a report's members by one metric, under its configuration's name or another."""
     rows = report.rows.filter(pc.field("metric") == metric)
     by_member = dict(zip(rows["member"].to_pylist(), rows["value"].to_pylist(), strict=True))
-    return MemberScores(name or str(report.fact("optimizer")), report.fact("seed"), by_member)
+    return MemberScores(name or report.optimizer, report.seed, by_member)
 
 
 def judge(scores: Sequence[MemberScores], metric: str, *, lower_is_better: bool) -> list[Verdict]:

@@ -64,7 +64,7 @@ def read_scores_by_step(
 
 def scores_along(report: Report, paths: Paths) -> pa.Table | None:
     """The same for the training that a report is about, as its extractor sees the images."""
-    facts = [str(report.fact(name)) for name in ("recipe", "optimizer", "training_fingerprint", "extractor_sha256")]
+    facts = [report.recipe, report.optimizer, report.training_fingerprint, report.extractor_sha256]
     return read_scores_by_step(paths, *facts)
 
 

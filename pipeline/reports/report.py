@@ -7,8 +7,9 @@ lists when first asked for, once a block: thousands of reports are looked up in 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -62,39 +63,154 @@ class Report:
         return self.block.table.slice(self._first_row, self.block.sizes[self.at]).cast(SCHEMA)
 
     @property
+    def report_id(self) -> str:
+        """Return the report's own id: 32 hexadecimal digits."""
+        return str(self._fact("report_id"))
+
+    @property
+    def created_at(self) -> datetime:
+        """Return the time at which the report was stored, in UTC."""
+        created_at: datetime = self._fact("created_at")
+        return created_at
+
+    @property
+    def run_id(self) -> str:
+        """Return the id of the Dagster run that stored the report; empty outside a run."""
+        return str(self._fact("run_id") or "")
+
+    @property
+    def recipe(self) -> str:
+        """Return the recipe's key."""
+        return str(self._fact("recipe"))
+
+    @property
+    def optimizer(self) -> str:
+        """Return the key of the optimizer configuration."""
+        return str(self._fact("optimizer"))
+
+    @property
     def fingerprint(self) -> str:
-        """What the report was made from."""
-        return str(self.fact("fingerprint"))
+        """Return the report's data version: the SHA-256 of everything it was computed from."""
+        return str(self._fact("fingerprint"))
+
+    @property
+    def training_fingerprint(self) -> str:
+        """Return the data version of the training that was scored."""
+        return str(self._fact("training_fingerprint"))
+
+    @property
+    def data_versions(self) -> dict[str, Any]:
+        """Return the fingerprints of the scored inputs by name, empty in a report of the first versions."""
+        return self._json("data_versions")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Return the settings of the training, resolved; empty where the report has none."""
+        return self._json("settings")
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """Return the facts that must agree before two reports may be compared; `ValueError` where they are missing."""
+        return self._json("protocol")
 
     @property
     def weights(self) -> str:
         """Return the kind of the generator's weights that was scored: "raw" or "average"."""
-        return str(json.loads(self.fact("protocol")).get("weights", "raw"))
+        return str(self.protocol.get("weights", "raw"))
+
+    @property
+    def steps(self) -> int:
+        """Return the number of training steps."""
+        return self._count("steps")
+
+    @property
+    def seed(self) -> int:
+        """Return the seed of the training."""
+        return self._count("seed")
+
+    @property
+    def members(self) -> int:
+        """Return the number of members that were trained, diverged ones included."""
+        return self._count("members")
+
+    @property
+    def diverged_members(self) -> int:
+        """Return the number of members that diverged and have no scores."""
+        return self._count("diverged_members")
+
+    @property
+    def n_generated(self) -> int:
+        """Return the number of generated images that were scored per member."""
+        return self._count("n_generated")
+
+    @property
+    def n_real(self) -> int:
+        """Return the number of real test images that the generated ones were scored against."""
+        return self._count("n_real")
+
+    @property
+    def extractor(self) -> str:
+        """Return the kind of feature extractor: "classifier" or "inception"."""
+        return str(self._fact("extractor"))
+
+    @property
+    def extractor_sha256(self) -> str:
+        """Return the SHA-256 of the extractor's weights."""
+        return str(self._fact("extractor_sha256"))
+
+    @property
+    def extractor_accuracy(self) -> float | None:
+        """Return the share of held-out real images that the extractor classifies correctly, None for foreign labels."""
+        accuracy: float | None = self._fact("extractor_accuracy")
+        return accuracy
+
+    @property
+    def source(self) -> str:
+        """Return a description of the source of the data."""
+        return str(self._fact("source") or "")
+
+    @property
+    def device(self) -> str | None:
+        """Return the name of the device that trained, None where the report has none."""
+        device: str | None = self._fact("device")
+        return device
+
+    @property
+    def scoring_seconds(self) -> float | None:
+        """Return the wall time of scoring, None in a report of the first versions."""
+        seconds: float | None = self._fact("scoring_seconds")
+        return seconds
+
+    @property
+    def git_commit(self) -> str | None:
+        """Return the commit that scored, with "+" where files differed from it; None outside a checkout."""
+        commit: str | None = self._fact("git_commit")
+        return commit
+
+    @property
+    def ganforge_version(self) -> str | None:
+        """Return the version of the package that scored, None in a report of the first versions."""
+        version: str | None = self._fact("ganforge_version")
+        return version
+
+    def facts(self, columns: Iterable[str]) -> dict[str, Any]:
+        """Return columns that have one value per report, as stored and by name; "weights" is accepted too."""
+        return {column: self.weights if column == "weights" else self._fact(column) for column in columns}
 
     def is_about(self, samples: Artefact) -> bool:
         """Return whether these are the samples that were scored.
 
         A report of an older version does not name them: then training and kind of weights decide.
         """
-        scored = json.loads(self.fact("data_versions") or "{}").get("samples")
+        scored = self.data_versions.get("samples")
         is_scored = weights_drawn(samples) == self.weights if scored is None else scored == samples.fingerprint
-        return bool(samples.details.get("training") == self.fact("training_fingerprint") and is_scored)
+        return bool(samples.details.get("training") == self.training_fingerprint and is_scored)
 
     def scores(self, metric: str) -> list[float]:
         """The values of one metric, in the members' order; diverged members have none."""
         members, values = self.block.column("member"), self.block.column("value")
         rows = sorted(self._rows_of.get(metric, ()), key=members.__getitem__)
         return [values[row] for row in rows if values[row] is not None]
-
-    def fact(self, column: str) -> Any:
-        """A column that has the same value in every row; `ValueError` for a `protocol` that is null."""
-        value = self.block.facts(column)[self.at]
-        if value is None and column in NEEDED_TO_COMPARE:
-            raise ValueError(
-                f"{self.path}: the report of {self.fact('recipe')} {self.fact('optimizer')} has no {column}, which says"
-                " what its scores may be compared with; take the file out of the store, or restore it from a copy"
-            )
-        return value
 
     def metrics(self) -> list[str]:
         """The metrics it holds, in their order."""
@@ -112,6 +228,24 @@ class Report:
         """What a reader of its scores must know, by metric."""
         found = {metric: self._first(metric, "note") for metric in self.metrics()}
         return {metric: note for metric, note in found.items() if note}
+
+    def _fact(self, column: str) -> Any:
+        """Return a column that has the same value in every row; `ValueError` for a `protocol` that is null."""
+        value = self.block.facts(column)[self.at]
+        if value is None and column in NEEDED_TO_COMPARE:
+            raise ValueError(
+                f"{self.path}: the report of {self.recipe} {self.optimizer} has no {column}, the facts that"
+                " must agree before its scores are compared; take the file out of the store, or restore it from a copy"
+            )
+        return value
+
+    def _count(self, column: str) -> int:
+        count: int = self._fact(column)
+        return count
+
+    def _json(self, column: str) -> dict[str, Any]:
+        values: dict[str, Any] = json.loads(self._fact(column) or "{}")
+        return values
 
     @property
     def _first_row(self) -> int:

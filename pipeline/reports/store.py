@@ -109,14 +109,14 @@ def find_report(root: Path, report_id_prefix: str) -> Report:
         alike = [place for place in places if id_in(place.name).startswith(wanted[:ID_IN_NAME])]
         if len(wanted) <= ID_IN_NAME and len(alike) > MOST_NAMED:
             raise ValueError(f"{len(alike):,} reports start with {wanted!r}; give more of the id's 32 digits")
-        return [report for report in read_reports(alike) if report.fact("report_id").startswith(wanted)]
+        return [report for report in read_reports(alike) if report.report_id.startswith(wanted)]
 
     bring_up_to_date(root)
     found = settled(read)
     if not found:
         raise ValueError(f"no report starts with {wanted!r} under {root}; `SELECT report_id FROM runs` lists them")
     if len(found) > 1:
-        names = ", ".join(f"{r.fact('report_id')} ({r.fact('recipe')} {r.fact('optimizer')})" for r in found)
+        names = ", ".join(f"{r.report_id} ({r.recipe} {r.optimizer})" for r in found)
         raise ValueError(f"{len(found)} reports start with {wanted!r}: {names}; give more of the id's 32 digits")
     return found[0]
 

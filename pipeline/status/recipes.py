@@ -139,9 +139,9 @@ def _newer_reports(recipe: Recipe, optimizers: Sequence[str], paths: Paths) -> l
         standing.optimizer
         for standing in ranking.standings
         if (
-            standing.report.fact("created_at").replace(microsecond=0) > last
+            standing.report.created_at.replace(microsecond=0) > last
             if known is None
-            else standing.report.fact("report_id") not in known
+            else standing.report.report_id not in known
         )
     ]
     return [f"decided before the newest report of {', '.join(newer)}"] if newer else []

@@ -6,7 +6,6 @@ which extractor, with or without the thorough scores) was a person's choice; wha
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,7 +39,7 @@ def report_status(
         report = store.latest(paths.reports(), recipe.key, optimizer)
         if report is None:
             return subject.missing()
-        protocol = json.loads(report.fact("protocol"))
+        protocol = report.protocol
     except (OSError, ValueError) as error:  # not a Parquet file, or one without what a report must have
         return subject.status(FAILED, (f"damaged: {error}",), out_of_date=True)
     names = ("classifier", "reference") if protocol["extractor"] == "classifier" else ("inception_reference",)
@@ -52,7 +51,7 @@ def report_status(
         STALE if reasons else FRESH,
         tuple(reasons),
         _chosen(report, protocol),
-        report.fact("created_at").isoformat(timespec="seconds"),
+        report.created_at.isoformat(timespec="seconds"),
         report.fingerprint,
         folder,
         out_of_date=bool(reasons),
@@ -67,7 +66,7 @@ def _changes(report: Report, protocol: Mapping[str, Any], recipe: Recipe, optimi
     wanted = {thorough: report_identity(samples, now, thorough=thorough) for thorough in (False, True)}
     if report.fingerprint in (each.fingerprint for each in wanted.values()):
         return []
-    made_from = json.loads(report.fact("data_versions") or "{}").get("samples")
+    made_from = report.data_versions.get("samples")
     before = {"samples": made_from, "protocol": dict(protocol), THOROUGH: False}
     plain = wanted[False]
     found = in_words(differences(Identity(plain.stage, plain.code_version, before), plain), WORDS)

@@ -51,7 +51,7 @@ def test_fid_by_step_is_a_picture_where_the_training_kept_images_on_its_way(path
     assert reports._along(report, paths) == {}
     values = {"step": [500, 1000], "member": [0, 0], "metric": ["fid", "fid"], "value": [9.0, 7.0]}
     table = pa.table(values, schema=by_step.SCHEMA).replace_schema_metadata({**about, "images_a_member": "500"})
-    path = paths.scores_by_step("mnist_mlp", str(report.fact("optimizer")))
+    path = paths.scores_by_step("mnist_mlp", report.optimizer)
     path.parent.mkdir(parents=True)
     pq.write_table(table, path)
     shown = reports._along(report, paths)["fid_by_step"]

@@ -87,8 +87,8 @@ def test_samples_scores_and_report_are_of_the_average_and_on_request_of_the_raw_
     first = {key: samples_of(paths, key) for key in (AVERAGED, PLAIN)}
     scored = report_of(paths, AVERAGED)
     assert {key: each.details["weights"] for key, each in first.items()} == {AVERAGED: "average", PLAIN: "raw"}
-    assert '"weights": "average"' in scored.fact("protocol")
-    assert '"weights": "raw"' in report_of(paths, PLAIN).fact("protocol")
+    assert scored.protocol["weights"] == "average"
+    assert report_of(paths, PLAIN).protocol["weights"] == "raw"
     for asset in ("samples", "report"):
         made = latest_materialization(instance, "mnist_mlp", asset, partition=AVERAGED).asset_materialization
         assert made is not None and made.metadata["weights"].value == "average"
@@ -109,7 +109,7 @@ def test_samples_scores_and_report_are_of_the_average_and_on_request_of_the_raw_
     assert f"samples {PLAIN}: unchanged" in said and f"report {PLAIN}: unchanged" in said
     raw = report_of(paths, AVERAGED)
     assert samples_of(paths, AVERAGED).details["weights"] == "raw"
-    assert '"weights": "raw"' in raw.fact("protocol")
+    assert raw.protocol["weights"] == "raw"
     assert not np.array_equal(pixels(samples_of(paths, AVERAGED)), averaged_pixels)
     assert raw.scores("fid") != scored.scores("fid")
     assert run(monkeypatch, "status", "mnist_mlp") == 0

@@ -59,7 +59,7 @@ def test_one_command_makes_the_chain_and_the_second_time_nothing(
         assert len(read_images(samples.path("samples.arrow"))) == 120
         report = store.latest(paths.reports(), "mnist_mlp", optimizer)
         assert report is not None
-        assert (len(report.scores("fid")), report.fact("n_generated"), report.fact("n_real")) == (2, 60, 120)
+        assert (len(report.scores("fid")), report.n_generated, report.n_real) == (2, 60, 120)
         assert all(value > 0 for value in report.scores("fid"))
         along = scores_along(report, paths)
         assert along is not None

@@ -145,7 +145,7 @@ def test_a_daemon_executes_a_tick_of_the_schedule_end_to_end(serve: Callable[[st
         assert (artefact.details["seed"], artefact.details["steps"]) == (seed, 2)
         report = store.latest(automated.paths.reports(), "mnist_mlp", optimizer)
         assert report is not None
-        assert (report.fact("seed"), report.fact("run_id")) == (seed, run["runId"])
+        assert (report.seed, report.run_id) == (seed, run["runId"])
     assert read_artefact(automated.paths.comparison("mnist_mlp")) is not None
 
 

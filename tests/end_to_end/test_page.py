@@ -327,7 +327,7 @@ def renamed(made: Made, paths: Paths, keys: Sequence[str]) -> None:
     for folder in (Paths.tensors, Paths.classifier, Paths.reference):
         shutil.copytree(folder(made.paths, "mnist"), folder(paths, "mnist"), dirs_exist_ok=True)
     reports = store.latest_of_all(made.paths.reports(), "mnist_mlp")
-    (rows,) = [report.rows.to_pylist() for report in reports if report.fact("optimizer") == DEMO[0]]
+    (rows,) = [report.rows.to_pylist() for report in reports if report.optimizer == DEMO[0]]
     along = made.paths.scores_by_step("mnist_mlp", DEMO[0])
     for key in keys:
         store.append(paths.reports(), [{**row, "optimizer": key} for row in rows])

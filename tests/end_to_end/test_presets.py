@@ -21,7 +21,7 @@ def test_a_preset_is_reproduced_by_its_name(monkeypatch: pytest.MonkeyPatch, pat
     assert run(monkeypatch, "reproduce", "notebook", *BUDGET) == 0
     report = store.latest(paths.reports(), "mnist_mlp", "adam_ttur")
     assert report is not None
-    assert report.fact("steps") == 2
+    assert report.steps == 2
 
 
 def test_without_a_name_the_presets_are_listed_with_both_budgets(

@@ -50,7 +50,7 @@ def test_the_blogs_faces_are_trained_and_scored_on_their_attributes(
     assert report is not None
     assert report.metrics() == score_names("attributes")
     assert "not comparable" in report.notes()["inception_score"]
-    assert json.loads(report.fact("protocol"))["extractor_labels"] == "attributes"
+    assert report.protocol["extractor_labels"] == "attributes"
     capsys.readouterr()
     assert run(monkeypatch, "reports", "show", "celeba_dense") == 0
     printed = capsys.readouterr().out

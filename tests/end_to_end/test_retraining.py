@@ -45,6 +45,6 @@ def test_a_tick_trains_and_scores_every_configuration_with_its_own_seed(paths: P
         assert (artefact.details["seed"], artefact.details["steps"]) == (tick_seed(NIGHT), 2)
         report = store.latest(paths.reports(), "mnist_mlp", optimizer)
         assert report is not None
-        assert (report.fact("seed"), report.fact("n_generated")) == (tick_seed(NIGHT), 60)
+        assert (report.seed, report.n_generated) == (tick_seed(NIGHT), 60)
     made = {event.asset_key.to_user_string() for event in result.get_asset_materialization_events() if event.asset_key}
     assert {"mnist/tensors", "mnist_mlp/samples", "mnist_mlp/comparison"} <= made

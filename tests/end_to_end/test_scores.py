@@ -1,6 +1,5 @@
 """Reports beyond the plain ones: the scores that take minutes, and another extractor."""
 
-import json
 from collections.abc import Callable
 from functools import partial
 
@@ -121,10 +120,10 @@ def test_scores_of_another_extractor_stand_apart_from_the_classifiers(
     assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "adam", "sgd", *BUDGET) == 0
     assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "adam", *BUDGET, "--extractor", "inception") == 0
     report = newest(paths, "adam")
-    assert report.fact("extractor") == "inception"
+    assert report.extractor == "inception"
     assert report.metrics() == score_names(IMAGENET)
     assert "missing_classes" not in report.metrics()
-    assert json.loads(report.fact("protocol"))["n_train"] == 200
+    assert report.protocol["n_train"] == 200
     capsys.readouterr()
     assert run(monkeypatch, "reports", "show", "mnist_mlp") == 0
     assert "not comparable: sgd (extractor inception and classifier" in capsys.readouterr().out

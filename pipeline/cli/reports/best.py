@@ -60,9 +60,9 @@ def _row(standing: Standing, metric: str) -> dict[str, Any]:
         "half_width": standing.scores[metric].half_width if scored else None,
         "real_images": floor,
         "noise": ceiling,
-        "members": report.fact("members"),
-        "steps": report.fact("steps"),
-        "report_id": report.fact("report_id"),
+        "members": report.members,
+        "steps": report.steps,
+        "report_id": report.report_id,
     }
 
 
@@ -72,7 +72,7 @@ def _text(ranking: Ranking) -> str:
     anchors = ", ".join(
         f"{name} {number(value)}" for name, value in (("real images", floor), ("noise", ceiling)) if value is not None
     )
-    members = first.report.fact("members")
+    members = first.report.members
     lines = [
         f"{ranking.recipe}: {first.optimizer}, {metric} {first.scores[metric]} "
         f"({members} {'member' if members == 1 else 'members'}; {_better(ranking)} is better; {anchors})"

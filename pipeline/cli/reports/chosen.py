@@ -30,7 +30,7 @@ def newest_reports(root: Path, recipe: str | None = None) -> list[Report]:
 
 def newest_report(root: Path, recipe: str, optimizer: str) -> Report:
     """The newest report of one configuration of a recipe."""
-    found = {report.fact("optimizer"): report for report in newest_reports(root, recipe)}
+    found = {report.optimizer: report for report in newest_reports(root, recipe)}
     if optimizer not in found and optimizer in load_optimizers():
         raise NoReportError(
             f"no report of {recipe} {optimizer} under {root} yet; make one with: "
@@ -47,7 +47,7 @@ def expect_recipe(root: Path, recipe: str) -> None:
 
 def recipes_of(reports: Sequence[Report]) -> list[str]:
     """Each recipe once, in the tables' order; those of no table any more at the end."""
-    found = dict.fromkeys(str(report.fact("recipe")) for report in reports)
+    found = dict.fromkeys(report.recipe for report in reports)
     known = [recipe for recipe in load_recipes() if recipe in found]
     return [*known, *(recipe for recipe in found if recipe not in known)]
 

@@ -92,7 +92,7 @@ def _key(name: str, arguments: argparse.Namespace, paths: Paths) -> tuple[str, s
         return arguments.recipe, name
     reports = newest_reports(paths.reports())
     asked = [each for each in (arguments.first, arguments.second) if "/" not in each]
-    homes = {each: [str(r.fact("recipe")) for r in reports if r.fact("optimizer") == each] for each in asked}
+    homes = {each: [r.recipe for r in reports if r.optimizer == each] for each in asked}
     having = [recipe for recipe in recipes_of(reports) if all(recipe in found for found in homes.values())]
     if len(having) > 1:
         both = " and ".join(asked)
@@ -105,7 +105,7 @@ def _key(name: str, arguments: argparse.Namespace, paths: Paths) -> tuple[str, s
 
 def _facts(side: Side) -> dict[str, Any]:
     names = ("recipe", "optimizer", "report_id", "created_at", "steps", "seed", "members", "diverged_members")
-    return {name: side.report.fact(name) for name in names}
+    return side.report.facts(names)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

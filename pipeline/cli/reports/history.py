@@ -36,30 +36,30 @@ def _chosen(arguments: argparse.Namespace) -> list[Report]:
         newest_report(root, arguments.recipe, arguments.optimizer)
     found = [
         report
-        for recipe in dict.fromkeys(report.fact("recipe") for report in newest)
+        for recipe in dict.fromkeys(report.recipe for report in newest)
         for report in history_of(root, recipe, arguments.optimizer)
     ]
     if not found:
-        there = ", ".join(dict.fromkeys(str(report.fact("optimizer")) for report in newest))
+        there = ", ".join(dict.fromkeys(report.optimizer for report in newest))
         raise NoReportError(f"optimizer configuration {arguments.optimizer!r} has no report; those with one: {there}")
     return found
 
 
 def _row(report: Report, metric: str) -> dict[str, Any]:
     found = estimate(report.scores(metric))
-    facts = {name: report.fact(name) for name in FACTS}
+    facts = report.facts(FACTS)
     return {**facts, "metric": metric, "mean": found.mean, "half_width": found.half_width}
 
 
 def _cells(report: Report, metric: str) -> list[str]:
     return [
-        f"{report.fact('created_at'):%Y-%m-%d %H:%M}",
-        report.fact("recipe"),
-        report.fact("optimizer"),
-        f"{report.fact('steps'):,}",
-        str(report.fact("seed")),
-        str(report.fact("members")),
-        f"{report.fact('n_generated'):,}",
-        report.fact("report_id")[:SHOWN_ID],
+        f"{report.created_at:%Y-%m-%d %H:%M}",
+        report.recipe,
+        report.optimizer,
+        f"{report.steps:,}",
+        str(report.seed),
+        str(report.members),
+        f"{report.n_generated:,}",
+        report.report_id[:SHOWN_ID],
         shown(report, metric),
     ]

@@ -34,20 +34,20 @@ def answer(arguments: argparse.Namespace) -> Answer:
 
 def _cells(report: Report) -> list[str]:
     return [
-        str(report.fact("recipe")),
-        str(report.fact("optimizer")),
-        str(report.fact("report_id"))[:SHOWN_ID],
-        f"{report.fact('created_at'):%Y-%m-%d %H:%M}",
-        f"{report.fact('steps'):,}",
-        str(report.fact("seed")),
-        str(report.fact("members")),
-        f"{report.fact('n_generated'):,}",
+        report.recipe,
+        report.optimizer,
+        report.report_id[:SHOWN_ID],
+        f"{report.created_at:%Y-%m-%d %H:%M}",
+        f"{report.steps:,}",
+        str(report.seed),
+        str(report.members),
+        f"{report.n_generated:,}",
         *(shown(report, metric) for metric in SCORES),
     ]
 
 
 def _row(report: Report) -> dict[str, Any]:
-    row = {name: report.fact(name) for name in FACTS}
+    row = report.facts(FACTS)
     for metric in report.metrics():
         found = estimate(report.scores(metric))
         row |= {f"{metric}_mean": found.mean, f"{metric}_half_width": found.half_width}

@@ -44,7 +44,7 @@ def answer(arguments: argparse.Namespace) -> Answer:
 
 def undefined(reports: list[Report], optimizers: list[str]) -> list[str]:
     """A line for reports that are kept but whose configuration no table has any more."""
-    keys = [(report.fact("recipe"), report.fact("optimizer")) for report in reports]
+    keys = [(report.recipe, report.optimizer) for report in reports]
     names = [f"{recipe} {optimizer}" for recipe, optimizer in keys if optimizer not in optimizers]
     if not names:
         return []
@@ -56,11 +56,11 @@ def render(ranking: Ranking) -> str:
     rows = [list(COLUMNS), *(_row(standing) for standing in ranking.standings)]
     first = ranking.standings[0].report
     rows += [_anchors(first, name, place) for place, name in enumerate(("real images", "noise"))]
-    sha256 = first.fact("extractor_sha256")
+    sha256 = first.extractor_sha256
     lines = [
         f"{ranking.recipe}: mean ± 95 % interval over members (none for one member), best FID first",
-        f"data: {first.fact('source')}; {first.fact('n_real'):,} real test images; "
-        f"extractor: {first.fact('extractor')} {sha256[:12]}{_accurate(first)}",
+        f"data: {first.source}; {first.n_real:,} real test images; "
+        f"extractor: {first.extractor} {sha256[:12]}{_accurate(first)}",
         "",
         *aligned(rows),
     ]
@@ -81,7 +81,7 @@ def _anchors(report: Report, name: str, place: int) -> list[str]:
 
 def _accurate(report: Report) -> str:
     """How good the extractor is at the data set's own labels; nothing where it was trained on others."""
-    accuracy = report.fact("extractor_accuracy")
+    accuracy = report.extractor_accuracy
     return "" if accuracy is None else f" ({100 * accuracy:.1f} % accurate)"
 
 
@@ -133,13 +133,13 @@ def _p(value: float | None) -> str:
 
 def _row(standing: Standing) -> list[str]:
     report = standing.report
-    diverged = report.fact("diverged_members")
-    members = str(report.fact("members")) + (f" ({diverged} diverged)" if diverged else "")
+    diverged = report.diverged_members
+    members = str(report.members) + (f" ({diverged} diverged)" if diverged else "")
     return [
         standing.optimizer,
         *(shown(report, metric) for metric in SHOWN),
         members,
-        f"{report.fact('steps'):,}",
-        f"{report.fact('n_generated'):,}",
-        f"{report.fact('created_at'):%Y-%m-%d %H:%M}",
+        f"{report.steps:,}",
+        f"{report.n_generated:,}",
+        f"{report.created_at:%Y-%m-%d %H:%M}",
     ]

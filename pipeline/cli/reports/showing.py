@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import json
 import math
 from typing import Any
 
@@ -40,8 +39,8 @@ def answer(arguments: argparse.Namespace) -> Answer:
 
 
 def _whole(report: Report) -> Answer:
-    facts = {name: report.weights if name == "weights" else report.fact(name) for name in FACTS}
-    details = {name: json.loads(report.fact(name) or "{}") for name in JSON_FACTS}
+    facts = report.facts(FACTS)
+    details = {"settings": report.settings, "protocol": report.protocol, "data_versions": report.data_versions}
     scores = [_score(report, metric) for metric in report.metrics()]
     return Answer(
         _text(report, facts, details, scores), report.rows.to_pylist(), {**facts, **details, "scores": scores}

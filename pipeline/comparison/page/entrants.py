@@ -6,7 +6,6 @@ those sentences beside what was found, and the page prints them where the part w
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,18 +41,18 @@ class Entrant:
     @property
     def settings(self) -> dict[str, Any]:
         """The settings it was trained with, as the report keeps them; empty where it keeps none."""
-        return _json(self.standing.report.fact("settings"))
+        return self.standing.report.settings
 
     @property
     def protocol(self) -> dict[str, Any]:
         """How its scores were measured."""
-        return _json(self.standing.report.fact("protocol"))
+        return self.standing.report.protocol
 
     def training(self) -> Artefact:
         """The networks that were scored."""
         if self.kept_training is None:
             raise PartMissingError("its trained networks are not in the data folder")
-        if self.kept_training.fingerprint != self.standing.report.fact("training_fingerprint"):
+        if self.kept_training.fingerprint != self.standing.report.training_fingerprint:
             raise PartMissingError("it was trained again after its report was made")
         return self.kept_training
 
@@ -67,7 +66,7 @@ class Entrant:
         """The images that were scored."""
         if self.kept_samples is None:
             raise PartMissingError("its samples are not in the data folder")
-        if self.kept_samples.details.get("training") != self.standing.report.fact("training_fingerprint"):
+        if self.kept_samples.details.get("training") != self.standing.report.training_fingerprint:
             raise PartMissingError("its samples were drawn by other weights than its report was made from")
         if not self.standing.report.is_about(self.kept_samples):
             raise PartMissingError("its samples were drawn again after its report was made")
@@ -132,8 +131,3 @@ def reason(error: Exception) -> str:
 def without_folders(text: str) -> str:
     """Paths cut to their last part: the page is sent to others, who have no use for this machine's folders."""
     return FOLDERS.sub("", text)
-
-
-def _json(text: str | None) -> dict[str, Any]:
-    values: dict[str, Any] = json.loads(text) if text else {}
-    return values

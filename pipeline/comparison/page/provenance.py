@@ -39,8 +39,8 @@ def changed_settings(entrants: Sequence[Entrant]) -> list[dict[str, Any]]:
 def records(entrants: Sequence[Entrant]) -> dict[str, Any]:
     """Where each report came from: headings, and a row a configuration."""
     rows = [
-        {"key": entrant.key, "values": [_record(name, entrant.standing.report.fact(name)) for name in RECORDS]}
-        for entrant in entrants
+        {"key": entrant.key, "values": [_record(name, value) for name, value in facts.items()]}
+        for entrant, facts in ((entrant, entrant.standing.report.facts(RECORDS)) for entrant in entrants)
     ]
     return {"headings": list(RECORDS.values()), "rows": rows}
 
@@ -51,7 +51,7 @@ def protocol(entrants: Sequence[Entrant]) -> list[tuple[str, str]]:
         return []
     names = sorted({name for entrant in entrants for name in entrant.protocol})
     shown = [(name.replace("_", " "), _of_each(name, entrants)) for name in names]
-    accuracy = entrants[0].standing.report.fact("extractor_accuracy")
+    accuracy = entrants[0].standing.report.extractor_accuracy
     known = [] if accuracy is None else [("extractor accuracy on held-out images", f"{accuracy:.4f}")]
     return [("data", data_source(entrants)), *shown, *known]
 
@@ -66,7 +66,7 @@ def _of_each(name: str, entrants: Sequence[Entrant]) -> str:
 
 def data_source(entrants: Sequence[Entrant]) -> str:
     """Where the images come from; empty where there is no report."""
-    return without_folders(entrants[0].standing.report.fact("source") or "") if entrants else ""
+    return without_folders(entrants[0].standing.report.source or "") if entrants else ""
 
 
 def measured_with(entrants: Sequence[Entrant]) -> str:
@@ -74,7 +74,7 @@ def measured_with(entrants: Sequence[Entrant]) -> str:
     if not entrants:
         return ""
     report = entrants[0].standing.report
-    name, sha256, accuracy = (report.fact(f"extractor{end}") for end in ("", "_sha256", "_accuracy"))
+    name, sha256, accuracy = report.extractor, report.extractor_sha256, report.extractor_accuracy
     network = "the data set's own classifier" if name == "classifier" else str(name)
     right = "" if accuracy is None else f", {100 * accuracy:.1f} % of held-out images right"
     return f"{network} ({(sha256 or 'unknown')[:12]}{right})"
@@ -82,7 +82,7 @@ def measured_with(entrants: Sequence[Entrant]) -> str:
 
 def budget(entrants: Sequence[Entrant], recipe: Recipe) -> str:
     """How long was trained, beside the source's own budget; empty where reports do not say."""
-    steps = sorted({entrant.standing.report.fact("steps") for entrant in entrants} - {None})
+    steps = sorted({entrant.standing.report.steps for entrant in entrants} - {None})
     if not steps:
         return ""
     trained = f"{steps[0]:,}" if len(steps) == 1 else f"{steps[0]:,} to {steps[-1]:,}"
@@ -104,11 +104,11 @@ def command(recipe: str, entrant: Entrant) -> str:
 
     report, asked = entrant.standing.report, entrant.protocol
     values = {
-        "--steps": report.fact("steps"),
-        "--members": report.fact("members"),
+        "--steps": report.steps,
+        "--members": report.members,
         "--width": entrant.settings.get("width"),
-        "--samples": report.fact("n_generated"),
-        "--seed": report.fact("seed"),
+        "--samples": report.n_generated,
+        "--seed": report.seed,
     }
     words = ["ganforge", "materialize", recipe, "--optimizer", entrant.key]
     words += [word for name, value in values.items() if value is not None for word in (name, str(value))]
@@ -129,7 +129,7 @@ def _beyond_the_command(asked: dict[str, Any]) -> str:
 
 def how_to_read(entrants: Sequence[Entrant]) -> list[dict[str, str]]:
     """Each score's definition, and the query that reads its members' values from these very reports."""
-    ids = ", ".join(f"'{entrant.standing.report.fact('report_id')}'" for entrant in entrants)
+    ids = ", ".join(f"'{entrant.standing.report.report_id}'" for entrant in entrants)
     return [
         {
             "title": definition(metric).title,

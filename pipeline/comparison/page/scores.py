@@ -30,7 +30,7 @@ def ranking_table(entrants: Sequence[Entrant], ranked_by: str) -> dict[str, Any]
     rows = []
     for entrant, rank in zip(entrants, _ranks(entrants, ranked_by), strict=True):
         report = entrant.standing.report
-        facts = {name: report.fact(name) for name in ("steps", "members", "diverged_members", "width")}
+        facts = report.facts(("steps", "members", "diverged_members", "width"))
         scores = [_shown(entrant.standing.scores.get(metric)) for metric in columns]
         rows.append({"rank": rank, "key": entrant.key, "scores": scores, "weights": report.weights, **facts})
     anchors = [

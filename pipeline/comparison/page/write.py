@@ -124,7 +124,7 @@ def _render(ranking: Ranking, entrants: Sequence[Entrant], parts: dict[str, Any]
         how_sure=how_sure(verdicts_on(ranking)),
         keys=keys,
         order=[entrant.key for entrant in entrants],
-        members=max((entrant.standing.report.fact("members") or 1 for entrant in entrants), default=0),
+        members=max((entrant.standing.report.members or 1 for entrant in entrants), default=0),
         dashes=dict(zip(keys, charts.dashes(keys), strict=True)),
         table=scores.ranking_table(entrants, ranking.ranked_by),
         **parts,

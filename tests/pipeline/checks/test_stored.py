@@ -44,5 +44,5 @@ def test_the_previous_report_is_the_newest_older_one_about_another_training(path
     assert previous_report(second, paths) is None
     third = contender(paths, "adam", GOOD, seed=2)
     found = previous_report(third, paths)
-    assert found is not None and found.fact("report_id") == second.fact("report_id")
+    assert found is not None and found.report_id == second.report_id
     assert previous_report(second, paths) is None

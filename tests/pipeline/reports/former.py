@@ -31,7 +31,7 @@ def append_each(root: Path, count: int) -> list[str]:
     for number in range(count):
         for at, (recipe, optimizer) in enumerate(PARTITIONS):
             made = rows(optimizer, (float(10 * number + at), None, 1.0), recipe=recipe, seed=number)
-            written.append(store.append(root, made).fact("report_id"))
+            written.append(store.append(root, made).report_id)
     return written
 
 

@@ -26,7 +26,7 @@ class Killed(BaseException):
 
 def fill(root: Path, count: int) -> list[str]:
     """So many reports in each of two partitions; their ids in the order of writing."""
-    return [store.append(root, rows(key)).fact("report_id") for _ in range(count) for key in ("adam", "sgd")]
+    return [store.append(root, rows(key)).report_id for _ in range(count) for key in ("adam", "sgd")]
 
 
 def ids(root: Path) -> list[str]:
@@ -51,7 +51,7 @@ def test_all_but_the_newest_of_each_partition_move_into_one_file_beside_it(tmp_p
         assert len(files(folder, "*.parquet")) == 2
     assert store.read_all(tmp_path).equals(before)
     assert ids(tmp_path) == written
-    assert [report.fact("report_id") for report in store.latest_of_all(tmp_path)] == written[-2:]
+    assert [report.report_id for report in store.latest_of_all(tmp_path)] == written[-2:]
 
 
 def test_nothing_is_left_to_do_the_second_time(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_a_row_group_holds_about_as_many_rows_as_it_is_told(tmp_path: Path, monk
     store.compact(tmp_path)
     assert {place.group for place in list_reports(tmp_path).places("mnist_mlp", "sgd")} == {None, 0, 1, 2}
     assert ids(tmp_path) == written
-    assert [report.fact("report_id") for report in store.history_of(tmp_path, "mnist_mlp", "sgd")] == written[1::2]
+    assert [report.report_id for report in store.history_of(tmp_path, "mnist_mlp", "sgd")] == written[1::2]
 
 
 def kill_at(monkeypatch: pytest.MonkeyPatch, function: str, call: int = 1) -> None:
@@ -231,8 +231,8 @@ def test_the_newest_report_is_found_in_a_merged_file_where_its_own_was_taken_awa
         path.unlink()
     newest = store.latest(tmp_path, "mnist_mlp", "adam")
     assert newest is not None
-    assert newest.fact("report_id") == written[2]
-    assert [report.fact("report_id") for report in store.latest_of_all(tmp_path)] == written[2:4]
+    assert newest.report_id == written[2]
+    assert [report.report_id for report in store.latest_of_all(tmp_path)] == written[2:4]
     shown = store.query("SELECT DISTINCT report_id FROM reports ORDER BY optimizer", tmp_path)
     assert sorted(shown["report_id"].to_pylist()) == sorted(written[2:4])
 

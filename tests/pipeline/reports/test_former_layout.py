@@ -129,7 +129,7 @@ def test_the_first_use_moves_everything_and_logs_one_line(
 def test_appending_moves_everything(paths: Paths, root: Path, written: list[str]) -> None:
     report = store.append(root, rows("adam", (1.0, 2.0, 3.0), recipe="mnist_conv"))
     assert former_files(root) == []
-    assert ids(root) == [*written, report.fact("report_id")]
+    assert ids(root) == [*written, report.report_id]
 
 
 def test_every_row_is_the_same_after_the_move(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,7 +197,7 @@ def test_a_move_between_two_listings_of_a_reader_hides_no_report(
 
     monkeypatch.setattr(files, "_parquet_names", disturbed)
     found = files.settled(lambda: store.read_reports(files.list_reports(root).places()))
-    assert [report.fact("report_id") for report in found] == written
+    assert [report.report_id for report in found] == written
 
 
 def test_while_another_process_moves_it_a_reader_does_not_wait(root: Path, written: list[str]) -> None:
@@ -292,7 +292,7 @@ def test_a_former_backup_copied_onto_a_newer_store_counts_each_report_once(
 ) -> None:
     backup = paths.root / "backup"
     shutil.copytree(root, backup)
-    written += [store.append(root, rows("adam", (5.0, 6.0, 7.0))).fact("report_id")]
+    written += [store.append(root, rows("adam", (5.0, 6.0, 7.0))).report_id]
     store.compact(root)
     shutil.copytree(backup, root, dirs_exist_ok=True)
     assert ids(root) == written

@@ -37,11 +37,11 @@ def test_a_file_of_before_columns_were_added_reads_as_null_there(tmp_path: Path)
     rewritten(path, stored(path).drop_columns([*ADDED, "device"]))
     found = store.latest(tmp_path, "mnist_mlp", "adam")
     assert found is not None
-    assert (found.fact("device"), found.fact("scoring_seconds"), found.scores("fid")) == (None, None, [2.0, 1.0])
+    assert (found.device, found.scoring_seconds, found.scores("fid")) == (None, None, [2.0, 1.0])
     assert store.read_all(tmp_path)["device"].null_count == 8
     scored = store.query("SELECT optimizer, scoring_seconds AS s FROM runs ORDER BY optimizer", tmp_path)
     assert scored["s"].to_pylist() == [None, 2.5]
-    assert found.fact("ganforge_version") is None
+    assert found.ganforge_version is None
 
 
 def test_a_file_of_a_newer_version_reads_without_the_column_that_is_unknown(tmp_path: Path) -> None:
@@ -163,8 +163,8 @@ def test_a_report_that_does_not_say_what_it_may_be_compared_with_is_one_sentence
     found = store.latest(tmp_path, "mnist_mlp", "adam")
     assert found is not None
     with pytest.raises(ValueError, match=f"{path}: the report of mnist_mlp adam has no protocol"):
-        found.fact("protocol")
-    assert found.fact("settings") is None
+        _ = found.protocol
+    assert found.settings == {}
 
 
 def test_a_report_is_stored_even_where_the_store_cannot_be_compacted(
@@ -179,14 +179,14 @@ def test_a_report_is_stored_even_where_the_store_cannot_be_compacted(
 
 def test_long_texts_in_another_layout_read_the_same(tmp_path: Path) -> None:
     """As other writers of Parquet lay them out."""
-    path = store.append(tmp_path, rows(settings="{}")).path
+    path = store.append(tmp_path, rows(settings='{"width": 3}')).path
     table = stored(path)
     at = table.column_names.index("settings")
     rewritten(path, table.set_column(at, "settings", table["settings"].cast(pa.large_string())))
     found = store.latest(tmp_path, "mnist_mlp", "adam")
     assert found is not None
     assert found.rows.schema.equals(store.SCHEMA)
-    assert found.fact("settings") == "{}"
+    assert found.settings == {"width": 3}
 
 
 def test_the_view_of_the_schema_describes_every_column_in_its_order(tmp_path: Path) -> None:

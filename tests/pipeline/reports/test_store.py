@@ -1,5 +1,6 @@
 import errno
 import itertools
+import json
 import random
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -43,14 +44,14 @@ def test_each_report_is_one_file_in_its_partitions_folder(tmp_path: Path) -> Non
 
 
 def test_times_are_utc_and_now(tmp_path: Path) -> None:
-    created = store.append(tmp_path, rows()).fact("created_at")
+    created = store.append(tmp_path, rows()).created_at
     assert abs(datetime.now(UTC) - created) < timedelta(seconds=30)
 
 
 def test_the_newest_of_all_partitions_are_listed_by_recipe_and_optimizer(tmp_path: Path) -> None:
     for optimizer in ("sgd", "adam", "adam"):
         store.append(tmp_path, rows(optimizer))
-    assert [report.fact("optimizer") for report in store.latest_of_all(tmp_path)] == ["adam", "sgd"]
+    assert [report.optimizer for report in store.latest_of_all(tmp_path)] == ["adam", "sgd"]
     assert store.latest_of_all(tmp_path, "celeba_dense") == []
 
 
@@ -109,15 +110,15 @@ def test_the_history_holds_every_report_oldest_first(tmp_path: Path) -> None:
 
 
 def test_a_report_is_found_by_the_start_of_its_id(tmp_path: Path) -> None:
-    ids = [store.append(tmp_path, rows()).fact("report_id") for _ in range(3)]
+    ids = [store.append(tmp_path, rows()).report_id for _ in range(3)]
     store.compact(tmp_path)
     for report_id in ids:
-        assert store.find_report(tmp_path, report_id[:7]).fact("report_id") == report_id
-        assert store.find_report(tmp_path, report_id.upper()).fact("report_id") == report_id
+        assert store.find_report(tmp_path, report_id[:7]).report_id == report_id
+        assert store.find_report(tmp_path, report_id.upper()).report_id == report_id
 
 
 def test_an_id_that_no_report_or_several_have_is_one_sentence(tmp_path: Path) -> None:
-    report_id = store.append(tmp_path, rows()).fact("report_id")
+    report_id = store.append(tmp_path, rows()).report_id
     other = "0" if report_id[8] != "0" else "1"
     with pytest.raises(ValueError, match=f"no report starts with '{report_id[:8]}{other}'"):
         store.find_report(tmp_path, report_id[:8] + other)
@@ -161,12 +162,12 @@ def test_the_last_stored_is_the_newest_by_a_clock(
     stored = [store.append(tmp_path, rows(seed=seed)) for seed in range(6)]
     newest = store.latest(tmp_path, "mnist_mlp", "adam")
     assert newest is not None
-    assert newest.fact("seed") == 5
-    assert [report.fact("seed") for report in store.history_of(tmp_path)] == list(range(6))
-    times = [report.fact("created_at") for report in stored]
+    assert newest.seed == 5
+    assert [report.seed for report in store.history_of(tmp_path)] == list(range(6))
+    times = [report.created_at for report in stored]
     assert times == [NOON + timedelta(microseconds=n) for n in range(6)]
     assert [f"{time:%Y%m%dT%H%M%S%f}" for time in times] == [report.path.name.split("-")[0] for report in stored]
-    assert store.append(tmp_path, rows("sgd")).fact("created_at") == NOON + 6 * step  # of its own partition alone
+    assert store.append(tmp_path, rows("sgd")).created_at == NOON + 6 * step  # of its own partition alone
 
 
 def test_the_last_stored_is_newer_than_what_a_merged_file_alone_holds(
@@ -176,15 +177,15 @@ def test_the_last_stored_is_newer_than_what_a_merged_file_alone_holds(
     stored = [store.append(tmp_path, rows(seed=seed)) for seed in range(2)]
     store.compact(tmp_path)
     stored[1].path.unlink()  # by hand
-    assert store.append(tmp_path, rows(seed=2)).fact("created_at") == NOON + timedelta(microseconds=1)
-    assert [report.fact("seed") for report in store.latest_of_all(tmp_path)] == [2]
+    assert store.append(tmp_path, rows(seed=2)).created_at == NOON + timedelta(microseconds=1)
+    assert [report.seed for report in store.latest_of_all(tmp_path)] == [2]
 
 
 def test_two_writers_of_one_moment_are_both_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "_time_of_next", lambda *_: NOON)  # both looked before one wrote
-    ids = {store.append(tmp_path, rows()).fact("report_id") for _ in range(2)}
-    assert {report.fact("report_id") for report in store.history_of(tmp_path)} == ids
-    assert store.append(tmp_path, rows("sgd")).fact("created_at") == NOON
+    ids = {store.append(tmp_path, rows()).report_id for _ in range(2)}
+    assert {report.report_id for report in store.history_of(tmp_path)} == ids
+    assert store.append(tmp_path, rows("sgd")).created_at == NOON
 
 
 @pytest.mark.parametrize("name", ["copy of one", "20260102T030405678901-merged-1f0c9a7e"])
@@ -224,7 +225,7 @@ def test_a_report_in_a_file_of_many_says_what_it_said_alone(tmp_path: Path) -> N
         assert one.rows.equals(other.rows)
         assert one.metrics() == other.metrics()
         assert [one.scores(metric) for metric in one.metrics()] == [other.scores(metric) for metric in one.metrics()]
-        assert [one.fact(name) for name in store.SCHEMA.names] == [
+        assert list(one.facts(store.SCHEMA.names).values()) == [
             other.rows[name][0].as_py() for name in one.rows.column_names
         ]
         assert (one.anchors("fid"), one.better("fid"), one.notes()) == (other.anchors("fid"), "lower", other.notes())
@@ -263,18 +264,18 @@ def test_a_column_is_unpacked_once_a_file_however_many_reports_it_holds(
 def test_texts_too_long_for_a_dictionary_are_read_whole(tmp_path: Path) -> None:
     """Parquet stores the texts of a column once each up to 1 MiB of them, and then plain."""
     for seed in range(12):
-        store.append(tmp_path, rows(seed=seed, settings=f"{seed}" * 200_000))
+        store.append(tmp_path, rows(seed=seed, settings=json.dumps({"seed": f"{seed}" * 200_000})))
     store.compact(tmp_path)
     for report in store.history_of(tmp_path):
-        assert report.fact("settings") == f"{report.fact('seed')}" * 200_000
-        assert set(report.rows["settings"].to_pylist()) == {report.fact("settings")}
+        assert report.settings == {"seed": f"{report.seed}" * 200_000}
+        assert set(report.rows["settings"].to_pylist()) == {json.dumps(report.settings)}
 
 
 def test_a_value_that_is_infinite_is_stored_as_it_is(tmp_path: Path) -> None:
     report = store.append(tmp_path, rows(values=(float("inf"), None, 1.0)))
     store.append(tmp_path, rows())
     store.compact(tmp_path)
-    assert store.find_report(tmp_path, report.fact("report_id")).scores("fid") == [float("inf"), 1.0]
+    assert store.find_report(tmp_path, report.report_id).scores("fid") == [float("inf"), 1.0]
 
 
 def test_a_report_that_names_no_samples_is_about_those_of_its_training_and_kind_of_weights(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def crown(paths: Paths) -> None:
 def known(paths: Paths, optimizer: str) -> str:
     report = store.latest(paths.reports(), RECIPE, optimizer)
     assert report is not None
-    return str(report.fact("report_id"))
+    return report.report_id
 
 
 def test_there_is_no_champion_before_anybody_decided(chain: Paths) -> None:
@@ -62,7 +62,7 @@ def test_a_newer_report_makes_the_decision_stale_until_it_is_taken_again(
     scored = score_partition(RECIPE, "two", Judge.load("mnist", chain), chain, force=True)
     assert told(chain).state == STALE
     assert "decided before the newest report of two" in told(chain).reasons
-    decide(chain, NOT_PROMOTED, {"one": known(chain, "one"), "two": str(scored.report.fact("report_id"))})
+    decide(chain, NOT_PROMOTED, {"one": known(chain, "one"), "two": scored.report.report_id})
     assert told(chain).state == FRESH
 
 

@@ -196,7 +196,7 @@ def test_reasons_name_no_folder_of_this_machine() -> None:
 
 def test_the_head_says_how_long_was_trained_and_with_what_scores_are_taken(entrants: list[Entrant]) -> None:
     assert budget(entrants, load_recipes()["mnist_mlp"]) == "Trained for 3 steps here; the source trained 93,700."
-    sha256 = entrants[0].standing.report.fact("extractor_sha256")
+    sha256 = entrants[0].standing.report.extractor_sha256
     said = measured_with(entrants)
     assert said.startswith(f"the data set's own classifier ({sha256[:12]}, ")
     assert said.endswith(" % of held-out images right)")
