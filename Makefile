@@ -8,7 +8,7 @@ DENSE := mnist_mlp --optimizer rmsprop rmsprop_adam rmsprop_adam_tweaked
 CONVOLUTIONAL := mnist_dcgan --optimizer adam --members 1
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
-.PHONY: run demo test check format lint types imports figures wheel-chain clean
+.PHONY: run demo test check fix format lint types imports figures wheel-chain clean
 
 ## run: install, train the demo configurations, open the Dagster UI on 127.0.0.1:$(PORT)
 run: demo
@@ -29,6 +29,11 @@ test: .venv/tested
 
 ## check: format, lint, types, import contracts and tests
 check: format lint types imports test
+
+## fix: mend what ruff can mend, and format
+fix: .venv/tested
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
 format: .venv/tested
 	$(BIN)/ruff format --check .
