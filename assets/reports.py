@@ -50,7 +50,8 @@ def build_reports(recipe: Recipe) -> dg.AssetsDefinition:
     )
     def report(context: dg.AssetExecutionContext, config: ReportConfig) -> Iterator[Published]:
         from pipeline.checks.stored import report_findings
-        from pipeline.reports.score import Judge, score_partition
+        from pipeline.reports.judge import Judge
+        from pipeline.reports.score import score_partition
 
         paths = Paths.default()
         with logged(context):

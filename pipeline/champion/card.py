@@ -10,10 +10,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeline.champion.decisions import now
-from pipeline.champion.promotion import Promotion
+from pipeline.champion.promotion import Exported, Promotion
 from pipeline.champion.versions import CARD, CARD_TEXT, GRID, ONNX, Champion
 from pipeline.comparison.page.entrants import without_folders
 from pipeline.comparison.ranking import estimate, number
@@ -22,9 +22,6 @@ from pipeline.settings import load_recipes
 from pipeline.storage.artefact import write_json
 from pipeline.training.kinds_of_weights import FILE_OF_WEIGHTS
 from pipeline.training.trained import read_settings, trained_network
-
-if TYPE_CHECKING:
-    from pipeline.champion.contents import Exported
 
 LINEAGE = (
     *("report_id", "created_at", "fingerprint", "training_fingerprint", "git_commit", "ganforge_version", "run_id"),

@@ -6,11 +6,11 @@ In: a `Promotion`. Out: files in a folder, and the details that make it work as 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.champion.promotion import Promotion
+from pipeline.champion.promotion import Exported, Promotion
 from pipeline.champion.sources import copy_files
 from pipeline.champion.versions import GRID, ONNX
 from pipeline.storage.artefact import Artefact
@@ -19,15 +19,6 @@ from pipeline.training.kinds_of_weights import FILE_OF_WEIGHTS
 log = logging.getLogger(__name__)
 
 SETTINGS = "settings.json"
-
-
-@dataclass(frozen=True)
-class Exported:
-    """The best member's generator for other programs, or why there is none."""
-
-    largest_difference: float | None  # of what onnxruntime and PyTorch draw, in the network's value range
-    latents: int | None  # that both drew
-    refusal: str  # empty: the file is there
 
 
 def write_contents(folder: Path, promotion: Promotion) -> dict[str, Any]:

@@ -44,3 +44,12 @@ class Promotion:
     def member(self) -> int:
         """The member that stands for the configuration: the best by what decides."""
         return self.sources.best_member(RANKED_BY)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """Result of writing the best member's generator as ONNX, or the reason for its absence."""
+
+    largest_difference: float | None  # between the outputs of onnxruntime and PyTorch, in the network's value range
+    latents: int | None  # number of latents that both were compared on
+    refusal: str  # empty: the file was written

@@ -17,12 +17,12 @@ from pipeline.networks.latents import Distribution
 from pipeline.tables import find
 
 if TYPE_CHECKING:
-    from pipeline.networks.layers import Stacked
+    from pipeline.networks.stacked import Stacked
     from pipeline.pixels import ValueRange
 
 ImageShape = tuple[int, int, int]  # C, H, W
 
-NOT_ARCHITECTURES = {"convolution", "dropout", "latents", "layers", "normalisation"}
+NOT_ARCHITECTURES = {"convolution", "dropout", "latents", "layers", "normalisation", "stacked"}
 
 
 class Architecture(Protocol):

@@ -15,8 +15,9 @@ from torch.nn import functional as F
 
 from pipeline.networks import ImageShape
 from pipeline.networks.latents import Distribution
-from pipeline.networks.layers import Dense, Score, Stacked, tanh
+from pipeline.networks.layers import Dense, Score, tanh
 from pipeline.networks.normalisation import KERAS_EPSILON, BatchNorm
+from pipeline.networks.stacked import Stacked
 from pipeline.pixels import SYMMETRIC
 
 LATENT_SIZE = 100

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.networks.layers import Layer, apart, together
+from pipeline.networks.stacked import Layer, stack, unstack
 
 
 def runs_folded(inputs: Tensor) -> bool:
@@ -88,9 +88,9 @@ class Convolution(Layer):
         return unfold(self._convolve(folded, self.effective_weight().flatten(0, 1), bias, members), members)
 
     def _one_by_one(self, inputs: Tensor) -> Tensor:
-        biases: Sequence[Tensor | None] = [None] * len(inputs) if self.bias is None else apart(self.bias)
-        each = zip(apart(inputs), apart(self.effective_weight()), biases, strict=True)
-        return together([self._convolve(own, weight, bias, 1) for own, weight, bias in each])
+        biases: Sequence[Tensor | None] = [None] * len(inputs) if self.bias is None else unstack(self.bias)
+        each = zip(unstack(inputs), unstack(self.effective_weight()), biases, strict=True)
+        return stack([self._convolve(own, weight, bias, 1) for own, weight, bias in each])
 
     def _convolve(self, inputs: Tensor, weight: Tensor, bias: Tensor | None, groups: int) -> Tensor:
         """(B, G·I, H, W) → (B, G·O, H', W')."""

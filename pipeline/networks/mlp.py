@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from pipeline.networks import ImageShape
 from pipeline.networks.latents import Distribution
-from pipeline.networks.layers import Dense, Score, Stacked, tanh
+from pipeline.networks.layers import Dense, Score, tanh
+from pipeline.networks.stacked import Stacked
 from pipeline.pixels import SYMMETRIC
 
 LATENT_SIZE = 100

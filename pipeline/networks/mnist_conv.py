@@ -18,8 +18,9 @@ from pipeline.networks import ImageShape
 from pipeline.networks.convolution import Conv2d, same_padding, upsample
 from pipeline.networks.dropout import Dropout
 from pipeline.networks.latents import Distribution
-from pipeline.networks.layers import Dense, Score, Stacked
+from pipeline.networks.layers import Dense, Score
 from pipeline.networks.normalisation import KERAS_EPSILON, BatchNorm
+from pipeline.networks.stacked import Stacked
 from pipeline.pixels import UNIT
 
 LATENT_SIZE = 100

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.networks.convolution import Conv2d, ConvTranspose2d, fold, runs_folded, unfold
-from pipeline.networks.layers import Dense, Layer, Score, Stacked, apart, together
+from pipeline.networks.layers import Dense, Score
+from pipeline.networks.stacked import Layer, SpectralNorm, Stacked, stack, unstack
 
 KERAS_EPSILON = 1e-3  # Keras' default; PyTorch's is 1e-5
 
@@ -69,8 +70,8 @@ class BatchNorm(Layer):
         Folding took 1.7, 0.9 and 1.1 times as long at 64x14x14, 64x7x7 and 6272 (8 members, batch 64, 1 thread).
         """
         stacked = inputs, self.running_mean, self.running_variance, self.scale, self.shift
-        each = zip(*(apart(tensor) for tensor in stacked), strict=True)
-        return together([self._normalise(*own) for own in each])
+        each = zip(*(unstack(tensor) for tensor in stacked), strict=True)
+        return stack([self._normalise(*own) for own in each])
 
     def _normalise(self, inputs: Tensor, mean: Tensor, variance: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
         return F.batch_norm(inputs, mean, variance, scale, shift, self.training, self.momentum, self.epsilon)
@@ -92,39 +93,6 @@ class BatchNorm(Layer):
         """Move the running statistics towards a batch of `count` values a channel."""
         self.running_mean.lerp_(mean, self.momentum)
         self.running_variance.lerp_(variance * (count / (count - 1)), self.momentum)
-
-
-class SpectralNorm(Layer):
-    """M estimates of a weight's largest singular value σ, each one power iteration better with every training step.
-
-    The weight (M, …) counts as matrices W (M, rows, columns), a row an output; u, the left singular vector, is kept.
-    """
-
-    u: Tensor  # (M, rows) float32, of length 1
-
-    def __init__(self, members: int, rows: int, output_dim: int) -> None:
-        """`output_dim` is the dimension of the weight that holds the rows."""
-        super().__init__()
-        self.output_dim = output_dim
-        self.register_buffer("u", torch.zeros(members, rows))
-
-    def draw(self, streams: Sequence[torch.Generator]) -> None:
-        """A random direction."""
-        for u, stream in zip(self.u, streams, strict=True):
-            u.copy_(F.normalize(torch.randn(u.shape, generator=stream), dim=0))
-
-    def normalise(self, weight: Tensor, *, training: bool) -> Tensor:
-        """Weight (M, …) → weight / σ. The gradient passes through σ = uᵀ W v, not through u and v."""
-        matrix = weight.movedim(self.output_dim, 1).flatten(2)  # (M, rows, columns)
-        # Sums of products, not matrix products: those would round differently for one member and for many.
-        with torch.no_grad():
-            v = F.normalize((matrix * self.u.unsqueeze(2)).sum(dim=1), dim=1)  # (M, columns)
-        image = (matrix * v.unsqueeze(1)).sum(dim=2)  # W v (M, rows)
-        if training:
-            self.u.copy_(F.normalize(image.detach(), dim=1))
-        u = self.u.clone()  # the next forward overwrites u, maybe before this one's backward
-        sigma = (u * image).sum(dim=1)
-        return weight / sigma.view(-1, *[1] * (weight.ndim - 1))
 
 
 def apply_spectral_norm(network: Stacked) -> None:

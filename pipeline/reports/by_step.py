@@ -35,7 +35,7 @@ from pipeline.training.kinds_of_weights import RAW, weights_along
 if TYPE_CHECKING:
     from pipeline.metrics.features import Features
     from pipeline.metrics.frechet_distance import Factored
-    from pipeline.reports.score import Judge
+    from pipeline.reports.judge import Judge
 
 log = logging.getLogger(__name__)
 

@@ -6,6 +6,7 @@ In: the samples, the training and the judge. Out: the columns that are the same 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pipeline import __version__
@@ -14,12 +15,12 @@ from pipeline.storage.artefact import Artefact
 from pipeline.training.trained import read_settings
 
 if TYPE_CHECKING:
-    from pipeline.reports.score import Judge
+    from pipeline.reports.judge import Judge
 
 
-def shared_columns(judge: Judge, samples: Artefact, training: Artefact) -> dict[str, Any]:
+def shared_columns(judge: Judge, protocol: Mapping[str, Any], samples: Artefact, training: Artefact) -> dict[str, Any]:
     """What every row of a report holds, but for its fingerprint, its run and the time it took."""
-    settings, protocol = read_settings(training), judge.protocol(samples)
+    settings = read_settings(training)
     source = training.details["source"]
     return {
         "recipe": settings.recipe,

@@ -1,7 +1,7 @@
-"""Score: from a partition's samples to its report: every metric, member by member, beside floor and ceiling.
+"""Score a partition: compute every metric of every member, beside floor and ceiling, and store the report.
 
-In: the samples artefact, the data set's extractor and reference. Out: one stored report, and beside it the scores along
-training (`by_step.py`). Features are computed once a member, every score from them.
+In: the samples artefact and the data set's judge (`judge.py`). Out: one stored report, and beside it the scores along
+the training (`by_step.py`). Features are computed once per member; every score is computed from them.
 """
 
 from __future__ import annotations
@@ -9,36 +9,22 @@ from __future__ import annotations
 import logging
 import math
 import time
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.metrics import CODE_VERSION as METRICS_VERSION
-from pipeline.metrics.catalogue import BETTER, score, score_names, score_notes
-from pipeline.metrics.extractors.classifier import expect_labels
-from pipeline.metrics.extractors.extractor import Extractor, require_extractor
+from pipeline.metrics.catalogue import BETTER, score, score_notes
 from pipeline.metrics.features import Features, Score
-from pipeline.metrics.inception_score import SPLITS
-from pipeline.metrics.reference import (
-    Anchors,
-    Reference,
-    expect_current,
-    load_reference,
-    require_reference,
-    seeded_order,
-    values_of,
-)
 from pipeline.reports import store, thorough
 from pipeline.reports.by_step import keep_scores_by_step
 from pipeline.reports.copies import closest_pairs, write_pairs
 from pipeline.reports.identity import report_identity
+from pipeline.reports.judge import Judge
 from pipeline.reports.origin import shared_columns
 from pipeline.reports.thorough import Thorough
 from pipeline.storage.artefact import Artefact, require_artefact
 from pipeline.storage.images import ImageFile, Pixels, read_images
 from pipeline.storage.paths import Paths
-from pipeline.tensors.load import load_split, require_tensors
 from pipeline.training.kinds_of_weights import weights_drawn
 from pipeline.training.trained import require_training
 
@@ -69,82 +55,6 @@ class Judged:
     pairs: list[Pixels]  # of generated and training images, see `copies.py`
 
 
-@dataclass(frozen=True)
-class Judge:
-    """What every partition of a data set is judged with, loaded once."""
-
-    dataset: str
-    tensors: Artefact
-    extractor: Extractor
-    reference_artefact: Artefact
-    reference: Reference
-    thorough: Thorough | None  # where the scores that take minutes are wanted too
-    _anchors: dict[int, tuple[Anchors, Anchors]] = field(default_factory=dict)
-
-    @classmethod
-    def load(cls, dataset: str, paths: Paths, extractor: str = "classifier", *, thorough: bool = False) -> Judge:
-        """The data set's extractor and its reference features, which must belong together."""
-        tensors = require_tensors(paths, dataset)
-        if extractor == "classifier":
-            expect_labels(tensors)  # without any, the advice to train a classifier would be none
-        seeing, reference = require_extractor(extractor, dataset, paths), require_reference(paths, dataset, extractor)
-        expect_current(reference, seeing, tensors)
-        asked = Thorough(dataset, tensors, seeing, paths) if thorough else None
-        return cls(dataset, tensors, seeing, reference, load_reference(reference), asked)
-
-    @cached_property
-    def train(self) -> ImageFile:
-        """The images that networks were trained on."""
-        return load_split(self.tensors, "train")
-
-    def anchors(self, count: int) -> tuple[Anchors, Anchors]:
-        """What `count` real images and `count` noise images score."""
-        if count not in self._anchors:
-            self._anchors[count] = self._score_anchors(count)
-        return self._anchors[count]
-
-    def score_names(self) -> list[str]:
-        """What a member is scored by."""
-        names = score_names(self.reference.labels)
-        return names if self.thorough is None else names + thorough.score_names(self.reference.labels)
-
-    def protocol(self, samples: Artefact) -> dict[str, Any]:
-        """Everything that must agree before two scores may be compared."""
-        n_generated = samples.details["images_a_member"]
-        return {
-            "extractor": self.extractor.name,
-            "extractor_labels": self.extractor.labels,
-            "extractor_sha256": self.extractor.sha256,
-            "labels_of_generated": "the extractor's",
-            "n_generated": n_generated,
-            "n_real": len(self.reference.test),
-            "n_train": len(self.reference.train),
-            "neighbours": self.reference.real.neighbours,
-            "samples_seed": samples.details["seed"],
-            "inception_score_splits": SPLITS,
-            "real_split": "test",
-            "real_images": self.reference_artefact.fingerprint,
-            "value_range": "uint8, rounded half up",
-            "resize": self.extractor.resize,
-            "weights": weights_drawn(samples),
-            "batch_normalisation": "evaluation",
-            "metrics_version": METRICS_VERSION,
-        }
-
-    def _score_anchors(self, count: int) -> tuple[Anchors, Anchors]:
-        details = self.reference_artefact.details
-        floor, ceiling = (
-            (details["floor"], details["ceiling"])
-            if count == details["anchor_images"]
-            else self.reference.anchors(count)
-        )
-        if self.thorough is None:
-            return floor, ceiling
-        pixels = self.train.pixels[seeded_order(len(self.train), count)]
-        real = self.thorough.of_images(pixels, self.extractor.extract(pixels))
-        return floor | values_of(real), ceiling
-
-
 def score_partition(
     recipe: str, optimizer: str, judge: Judge, paths: Paths, *, run_id: str = "", force: bool = False
 ) -> Scored:
@@ -168,7 +78,7 @@ def _scored(samples: Artefact, training: Artefact, judge: Judge, root: Path, run
     if newest is not None and newest.fingerprint in enough and not force:
         return Scored(newest, cached=True)
     started = time.perf_counter()
-    shared = {**shared_columns(judge, samples, training), "fingerprint": wanted, "run_id": run_id}
+    shared = {**shared_columns(judge, protocol, samples, training), "fingerprint": wanted, "run_id": run_id}
     judged = _judge_members(samples, training, judge)
     rows = _rows(judged.scores, judge, protocol["n_generated"])
     shared["scoring_seconds"] = round(time.perf_counter() - started, 2)

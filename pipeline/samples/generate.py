@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 
 from pipeline.networks.latents import Latents, latents_by_seed
-from pipeline.networks.layers import Stacked
+from pipeline.networks.stacked import Stacked
 from pipeline.pixels import to_pixels
 from pipeline.samples.identity import passed_over, samples_identity
 from pipeline.settings import TrainingSettings

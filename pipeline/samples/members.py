@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 
-from pipeline.networks.layers import Stacked
+from pipeline.networks.stacked import Stacked
 from pipeline.storage.artefact import Artefact
 from pipeline.training.trained import load_generator, trained_network
 

@@ -19,8 +19,9 @@ from torch.utils.hooks import RemovableHandle
 from pipeline.networks import Network
 from pipeline.networks.convolution import Conv2d, ConvTranspose2d
 from pipeline.networks.dropout import Dropout
-from pipeline.networks.layers import Dense, Layer, Stacked
+from pipeline.networks.layers import Dense
 from pipeline.networks.normalisation import BatchNorm
+from pipeline.networks.stacked import Layer, Stacked
 from pipeline.samples.members import one_generator
 from pipeline.samples.program import Operation, Program, Shape, Values
 from pipeline.storage.artefact import Artefact

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from pipeline.networks import Network, network_for
-from pipeline.networks.layers import Stacked
+from pipeline.networks.stacked import Stacked
 from pipeline.settings import TrainingSettings
 from pipeline.storage.artefact import Artefact, publish, staging_folder, write_json
 from pipeline.storage.identity import Identity

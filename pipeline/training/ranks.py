@@ -20,8 +20,8 @@ from torch import Tensor
 from torch import distributed as dist
 from torch.autograd.function import once_differentiable
 
-from pipeline.networks.layers import Stacked
 from pipeline.networks.normalisation import BatchNorm
+from pipeline.networks.stacked import Stacked
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 

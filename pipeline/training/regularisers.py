@@ -14,7 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pipeline.networks.layers import Stacked
+from pipeline.networks.stacked import Stacked
 
 
 def gradient_penalty(discriminator: Stacked, real: Tensor, generated: Tensor, positions: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import json
 import torch
 
 from pipeline.networks import ImageShape, Network, network_for
-from pipeline.networks.layers import Stacked
+from pipeline.networks.stacked import Stacked
 from pipeline.settings import TrainingSettings
 from pipeline.storage.artefact import Artefact, require_artefact
 from pipeline.storage.paths import Paths

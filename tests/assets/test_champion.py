@@ -3,6 +3,7 @@ import pytest
 
 from assets.champion import build_champion
 from pipeline.champion import contents
+from pipeline.champion.promotion import Exported
 from pipeline.champion.versions import require_champion
 from pipeline.checks import stored
 from pipeline.settings import load_recipes
@@ -12,7 +13,7 @@ from tests.pipeline.champion.made_up import BAD, GOOD, contender, failed, passed
 
 @pytest.fixture(autouse=True)
 def decisions_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contents, "_export", lambda *_: contents.Exported(None, None, "not asked for"))
+    monkeypatch.setattr(contents, "_export", lambda *_: Exported(None, None, "not asked for"))
     monkeypatch.setattr(stored, "stored_findings", lambda *_: passed)
 
 

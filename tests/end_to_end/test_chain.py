@@ -21,7 +21,8 @@ from pipeline.raw.acquire import acquire
 from pipeline.raw.catalogue import DATASETS
 from pipeline.reports import store
 from pipeline.reports.by_step import scores_along
-from pipeline.reports.score import Judge, StaleInputError, score_partition
+from pipeline.reports.judge import Judge
+from pipeline.reports.score import StaleInputError, score_partition
 from pipeline.settings import load_optimizers, load_recipes, resolve
 from pipeline.storage.artefact import read_artefact
 from pipeline.storage.images import read_images

@@ -12,7 +12,7 @@ from assets import cli
 from pipeline.metrics.catalogue import score_names
 from pipeline.metrics.extractors.classifier import NoLabelsError
 from pipeline.reports import store
-from pipeline.reports.score import Judge
+from pipeline.reports.judge import Judge
 from pipeline.storage.artefact import read_artefact
 from pipeline.storage.images import read_images
 from pipeline.storage.paths import Paths

@@ -133,7 +133,7 @@ def test_a_reference_of_other_weights_is_refused_and_says_what_to_make_again(
     monkeypatch: pytest.MonkeyPatch, paths: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from pipeline.metrics.reference import StaleReferenceError
-    from pipeline.reports.score import Judge
+    from pipeline.reports.judge import Judge
 
     monkeypatch.setitem(extractors.EXTRACTORS, "inception", stand_in)
     assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "adam", *BUDGET, "--extractor", "inception") == 0

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from pipeline.networks import network_for
-from pipeline.networks.layers import Stacked
+from pipeline.networks.stacked import Stacked
 
 pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("keras") is None, reason="needs Keras 3 (pip install keras)"),

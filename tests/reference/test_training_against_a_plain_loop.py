@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.networks import network_for
-from pipeline.networks.layers import Dense, Layer, Score
+from pipeline.networks.layers import Dense, Score
 from pipeline.networks.normalisation import BatchNorm
+from pipeline.networks.stacked import Layer
 from pipeline.pixels import to_network
 from pipeline.settings import load_optimizers, load_recipes, resolve
 from pipeline.training.engine import Ensemble, Member

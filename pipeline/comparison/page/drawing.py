@@ -16,7 +16,7 @@ from pipeline.networks.latents import Latents
 from pipeline.storage.artefact import Artefact
 
 if TYPE_CHECKING:
-    from pipeline.networks.layers import Stacked
+    from pipeline.networks.stacked import Stacked
     from pipeline.storage.images import Pixels
 
 Values = npt.NDArray[np.float32]  # (N, C, H, W)

@@ -9,6 +9,7 @@ from pipeline.champion import contents, crown
 from pipeline.champion.challenge import challenge
 from pipeline.champion.decisions import decided
 from pipeline.champion.promote import _reports_of
+from pipeline.champion.promotion import Exported
 from pipeline.champion.versions import current_champion, require_champion
 from pipeline.checks.stored import stored_findings
 from pipeline.comparison.ranking import compare
@@ -23,7 +24,7 @@ from tests.pipeline.champion.made_up import BAD, GOOD, contender, decide, drawn,
 @pytest.fixture(autouse=True)
 def no_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
     """Decisions are tested here; what is written stands in test_contents.py."""
-    monkeypatch.setattr(contents, "_export", lambda *_: contents.Exported(None, None, "not asked for"))
+    monkeypatch.setattr(contents, "_export", lambda *_: Exported(None, None, "not asked for"))
 
 
 def kept(paths: Paths) -> list[tuple[int | None, str]]:

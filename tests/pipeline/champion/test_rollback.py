@@ -5,6 +5,7 @@ import pytest
 
 from pipeline.champion import contents
 from pipeline.champion.decisions import decided
+from pipeline.champion.promotion import Exported
 from pipeline.champion.rollback import rollback
 from pipeline.champion.versions import DamagedChampionError, current_champion, require_champion
 from pipeline.storage.paths import Paths
@@ -15,7 +16,7 @@ BETTER_STILL = (20.0, 25.0, 20.0)
 
 @pytest.fixture(autouse=True)
 def no_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contents, "_export", lambda *_: contents.Exported(None, None, "not asked for"))
+    monkeypatch.setattr(contents, "_export", lambda *_: Exported(None, None, "not asked for"))
 
 
 @pytest.fixture

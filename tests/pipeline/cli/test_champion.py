@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from pipeline.champion import contents
+from pipeline.champion.promotion import Exported
 from pipeline.checks import stored
 from pipeline.cli import champion
 from pipeline.storage.paths import Paths
@@ -15,7 +16,7 @@ from tests.pipeline.champion.made_up import BAD, GOOD, contender, passed
 
 @pytest.fixture(autouse=True)
 def decisions_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contents, "_export", lambda *_: contents.Exported(None, None, "not asked for"))
+    monkeypatch.setattr(contents, "_export", lambda *_: Exported(None, None, "not asked for"))
     monkeypatch.setattr(stored, "stored_findings", lambda *_: passed)
 
 

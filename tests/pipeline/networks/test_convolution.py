@@ -6,7 +6,7 @@ from torch import Tensor
 
 from pipeline.networks import convolution
 from pipeline.networks.convolution import Conv2d, Convolution, ConvTranspose2d, fold, unfold
-from pipeline.networks.layers import Stacked
+from pipeline.networks.stacked import Stacked
 
 KINDS = {Conv2d: torch.nn.Conv2d, ConvTranspose2d: torch.nn.ConvTranspose2d}
 both_kinds = pytest.mark.parametrize("kind", KINDS)

@@ -3,8 +3,9 @@ from torch import Tensor, nn
 
 from pipeline.networks.convolution import Convolution
 from pipeline.networks.dcgan import WIDTH, Discriminator, Generator
-from pipeline.networks.layers import Dense, Score, Stacked
+from pipeline.networks.layers import Dense, Score
 from pipeline.networks.normalisation import BatchNorm
+from pipeline.networks.stacked import Stacked
 
 DIGITS = (1, 28, 28)
 

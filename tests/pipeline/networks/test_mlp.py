@@ -3,8 +3,9 @@ import math
 import pytest
 import torch
 
-from pipeline.networks.layers import Dense, Score, Stacked, tanh
+from pipeline.networks.layers import Dense, Score, tanh
 from pipeline.networks.mlp import WIDTH, Discriminator, Generator
+from pipeline.networks.stacked import Stacked
 
 DIGITS = (1, 28, 28)
 

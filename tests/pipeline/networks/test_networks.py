@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from pipeline.networks import ImageShape, architecture_names, network_for
 from pipeline.networks.dropout import Dropout
 from pipeline.networks.latents import draw_latents
-from pipeline.networks.layers import Stacked
+from pipeline.networks.stacked import Stacked
 from pipeline.tables import SettingsError
 
 DIGITS, FACES, LARGE_FACES = (1, 28, 28), (3, 28, 28), (3, 64, 64)

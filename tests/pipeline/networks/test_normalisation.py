@@ -11,8 +11,9 @@ from torch.nn import functional as F
 
 from pipeline.networks import normalisation
 from pipeline.networks.convolution import Conv2d, ConvTranspose2d
-from pipeline.networks.layers import Dense, Layer, Stacked
-from pipeline.networks.normalisation import BatchNorm, SpectralNorm, apply_spectral_norm
+from pipeline.networks.layers import Dense
+from pipeline.networks.normalisation import BatchNorm, apply_spectral_norm
+from pipeline.networks.stacked import Layer, SpectralNorm, Stacked
 
 both_ways = pytest.mark.parametrize("folded", [True, False])
 both_shapes = pytest.mark.parametrize("shape", [(6, 5), (6, 5, 4, 4)])

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.networks import network_for
-from pipeline.networks.layers import Dense, Stacked, tanh
+from pipeline.networks.layers import Dense, tanh
+from pipeline.networks.stacked import Stacked
 from pipeline.samples.tracing import UnsupportedNetworkError, write_program
 
 NETWORK = network_for("mlp", (1, 28, 28))

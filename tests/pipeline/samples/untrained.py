@@ -5,8 +5,8 @@ import json
 import torch
 
 from pipeline.networks import Network, network_for
-from pipeline.networks.layers import Layer, Stacked
 from pipeline.networks.normalisation import BatchNorm
+from pipeline.networks.stacked import Layer, Stacked
 from pipeline.settings import load_optimizers, load_recipes, resolve
 from pipeline.storage.artefact import Artefact, publish, staging_folder
 from pipeline.storage.paths import Paths

@@ -8,7 +8,8 @@ from pipeline.champion.decisions import NOT_PROMOTED, PROMOTED, ROLLED_BACK, Dec
 from pipeline.champion.identity import champion_identity
 from pipeline.champion.versions import Pointer, add_version, write_pointer
 from pipeline.reports import store
-from pipeline.reports.score import Judge, score_partition
+from pipeline.reports.judge import Judge
+from pipeline.reports.score import score_partition
 from pipeline.status.state import FAILED, FRESH, MISSING, STALE, Status
 from pipeline.status.survey import survey
 from pipeline.storage.paths import Paths

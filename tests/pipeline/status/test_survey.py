@@ -11,7 +11,8 @@ from pipeline.comparison.make import make_comparison
 from pipeline.metrics.extractors.classifier import train_classifier
 from pipeline.metrics.identity import ClassifierSettings
 from pipeline.metrics.reference import make_reference
-from pipeline.reports.score import Judge, score_partition
+from pipeline.reports.judge import Judge
+from pipeline.reports.score import score_partition
 from pipeline.samples.generate import generate
 from pipeline.settings import load_optimizers, load_recipes, resolve
 from pipeline.status.state import FAILED, FRESH, MISSING, ORPHAN, STALE, Status

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline.networks.layers import Stacked
+from pipeline.networks.stacked import Stacked
 from pipeline.training.regularisers import gradient_penalty, noise_scale, r1_penalty
 
 SHAPE = (2, 4, 1, 3, 3)  # (M, B, C, H, W)

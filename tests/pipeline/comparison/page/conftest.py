@@ -13,7 +13,8 @@ from pipeline.metrics.identity import ClassifierSettings
 from pipeline.metrics.reference import make_reference
 from pipeline.raw.acquire import acquire
 from pipeline.raw.catalogue import DATASETS
-from pipeline.reports.score import Judge, score_partition
+from pipeline.reports.judge import Judge
+from pipeline.reports.score import score_partition
 from pipeline.samples.generate import generate
 from pipeline.settings import load_optimizers, load_recipes, resolve
 from pipeline.storage.paths import Paths
