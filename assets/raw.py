@@ -60,7 +60,7 @@ def _metadata(artefact: Artefact) -> dict[str, object]:
 
 
 def _preview(artefact: Artefact) -> dict[str, object]:
-    shown = open_raw(artefact.folder, artefact.details)["test"].preview()
+    shown = open_raw(artefact)["test"].preview()
     return {"preview": dg.MetadataValue.md(inline_strip(shown))} if shown else {}
 
 

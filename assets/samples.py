@@ -9,12 +9,12 @@ from assets.orchestration.publishing import Made, Published, logged, publish_eac
 from assets.orchestration.run_config import SamplesConfig
 from assets.orchestration.settings_versions import settings_key
 from pipeline.samples import CODE_VERSION
+from pipeline.samples.details import SamplesDetails
 from pipeline.settings import Recipe
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.images import read_images
 from pipeline.storage.paths import Paths
 from pipeline.storage.pictures import inline_strip, markdown_file
-from pipeline.training.kinds_of_weights import weights_drawn
 
 
 def build_samples(recipe: Recipe) -> dg.AssetsDefinition:
@@ -64,7 +64,7 @@ def _metadata(artefact: Artefact) -> dict[str, object]:
         **pictures,
         "images": len(images),
         "images_a_member": artefact.details["images_a_member"],
-        "weights": weights_drawn(artefact),
+        "weights": artefact.details_as(SamplesDetails).weights,
         "members": len(artefact.details["members"]),
         "diverged_members": len(artefact.details["diverged_members"]),
         "seed": artefact.details["seed"],

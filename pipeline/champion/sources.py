@@ -13,11 +13,11 @@ from typing import Any
 
 from pipeline.comparison.verdicts import member_scores
 from pipeline.reports.store import Report
+from pipeline.samples.details import SamplesDetails
 from pipeline.storage.artefact import Artefact, read_artefact
 from pipeline.storage.paths import Paths
 from pipeline.storage.remedy import how_to_make
 from pipeline.storage.verification import expect_readable, sha256_of_file
-from pipeline.training.kinds_of_weights import weights_drawn
 
 
 class SourceGoneError(ValueError):
@@ -40,7 +40,7 @@ class Sources:
     @property
     def weights(self) -> str:
         """The kind of weights that drew the scored samples: "raw" or "average"."""
-        return weights_drawn(self.samples)
+        return self.samples.details_as(SamplesDetails).weights
 
     def best_member(self, metric: str) -> int:
         """The sound member with the best score; at least one has one."""

@@ -11,7 +11,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -209,7 +209,7 @@ def add_version(
         flush(whole)
         whole.rename(folder)
         flush(folder.parent)
-    return Artefact(**{**vars(artefact), "folder": folder})
+    return replace(artefact, folder=folder)
 
 
 def _numbers(recipe: str, paths: Paths) -> list[int]:

@@ -99,13 +99,13 @@ def _reported_weights(training: Artefact, paths: Paths) -> str | None:
 
 
 def _drawn_weights(training: Artefact, paths: Paths) -> str | None:
+    from pipeline.samples.details import SamplesDetails
     from pipeline.storage.artefact import read_artefact
-    from pipeline.training.kinds_of_weights import weights_drawn
 
     samples = read_artefact(paths.samples(training.details["recipe"], training.details["optimizer"]))
     if samples is None or samples.details["training"] != training.fingerprint:
         return None
-    return weights_drawn(samples)
+    return samples.details_as(SamplesDetails).weights
 
 
 def checked_optimizer(arguments: argparse.Namespace, paths: Paths) -> str:

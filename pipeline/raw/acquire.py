@@ -9,15 +9,17 @@ from __future__ import annotations
 import logging
 import shutil
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from pipeline.raw.dataset import Dataset
+from pipeline.raw.details import RawDetails
 from pipeline.raw.identity import raw_identity
 from pipeline.raw.idx import DamagedFileError
 from pipeline.raw.read import read_contents
 from pipeline.raw.sources import Provided, SourceUnavailableError, UserNamed
 from pipeline.storage.artefact import Artefact, alone, find_intact, is_intact, publish, read_artefact
+from pipeline.storage.details import to_json
 from pipeline.storage.paths import Paths
 
 log = logging.getLogger(__name__)
@@ -47,7 +49,7 @@ def _published(dataset: Dataset, provided: Provided, folder: Path, working: Path
     wanted = raw_identity(dataset.raw_key, provided.layout, provided.content_sha256)
     artefact = None if force else find_intact(folder, wanted.fingerprint)
     try:
-        artefact = artefact or publish(provided.folder, folder, wanted, _details(dataset, provided))
+        artefact = artefact or publish(provided.folder, folder, wanted, to_json(_details(dataset, provided)))
     except Exception as error:
         shutil.rmtree(working)  # complete, but not what it should be; an interruption leaves it to go on from
         if isinstance(error, DamagedFileError):
@@ -62,17 +64,17 @@ def _kept(folder: Path, dataset: Dataset, working: Path) -> Artefact | None:
     artefact = read_artefact(folder)
     if artefact is None or any(source.is_named() for source in _named_by_user(dataset)):
         return None
-    details = artefact.details
-    if details["source"] == "directory" and not details["official"]:
+    details = artefact.details_as(RawDetails)
+    if details.source == "directory" and not details.official:
         return None  # it was somebody's own data, and nobody names it any more
-    if details["note"]:
-        log.info("%s: keeping the %s; --force asks the mirrors again", dataset.key, details["note"])
+    if details.note:
+        log.info("%s: keeping the %s; --force asks the mirrors again", dataset.key, details.note)
     if not is_intact(artefact):
         log.warning("%s: files in %s are damaged; getting them again", dataset.key, folder)
         return None
-    if artefact.fingerprint != raw_identity(dataset.raw_key, details["layout"], details["content_sha256"]).fingerprint:
+    if artefact.fingerprint != raw_identity(dataset.raw_key, details.layout, details.content_sha256).fingerprint:
         return _examined_again(dataset, artefact, working)
-    return Artefact(**{**vars(artefact), "cached": True})
+    return replace(artefact, cached=True)
 
 
 def _examined_again(dataset: Dataset, artefact: Artefact, working: Path) -> Artefact:
@@ -82,8 +84,16 @@ def _examined_again(dataset: Dataset, artefact: Artefact, working: Path) -> Arte
     for name in artefact.files:
         (working / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(artefact.path(name), working / name)
-    facts = {name: artefact.details[name] for name in ("source", "origin", "layout", "content_sha256", "official")}
-    provided = Provided(folder=working, note=artefact.details["note"], **facts)
+    details = artefact.details_as(RawDetails)
+    provided = Provided(
+        folder=working,
+        source=details.source,
+        origin=details.origin,
+        layout=details.layout,
+        content_sha256=dict(details.content_sha256),
+        official=details.official,
+        note=details.note,
+    )
     return _published(dataset, provided, artefact.folder, working, force=True)
 
 
@@ -117,23 +127,23 @@ def _provide(dataset: Dataset, working: Path) -> Provided:
     )
 
 
-def _details(dataset: Dataset, provided: Provided) -> dict[str, Any]:
+def _details(dataset: Dataset, provided: Provided) -> RawDetails:
     contents = read_contents(provided.folder, provided.layout, dataset.class_names)
-    return {
-        "dataset": dataset.raw_key,
-        "source": provided.source,
-        "origin": provided.origin,
-        "official": provided.official,
-        "note": provided.note,
-        "layout": provided.layout,
-        "licence": dataset.licence,
-        "content_sha256": provided.content_sha256,
-        "labels": contents.labels,
-        "class_names": list(contents.class_names),
-        "images": {name: len(split) for name, split in contents.splits.items()},
-        "class_histogram": contents.histogram(),
-        "test_split": contents.test_split,
-        "unused": dict(contents.unused),
-        "unreadable": list(contents.unreadable),
-        "unlisted": list(contents.unlisted),
-    }
+    return RawDetails(
+        dataset=dataset.raw_key,
+        source=provided.source,
+        origin=provided.origin,
+        official=provided.official,
+        note=provided.note,
+        layout=provided.layout,
+        licence=dataset.licence,
+        content_sha256=provided.content_sha256,
+        labels=contents.labels,
+        class_names=contents.class_names,
+        images={name: len(split) for name, split in contents.splits.items()},
+        class_histogram={name: tuple(counts) for name, counts in contents.histogram().items()},
+        test_split=contents.test_split,
+        unused=contents.unused,
+        unreadable=contents.unreadable,
+        unlisted=contents.unlisted,
+    )

@@ -1,19 +1,20 @@
 """Read: the images and labels in a folder of raw files, whatever layout they are in.
 
-In: the raw artefact's folder and details. Out: for train and test a `RawSplit` (`contents.py`) that reads one picture
+In: the raw artefact. Out: for train and test a `RawSplit` (`contents.py`) that reads one picture
 at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from pipeline.raw.array_layouts import read_npz, read_parquet
 from pipeline.raw.contents import Contents, RawSplit
+from pipeline.raw.details import RawDetails
 from pipeline.raw.idx_layout import read_idx, read_mnist_5k
 from pipeline.raw.picture_layouts import read_celeba, read_pictures
+from pipeline.storage.artefact import Artefact
 
 Reader = Callable[[Path, tuple[str, ...], Sequence[str] | None], Contents]
 
@@ -40,8 +41,9 @@ def read_contents(
     return LAYOUTS[layout](folder, class_names or (), unreadable)
 
 
-def open_raw(folder: Path, details: Mapping[str, Any]) -> dict[str, RawSplit]:
-    """`{"train": …, "test": …}` from the folder of a raw artefact and its details."""
-    if "labels" not in details:
-        raise ValueError(f"{folder}: made by an older version; materialize {details['dataset']}/raw again")
-    return read_contents(folder, details["layout"], tuple(details["class_names"]), details["unreadable"]).splits
+def open_raw(raw: Artefact) -> dict[str, RawSplit]:
+    """Return the splits of a raw artefact: `{"train": …, "test": …}`."""
+    details = raw.details_as(RawDetails)
+    if not details.labels:
+        raise ValueError(f"{raw.folder}: made by an older version; materialize {details.dataset}/raw again")
+    return read_contents(raw.folder, details.layout, details.class_names, details.unreadable).splits

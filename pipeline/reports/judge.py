@@ -26,11 +26,11 @@ from pipeline.metrics.reference import (
 )
 from pipeline.reports import thorough
 from pipeline.reports.thorough import Thorough
+from pipeline.samples.details import SamplesDetails
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.images import ImageFile
 from pipeline.storage.paths import Paths
 from pipeline.tensors.load import load_split, require_tensors
-from pipeline.training.kinds_of_weights import weights_drawn
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Judge:
             "real_images": self.reference_artefact.fingerprint,
             "value_range": "uint8, rounded half up",
             "resize": self.extractor.resize,
-            "weights": weights_drawn(samples),
+            "weights": samples.details_as(SamplesDetails).weights,
             "batch_normalisation": "evaluation",
             "metrics_version": METRICS_VERSION,
         }

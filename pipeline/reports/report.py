@@ -17,8 +17,8 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.reports.schema import NEEDED_TO_COMPARE, SCHEMA, TEXT
+from pipeline.samples.details import SamplesDetails
 from pipeline.storage.artefact import Artefact
-from pipeline.training.kinds_of_weights import weights_drawn
 
 
 class Block:
@@ -202,9 +202,9 @@ class Report:
 
         A report of an older version does not name them: then training and kind of weights decide.
         """
-        scored = self.data_versions.get("samples")
-        is_scored = weights_drawn(samples) == self.weights if scored is None else scored == samples.fingerprint
-        return bool(samples.details.get("training") == self.training_fingerprint and is_scored)
+        scored, details = self.data_versions.get("samples"), samples.details_as(SamplesDetails)
+        is_scored = details.weights == self.weights if scored is None else scored == samples.fingerprint
+        return bool(details.training == self.training_fingerprint and is_scored)
 
     def scores(self, metric: str) -> list[float]:
         """The values of one metric, in the members' order; diverged members have none."""

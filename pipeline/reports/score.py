@@ -22,10 +22,10 @@ from pipeline.reports.identity import report_identity
 from pipeline.reports.judge import Judge
 from pipeline.reports.origin import shared_columns
 from pipeline.reports.thorough import Thorough
+from pipeline.samples.details import SamplesDetails
 from pipeline.storage.artefact import Artefact, require_artefact
 from pipeline.storage.images import ImageFile, Pixels, read_images
 from pipeline.storage.paths import Paths
-from pipeline.training.kinds_of_weights import weights_drawn
 from pipeline.training.trained import require_training
 
 log = logging.getLogger(__name__)
@@ -161,7 +161,9 @@ def _judge_members(samples: Artefact, training: Artefact, judge: Judge) -> Judge
 def _thorough_scores(
     asked: Thorough, pixels: Pixels, seen: Features, samples: Artefact, training: Artefact, member: int
 ) -> dict[str, Score]:
-    of_generator = asked.of_generator(training, weights_drawn(samples), member, samples.details["seed"])
+    of_generator = asked.of_generator(
+        training, samples.details_as(SamplesDetails).weights, member, samples.details["seed"]
+    )
     return asked.of_images(pixels, seen) | of_generator
 
 

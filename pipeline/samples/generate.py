@@ -17,12 +17,15 @@ import torch
 from pipeline.networks.latents import Latents, latents_by_seed
 from pipeline.networks.stacked import Stacked
 from pipeline.pixels import to_pixels
+from pipeline.samples.details import SamplesDetails
 from pipeline.samples.identity import passed_over, samples_identity
 from pipeline.settings import TrainingSettings
 from pipeline.storage.artefact import Artefact, make_artefact
+from pipeline.storage.details import to_json
 from pipeline.storage.images import Pixels, write_images
 from pipeline.storage.paths import Paths
 from pipeline.storage.pictures import write_grid
+from pipeline.training.details import TrainingDetails
 from pipeline.training.device import choose_device
 from pipeline.training.kinds_of_weights import AVERAGE, default_weights, file_of_weights
 from pipeline.training.trained import load_generator, read_settings, trained_network
@@ -62,17 +65,18 @@ def generate(
         if len(members):
             shown = pixels[:, :GRID_IMAGES_A_MEMBER].reshape(-1, *pixels.shape[2:])
             write_grid(folder / "grid.png", shown, GRID_COLUMNS, GRID_SCALE)
-        return {
-            "recipe": settings.recipe,
-            "optimizer": settings.optimizer,
-            "training": training.fingerprint,
-            "images_a_member": count,
-            "members": [int(member) for member in members],
-            "diverged_members": training.details["diverged_members"],
-            "seed": seed,
-            "weights": kind,
-            **passed_over(training, kind),
-        }
+        details = SamplesDetails(
+            recipe=settings.recipe,
+            optimizer=settings.optimizer,
+            training=training.fingerprint,
+            images_a_member=count,
+            members=tuple(int(member) for member in members),
+            diverged_members=training.details_as(TrainingDetails).diverged_members,
+            seed=seed,
+            weights=kind,
+            instead_of=passed_over(training, kind),
+        )
+        return to_json(details)
 
     return make_artefact(paths.samples(settings.recipe, settings.optimizer), wanted, fill, force=force)
 
@@ -102,12 +106,11 @@ def first_latents(training: Artefact, seed: int, count: int) -> Latents:
 
 
 def _sound_members(training: Artefact) -> npt.NDArray[np.int64]:
-    diverged = training.details["diverged_members"]
-    sound = [member for member in range(training.details["members"]) if member not in diverged]
-    name = f"{training.details['recipe']} {training.details['optimizer']}"
-    if diverged:
-        log.warning("%s: members %s diverged and draw no samples", name, diverged)
-    return np.array(sound, dtype=np.int64)
+    details = training.details_as(TrainingDetails)
+    if details.diverged_members:
+        diverged = list(details.diverged_members)
+        log.warning("%s: members %s diverged and draw no samples", details.partition, diverged)
+    return np.array(details.sound_members, dtype=np.int64)
 
 
 @torch.no_grad()
@@ -117,9 +120,10 @@ def draw(training: Artefact, weights: str, members: npt.NDArray[np.int64], laten
     generator: Stacked = load_generator(training, device, weights)
     value_range = trained_network(training).value_range
     padded = torch.from_numpy(_padded(latents)).to(device)
+    members_trained = training.details_as(TrainingDetails).members
     blocks = []
     for start in range(0, len(latents), BLOCK):
-        of_members = padded[start : start + BLOCK].expand(training.details["members"], -1, -1)
+        of_members = padded[start : start + BLOCK].expand(members_trained, -1, -1)
         images = generator(of_members)[torch.from_numpy(members).to(device)]
         blocks.append(to_pixels(images, value_range).cpu().numpy())
     pixels: Pixels = np.concatenate(blocks, axis=1)[:, : len(latents)]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pipeline.samples import CODE_VERSION
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.identity import Identity
@@ -15,14 +13,15 @@ PASSED_OVER = "instead_of"  # of the default kind of weights; also in the detail
 def samples_identity(training: Artefact, count: int, seed: int, weights: str) -> Identity:
     """Return the identity of `count` images a member of sampling seed `seed`, drawn with "raw" or "average" weights."""
     decided_by = {"training": training.fingerprint, "count": count, "seed": seed, "weights": weights}
-    return Identity("samples", CODE_VERSION, decided_by | passed_over(training, weights))
+    default = passed_over(training, weights)
+    return Identity("samples", CODE_VERSION, decided_by | ({} if default is None else {PASSED_OVER: default}))
 
 
-def passed_over(training: Artefact, weights: str) -> dict[str, Any]:
-    """Return the kind of weights that would be drawn from by default where a person chose another; else nothing.
+def passed_over(training: Artefact, weights: str) -> str | None:
+    """Return the default kind of weights where a person chose another one, else None.
 
     This marks raw samples that a person asked for. Raw samples of older versions, which ignored `ema_decay`, lack the
     mark and are drawn again.
     """
     default = default_weights(training)
-    return {} if weights == default else {PASSED_OVER: default}
+    return None if weights == default else default

@@ -9,25 +9,26 @@ import torch
 
 from pipeline.networks.stacked import Stacked
 from pipeline.storage.artefact import Artefact
+from pipeline.training.details import TrainingDetails
 from pipeline.training.trained import load_generator, trained_network
 
 
 def sound_members(training: Artefact) -> list[int]:
     """The members that did not diverge; one sentence where all did."""
-    diverged = training.details["diverged_members"]
-    sound = [member for member in range(training.details["members"]) if member not in diverged]
-    if not sound:
-        raise ValueError(f"{_name(training)}: every member diverged, so there is no generator to draw from")
-    return sound
+    details = training.details_as(TrainingDetails)
+    if not details.sound_members:
+        raise ValueError(f"{details.partition}: every member diverged, so there is no generator to draw from")
+    return list(details.sound_members)
 
 
 def expect_sound(training: Artefact, member: int) -> None:
     """A member that was trained and did not diverge, or one sentence."""
     sound = ", ".join(map(str, sound_members(training)))
-    if not 0 <= member < training.details["members"]:
-        raise ValueError(f"{_name(training)}: found member {member}, expected one of {sound}")
-    if member in training.details["diverged_members"]:
-        raise ValueError(f"{_name(training)}: member {member} diverged and draws no images, expected one of {sound}")
+    details = training.details_as(TrainingDetails)
+    if not 0 <= member < details.members:
+        raise ValueError(f"{details.partition}: found member {member}, expected one of {sound}")
+    if member in details.diverged_members:
+        raise ValueError(f"{details.partition}: member {member} diverged and draws no images, expected one of {sound}")
 
 
 def one_generator(training: Artefact, member: int, weights: str | None = None) -> Stacked:
@@ -37,7 +38,3 @@ def one_generator(training: Artefact, member: int, weights: str | None = None) -
     alone = trained_network(training).generator(1)
     alone.load_state_dict({name: values[member : member + 1] for name, values in stacked.state_dict().items()})
     return alone.eval()
-
-
-def _name(training: Artefact) -> str:
-    return f"{training.details['recipe']} {training.details['optimizer']}"

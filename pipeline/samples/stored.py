@@ -11,6 +11,7 @@ import numpy as np
 
 from pipeline.networks import network_for
 from pipeline.networks.latents import latents_by_seed
+from pipeline.samples.details import SamplesDetails
 from pipeline.samples.picture_files import Drawn
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.images import read_images
@@ -22,7 +23,8 @@ def stored_images(samples: Artefact, network: str, members: Sequence[int] | None
     A member that has no images there, or fewer, is one sentence.
     """
     file = read_images(samples.verified_path("samples.arrow"))
-    stored, per_member = samples.details["members"], samples.details["images_a_member"]
+    details = samples.details_as(SamplesDetails)
+    stored, per_member = details.members, details.images_a_member
     chosen = stored if members is None else members
     for member in chosen:
         if member not in stored:

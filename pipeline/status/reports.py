@@ -13,12 +13,12 @@ from pipeline.metrics import CODE_VERSION as METRICS_VERSION
 from pipeline.reports import store
 from pipeline.reports.identity import report_identity
 from pipeline.reports.report import Report
+from pipeline.samples.details import SamplesDetails
 from pipeline.settings import Recipe
 from pipeline.status.state import FAILED, FRESH, STALE, Status, Subject, in_words, inherited
 from pipeline.storage.artefact import Artefact, read_artefact
 from pipeline.storage.identity import Identity, differences
 from pipeline.storage.paths import Paths
-from pipeline.training.kinds_of_weights import weights_drawn
 
 WORDS = {
     "samples": "the samples were drawn again",
@@ -82,7 +82,7 @@ def _protocol_now(protocol: Mapping[str, Any], samples: Artefact, recipe: Recipe
         **protocol,
         "n_generated": samples.details["images_a_member"],
         "samples_seed": samples.details["seed"],
-        "weights": weights_drawn(samples),
+        "weights": samples.details_as(SamplesDetails).weights,
         "metrics_version": METRICS_VERSION,
     }
     if classifier is not None:

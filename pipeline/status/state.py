@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from pipeline.storage.artefact import MANIFEST, Artefact
+from pipeline.storage.details import DetailsError
 from pipeline.storage.identity import Identity, differences
 from pipeline.storage.verification import sha256_of_file
 
@@ -102,7 +103,7 @@ def judge(
         return _without_artefact(subject, notes)
     try:
         reasons = [*inherited(subject.inputs), *changes(subject.artefact)]
-    except KeyError:  # a fact that a version before did not keep
+    except (KeyError, DetailsError):  # a fact that a version before did not keep
         reasons = [NO_RECORD]
     broken = damage(subject.artefact, verify=verify)
     if broken:

@@ -17,11 +17,12 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pipeline.storage.details import Details, read_details
 from pipeline.storage.identity import Identity
 from pipeline.storage.remedy import how_to_make
 from pipeline.storage.verification import ArtefactFileError, FileRecord, expect_readable, fault, sha256_of_file
@@ -41,15 +42,26 @@ class Artefact:
     folder: Path
     fingerprint: str  # sha256 of everything that decides the content: the artefact's data version
     files: dict[str, FileRecord]  # by path relative to `folder`
-    details: dict[str, Any]  # facts about the content, plain JSON values
+    details: dict[str, Any]  # facts about the content, plain JSON values; read them with `details_as`
     created_at: str  # ISO 8601, UTC
     identity: Identity | None = None  # what the fingerprint is of; None in manifests of older versions
     cached: bool = field(default=False, compare=False)  # found intact, so nothing was computed for it this time
+    _read_as: dict[type, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def size_bytes(self) -> int:
         """All files together."""
         return sum(record.size_bytes for record in self.files.values())
+
+    def details_as(self, form: type[Details]) -> Details:
+        """Return the details as a stage's frozen value, such as `RawDetails`. Each form is read once per artefact.
+
+        Raises `DetailsError` where the manifest lacks a fact that `form` requires.
+        """
+        if form not in self._read_as:
+            self._read_as[form] = read_details(self.details, form, self.folder / MANIFEST, how_to_make(self))
+        value: Details = self._read_as[form]
+        return value
 
     def path(self, name: str) -> Path:
         """The path of one of the artefact's files, to name it or to write to it; nothing is checked."""
@@ -131,7 +143,7 @@ def find_intact(folder: Path, wanted_fingerprint: str) -> Artefact | None:
     if damaged:
         log.warning("%s: damaged, so it is made again: %s", folder, ", ".join(damaged[:MOST_NAMED]))
         return None
-    return Artefact(**{**vars(artefact), "cached": True})
+    return replace(artefact, cached=True)
 
 
 Fill = Callable[[Path], Mapping[str, Any]]  # writes files into a folder, returns the details for the manifest

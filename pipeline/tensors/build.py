@@ -6,20 +6,23 @@ the data. Memory does not grow with the number of images.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pipeline.raw.contents import RawSplit, histogram, tolerate
 from pipeline.raw.dataset import Dataset
+from pipeline.raw.details import RawDetails
 from pipeline.raw.idx import DamagedFileError
 from pipeline.raw.read import open_raw
 from pipeline.storage.artefact import Artefact, make_artefact, require_artefact
+from pipeline.storage.details import to_json
 from pipeline.storage.images import Column, write_images_from_file
 from pipeline.storage.paths import Paths
 from pipeline.tensors import LABEL_COLUMNS
-from pipeline.tensors.check import judge, to_json
+from pipeline.tensors.check import judge
 from pipeline.tensors.decode import Decoded, decode_split
+from pipeline.tensors.details import TensorsDetails
 from pipeline.tensors.identity import tensors_identity
 from pipeline.tensors.prepare import described, note, taken
 
@@ -31,18 +34,19 @@ class _Written:
     """What was written of a split."""
 
     images: int
-    image_shape: tuple[int, ...]
-    class_histogram: list[int]
+    image_shape: tuple[int, int, int]  # channels, height, width
+    class_histogram: tuple[int, ...]
     unreadable: tuple[str, ...]
 
 
 def build(dataset: Dataset, paths: Paths, *, force: bool = False) -> Artefact:
     """The data set's tensors, built from its raw files unless they are there already."""
     raw = require_artefact(paths.raw(dataset.raw_key), "raw files", f"{dataset.raw_key}/raw")
+    raw_details = raw.details_as(RawDetails)
 
     def fill(folder: Path) -> dict[str, Any]:
         raw.verify()
-        splits = open_raw(raw.folder, raw.details)
+        splits = open_raw(raw)
         written = {name: _write(folder, name, split, dataset, raw) for name, split in splits.items()}
         train, test = written["train"].image_shape, written["test"].image_shape
         if train != test:
@@ -50,28 +54,28 @@ def build(dataset: Dataset, paths: Paths, *, force: bool = False) -> Artefact:
                 f"{raw.folder}: training images are {train}, test images {test} (channels, height, width), expected "
                 "one shape: set size and channels of the data set"
             )
-        origin = {key: raw.details[key] for key in ("source", "origin", "official", "note", "licence")}
-        notes = (raw.details["note"], note(len(splits["train"]), dataset.preparation))
-        details = {
-            "dataset": dataset.key,
-            "images": {name: each.images for name, each in written.items()},
-            "labels": raw.details["labels"],
-            "class_names": raw.details["class_names"],
-            "class_histogram": {name: each.class_histogram for name, each in written.items()},
-            "image_shape": list(train),
-            "value_range": [-1.0, 1.0],
-            "preparation": described(dataset.preparation),
-            "unreadable": [name for each in written.values() for name in each.unreadable],
-            "source": {**origin, "note": "; ".join(each for each in notes if each)},
-        }
+        notes = (raw_details.note, note(len(splits["train"]), dataset.preparation))
+        details = TensorsDetails(
+            dataset=dataset.key,
+            images={name: split.images for name, split in written.items()},
+            labels=raw_details.labels,
+            class_names=raw_details.class_names,
+            class_histogram={name: split.class_histogram for name, split in written.items()},
+            image_shape=train,
+            value_range=(-1.0, 1.0),
+            preparation=described(dataset.preparation),
+            unreadable=tuple(name for split in written.values() for name in split.unreadable),
+            source=replace(raw_details.data_source, note="; ".join(text for text in notes if text)),
+        )
         findings = judge(details, {name: folder / f"{name}.arrow" for name in written})
-        return {**details, "checks": to_json(findings)}
+        return to_json(replace(details, checks=tuple(findings)))
 
     return make_artefact(paths.tensors(dataset.key), tensors_identity(dataset, raw), fill, force=force)
 
 
 def _write(folder: Path, name: str, split: RawSplit, dataset: Dataset, raw: Artefact) -> _Written:
     """Write one split to `<name>.arrow`, by way of a file of pixels."""
+    details = raw.details_as(RawDetails)
     split = split.at(taken(name, len(split), dataset.preparation))
     what = f"{dataset.key}: {name} images"
     decoded = decode_split(split, dataset.preparation, folder / f"{name}.pixels", what)
@@ -80,11 +84,12 @@ def _write(folder: Path, name: str, split: RawSplit, dataset: Dataset, raw: Arte
     if not decoded.kept:
         raise DamagedFileError(f"{what}: found none that can be decoded, expected at least one")
     labels = decoded.labels(split)
-    columns: dict[str, Column] = {} if labels is None else {LABEL_COLUMNS[raw.details["labels"]]: labels}
+    columns: dict[str, Column] = {} if labels is None else {LABEL_COLUMNS[details.labels]: labels}
     _write_arrow(folder / f"{name}.arrow", decoded, columns, _metadata(dataset, name))
     decoded.pixel_file.unlink()
-    counts = histogram(labels, len(raw.details["class_names"]))
-    return _Written(len(decoded.kept), decoded.image_shape, counts, tuple(decoded.unreadable))
+    counts = tuple(histogram(labels, len(details.class_names)))
+    channels, height, width = decoded.image_shape
+    return _Written(len(decoded.kept), (channels, height, width), counts, tuple(decoded.unreadable))
 
 
 def _write_arrow(path: Path, decoded: Decoded, columns: dict[str, Column], metadata: dict[str, str]) -> None:

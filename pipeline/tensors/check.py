@@ -6,8 +6,7 @@ details: as long as its files are unharmed, what was found in them holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,34 +15,32 @@ from pipeline.raw.contents import histogram
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.images import read_images, read_in_blocks
 from pipeline.tensors import LABEL_COLUMNS
+from pipeline.tensors.details import TensorsDetails
 
 IMAGES_AT_ONCE = 1024  # bounds the memory of the float images
 AGAIN = "materialize the data set's raw files again, from a sound copy, and then its tensors"
 
-Details = Mapping[str, Any]
 Files = Mapping[str, Path]  # of the splits "train" and "test"
 
 
 def kept_findings(tensors: Artefact) -> list[Finding]:
     """The findings of when the tensors were made."""
-    return [Finding(**values) for values in tensors.details["checks"]]
+    return list(tensors.details_as(TensorsDetails).checks)
 
 
-def to_json(findings: list[Finding]) -> list[dict[str, Any]]:
-    """As an artefact's details keep them."""
-    return [asdict(finding) for finding in findings]
-
-
-def judge(details: Details, files: Files) -> list[Finding]:
+def judge(details: TensorsDetails, files: Files) -> list[Finding]:
     """One finding for each of `CHECKS` (`tensors/__init__.py`), over train and test."""
-    return [counts_agree(details, files), *values_sound(files), complete(details)]
+    return [counts_agree(details, files), *values_sound(files), complete(details.source.note, details.unreadable)]
 
 
-def counts_agree(details: Details, files: Files) -> Finding:
+def counts_agree(details: TensorsDetails, files: Files) -> Finding:
     """Both splits hold as many images, and of each class or attribute, as the raw files had."""
-    classes, splits = len(details["class_names"]), {name: read_images(path) for name, path in files.items()}
-    expected = {"images": details["images"], "by_class": details["class_histogram"]}
-    labels = {name: split.columns.get(LABEL_COLUMNS.get(details["labels"], "")) for name, split in splits.items()}
+    classes, splits = len(details.class_names), {name: read_images(path) for name, path in files.items()}
+    expected = {
+        "images": dict(details.images),
+        "by_class": {name: list(counts) for name, counts in details.class_histogram.items()},
+    }
+    labels = {name: split.columns.get(LABEL_COLUMNS.get(details.labels, "")) for name, split in splits.items()}
     seen: dict[str, dict[str, Any]] = {
         "images": {name: len(split) for name, split in splits.items()},
         "by_class": {name: histogram(values, classes) for name, values in labels.items()},
@@ -73,9 +70,8 @@ def values_sound(files: Files) -> Iterator[Finding]:
     yield found("values_finite", "error", not_finite == 0, counted, {"values_not_finite": not_finite}, AGAIN)
 
 
-def complete(details: Details) -> Finding:
-    """Nothing is missing: the data set is the whole published one, and every image of it could be read."""
-    note, unreadable = details["source"]["note"], details["unreadable"]
+def complete(note: str, unreadable: Sequence[str]) -> Finding:
+    """Return a warning if the data set is not the whole published one or if images of it could not be read."""
     parts = [note] if note else []
     parts += [f"{len(unreadable):,} images could not be read"] if unreadable else []
     summary = "; ".join(parts) or "all images of the published data set"

@@ -6,7 +6,7 @@ from pipeline.settings import TrainingSettings
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.identity import Identity
 from pipeline.training import CODE_VERSION
-from pipeline.training.kinds_of_weights import along_facts
+from pipeline.training.kinds_of_weights import ALONG, weights_of_snapshots
 
 
 def training_identity(settings: TrainingSettings, tensors: Artefact) -> Identity:
@@ -22,5 +22,7 @@ def checkpoint_identity(settings: TrainingSettings, tensors: Artefact) -> Identi
     themselves do not depend on it, so the training's identity lacks it.
     """
     without_budget = {name: value for name, value in settings.to_json().items() if name != "steps"}
-    decided_by = {"settings": without_budget, "tensors": tensors.fingerprint, **along_facts(settings.ema_decay)}
+    kind = weights_of_snapshots(settings.ema_decay)
+    along = {} if kind is None else {ALONG: kind}
+    decided_by = {"settings": without_budget, "tensors": tensors.fingerprint, **along}
     return Identity("checkpoint", CODE_VERSION, decided_by)

@@ -6,14 +6,13 @@ torch, so that `ganforge status` can ask too.
 
 from __future__ import annotations
 
-from typing import Any
-
 from pipeline.storage.artefact import Artefact
 from pipeline.tables import find
+from pipeline.training.details import TrainingDetails
 
 RAW, AVERAGE = "raw", "average"
 FILE_OF_WEIGHTS = {RAW: "generator.safetensors", AVERAGE: "generator_average.safetensors"}
-ALONG = "weights_along_training"  # in a training's details; missing where snapshots and evaluations are of raw weights
+ALONG = "weights_along_training"  # in the identity of checkpoints; absent where snapshots come from raw weights
 
 
 def default_weights(training: Artefact) -> str:
@@ -21,9 +20,9 @@ def default_weights(training: Artefact) -> str:
 
     For a champion that is the kind it was promoted for; for a training its average where it kept one, else "raw".
     """
-    champion = training.details.get("champion")
+    champion = training.details_as(TrainingDetails).champion
     if champion is not None:
-        return str(champion["weights"])
+        return champion.weights
     return AVERAGE if FILE_OF_WEIGHTS[AVERAGE] in training.files else RAW
 
 
@@ -38,16 +37,11 @@ def file_of_weights(training: Artefact, weights: str) -> str:
     return file
 
 
-def weights_drawn(samples: Artefact) -> str:
-    """Return the kind of weights that drew stored samples; those that do not say it are of raw weights."""
-    return str(samples.details.get("weights", RAW))
-
-
 def weights_along(training: Artefact) -> str:
     """Return the kind of weights that drew the snapshots and evaluations a training kept on its way."""
-    return str(training.details.get(ALONG, RAW))
+    return training.details_as(TrainingDetails).weights_along_training or RAW
 
 
-def along_facts(ema_decay: float | None) -> dict[str, Any]:
-    """Return what the details of a new training say of its snapshots and evaluations: nothing without an average."""
-    return {} if ema_decay is None else {ALONG: AVERAGE}
+def weights_of_snapshots(ema_decay: float | None) -> str | None:
+    """Return the kind of weights for a new training's snapshots: "average" with `ema_decay`, else None for raw ones."""
+    return None if ema_decay is None else AVERAGE

@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,21 +20,23 @@ from pipeline.networks import Network, network_for
 from pipeline.networks.stacked import Stacked
 from pipeline.settings import TrainingSettings
 from pipeline.storage.artefact import Artefact, publish, staging_folder, write_json
+from pipeline.storage.details import to_json
 from pipeline.storage.identity import Identity
 from pipeline.storage.images import Pixels
 from pipeline.storage.paths import Paths
 from pipeline.storage.weights import save_weights
 from pipeline.storage.whole import UNFINISHED
+from pipeline.tensors.details import TensorsDetails
 from pipeline.training.checkpoint import Checkpoint, Checkpoints, tensors_under
+from pipeline.training.details import DivergedMember, RunDetails, TrainingDetails
 from pipeline.training.engine import Member
 from pipeline.training.evaluations import FOLDER as EVALUATIONS
 from pipeline.training.evaluations import copy_evaluations, thin_out, write_evaluation
 from pipeline.training.events import EventFiles, can_write_events
 from pipeline.training.history import HistoryRow, write_history
 from pipeline.training.identity import checkpoint_identity, training_identity
-from pipeline.training.kinds_of_weights import along_facts
+from pipeline.training.kinds_of_weights import weights_of_snapshots
 from pipeline.training.snapshots import Pictures, snapshot_name, snapshot_step, write_movie, write_snapshot
-from pipeline.training.trained import image_shape
 
 ABANDONED_SECONDS = 3600.0
 
@@ -57,14 +58,9 @@ class Frozen:
             f"kept as it was at step {self.weights_step:,}"
         )
 
-    def facts(self) -> dict[str, Any]:
-        """Without the weights, as JSON values."""
-        return {
-            "member": self.member,
-            "step": self.step,
-            "weights_step": self.weights_step,
-            "reason": self.reason,
-        }
+    def details(self) -> DivergedMember:
+        """Return the facts for the manifest, without the weights."""
+        return DivergedMember(member=self.member, step=self.step, weights_step=self.weights_step, reason=self.reason)
 
 
 @dataclass
@@ -115,7 +111,9 @@ class Partition:
     @property
     def network(self) -> Network:
         """What is trained, for the data set's images."""
-        return network_for(self.settings.network, image_shape(self.tensors), self.settings.width)
+        return network_for(
+            self.settings.network, self.tensors.details_as(TensorsDetails).image_shape, self.settings.width
+        )
 
     # -----------------------------------------------------------------------------------------------------------------
     # On the way
@@ -165,7 +163,7 @@ class Partition:
             for index, frozen in self.frozen.items()
             for name, value in frozen.networks.items()
         }
-        facts = [frozen.facts() for frozen in self.frozen.values()]
+        facts = [to_json(frozen.details()) for frozen in self.frozen.values()]
         self.checkpoints.save(Checkpoint(step, seconds, {**tensors, **of_frozen}, self.history, facts))
         kept = self.checkpoints.steps(at_most=sys.maxsize)  # from each of which a budget may still go on
         thin_out(self.evaluations, self.settings.snapshot_interval_steps, [*kept, self.settings.steps])
@@ -193,7 +191,7 @@ class Partition:
         generator: Stacked,
         networks: Sequence[Mapping[str, Tensor]],
         last_rows: list[HistoryRow],
-        facts: Mapping[str, Any],
+        run: RunDetails,
     ) -> Artefact:
         """Make the artefact. `networks` are those of the members still training, in order, each (1, …).
 
@@ -216,8 +214,8 @@ class Partition:
             write_history(staged / "history.parquet", history)
             self._publish_pictures(staged)
             self._publish_evaluations(staged)
-            self._publish_events(staged, history, float(facts["seconds"]))
-            details = {**self._details(), **facts}
+            self._publish_events(staged, history, run.seconds)
+            details = to_json(self._details(run))
             artefact = publish(staged, self.folder, self.identity, details, keep=("checkpoints",))
         shutil.rmtree(self.checkpoints.folder / "events", ignore_errors=True)
         self.checkpoints.tidy()
@@ -256,23 +254,30 @@ class Partition:
             events.add(history)
             events.close()
 
-    def _details(self) -> dict[str, Any]:
-        settings = self.settings
-        return {
-            "recipe": settings.recipe,
-            "optimizer": settings.optimizer,
-            "network": settings.network,
-            "width": self.network.width,
-            "image_shape": self.tensors.details["image_shape"],
-            "tensors": self.tensors.fingerprint,
-            "steps": settings.steps,
-            "members": settings.members,
-            "diverged_members": sorted(self.frozen),
-            "divergences": [self.frozen[index].facts() for index in sorted(self.frozen)],
-            "seed": settings.seed,
-            "source": self.tensors.details["source"],
-            **along_facts(settings.ema_decay),
-        }
+    def _details(self, run: RunDetails) -> TrainingDetails:
+        settings, images = self.settings, self.tensors.details_as(TensorsDetails)
+        return TrainingDetails(
+            recipe=settings.recipe,
+            optimizer=settings.optimizer,
+            network=settings.network,
+            width=self.network.width,
+            image_shape=images.image_shape,
+            tensors=self.tensors.fingerprint,
+            steps=settings.steps,
+            members=settings.members,
+            diverged_members=tuple(sorted(self.frozen)),
+            divergences=tuple(self.frozen[index].details() for index in sorted(self.frozen)),
+            seed=settings.seed,
+            source=images.source,
+            weights_along_training=weights_of_snapshots(settings.ema_decay),
+            device=run.device,
+            seconds=run.seconds,
+            images_per_second=run.images_per_second,
+            resumed_at_step=run.resumed_at_step,
+            trained_together=run.trained_together,
+            processes=run.processes,
+            system=run.system,
+        )
 
 
 def _stacked(prefix: str, members: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

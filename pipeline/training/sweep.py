@@ -18,6 +18,7 @@ from pipeline.networks.normalisation import BatchNorm
 from pipeline.storage.artefact import Artefact, find_intact
 from pipeline.tensors.load import load_split
 from pipeline.training.checkpoint import Checkpoint, tensors_under
+from pipeline.training.details import RunDetails
 from pipeline.training.device import choose_device, device_name, tf32_products
 from pipeline.training.divergence import divergence
 from pipeline.training.engine import Ensemble, Member
@@ -341,7 +342,7 @@ class Sweep:
             networks = self._networks_of_each(self.rows(partition))
             generator = self.network.generator(1)
             last_rows = self.last_rows[partition.key]
-            artefacts[partition.key] = partition.publish(generator, networks, last_rows, self._facts())
+            artefacts[partition.key] = partition.publish(generator, networks, last_rows, self._run_details())
         self.ranks.wait()
         return artefacts or {each.key: _require_published(each) for each in self.partitions}
 
@@ -351,17 +352,16 @@ class Sweep:
             return []
         return [self.ensemble.networks(slice(at, at + 1)) for at in range(rows.start, rows.stop)]
 
-    def _facts(self) -> dict[str, object]:
-        use = self.system.read()
-        return {
-            "device": device_name(self.device),
-            "seconds": round(self.clock.seconds(), 1),
-            "images_per_second": round(self.clock.images_per_second()),
-            "resumed_at_step": self.start,
-            "trained_together": sum(each.settings.members for each in self.partitions),
-            "processes": self.ranks.count,
-            "system": use.facts(),
-        }
+    def _run_details(self) -> RunDetails:
+        return RunDetails(
+            device=device_name(self.device),
+            seconds=round(self.clock.seconds(), 1),
+            images_per_second=round(self.clock.images_per_second()),
+            resumed_at_step=self.start,
+            trained_together=sum(partition.settings.members for partition in self.partitions),
+            processes=self.ranks.count,
+            system=self.system.read().facts(),
+        )
 
 
 def _require_published(partition: Partition) -> Artefact:

@@ -9,13 +9,14 @@ import json
 
 import torch
 
-from pipeline.networks import ImageShape, Network, network_for
+from pipeline.networks import Network, network_for
 from pipeline.networks.stacked import Stacked
 from pipeline.settings import TrainingSettings
 from pipeline.storage.artefact import Artefact, require_artefact
 from pipeline.storage.paths import Paths
 from pipeline.storage.remedy import how_to_make
 from pipeline.storage.weights import load_weights
+from pipeline.training.details import TrainingDetails
 from pipeline.training.kinds_of_weights import default_weights, file_of_weights
 
 
@@ -39,13 +40,7 @@ def read_settings(training: Artefact) -> TrainingSettings:
 def trained_network(training: Artefact) -> Network:
     """The network that was trained, for the data set's images."""
     settings = read_settings(training)
-    return network_for(settings.network, image_shape(training), settings.width)
-
-
-def image_shape(artefact: Artefact) -> ImageShape:
-    """Channels, height and width of the images of a tensors or training artefact."""
-    channels, height, width = artefact.details["image_shape"]
-    return channels, height, width
+    return network_for(settings.network, training.details_as(TrainingDetails).image_shape, settings.width)
 
 
 def load_generator(training: Artefact, device: torch.device, weights: str | None = None) -> Stacked:

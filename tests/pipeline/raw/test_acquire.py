@@ -74,7 +74,7 @@ def test_files_without_gz_are_taken_too(
         (tmp_path / name.removesuffix(".gz")).write_bytes(gzip.decompress(content))
     monkeypatch.setenv("GANFORGE_MNIST", str(tmp_path))
     artefact = acquire(MNIST, paths)
-    assert len(open_raw(artefact.folder, artefact.details)["train"]) == 300
+    assert len(open_raw(artefact)["train"]) == 300
 
 
 def test_a_named_directory_without_the_files_is_an_error_and_not_a_fallback(
@@ -185,7 +185,7 @@ def test_files_of_a_failed_try_are_not_taken_for_those_of_the_next(
     monkeypatch.setenv("GANFORGE_MNIST", str(complete))
     artefact = acquire(MNIST, paths)
     assert len(artefact.files) == 4
-    assert open_raw(artefact.folder, artefact.details)["train"].read(0).any()
+    assert open_raw(artefact)["train"].read(0).any()
 
 
 def acquire_in_a_process(directory: str, data: str) -> None:
@@ -203,7 +203,7 @@ def test_processes_that_get_the_same_files_at_once_do_not_meet(small_mnist: Path
         process.join(60)
     assert [process.exitcode for process in processes] == [0, 0, 0]
     artefact = require_artefact(paths.raw("mnist"), "raw files", "mnist/raw")
-    assert len(open_raw(artefact.folder, artefact.details)["train"]) == 300
+    assert len(open_raw(artefact)["train"]) == 300
 
 
 def test_a_package_with_other_content_is_passed_over_with_its_reason(paths: Paths, tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ def test_without_network_the_packaged_subset_is_used_and_said(offline_subset: Pa
     assert artefact.details["official"] is False
     assert artefact.details["images"] == {"train": 4000, "test": 1000}
     assert artefact.details["class_histogram"] == {"train": [400] * 10, "test": [100] * 10}
-    digits = open_raw(artefact.folder, artefact.details)["test"]
+    digits = open_raw(artefact)["test"]
     pixels = np.stack([digits.read(index) for index in range(len(digits))])
     zero, one = (pixels[digits.labels == digit].mean(axis=0) for digit in (0, 1))
     assert one[14, 14] > 150 > 20 > zero[14, 14]  # a one has ink in the middle, a zero none: pixels and labels agree

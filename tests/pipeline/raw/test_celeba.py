@@ -38,7 +38,7 @@ def named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def splits_of(artefact: Artefact) -> dict[str, RawSplit]:
-    return open_raw(artefact.folder, artefact.details)
+    return open_raw(artefact)
 
 
 def edit_zip(path: Path, change: Callable[[dict[str, bytes]], object]) -> None:

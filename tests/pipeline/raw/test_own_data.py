@@ -49,12 +49,12 @@ def write_files(folder: Path, names: list[str]) -> None:
 
 
 def shades(artefact: Artefact, split: str) -> list[int]:
-    images = open_raw(artefact.folder, artefact.details)[split]
+    images = open_raw(artefact)[split]
     return [int(images.read(index).flat[0]) for index in range(len(images))]
 
 
 def labels(artefact: Artefact, split: str) -> list[int]:
-    found = open_raw(artefact.folder, artefact.details)[split].labels
+    found = open_raw(artefact)[split].labels
     assert found is not None
     assert found.dtype == np.int64
     return [int(label) for label in found]
@@ -329,13 +329,13 @@ def test_an_npz_may_hold_labels_and_a_test_split(own: Own, paths: Paths, tmp_pat
     assert artefact.details["class_names"] == ["0", "1", "2"]
     assert artefact.details["class_histogram"] == {"train": [4, 3, 3], "test": [0, 1, 1]}
     assert artefact.details["test_split"] == "test_images"
-    assert open_raw(artefact.folder, artefact.details)["train"].read(3).shape == (4, 5, 3)
+    assert open_raw(artefact)["train"].read(3).shape == (4, 5, 3)
 
 
 def test_one_channel_in_an_npz_is_grey(own: Own, paths: Paths, tmp_path: Path) -> None:
     np.savez(tmp_path / "p.npz", images=IMAGES[..., None])
     artefact = acquire(own('path = "p.npz"'), paths)
-    assert open_raw(artefact.folder, artefact.details)["train"].read(3).shape == (4, 5)
+    assert open_raw(artefact)["train"].read(3).shape == (4, 5)
 
 
 @pytest.mark.parametrize(
@@ -433,7 +433,7 @@ def test_a_parquet_of_tensors_is_read_in_either_order_of_channels(
     pa.parquet.write_table(table, tmp_path / "p.parquet", row_group_size=4)
     artefact = acquire(own('path = "p.parquet"'), paths)
     assert (artefact.details["labels"], shades(artefact, "test")) == ("none", [4, 9])
-    assert open_raw(artefact.folder, artefact.details)["test"].read(0).shape == expected
+    assert open_raw(artefact)["test"].read(0).shape == expected
 
 
 def test_rows_of_a_group_that_arrow_leaves_in_chunks_are_all_read(tmp_path: Path) -> None:

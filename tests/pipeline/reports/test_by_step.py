@@ -30,6 +30,7 @@ from pipeline.storage.images import Pixels
 from pipeline.storage.paths import Paths
 from pipeline.training.evaluations import EVALUATION_IMAGES, FOLDER, write_evaluation
 from tests.damage import record
+from tests.pipeline.manifests import training_details
 from tests.pipeline.reports.made_up import rows
 
 SHAPE = (1, 4, 4)
@@ -81,7 +82,7 @@ def training(tmp_path: Path) -> Artefact:
         drawn = {member: RANDOM.integers(0, 256, (IMAGES, *SHAPE), np.uint8) for member in members}
         write_evaluation(folder / FOLDER, step, drawn.items())
     files = {str(path.relative_to(folder)): record(path) for path in folder.rglob("*.arrow")}
-    return Artefact(folder, "trained", files, dict(zip(("recipe", "optimizer"), KEY, strict=True)), "")
+    return Artefact(folder, "trained", files, training_details(*KEY), "")
 
 
 def keep(training: Artefact, paths: Paths, judge: MadeUpJudge | None = None, *, force: bool = False) -> MadeUpJudge:

@@ -14,6 +14,7 @@ from pipeline.reports import report as reports
 from pipeline.reports import store
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.paths import Paths
+from tests.pipeline.manifests import samples_details
 from tests.pipeline.reports.made_up import rows
 
 
@@ -282,7 +283,9 @@ def test_a_report_that_names_no_samples_is_about_those_of_its_training_and_kind_
     report = store.append(tmp_path, rows(training_fingerprint="t", protocol='{"weights": "average"}'))
     found = {
         (training, weights): report.is_about(
-            Artefact(tmp_path, "s", {}, {"training": training} | ({"weights": weights} if weights else {}), "")
+            Artefact(
+                tmp_path, "s", {}, samples_details(training=training, **{"weights": weights} if weights else {}), ""
+            )
         )
         for training in ("t", "u")
         for weights in ("average", "raw", "")

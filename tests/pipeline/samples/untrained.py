@@ -12,6 +12,7 @@ from pipeline.storage.artefact import Artefact, publish, staging_folder
 from pipeline.storage.paths import Paths
 from pipeline.storage.weights import save_weights
 from tests.identities import Named
+from tests.pipeline.manifests import training_details
 
 WIDTHS = {"mnist_mlp": 128, "celeba_dense": 32, "mnist_dcgan": 8, "mnist_conv": 4}  # a recipe of every architecture
 SHAPES = {"celeba_dense": (3, 28, 28)}
@@ -37,8 +38,9 @@ def untrained(
         save_weights(staged / "generator.safetensors", drawn_generator(network, members).state_dict())
         if average:
             save_weights(staged / "generator_average.safetensors", drawn_generator(network, members, 9).state_dict())
-        details = {"recipe": recipe, "optimizer": optimizer, "image_shape": shape}
-        details |= {"members": members, "diverged_members": list(diverged)}
+        details = training_details(
+            recipe, optimizer, image_shape=list(shape), members=members, diverged_members=list(diverged)
+        )
         return publish(staged, paths.training(recipe, optimizer), Named(f"{recipe} {optimizer}"), details)
 
 

@@ -3,7 +3,10 @@
 from pipeline.findings import Finding
 from pipeline.storage.artefact import Artefact
 from pipeline.tensors.check import judge
+from pipeline.tensors.details import TensorsDetails
 
 
 def check(tensors: Artefact) -> list[Finding]:
-    return judge(tensors.details, {name: tensors.path(f"{name}.arrow") for name in ("train", "test")})
+    return judge(
+        tensors.details_as(TensorsDetails), {name: tensors.path(f"{name}.arrow") for name in ("train", "test")}
+    )

@@ -89,7 +89,7 @@ def test_celeba_is_stored_as_the_blog_prepares_it(raw: Paths) -> None:
 
 def test_pixels_are_those_of_one_image_after_the_other(raw: Paths) -> None:
     artefact = require_artefact(raw.raw("celeba"), "raw files", "celeba/raw")
-    split = open_raw(artefact.folder, artefact.details)["train"]
+    split = open_raw(artefact)["train"]
     expected = np.stack([prepare(split.read(index), CELEBA.preparation, "x") for index in range(len(split))])
     assert np.array_equal(load_split(build(CELEBA, raw), "train").pixels, expected)
 
@@ -225,7 +225,7 @@ def test_images_of_several_shapes_need_a_size(
 
 def test_many_threads_give_what_one_gives(tmp_path: Path, raw: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     artefact = require_artefact(raw.raw("celeba"), "raw files", "celeba/raw")
-    split = open_raw(artefact.folder, artefact.details)["train"].at(np.arange(720) % 36)
+    split = open_raw(artefact)["train"].at(np.arange(720) % 36)
     found = []
     for workers in (1, 8):
         monkeypatch.setattr(decode_module, "available_cores", lambda workers=workers: workers)

@@ -27,7 +27,7 @@ def tensors(named_small_mnist: Path, paths: Paths) -> Artefact:
 
 def test_pixels_and_labels_are_the_raw_ones_in_their_order(tensors: Artefact, paths: Paths) -> None:
     raw = require_artefact(paths.raw("mnist"), "raw files", "mnist/raw")
-    for name, split in open_raw(raw.folder, raw.details).items():
+    for name, split in open_raw(raw).items():
         loaded = load_split(tensors, name)
         assert np.array_equal(loaded.pixels[:, 0], [split.read(index) for index in range(len(split))])
         assert np.array_equal(loaded.columns["label"], split.labels)
@@ -92,7 +92,7 @@ def test_a_lost_image_and_a_constant_picture_fail_their_checks(tensors: Artefact
     ],
 )
 def test_a_part_of_a_data_set_is_a_warning_with_advice(note: str, unreadable: list[str], summary: str) -> None:
-    finding = complete({"source": {"note": note}, "unreadable": unreadable})
+    finding = complete(note, unreadable)
     assert (finding.summary, finding.severity) == (summary, "warn")
     whole = summary.startswith("all images")
     assert finding.passed == whole
