@@ -1,8 +1,10 @@
 """The Dagster code location: what exists and when to make it, over the functions of `pipeline`.
 
-One module a stage, named as the stage; `definitions.py` puts them together in the order of the flow; `orchestration`
-holds what they share. An asset reads its keys and settings, calls one function of `pipeline` and returns the result
-with its evidence. Nothing here imports torch when it loads: each asset imports its stage inside its function.
+One module per stage, named as the stage; `definitions.py` puts them together in the order of the flow. Below the stages
+stand `graph`, `publishing` and `triggers`; `instance` runs the whole on this machine.
+
+An asset reads its keys and settings, calls one function of `pipeline` and returns the result with its evidence. Nothing
+here imports torch when it loads: each asset imports its stage inside its function.
 """
 
 import warnings

@@ -3,8 +3,8 @@
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from assets.orchestration.partitions import DATASETS, PRESETS, RANGE_END_TAG, RANGE_START_TAG, RECIPES
-from assets.orchestration.run_config import BUDGET_TAG, FULL_BUDGET
+from assets.graph.partitions import DATASETS, PRESETS, RANGE_END_TAG, RANGE_START_TAG, RECIPES
+from assets.graph.run_config import BUDGET_TAG, FULL_BUDGET
 from assets.training import OUTPUTS
 from pipeline.raw.dataset import Dataset
 from pipeline.settings import Preset, Recipe, described, full_budget, plain_budget

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from assets.orchestration.automation import COMPARISON_CONDITION
-from assets.orchestration.partitions import OPTIMIZERS
-from assets.orchestration.publishing import Made, logged, publish
-from assets.orchestration.settings_versions import settings_key
+from assets.graph.automation import COMPARISON_CONDITION
+from assets.graph.partitions import OPTIMIZERS
+from assets.publishing.publishing import Made, logged, publish
+from assets.publishing.settings_versions import settings_key
 from pipeline.champion import CODE_VERSION
 from pipeline.settings import Recipe
 from pipeline.storage.paths import Paths

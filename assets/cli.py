@@ -191,7 +191,7 @@ def _wanted(arguments: argparse.Namespace) -> "Wanted":
 
 def _status(arguments: argparse.Namespace) -> int:
     """From the files alone, unless a daemon is running or a person asks for what Dagster says."""
-    from assets.orchestration.heartbeat import home_to_ask
+    from assets.instance.heartbeat import home_to_ask
 
     home = home_to_ask(arguments.dagster)
     if home is None:
@@ -199,8 +199,8 @@ def _status(arguments: argparse.Namespace) -> int:
     import dagster as dg
 
     from assets.definitions import defs
-    from assets.orchestration.any_folder_storage import expect_storage
-    from assets.orchestration.stored_status import with_dagster
+    from assets.instance.any_folder_storage import expect_storage
+    from assets.instance.run_status import with_dagster
 
     expect_storage(home)
     with dg.DagsterInstance.get() as instance:
@@ -208,7 +208,7 @@ def _status(arguments: argparse.Namespace) -> int:
 
 
 def _clean(arguments: argparse.Namespace) -> int:
-    from assets.orchestration.event_log_retention import run
+    from assets.instance.event_log_retention import run
 
     return run(arguments)
 
@@ -220,7 +220,7 @@ def _add_ui(commands: argparse._SubParsersAction) -> None:
 
 
 def _ui(arguments: argparse.Namespace) -> int:
-    from assets.orchestration.ui import serve
+    from assets.instance.ui import serve
 
     importlib.import_module("assets.definitions")  # a mistake in a table is said here, not in a log
     return serve(arguments.port)

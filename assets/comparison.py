@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from assets.orchestration.automation import COMPARISON_CONDITION
-from assets.orchestration.partitions import OPTIMIZERS
-from assets.orchestration.publishing import Made, logged, publish
-from assets.orchestration.run_config import MakeConfig
-from assets.orchestration.settings_versions import settings_key
+from assets.graph.automation import COMPARISON_CONDITION
+from assets.graph.partitions import OPTIMIZERS
+from assets.graph.run_config import MakeConfig
+from assets.publishing.publishing import Made, logged, publish
+from assets.publishing.settings_versions import settings_key
 from pipeline.comparison import CODE_VERSION
 from pipeline.settings import Recipe
 from pipeline.storage.artefact import Artefact

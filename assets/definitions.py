@@ -5,19 +5,19 @@ import dagster as dg
 from assets.chain import CHAINS, preset_jobs
 from assets.champion import build_champion
 from assets.comparison import build_comparison
+from assets.graph.automation import build_automation_sensor
+from assets.graph.partitions import DATASETS, RECIPES
 from assets.metrics import build_metrics
-from assets.orchestration.alerts import build_alerts_sensor
-from assets.orchestration.automation import build_automation_sensor
-from assets.orchestration.operations import load_operations
-from assets.orchestration.partitions import DATASETS, RECIPES
-from assets.orchestration.schedules import build_retraining
-from assets.orchestration.sensors import build_sensors
 from assets.raw import build_raw
 from assets.reports import build_reports
 from assets.samples import build_samples
 from assets.settings import build_settings
 from assets.tensors import build_tensors
 from assets.training import build_training
+from assets.triggers.alerts import build_alerts_sensor
+from assets.triggers.operations import load_operations
+from assets.triggers.schedules import build_retraining
+from assets.triggers.sensors import build_sensors
 from pipeline.raw.dataset import Dataset
 from pipeline.settings import Recipe
 

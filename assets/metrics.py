@@ -5,8 +5,8 @@
 
 import dagster as dg
 
-from assets.orchestration.publishing import Made, logged, publish, shown
-from assets.orchestration.run_config import MakeConfig
+from assets.graph.run_config import MakeConfig
+from assets.publishing.publishing import Made, logged, publish, shown
 from pipeline.metrics import CODE_VERSION
 from pipeline.raw.dataset import Dataset
 from pipeline.storage.artefact import Artefact

@@ -2,8 +2,8 @@
 
 import dagster as dg
 
-from assets.orchestration.publishing import Made, logged, publish
-from assets.orchestration.run_config import MakeConfig
+from assets.graph.run_config import MakeConfig
+from assets.publishing.publishing import Made, logged, publish
 from pipeline.raw import CODE_VERSION
 from pipeline.raw.acquire import acquire
 from pipeline.raw.dataset import Dataset

@@ -9,12 +9,12 @@ from statistics import fmean
 import dagster as dg
 import pyarrow.compute as pc
 
-from assets.orchestration.automation import REPORT_CONDITION
-from assets.orchestration.checks import check_specs
-from assets.orchestration.partitions import PARTITIONS, backfill_policy
-from assets.orchestration.publishing import Made, Published, drawn_before, logged, publish_each, shown
-from assets.orchestration.run_config import ReportConfig
-from assets.orchestration.settings_versions import settings_key
+from assets.graph.automation import REPORT_CONDITION
+from assets.graph.partitions import PARTITIONS, backfill_policy
+from assets.graph.run_config import ReportConfig
+from assets.publishing.checks import check_specs
+from assets.publishing.publishing import Made, Published, drawn_before, logged, publish_each, shown
+from assets.publishing.settings_versions import settings_key
 from pipeline.checks.catalogue import REPORT_CHECKS
 from pipeline.reports import CODE_VERSION
 from pipeline.reports.store import Report

@@ -14,11 +14,7 @@ from dagster._core.utils import make_new_run_id
 
 from assets.chain import champion_key, comparison_key, data_keys, judge_keys, partitioned_keys
 from assets.definitions import defs
-from assets.orchestration.abandoned import fail_abandoned_runs, process_tag
-from assets.orchestration.databases import kept_open
-from assets.orchestration.failures import is_interruption, own_sentence
-from assets.orchestration.home import ensure_dagster_home
-from assets.orchestration.partitions import (
+from assets.graph.partitions import (
     DATASETS,
     OPTIMIZERS,
     PRESETS,
@@ -26,10 +22,14 @@ from assets.orchestration.partitions import (
     contiguous_ranges,
     partition_tags,
 )
-from assets.orchestration.publishing import OWN_LOGGERS
-from assets.orchestration.run_config import ExtractorName, Weights
-from assets.orchestration.run_tags import about_tags
-from assets.orchestration.settings_versions import observe_settings
+from assets.graph.run_config import ExtractorName, Weights
+from assets.graph.run_tags import about_tags
+from assets.instance.databases import kept_open
+from assets.instance.dead_runs import fail_abandoned_runs, process_tag
+from assets.instance.home import ensure_dagster_home
+from assets.publishing.publishing import OWN_LOGGERS
+from assets.publishing.settings_versions import observe_settings
+from assets.triggers.failures import is_interruption, own_sentence
 from pipeline.raw.dataset import Dataset
 from pipeline.settings import LEAST_SAMPLES, OptimizerConfiguration, Recipe, TrainingSettings, budget_for, resolve
 from pipeline.storage.artefact import is_intact, read_artefact
@@ -128,8 +128,8 @@ def _instance() -> Iterator[dg.DagsterInstance]:
 def _expect_trainable(recipe: Recipe, dataset: Dataset, keys: list[str], wanted: Wanted) -> None:
     """Raise what is wrong before minutes are spent on what comes before training."""
     from pipeline.tensors.load import require_tensors
+    from pipeline.training.engine.ranks import ALONE
     from pipeline.training.partition import Partition
-    from pipeline.training.ranks import ALONE
     from pipeline.training.sweep import expect_trainable
 
     paths = Paths.default()

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from assets.orchestration.partitions import PARTITIONS, backfill_policy
-from assets.orchestration.publishing import Made, Published, logged, publish_each
-from assets.orchestration.run_config import SamplesConfig
-from assets.orchestration.settings_versions import settings_key
+from assets.graph.partitions import PARTITIONS, backfill_policy
+from assets.graph.run_config import SamplesConfig
+from assets.publishing.publishing import Made, Published, logged, publish_each
+from assets.publishing.settings_versions import settings_key
 from pipeline.samples import CODE_VERSION
 from pipeline.samples.details import SamplesDetails
 from pipeline.settings import Recipe

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from assets.orchestration.partitions import PARTITIONS
-from assets.orchestration.settings_versions import NAME, changed_settings, read_versions, settings_key
+from assets.graph.partitions import PARTITIONS
+from assets.publishing.settings_versions import NAME, changed_settings, read_versions, settings_key
 from pipeline.settings import Recipe
 
 

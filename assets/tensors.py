@@ -2,9 +2,9 @@
 
 import dagster as dg
 
-from assets.orchestration.checks import check_specs
-from assets.orchestration.publishing import Made, logged, publish
-from assets.orchestration.run_config import MakeConfig
+from assets.graph.run_config import MakeConfig
+from assets.publishing.checks import check_specs
+from assets.publishing.publishing import Made, logged, publish
 from pipeline.raw.contents import shown_first
 from pipeline.raw.dataset import Dataset
 from pipeline.storage.artefact import Artefact

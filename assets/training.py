@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from assets.orchestration.checks import check_specs
-from assets.orchestration.partitions import OPTIMIZERS, PARTITIONS, backfill_policy
-from assets.orchestration.publishing import Made, Published, drawn_before, logged, publish_partitions, read_provenance
-from assets.orchestration.run_config import TrainingConfig
-from assets.orchestration.run_tags import tag_training
-from assets.orchestration.settings_versions import settings_key
+from assets.graph.partitions import OPTIMIZERS, PARTITIONS, backfill_policy
+from assets.graph.run_config import TrainingConfig
+from assets.graph.run_tags import tag_training
+from assets.publishing.checks import check_specs
+from assets.publishing.publishing import Made, Published, drawn_before, logged, publish_partitions, read_provenance
+from assets.publishing.settings_versions import settings_key
 from pipeline.checks.catalogue import TRAINING_CHECKS
 from pipeline.findings import Finding
 from pipeline.settings import Recipe, TrainingSettings, resolve
@@ -24,7 +24,7 @@ from pipeline.training import CODE_VERSION
 from pipeline.training.kinds_of_weights import default_weights, weights_along
 
 if TYPE_CHECKING:
-    from pipeline.training.progress import Observation
+    from pipeline.training.records.progress import Observation
 
 CHECKED = "history"  # the output whose checks judge the training
 
@@ -169,7 +169,7 @@ def _findings(artefact: Artefact) -> list[Finding]:
 def _evidence(context: dg.AssetExecutionContext, name: str, artefact: Artefact) -> dict[str, object]:
     """What one of the four outputs shows of itself."""
     if name == "snapshots":
-        from pipeline.training.snapshots import snapshot_step
+        from pipeline.training.records.snapshots import snapshot_step
 
         snapshots = [artefact.path(file) for file in artefact.files if file.startswith("snapshots/")]
         last = artefact.verified_path(f"snapshots/{max(snapshots, key=snapshot_step).name}")
@@ -191,14 +191,14 @@ def _curves(context: dg.AssetExecutionContext, artefact: Artefact) -> dg.Metadat
     history, partition = dg.AssetKey([artefact.details["recipe"], "history"]), artefact.details["optimizer"]
     if artefact.cached and (kept := drawn_before(context, history, partition, artefact.fingerprint, "curves")):
         return kept
-    from pipeline.training.curves import draw_curves
-    from pipeline.training.history import read_history
+    from pipeline.training.records.history import read_history
+    from pipeline.training.records.loss_curves import draw_curves
 
     picture = draw_curves(read_history(artefact.verified_path("history.parquet")))
     return dg.MetadataValue.md(markdown_image(picture, "losses and accuracies by training step"))
 
 
 def _last_losses(artefact: Artefact) -> dict[str, object]:
-    from pipeline.training.history import last_interval
+    from pipeline.training.records.history import last_interval
 
     return dict(last_interval(artefact.verified_path("history.parquet")))

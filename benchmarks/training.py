@@ -37,11 +37,11 @@ from pipeline.pixels import to_network
 from pipeline.reports.commit import git_commit
 from pipeline.settings import load_optimizers, load_recipes, resolve
 from pipeline.storage.artefact import write_json
-from pipeline.training.device import choose_device, device_name, tf32_products
-from pipeline.training.engine import Ensemble, Member
-from pipeline.training.history import Interval
-from pipeline.training.images import TrainingImages
-from pipeline.training.in_turn import assemble
+from pipeline.training.engine.device import choose_device, device_name, tf32_products
+from pipeline.training.engine.ensemble import Ensemble, Member
+from pipeline.training.engine.in_turn import assemble
+from pipeline.training.engine.training_images import TrainingImages
+from pipeline.training.records.history import Interval
 
 DIGITS = (1, 28, 28)
 

@@ -4,7 +4,7 @@ import re
 from inspect import signature
 
 from assets.definitions import defs
-from assets.orchestration.operations import load_operations
+from assets.triggers.operations import load_operations
 from pipeline.storage.paths import PROJECT, Paths
 
 PAGE = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")

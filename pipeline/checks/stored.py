@@ -16,7 +16,7 @@ from pipeline.storage.paths import Paths
 
 def training_findings(training: Artefact) -> list[Finding]:
     """A finding for each check of a training."""
-    from pipeline.training.history import read_history
+    from pipeline.training.records.history import read_history
     from pipeline.training.trained import read_settings  # PyTorch takes seconds to import
 
     return check_training(
@@ -27,7 +27,7 @@ def training_findings(training: Artefact) -> list[Finding]:
 def report_findings(report: Report, paths: Paths) -> list[Finding]:
     """A finding for each check of a report; history and settings count where its training is still there."""
     from pipeline.reports.by_step import scores_along
-    from pipeline.training.history import read_history
+    from pipeline.training.records.history import read_history
     from pipeline.training.trained import read_settings
 
     previous, along = previous_report(report, paths), scores_along(report, paths)

@@ -26,7 +26,7 @@ from pipeline.settings import (
 from pipeline.tables import find
 
 if TYPE_CHECKING:
-    from pipeline.training.ranks import Ranks
+    from pipeline.training.engine.ranks import Ranks
 
 
 DESCRIPTION = "Train optimizer configurations of a recipe whose data set's tensors are there, as one stack."
@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, by this process alone or together with the others that torchrun started."""
-    from pipeline.training.ranks import joined
+    from pipeline.training.engine.ranks import joined
 
     settings = _settings(arguments)
     with joined() as ranks:

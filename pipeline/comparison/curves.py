@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from pipeline.reports.store import Report
 from pipeline.storage.artefact import read_artefact
 from pipeline.storage.paths import Paths
-from pipeline.training.curves import FEW_STEPS, over_members
+from pipeline.training.records.loss_curves import FEW_STEPS, over_members
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

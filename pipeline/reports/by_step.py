@@ -1,4 +1,4 @@
-"""Scores by step: how good the images are that a training kept on its way (`pipeline/training/evaluations.py`).
+"""Scores by step: scores of the images that a training kept along its way (`training/records/scored_images.py`).
 
 In: a training's kept images, and the judge of its data set. Out: the file that `Paths.scores_by_step` names, about a
 partition's newest training, with columns `step` int64, `member` int64, `metric` ("fid", "inception_score",
@@ -106,7 +106,7 @@ def _read(path: Path, wanted: Mapping[str, str]) -> pa.Table | None:
 
 def keep_scores_by_step(training: Artefact, judge: Judge, paths: Paths, *, force: bool = False) -> None:
     """Score the images kept on the way, unless these scores are there; nothing where the training kept none."""
-    from pipeline.training.evaluations import evaluation_files
+    from pipeline.training.records.scored_images import evaluation_files
 
     files = evaluation_files(training)
     recipe, optimizer = training.details["recipe"], training.details["optimizer"]
@@ -124,7 +124,7 @@ def keep_scores_by_step(training: Artefact, judge: Judge, paths: Paths, *, force
 def _facts(training: Artefact, judge: Judge) -> dict[str, str]:
     """Everything that decides the scores, as metadata."""
     from pipeline.metrics import CODE_VERSION
-    from pipeline.training.evaluations import EVALUATION_IMAGES
+    from pipeline.training.records.scored_images import EVALUATION_IMAGES
 
     return {
         "training_fingerprint": training.fingerprint,
@@ -140,7 +140,7 @@ def _facts(training: Artefact, judge: Judge) -> dict[str, str]:
 def _takes_long(judge: Judge) -> bool:
     """Inception looks at an image for a tenth of a second on a CPU: at those of a training for half an hour."""
     from pipeline.metrics.features import IMAGENET
-    from pipeline.training.device import choose_device
+    from pipeline.training.engine.device import choose_device
 
     return judge.thorough is None and judge.extractor.labels == IMAGENET and choose_device().type == "cpu"
 

@@ -7,13 +7,11 @@ raw network), `settings.json`, `history.parquet` (one row a member and interval)
 `movie.gif`, `evaluations/step_00000500.arrow`, … (images to score along training), `events/` for TensorBoard;
 `checkpoints/` on the way.
 
-From the entry down: `train.py` (what is trained and what together) → `sweep.py` (the loop) → `engine.py` (one step of
-a stack) → `in_turn.py` (several stacks); `recorded_step.py`, `recorder.py`, `arenas.py`, `cuda_graph.py` (how a step is
-repeated without Python) → `losses.py`, `regularisers.py`, `optimizers.py` (the formulas), `streams.py`, `images.py`
-(where random numbers and images come from), `ranks.py` (several processes). Beside the loop: `partition.py` (what is
-kept of one configuration), `checkpoint.py`, `interruption.py`, `divergence.py`, `history.py`, `snapshots.py`,
-`evaluations.py`, `events.py`, `progress.py`, `system.py`. For those who read a training: `trained.py`,
-`kinds_of_weights.py` (raw or average: which is drawn from).
+From the entry down: `launch.py` (several processes) and `train.py` (which partitions train together) call `sweep.py`,
+the loop. `partition.py` keeps one configuration's files, `checkpoint.py`, `interruption.py` and `divergence.py` serve
+the loop. Below stand three wings: `records/` (history, snapshots, observations), `engine/` (one step of stacked
+members) and `replay/` (how a step is repeated without Python). Later stages read a training through `trained.py` and
+`kinds_of_weights.py` (raw or averaged weights).
 """
 
 CODE_VERSION = "5"

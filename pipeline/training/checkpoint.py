@@ -7,9 +7,9 @@
 `state.safetensors` holds weights, batch statistics, optimizer moments, the generator's average, sums of the unfinished
 interval, and the weights a diverging member would fall back to; frozen members apart. What trains is kept member by
 member (`training.0.generator.…`), the rest with the member dimension first. Random numbers and the place in the data
-need no state: the step is their address (`streams.py`). The identity is a fingerprint of the settings without the
-budget, so that a longer one goes on from the last checkpoint of a shorter one. Written to a temporary folder, flushed,
-renamed; the last two are kept.
+need no state: the step is their address (`engine/random_streams.py`). The identity is a fingerprint of the settings
+without the budget, so that a longer one goes on from the last checkpoint of a shorter one. Written to a temporary
+folder, flushed, renamed; the last two are kept.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from pipeline.storage.artefact import staging_folder, write_json
 from pipeline.storage.verification import sha256_of_file
 from pipeline.storage.weights import save_weights
 from pipeline.storage.whole import flush
-from pipeline.training.history import HistoryRow, read_rows, write_history
+from pipeline.training.records.history import HistoryRow, read_rows, write_history
 
 log = logging.getLogger(__name__)
 

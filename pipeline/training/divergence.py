@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 
 from pipeline.settings import TrainingSettings
-from pipeline.training.history import Measured
-from pipeline.training.losses import LOSSES
+from pipeline.training.engine.losses import LOSSES
+from pipeline.training.records.history import Measured
 
 LEAST_DISCRIMINATOR_LOSS = 1e-4  # over an interval, above the least value there is
 LARGEST_GRADIENT_NORM = 1e4

@@ -25,13 +25,13 @@ import numpy as np
 from pipeline.settings import TrainingSettings
 from pipeline.storage.artefact import Artefact, find_intact, read_artefact
 from pipeline.storage.paths import Paths, child_environment
-from pipeline.training.history import Measured
+from pipeline.training.engine.ranks import Ranks
 from pipeline.training.partition import Partition
-from pipeline.training.progress import Observation, PartitionObservation
-from pipeline.training.ranks import Ranks
-from pipeline.training.snapshots import Pictures
+from pipeline.training.records.history import Measured
+from pipeline.training.records.progress import Observation, PartitionObservation
+from pipeline.training.records.snapshots import Pictures
+from pipeline.training.records.system import SystemUse
 from pipeline.training.sweep import expect_trainable
-from pipeline.training.system import SystemUse
 
 log = logging.getLogger(__name__)
 

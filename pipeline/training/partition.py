@@ -29,14 +29,14 @@ from pipeline.storage.whole import UNFINISHED
 from pipeline.tensors.details import TensorsDetails
 from pipeline.training.checkpoint import Checkpoint, Checkpoints, tensors_under
 from pipeline.training.details import DivergedMember, RunDetails, TrainingDetails
-from pipeline.training.engine import Member
-from pipeline.training.evaluations import FOLDER as EVALUATIONS
-from pipeline.training.evaluations import copy_evaluations, thin_out, write_evaluation
-from pipeline.training.events import EventFiles, can_write_events
-from pipeline.training.history import HistoryRow, write_history
+from pipeline.training.engine.ensemble import Member
 from pipeline.training.identity import checkpoint_identity, training_identity
 from pipeline.training.kinds_of_weights import weights_of_snapshots
-from pipeline.training.snapshots import Pictures, snapshot_name, snapshot_step, write_movie, write_snapshot
+from pipeline.training.records.history import HistoryRow, write_history
+from pipeline.training.records.scored_images import FOLDER as EVALUATIONS
+from pipeline.training.records.scored_images import copy_evaluations, thin_out, write_evaluation
+from pipeline.training.records.snapshots import Pictures, snapshot_name, snapshot_step, write_movie, write_snapshot
+from pipeline.training.records.tensorboard_events import EventFiles, can_write_events
 
 ABANDONED_SECONDS = 3600.0
 

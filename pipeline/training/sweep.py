@@ -19,16 +19,16 @@ from pipeline.storage.artefact import Artefact, find_intact
 from pipeline.tensors.load import load_split
 from pipeline.training.checkpoint import Checkpoint, tensors_under
 from pipeline.training.details import RunDetails
-from pipeline.training.device import choose_device, device_name, tf32_products
 from pipeline.training.divergence import divergence
-from pipeline.training.engine import Ensemble, Member
-from pipeline.training.evaluations import draw_evaluations, is_kept
-from pipeline.training.history import Evaluation, HistoryRow, Interval, Measured, history_row
-from pipeline.training.images import TrainingImages, pixel_tensor
-from pipeline.training.in_turn import assemble
+from pipeline.training.engine.device import choose_device, device_name, tf32_products
+from pipeline.training.engine.ensemble import Ensemble, Member
+from pipeline.training.engine.in_turn import assemble
+from pipeline.training.engine.ranks import Ranks
+from pipeline.training.engine.training_images import TrainingImages, pixel_tensor
 from pipeline.training.interruption import DeferredSignals
 from pipeline.training.partition import Frozen, Partition
-from pipeline.training.progress import (
+from pipeline.training.records.history import Evaluation, HistoryRow, Interval, Measured, history_row
+from pipeline.training.records.progress import (
     LONGEST_SILENCE_SECONDS,
     Clock,
     Observation,
@@ -36,9 +36,9 @@ from pipeline.training.progress import (
     mean_measured,
     progress_line,
 )
-from pipeline.training.ranks import Ranks
-from pipeline.training.snapshots import Pictures, draw
-from pipeline.training.system import SystemReader
+from pipeline.training.records.scored_images import draw_evaluations, is_kept
+from pipeline.training.records.snapshots import Pictures, draw
+from pipeline.training.records.system import SystemReader
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from assets.orchestration.run_tags import about_tags
+from assets.graph.run_tags import about_tags
 
 OWN, FOREIGN = ("ganforge", "assets.definitions"), ("elsewhere", "elsewhere.definitions")  # location, module
 OWN_TAGS = about_tags("mnist_mlp", ("adam",), 0)  # as `ganforge materialize` sets them

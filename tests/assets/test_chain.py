@@ -4,8 +4,8 @@ import pytest
 
 from assets.chain import FULL
 from assets.definitions import defs
-from assets.orchestration.partitions import PRESETS, RANGE_END_TAG, RANGE_START_TAG, RECIPES
-from assets.orchestration.run_config import BUDGET_TAG, FULL_BUDGET, TrainingConfig
+from assets.graph.partitions import PRESETS, RANGE_END_TAG, RANGE_START_TAG, RECIPES
+from assets.graph.run_config import BUDGET_TAG, FULL_BUDGET, TrainingConfig
 from pipeline.settings import Budget, described, full_budget, plain_budget
 
 

@@ -5,7 +5,7 @@ import dagster as dg
 import pytest
 
 from assets.definitions import defs
-from assets.orchestration.partitions import DATASETS, OPTIMIZERS, PARTITIONS, RECIPES, contiguous_ranges
+from assets.graph.partitions import DATASETS, OPTIMIZERS, PARTITIONS, RECIPES, contiguous_ranges
 from pipeline.storage.paths import PROJECT
 
 STAGES = {"raw", "tensors", "metrics", "training", "samples", "reports", "comparison", "champion", "settings"}

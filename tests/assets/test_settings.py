@@ -7,8 +7,8 @@ from pathlib import Path
 import dagster as dg
 
 from assets.definitions import defs
-from assets.orchestration.partitions import OPTIMIZERS, RECIPES
-from assets.orchestration.settings_versions import observe_settings, read_entry_versions, read_versions, settings_key
+from assets.graph.partitions import OPTIMIZERS, RECIPES
+from assets.publishing.settings_versions import observe_settings, read_entry_versions, read_versions, settings_key
 from pipeline.settings import load_optimizers, load_recipes, resolve
 
 OWN = """

@@ -19,7 +19,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from assets.orchestration.home import ensure_dagster_home
+from assets.instance.home import ensure_dagster_home
 from pipeline.metrics.extractors.classifier import train_classifier
 from pipeline.metrics.reference import make_reference
 from pipeline.raw.acquire import acquire

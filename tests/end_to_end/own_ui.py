@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from types import TracebackType
 
-from assets.orchestration.home import TEMPLATE
+from assets.instance.home import TEMPLATE
 from pipeline.storage.paths import PROJECT, Paths
 from tests.end_to_end.conftest import COMMAND, Served, wait_for
 from tests.end_to_end.test_watched_run import ask

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from assets import cli
-from assets.orchestration.partitions import OPTIMIZERS
+from assets.graph.partitions import OPTIMIZERS
 from pipeline.champion.promote import promote
 from pipeline.champion.versions import ONNX, Champion
 from pipeline.comparison.page import write_page

@@ -11,8 +11,8 @@ from dagster._utils.test.data_versions import get_stale_status_resolver
 
 from assets.chain import PARTITIONED, partitioned_keys
 from assets.definitions import defs
-from assets.orchestration.home import ensure_dagster_home
-from assets.orchestration.partitions import OPTIMIZERS, RECIPES
+from assets.graph.partitions import OPTIMIZERS, RECIPES
+from assets.instance.home import ensure_dagster_home
 from pipeline.storage.artefact import read_artefact
 from pipeline.storage.paths import PROJECT, Paths
 from tests.end_to_end.conftest import COMMAND

@@ -12,7 +12,7 @@ from dagster._utils.test.data_versions import get_stale_status_resolver
 
 from assets import cli
 from assets.definitions import defs
-from assets.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG
+from assets.graph.partitions import RANGE_END_TAG, RANGE_START_TAG
 from pipeline.metrics.catalogue import score_names
 from pipeline.metrics.extractors.classifier import train_classifier
 from pipeline.metrics.extractors.extractor import StaleClassifierError

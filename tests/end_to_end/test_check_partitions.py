@@ -8,8 +8,8 @@ import pytest
 from assets import cli
 from assets.chain import partitioned_keys
 from assets.definitions import defs
-from assets.orchestration.home import ensure_dagster_home
-from assets.orchestration.partitions import PARTITION_TAG, PARTITIONS, RANGE_END_TAG, RANGE_START_TAG, RECIPES
+from assets.graph.partitions import PARTITION_TAG, PARTITIONS, RANGE_END_TAG, RANGE_START_TAG, RECIPES
+from assets.instance.home import ensure_dagster_home
 
 RECIPE = RECIPES["mnist_mlp"]
 BUDGET = ["--steps", "3", "--members", "1", "--samples", "60"]

@@ -11,8 +11,8 @@ import pytest
 from assets import cli
 from pipeline.storage.artefact import read_artefact
 from pipeline.storage.paths import Paths
-from pipeline.training import progress
-from pipeline.training.engine import Ensemble
+from pipeline.training.engine.ensemble import Ensemble
+from pipeline.training.records import progress
 
 STEPS, INTERRUPTED_AT = 500, 437
 COMMAND = ["ganforge", "materialize", "mnist_mlp", "--optimizer", "sgd", "rmsprop", "--members", "1", "--samples", "10"]

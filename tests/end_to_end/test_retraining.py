@@ -8,9 +8,9 @@ import pytest
 
 from assets.chain import CHAINS
 from assets.definitions import defs
-from assets.orchestration.operations import load_operations
-from assets.orchestration.partitions import RECIPES
-from assets.orchestration.schedules import build_retraining_job, build_retraining_schedule, tick_seed
+from assets.graph.partitions import RECIPES
+from assets.triggers.operations import load_operations
+from assets.triggers.schedules import build_retraining_job, build_retraining_schedule, tick_seed
 from pipeline.reports import store
 from pipeline.storage.artefact import read_artefact
 from pipeline.storage.paths import Paths

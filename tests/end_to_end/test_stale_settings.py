@@ -10,8 +10,8 @@ from dagster._utils.test.data_versions import get_stale_status_resolver
 
 from assets import cli
 from assets.definitions import defs
-from assets.orchestration.partitions import OPTIMIZERS
-from assets.orchestration.settings_versions import observe_settings, settings_key
+from assets.graph.partitions import OPTIMIZERS
+from assets.publishing.settings_versions import observe_settings, settings_key
 from pipeline import settings
 from pipeline.storage.artefact import read_artefact
 from pipeline.storage.paths import Paths

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pipeline.settings import OptimizerSettings
-from pipeline.training.optimizers import StackedOptimizer
+from pipeline.training.engine.optimizers import StackedOptimizer
 
 STEPS = 50
 SHAPES = [(3, 5), (5,), (1, 1), (7, 2)]  # of a member's parameters: 35 numbers, no whole number of cache lines

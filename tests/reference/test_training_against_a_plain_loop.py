@@ -15,8 +15,8 @@ from pipeline.networks.normalisation import BatchNorm
 from pipeline.networks.stacked import Layer
 from pipeline.pixels import to_network
 from pipeline.settings import load_optimizers, load_recipes, resolve
-from pipeline.training.engine import Ensemble, Member
-from pipeline.training.images import TrainingImages
+from pipeline.training.engine.ensemble import Ensemble, Member
+from pipeline.training.engine.training_images import TrainingImages
 
 DIGITS = (1, 28, 28)
 FACES = (3, 28, 28)

@@ -33,7 +33,7 @@ def test_every_file_of_the_packages_is_in_the_wheel_and_no_other(wheel: zipfile.
     expected = {path.relative_to(PROJECT).as_posix() for path in files if "__pycache__" not in path.parts}
     metadata = f"ganforge-{pipeline.__version__}.dist-info/"
     assert {name for name in wheel.namelist() if not name.startswith(metadata)} == expected
-    assert {"assets/orchestration/dagster.yaml", "assets/orchestration/workspace.yaml"} < expected
+    assert {"assets/instance/dagster.yaml", "assets/instance/workspace.yaml"} < expected
     assert f"{metadata}licenses/LICENSE" in wheel.namelist()
 
 

@@ -25,7 +25,7 @@ from pipeline.comparison.verdicts import Verdict, judge, member_scores
 from pipeline.reports.store import Report
 from pipeline.storage.paths import Paths
 from pipeline.storage.verification import ArtefactFileError
-from pipeline.training.curves import over_members
+from pipeline.training.records.loss_curves import over_members
 
 BARS = "▁▂▃▄▅▆▇█"
 BAR_COUNT = 40

@@ -41,8 +41,8 @@ def gather_curves(entrants: Sequence[Entrant]) -> dict[str, Any]:
 
 
 def _curves(entrant: Entrant) -> dict[str, Any]:
-    from pipeline.training.curves import over_members
-    from pipeline.training.history import read_history
+    from pipeline.training.records.history import read_history
+    from pipeline.training.records.loss_curves import over_members
 
     history = read_history(entrant.training().verified_path("history.parquet"))
     if not len(history):
@@ -69,7 +69,7 @@ def gather_scores_along(entrants: Sequence[Entrant], paths: Paths) -> dict[str, 
     weights: dict[str, str] = {}
 
     def gather(entrant: Entrant) -> dict[str, Any]:
-        from pipeline.training.curves import over_members
+        from pipeline.training.records.loss_curves import over_members
 
         scores = scores_along(entrant.standing.report, paths)
         if scores is None:

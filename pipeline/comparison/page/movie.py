@@ -58,7 +58,7 @@ def _spread(steps: Sequence[int], most: int) -> list[int]:
 
 
 def _reel(entrant: Entrant) -> Reel:
-    from pipeline.training.snapshots import snapshot_step
+    from pipeline.training.records.snapshots import snapshot_step
 
     training = entrant.training()
     names = sorted(name for name in training.files if name.startswith("snapshots/"))
@@ -71,7 +71,7 @@ def _reel(entrant: Entrant) -> Reel:
 
 def _frame(path: Path, member: int, shape: Sequence[int]) -> Pixels:
     """One member's 16 images of a snapshot, as a square."""
-    from pipeline.training.snapshots import IMAGES_A_MEMBER, SCALE
+    from pipeline.training.records.snapshots import IMAGES_A_MEMBER, SCALE
 
     channels, height, width = shape
     with Image.open(path) as picture:

@@ -37,8 +37,8 @@ from pipeline.comparison.verdicts import how_sure
 from pipeline.settings import load_recipes
 from pipeline.storage.paths import Paths
 from pipeline.tables import find
-from pipeline.training.curves import FEW_STEPS, LOSSES
 from pipeline.training.kinds_of_weights import AVERAGE
+from pipeline.training.records.loss_curves import FEW_STEPS, LOSSES
 
 FOLDER = Path(__file__).parent
 SCRIPTS = ("page.js", "charts.js", "movie.js", "generator.js", "explorer.js")

@@ -32,8 +32,8 @@ from pipeline.storage.verification import sha256_of_file
 from pipeline.storage.weights import load_weights, save_weights
 from pipeline.tensors import LABEL_COLUMNS
 from pipeline.tensors.load import load_split, require_tensors
-from pipeline.training.device import choose_device
-from pipeline.training.images import pixel_tensor
+from pipeline.training.engine.device import choose_device
+from pipeline.training.engine.training_images import pixel_tensor
 
 log = logging.getLogger(__name__)
 

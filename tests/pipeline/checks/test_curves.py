@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.checks.curves import HISTORY_COLUMNS, SCORE_COLUMNS, loss_curves, named, score_curves
 from pipeline.reports.by_step import SCHEMA
-from pipeline.training.history import COLUMNS
+from pipeline.training.records.history import COLUMNS
 from tests.pipeline.checks.made_up import history, scores, settings
 
 

@@ -6,7 +6,7 @@ import torch
 from pipeline.checks.least_losses import least_loss, undecided_excess
 from pipeline.settings import LOSSES as NAMES
 from pipeline.settings import ObjectiveSettings
-from pipeline.training.losses import LOSSES
+from pipeline.training.engine.losses import LOSSES
 
 
 @pytest.mark.parametrize("label", [0.7, 0.9, 1.0])

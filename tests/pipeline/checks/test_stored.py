@@ -6,7 +6,7 @@ import pytest
 from pipeline.checks.catalogue import CATALOGUE
 from pipeline.checks.stored import previous_report, stored_findings
 from pipeline.storage.paths import Paths
-from pipeline.training.history import HistoryRow, write_history
+from pipeline.training.records.history import HistoryRow, write_history
 from tests.damage import record_again
 from tests.pipeline.champion.made_up import GOOD, contender
 

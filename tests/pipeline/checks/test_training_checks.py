@@ -8,7 +8,7 @@ from pipeline.checks import discriminator_loss_variance, discriminator_pinned, d
 from pipeline.checks.facts import TrainingFacts
 from pipeline.settings import OptimizerSettings, TrainingSettings
 from pipeline.training.divergence import divergence
-from pipeline.training.history import Measured
+from pipeline.training.records.history import Measured
 from tests.pipeline.checks.made_up import history, settings
 
 SOUND = Measured(

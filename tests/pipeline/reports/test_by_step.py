@@ -28,7 +28,7 @@ from pipeline.reports.by_step import (
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.images import Pixels
 from pipeline.storage.paths import Paths
-from pipeline.training.evaluations import EVALUATION_IMAGES, FOLDER, write_evaluation
+from pipeline.training.records.scored_images import EVALUATION_IMAGES, FOLDER, write_evaluation
 from tests.damage import record
 from tests.pipeline.manifests import training_details
 from tests.pipeline.reports.made_up import rows

@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.settings import TrainingSettings
 from pipeline.training.divergence import divergence
-from pipeline.training.history import Measured
+from pipeline.training.records.history import Measured
 from tests.pipeline.training.conftest import settings
 
 HEALTHY = Measured(

@@ -21,9 +21,9 @@ from pipeline.settings import TrainingSettings, load_optimizers
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.paths import PROJECT, Paths
 from pipeline.storage.verification import sha256_of_file
-from pipeline.training.engine import Ensemble
-from pipeline.training.history import read_rows
+from pipeline.training.engine.ensemble import Ensemble
 from pipeline.training.partition import Partition
+from pipeline.training.records.history import read_rows
 from pipeline.training.train import train
 from tests.pipeline.training.conftest import settings
 
@@ -114,7 +114,7 @@ def test_killed_inside_twenty_random_steps_training_ends_with_the_same_hashes(
 @pytest.fixture(params=[8, 2])
 def in_stacks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The four members in one stack, and in two that train in turn."""
-    monkeypatch.setattr("pipeline.training.in_turn.DENSE_STACK", request.param)
+    monkeypatch.setattr("pipeline.training.engine.in_turn.DENSE_STACK", request.param)
 
 
 @pytest.mark.usefixtures("in_stacks")

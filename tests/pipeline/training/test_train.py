@@ -14,8 +14,8 @@ from pipeline.settings import OptimizerSettings, TrainingSettings, load_optimize
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.paths import Paths
 from pipeline.training import sweep
-from pipeline.training.history import Measured, last_interval, read_history
-from pipeline.training.progress import Observation
+from pipeline.training.records.history import Measured, last_interval, read_history
+from pipeline.training.records.progress import Observation
 from pipeline.training.train import train, train_watched
 from pipeline.training.trained import load_generator, read_settings, require_training
 from tests.pipeline.training.conftest import settings
@@ -140,8 +140,8 @@ def test_a_frozen_member_keeps_its_last_sound_weights_and_has_no_rows_afterwards
     assert table.select(["step", "member", "diverged"]).to_pylist() == [
         {"step": 2, "member": member, "diverged": True} for member in (0, 1)
     ]
-    from pipeline.training.engine import Ensemble, Member
-    from pipeline.training.images import TrainingImages
+    from pipeline.training.engine.ensemble import Ensemble, Member
+    from pipeline.training.engine.training_images import TrainingImages
 
     images = TrainingImages(torch.zeros(64, 1, 28, 28, dtype=torch.uint8), torch.device("cpu"))
     at_start = Ensemble([Member(diverging(), 1)], network_for("mlp", DIGITS), images)

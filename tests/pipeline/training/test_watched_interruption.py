@@ -12,10 +12,10 @@ import pytest
 from pipeline.settings import TrainingSettings
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.paths import Paths
-from pipeline.training import progress
-from pipeline.training.engine import Ensemble
+from pipeline.training.engine.ensemble import Ensemble
 from pipeline.training.partition import Partition
-from pipeline.training.progress import Observation
+from pipeline.training.records import progress
+from pipeline.training.records.progress import Observation
 from pipeline.training.train import train, train_watched
 from tests.pipeline.training.conftest import settings
 

@@ -19,8 +19,10 @@ from typing import Any
 from pipeline.settings import TrainingSettings
 from pipeline.storage.paths import Paths
 from pipeline.tensors.load import require_tensors
-from pipeline.training import checkpoint, evaluations, partition, snapshots
-from pipeline.training.engine import Ensemble
+from pipeline.training import checkpoint, partition
+from pipeline.training.engine.ensemble import Ensemble
+from pipeline.training.records import scored_images as evaluations
+from pipeline.training.records import snapshots
 from pipeline.training.train import train
 
 

@@ -21,7 +21,7 @@ from pipeline.storage.images import Pixels, read_images
 from pipeline.storage.paths import Paths
 from pipeline.storage.pictures import tile
 from pipeline.tensors.load import load_split, require_tensors
-from pipeline.training.snapshots import snapshot_name
+from pipeline.training.records.snapshots import snapshot_name
 
 PLENTY = 10_000_000
 

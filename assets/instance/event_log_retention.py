@@ -1,0 +1,215 @@
+"""Event log retention: old runs with their events and logs, and the space they leave in the databases.
+
+Dagster keeps all of it for ever: its own `retention` is for ticks. Deleting a run deletes every event it logged, also
+the materializations that say which version an asset has. So a run stays while anything of it is the newest of its kind
+(a materialization, observation or attempt of an asset partition, a check's result), or is what the newest was made
+from: Dagster looks up the versions that a child was made from by their events, and calls the child stale where those
+are gone. Around `DagsterInstance.delete_run` (1.13) what it leaves behind goes too: the run's tags and
+checks (SQLite enforces no foreign keys here), the run's own database, and the output of its steps.
+
+Other projects may use the same instance (`ownership.py`), so only this project's runs are deleted. Leftover files of
+deleted runs do not show whose they are, and compacting rewrites whole databases. So both are done only if no other
+project uses the instance.
+"""
+
+import argparse
+import re
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import sqlalchemy as db
+from dagster._core.definitions.data_version import extract_data_provenance_from_entry
+from dagster._core.events import ASSET_EVENTS
+from dagster._core.storage.dagster_run import FINISHED_STATUSES, RunRecord
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
+from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+from dagster._core.storage.runs.schema import RunTagsTable
+from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
+from dagster_shared.serdes import deserialize_value
+
+from assets.graph.ownership import is_own_run_of, reason_to_share
+from assets.instance.any_folder_storage import expect_storage
+from assets.instance.heartbeat import existing_home
+from assets.instance.tick_retention import old_ticks
+from assets.triggers.operations import load_operations
+from pipeline.clean.files import DAY_SECONDS, in_days
+from pipeline.clean.removal import Removal, changed_at, remove_alone, remove_path, size_of
+from pipeline.cli import clean as cleaning
+
+BUSY_SECONDS = 10.0  # to wait for a process that writes
+RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+DATABASES = ("history/runs.db", "history/runs/index.db", "schedules/schedules.db")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Clean up the data folder's files, and the runs and ticks of the Dagster instance if there is one."""
+    retention = load_operations().retention
+    home = existing_home()
+    if home is None:
+        return cleaning.clean(arguments, retention.checkpoint_days)
+    expect_storage(home)
+    with dg.DagsterInstance.get() as instance:
+        now = time.time()
+        shared = reason_to_share(instance, home)
+        removals = [*old_runs(instance, home, now, retention.run_days), *old_ticks(instance, now, retention.tick_days)]
+        if shared is None:
+            removals.extend(stray_files(instance, home, now, retention.run_days))
+        code = cleaning.clean(arguments, retention.checkpoint_days, removals)
+    if shared is not None:
+        print(
+            f"{home}: other projects may use this Dagster instance ({shared.reason}): its databases were not "
+            f"compacted, and files of deleted runs were kept; {shared.remedy}"
+        )
+    elif removals and not arguments.dry_run:
+        print(compact(home))
+    return code
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Runs
+
+
+def old_runs(instance: dg.DagsterInstance, home: Path, now: float, days: float) -> list[Removal]:
+    """Return this project's runs that ended over `days` before `now` (seconds since 1970) and hold no needed event."""
+    before = now - days * DAY_SECONDS
+    needed = needed_runs(instance)
+    ended = dg.RunsFilter(statuses=FINISHED_STATUSES, updated_before=datetime.fromtimestamp(before, UTC))
+    records = instance.get_run_records(ended, ascending=True)
+    own = [record for record in records if is_own_run_of(home, record.dagster_run)]
+    why = f"run that ended over {in_days(days)} ago"
+    return [_removal(instance, home, record, now, why) for record in own if record.dagster_run.run_id not in needed]
+
+
+def stray_files(instance: dg.DagsterInstance, home: Path, now: float, days: float) -> Iterator[Removal]:
+    """Yield the leftover files of deleted runs: the UI deletes neither a run's own database nor its steps' output.
+
+    The files do not show whose they are, so call this only for an instance that no other project uses.
+    """
+    found = [*(home / "history" / "runs").glob("*.db*"), *(home / "storage").glob("*")]
+    of_runs = [path for path in found if RUN_ID.fullmatch(_run_of(path))]
+    old = [path for path in of_runs if now - changed_at(path) >= days * DAY_SECONDS]
+    known = set(instance.get_run_ids()) if old else set()
+    for path in old:
+        if _run_of(path) not in known:
+            age, remove = now - changed_at(path), remove_alone(path, ())
+            yield Removal(str(path.relative_to(home)), "of a run that is gone", size_of(path), age, remove, path)
+
+
+def _run_of(path: Path) -> str:
+    """The run whose file or folder this would be."""
+    return path.name.partition(".")[0]
+
+
+def needed_runs(instance: dg.DagsterInstance) -> set[str]:
+    """The runs that hold the newest events of an asset partition or check, and the events that those were made from."""
+    log, checks = SqlEventLogStorageTable.c, AssetCheckExecutionsTable.c
+    newest = _newest_of_each(log.dagster_event_type.in_([kind.value for kind in ASSET_EVENTS]))
+    newest_checks = db.select(db.func.max(checks.id)).group_by(checks.asset_key, checks.check_name, checks.partition)
+    made = log.dagster_event_type == dg.DagsterEventType.ASSET_MATERIALIZATION.value
+    with _event_log(instance).index_connection() as connection:
+        found = set(connection.scalars(db.select(log.run_id).where(log.id.in_(newest))))
+        found |= set(connection.scalars(db.select(checks.run_id).where(checks.id.in_(newest_checks))))
+        events = connection.execute(db.select(log.event, log.partition).where(log.id.in_(newest), made)).all()
+        for used in {used for event, partition in events for used in _made_from(event, partition)}:
+            found |= set(connection.scalars(db.select(log.run_id).where(log.id.in_(used.events()))))
+    return found
+
+
+@dataclass(frozen=True)
+class _Used:
+    """The events of an input that something was made from: the last ones up to a storage id."""
+
+    asset_key: str
+    partition: str | None  # of what was made from it: None: from all of the input's partitions
+    up_to: int
+
+    def events(self) -> db.Select[tuple[int]]:
+        """Their storage ids. What has partitions is made from equal ones, and from inputs that have none."""
+        log = SqlEventLogStorageTable.c
+        of_asset = [log.asset_key == self.asset_key, log.id <= self.up_to]
+        if self.partition is not None:
+            of_asset.append(db.or_(log.partition == self.partition, log.partition.is_(None)))
+        kinds = (dg.DagsterEventType.ASSET_MATERIALIZATION.value, dg.DagsterEventType.ASSET_OBSERVATION.value)
+        return _newest_of_each(log.dagster_event_type.in_(kinds), *of_asset)
+
+
+def _newest_of_each(*where: db.ColumnElement[bool]) -> db.Select[tuple[int]]:
+    """The storage id of the newest event of every asset partition and kind."""
+    log = SqlEventLogStorageTable.c
+    chosen = db.select(db.func.max(log.id)).where(log.asset_key.is_not(None), *where)
+    return chosen.group_by(log.asset_key, log.partition, log.dagster_event_type)
+
+
+def _made_from(event: str, partition: str | None) -> list[_Used]:
+    """What a materialization names as its inputs."""
+    provenance = extract_data_provenance_from_entry(deserialize_value(event, dg.EventLogEntry))
+    pointers = {} if provenance is None else provenance.input_storage_ids
+    return [_Used(key.to_string(), partition, up_to) for key, up_to in pointers.items() if up_to is not None]
+
+
+def _removal(instance: dg.DagsterInstance, home: Path, record: RunRecord, now: float, why: str) -> Removal:
+    run_id = record.dagster_run.run_id
+    files = _files_of(instance, home, run_id)
+    age = now - (record.end_time or record.update_timestamp.replace(tzinfo=UTC).timestamp())
+    return Removal(f"run {run_id}", why, sum(map(size_of, files)), age, _deletes(instance, run_id, files))
+
+
+def _files_of(instance: dg.DagsterInstance, home: Path, run_id: str) -> list[Path]:
+    """What lies on the disk for one run alone."""
+    storage = instance.event_log_storage
+    shard = Path(storage.path_for_shard(run_id)) if isinstance(storage, SqliteEventLogStorage) else None
+    shards = [] if shard is None else [shard.with_name(f"{shard.name}{end}") for end in ("", "-wal", "-shm")]
+    return [path for path in (*shards, home / "storage" / run_id) if path.exists()]
+
+
+def _deletes(instance: dg.DagsterInstance, run_id: str, files: list[Path]) -> Callable[[], bool]:
+    def delete() -> bool:
+        instance.delete_run(run_id)
+        with _event_log(instance).index_connection() as connection:
+            connection.execute(db.delete(AssetCheckExecutionsTable).where(AssetCheckExecutionsTable.c.run_id == run_id))
+        if isinstance(instance.run_storage, SqlRunStorage):
+            with instance.run_storage.connect() as connection:
+                connection.execute(db.delete(RunTagsTable).where(RunTagsTable.c.run_id == run_id))
+        for path in files:
+            remove_path(path)
+        return True
+
+    return delete
+
+
+def _event_log(instance: dg.DagsterInstance) -> SqlEventLogStorage:
+    storage = instance.event_log_storage
+    if not isinstance(storage, SqlEventLogStorage):
+        raise ValueError(f"event log: found {type(storage).__name__}, expected one in SQL to remove old runs from")
+    return storage
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Databases
+
+
+def compact(home: Path) -> str:
+    """Give the space of deleted rows back to the disk; one sentence says how much, or why not.
+
+    SQLite writes each database anew, for which no other process may have it open in the midst of something.
+    """
+    freed, busy = 0, []
+    for path in (home / name for name in DATABASES):
+        if path.is_file():
+            before = path.stat().st_size
+            try:
+                with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
+                    connection.execute("VACUUM")
+                    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                freed += before - path.stat().st_size
+            except sqlite3.OperationalError as error:
+                busy.append(f"{path.name} ({error})")
+    said = f"databases: {cleaning.shown_size(max(0, freed))} freed"
+    return said + (f"; not in {', '.join(busy)}: stop ganforge ui and repeat" if busy else "")

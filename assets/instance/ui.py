@@ -1,0 +1,162 @@
+"""UI: the Dagster webserver and daemon as two processes on the loopback interface, until Ctrl-C.
+
+The daemon starts the runs that backfills, schedules and sensors ask for. The output of both processes goes to
+`data/dagster/webserver.log` and `data/dagster/daemon.log`.
+"""
+
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import dagster as dg
+
+from assets.instance.dead_runs import fail_abandoned_runs
+from assets.instance.home import WORKSPACE, ensure_dagster_home
+from assets.instance.launcher import stop_runs
+from assets.publishing.settings_versions import observe_settings
+from assets.triggers.alerts import UI_VARIABLE
+from pipeline.storage.paths import Paths, child_environment
+
+HOST = "127.0.0.1"
+START_TIMEOUT_SECONDS = 120.0
+STOP_TIMEOUT_SECONDS = 10.0
+RUN_STOP_TIMEOUT_SECONDS = 30.0  # a checkpoint is written meanwhile
+TRIED_AGAIN = "the next `ganforge ui` tries it again from its checkpoint"
+NOT_TRIED_AGAIN = (
+    "it is not tried again by itself (it was being cancelled, or `run_retries` of dagster.yaml allows none); "
+    "start it again in the UI, it goes on from its checkpoint"
+)
+
+
+def serve(port: int) -> int:
+    """Start both, print the address once it answers, wait, and stop both. Exit code 0 after Ctrl-C.
+
+    Raises OSError where the port is in use, or another `ganforge ui` serves the same data folder.
+    """
+    url = f"http://{HOST}:{port}"
+    if _is_taken(port):
+        raise OSError(
+            f"port {port} on {HOST} is in use: if it is this project's UI, open {url}; "
+            f"else choose another port: make run PORT={port + 1}, or ganforge ui --port {port + 1}"
+        )
+    home = ensure_dagster_home()
+    with _alone(home, url):
+        return _serve(port, url)
+
+
+@contextmanager
+def _alone(home: Path, url: str) -> Iterator[None]:
+    """Hold the instance's lock: two daemons would queue, tick and try again everything twice."""
+    with (home / "ui.lock").open("a+") as lock:  # the kernel lets go of it with this process, however that ends
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise OSError(
+                f"{home} is served by another `ganforge ui` ({lock.read().strip() or 'just starting'}): "
+                "open that one, or stop it first"
+            ) from None
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()}, {url}\n")
+        lock.flush()
+        yield
+
+
+def _serve(port: int, url: str) -> int:
+    os.environ.setdefault(UI_VARIABLE, url)  # where alerts say that a run is seen
+    with dg.DagsterInstance.get() as instance:
+        fail_abandoned_runs(instance)
+        observe_settings(instance)  # what is edited from now on is a change
+    folder = Paths.default().dagster()  # ganforge's own, also if DAGSTER_HOME is another project's too
+    workspace = ["-w", str(folder / WORKSPACE.name)]
+    started: dict[str, subprocess.Popen[bytes]] = {}
+    for wanted in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(wanted, _interrupt)
+    try:
+        address = ("-h", HOST, "-p", str(port))
+        started["webserver"] = _start(folder, "webserver", "dagster_webserver", *address, *workspace)
+        started["daemon"] = _start(folder, "daemon", "dagster._daemon", "run", *workspace)
+        _wait_for(url, started["webserver"], folder / "webserver.log")
+        print(f"Dagster UI: {url}  (assets: {url}/asset-groups)  Ctrl-C stops it.", flush=True)
+        return _watch(started, folder)
+    except KeyboardInterrupt:
+        _stop_runs(started)
+        return 0
+    finally:
+        for process in started.values():
+            _stop(process)
+
+
+def _stop_runs(started: dict[str, subprocess.Popen[bytes]]) -> None:
+    """Stop the daemon first, or it would start more runs. Then stop the runs it started; they save a checkpoint."""
+    if "daemon" in started:
+        _stop(started["daemon"])
+    with dg.DagsterInstance.get() as instance:
+        for run_id, tried_again in stop_runs(instance, RUN_STOP_TIMEOUT_SECONDS).items():
+            print(f"run {run_id} stopped: {TRIED_AGAIN if tried_again else NOT_TRIED_AGAIN}", flush=True)
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex((HOST, port)) == 0
+
+
+def _start(folder: Path, name: str, module: str, *arguments: str) -> subprocess.Popen[bytes]:
+    """Start a module as a process group of its own: Ctrl-C reaches this process alone, which then stops the group.
+
+    Its working folder is `folder`, and so is that of the code servers and runs that it starts. Python looks for modules
+    there first (see `child_environment`), so no other project may keep files there.
+    """
+    command = [sys.executable, "-m", module, *arguments]
+    with (folder / f"{name}.log").open("ab") as log:
+        return subprocess.Popen(
+            command, cwd=folder, env=child_environment(), stdout=log, stderr=log, start_new_session=True
+        )
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _wait_for(url: str, webserver: subprocess.Popen[bytes], log_path: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
+    while time.monotonic() < deadline:
+        if webserver.poll() is not None:
+            raise OSError(f"the Dagster webserver stopped with exit code {webserver.returncode}; see {log_path}")
+        try:
+            with urllib.request.urlopen(f"{url}/server_info", timeout=2.0):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    raise OSError(f"the Dagster webserver did not answer within {START_TIMEOUT_SECONDS:g} seconds; see {log_path}")
+
+
+def _watch(processes: dict[str, subprocess.Popen[bytes]], folder: Path) -> int:
+    while True:
+        for name, process in processes.items():
+            if process.poll() is not None:
+                raise OSError(f"the Dagster {name} stopped with code {process.returncode}; see {folder}/{name}.log")
+        time.sleep(1.0)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Ask the group to stop, then make it."""
+    for wanted in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, wanted)
+            process.wait(STOP_TIMEOUT_SECONDS)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue

@@ -1,0 +1,231 @@
+"""History: what training measured, one row a member and interval, kept as Parquet.
+
+Columns: `step` (steps done), `member`, `images_seen` (real images); over the interval's training batches the mean of
+`discriminator_loss_real` (smoothed labels, as trained), `discriminator_loss_generated`, `generator_loss`,
+`discriminator_accuracy` (share of real and generated images judged right), `adversarial_accuracy` (share of generated
+images the discriminator calls real), `discriminator_output_real` and `discriminator_output_generated` (D(x) and
+D(G(z)): probabilities where the loss has them, else logits) and `discriminator_penalty`; at the interval's last step
+`discriminator_gradient_norm` and `generator_gradient_norm`; on held-out images with unsmoothed labels, as the notebook
+evaluates, `evaluation_discriminator_loss` (real plus generated) and `evaluation_generator_loss`; `diverged`, after
+which a member has no more rows; `elapsed_seconds`. Losses are those of the recipe (`losses.py`), label flips left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from torch import Tensor
+
+from pipeline.networks.latents import draw_latents
+from pipeline.pixels import to_network
+from pipeline.training.engine.ensemble import Ensemble, Member
+from pipeline.training.engine.losses import Loss
+from pipeline.training.engine.random_streams import Purpose
+from pipeline.training.replay.step import StepOutputs
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What training itself showed of one member over an interval."""
+
+    discriminator_loss_real: float
+    discriminator_loss_generated: float
+    generator_loss: float
+    discriminator_accuracy: float
+    adversarial_accuracy: float
+    discriminator_output_real: float
+    discriminator_output_generated: float
+    discriminator_penalty: float
+    discriminator_gradient_norm: float
+    generator_gradient_norm: float
+
+
+@dataclass(frozen=True)
+class HistoryRow(Measured):
+    """One member over one interval; see the module's opening for each column."""
+
+    step: int
+    member: int
+    images_seen: int
+    evaluation_discriminator_loss: float
+    evaluation_generator_loss: float
+    diverged: bool
+    elapsed_seconds: float
+
+
+MEANS = 8  # the fields of `Measured` that are means over steps
+BLOCK_STEPS = 64  # logits are kept for so many steps before they are summed up in one go
+
+
+class Interval:
+    """Means over the steps since the last interval, on the device: nothing is copied to the host before it ends."""
+
+    def __init__(self, ensemble: Ensemble) -> None:
+        self.ensemble = ensemble
+        members, device = len(ensemble.members), ensemble.device
+        self.batch_size = ensemble.ranks.share(ensemble.settings.batch_size)  # B
+        self.logits = torch.empty(0)  # (BLOCK_STEPS, M, 2B + B')
+        self.penalties = torch.zeros(BLOCK_STEPS, members, device=device)
+        self.waiting = 0  # steps in the block
+        self.sums = torch.zeros(members, MEANS, dtype=torch.float64, device=device)
+        self.steps = 0  # in the sums
+        self.gradient_norms: Tensor | None = None  # (2, M), of the latest step that measured them
+
+    def add(self, outputs: StepOutputs) -> None:
+        """Add one step."""
+        if not len(self.logits):
+            self.logits = outputs.logits.new_empty(BLOCK_STEPS, *outputs.logits.shape)
+        self.logits[self.waiting].copy_(outputs.logits)
+        if outputs.penalty is not None:
+            self.penalties[self.waiting].copy_(outputs.penalty)
+        self.waiting += 1
+        if outputs.gradient_norms is not None:
+            self.gradient_norms = outputs.gradient_norms.clone()
+        if self.waiting == BLOCK_STEPS:
+            self._sum_up()
+
+    def _sum_up(self) -> None:
+        if self.waiting:
+            of_steps = step_means(
+                self.logits[: self.waiting], self.batch_size, self.ensemble.loss, self.ensemble.real_label
+            )
+            means = torch.stack([*of_steps, self.penalties[: self.waiting]]).double()  # (MEANS, n, M)
+            self.sums += means.sum(dim=1).T
+            self.steps += self.waiting
+            self.waiting = 0
+
+    def measure(self) -> list[Measured]:
+        """Each member's means so far. Gradient norms are NaN where no step has measured them."""
+        self._sum_up()
+        if self.steps == 0:
+            raise RuntimeError("no step was added since the last interval; expected at least one")
+        means = (self.ensemble.ranks.average(self.sums) / self.steps).tolist()
+        norms = self._norms().T.tolist()
+        return [Measured(*of_member, *of_gradients) for of_member, of_gradients in zip(means, norms, strict=True)]
+
+    def restart(self) -> None:
+        """Begin the next interval."""
+        self.waiting, self.steps, self.gradient_norms = 0, 0, None
+        self.sums.zero_()
+
+    def state(self, rows: slice) -> dict[str, Tensor]:
+        """What must survive of some members' interval, each (m, …).
+
+        Of several ranks each has summed up its own share; the first alone is asked, and its share stands for all.
+        """
+        self._sum_up()
+        steps = self.sums.new_full((rows.stop - rows.start, 1), self.steps)
+        return {"sums": self.sums[rows], "steps": steps, "gradient_norms": self._norms()[:, rows].T}
+
+    def load(self, rows: slice, state: dict[str, Tensor]) -> None:
+        """The inverse of `state`."""
+        self.sums[rows] = state["sums"].to(self.sums.device)
+        self.steps = int(state["steps"][0, 0])
+        self.gradient_norms = self._norms()
+        self.gradient_norms[:, rows] = state["gradient_norms"].T.to(self.sums.device)
+
+    def _norms(self) -> Tensor:
+        """Those measured, or NaN (2, M)."""
+        if self.gradient_norms is not None:
+            return self.gradient_norms
+        return torch.full((2, len(self.sums)), float("nan"), device=self.sums.device)
+
+
+def step_means(logits: Tensor, batch_size: int, loss: Loss, real_label: Tensor) -> list[Tensor]:
+    """Logits (n, M, 2B + B') of n steps → the first seven fields of `Measured`, each (n, M)."""
+    real, generated, for_generator = torch.tensor_split(logits, [batch_size, 2 * batch_size], dim=2)
+    right = (real > loss.boundary).float() + (generated <= loss.boundary).float()
+    return [
+        loss.on_real(real, real_label).mean(dim=2),
+        loss.on_generated(generated).mean(dim=2),
+        loss.for_generator(for_generator).mean(dim=2),
+        (right / 2).mean(dim=2),
+        (generated > loss.boundary).float().mean(dim=2),
+        loss.output(real).mean(dim=2),
+        loss.output(generated).mean(dim=2),
+    ]
+
+
+class Evaluation:
+    """The notebook's evaluation: losses on a few held-out and generated images, labels unsmoothed."""
+
+    def __init__(self, held_out: Tensor, image_count: int) -> None:
+        """`held_out` (N, C, H, W) uint8 are images that are not trained on."""
+        if len(held_out) < image_count:
+            raise ValueError(
+                f"found {len(held_out)} held-out images, expected at least evaluation_images={image_count}"
+            )
+        self.held_out, self.image_count = held_out, image_count
+
+    def at(self, ensemble: Ensemble, step: int) -> list[tuple[float, float]]:
+        """The discriminator's and the generator's loss of each member; other images and latents at every step."""
+        return [each for stack in ensemble.stacks for each in self._of_stack(stack, step)]
+
+    def _of_stack(self, ensemble: Ensemble, step: int) -> list[tuple[float, float]]:
+        streams = [member.address.stream(Purpose.EVALUATION, step) for member in ensemble.members]
+        chosen = torch.stack(
+            [torch.randperm(len(self.held_out), generator=each)[: self.image_count] for each in streams]
+        )
+        network, shape = ensemble.network, (self.image_count, ensemble.network.latent_size)
+        latents = torch.stack([draw_latents(network.latent_distribution, shape, each) for each in streams])
+        with ensemble.evaluating():
+            real_logits = ensemble.judge(to_network(self.held_out[chosen].to(ensemble.device), network.value_range))
+            logits = ensemble.judge(ensemble.generate(latents.to(ensemble.device)))
+            loss = ensemble.loss
+            on_real = loss.on_real(real_logits, torch.ones_like(ensemble.real_label))
+            discriminator = on_real.mean(dim=1) + loss.on_generated(logits).mean(dim=1)
+            generator = loss.for_generator(logits).mean(dim=1)
+        return list(zip(discriminator.tolist(), generator.tolist(), strict=True))
+
+
+def history_row(
+    member: Member, measured: Measured, evaluated: tuple[float, float], step: int, seconds: float, *, diverged: bool
+) -> HistoryRow:
+    """One member's row."""
+    return HistoryRow(
+        **vars(measured),
+        step=step,
+        member=member.index,
+        images_seen=step * member.settings.batch_size * member.settings.objective.n_critic,
+        evaluation_discriminator_loss=evaluated[0],
+        evaluation_generator_loss=evaluated[1],
+        diverged=diverged,
+        elapsed_seconds=round(seconds, 3),
+    )
+
+
+FLOAT = pa.float64()
+ARROW_TYPES = {"int": pa.int64(), "float": FLOAT, "bool": pa.bool_()}
+FIRST_COLUMNS = ("step", "member", "images_seen")
+COLUMNS = (*FIRST_COLUMNS, *(each.name for each in fields(HistoryRow) if each.name not in FIRST_COLUMNS))
+TYPES = {each.name: ARROW_TYPES[str(each.type)] for each in fields(HistoryRow)}
+SCHEMA = pa.schema([(name, TYPES[name]) for name in COLUMNS])
+
+
+def write_history(path: Path, rows: Sequence[HistoryRow]) -> None:
+    """Write rows as Parquet, NaN kept as NaN."""
+    pq.write_table(pa.Table.from_pylist([vars(row) for row in rows], schema=SCHEMA), path)
+
+
+def read_history(path: Path) -> pa.Table:
+    """The table `write_history` wrote."""
+    return pq.read_table(path)
+
+
+def read_rows(path: Path) -> list[HistoryRow]:
+    """The rows `write_history` wrote."""
+    return [HistoryRow(**row) for row in read_history(path).to_pylist()]
+
+
+def last_interval(path: Path) -> dict[str, float]:
+    """The losses and accuracies of the last interval, averaged over members (NaN where a member has NaN)."""
+    rows = read_rows(path)
+    last = [row for row in rows if row.step == max(each.step for each in rows)]
+    names = [name for name in COLUMNS if TYPES[name] == FLOAT and name != "elapsed_seconds"]
+    return {name: float(np.mean([getattr(row, name) for row in last])) for name in names}

@@ -1,0 +1,62 @@
+"""Events: the history as event files that TensorBoard opens, one run a member.
+
+`tensorboard --logdir data/training` shows all partitions side by side. While training goes on the files grow with it;
+a resumed run hides what came after the checkpoint it goes on from.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.training.records.history import COLUMNS, FLOAT, TYPES, HistoryRow
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+SCALARS = [name for name in COLUMNS if TYPES[name] == FLOAT and name != "elapsed_seconds"]
+
+
+def can_write_events() -> bool:
+    """Whether TensorBoard's writer is installed."""
+    return importlib.util.find_spec("tensorboard") is not None
+
+
+class EventFiles:
+    """The event files of one partition, a folder a member."""
+
+    def __init__(self, folder: Path, *, from_step: int, started_at: float) -> None:
+        """`from_step` hides older events after that step; `started_at` is the clock's time at step 0."""
+        self.folder, self.from_step, self.started_at = folder, from_step, started_at
+        self.writers: dict[int, SummaryWriter] = {}
+
+    def add(self, rows: Iterable[HistoryRow]) -> None:
+        """Append rows, and write them out."""
+        for row in rows:
+            writer = self._writer(row.member)
+            for name in SCALARS:
+                time = self.started_at + row.elapsed_seconds
+                writer.add_scalar(_tag(name), getattr(row, name), row.step, walltime=time)
+        for writer in self.writers.values():
+            writer.flush()
+
+    def _writer(self, member: int) -> SummaryWriter:
+        from torch.utils.tensorboard import SummaryWriter
+
+        if member not in self.writers:
+            folder = str(self.folder / f"member_{member}")
+            self.writers[member] = SummaryWriter(folder, purge_step=self.from_step + 1)
+        return self.writers[member]
+
+    def close(self) -> None:
+        """Finish the files."""
+        for writer in self.writers.values():
+            writer.close()
+
+
+def _tag(name: str) -> str:
+    """`discriminator/loss_real` for `discriminator_loss_real`: TensorBoard groups by the part before the slash."""
+    group, _, rest = name.partition("_")
+    return f"{group}/{rest}"

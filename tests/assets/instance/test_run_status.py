@@ -1,0 +1,176 @@
+"""What Dagster's event log adds to what the files say."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._daemon.types import DaemonHeartbeat
+
+from assets.instance.dead_runs import process_tag
+from assets.instance.heartbeat import daemon_is_running, existing_home, home_to_ask
+from assets.instance.run_status import last_attempts, with_dagster
+from pipeline.status.state import FAILED, FRESH, MISSING, ORPHAN, STALE, State, Status
+from pipeline.status.survey import RecipeStatus, Survey
+from pipeline.storage.paths import Paths
+
+PARTITIONS = dg.StaticPartitionsDefinition(["one", "two"])
+BROKEN = {"one"}
+
+
+@dg.asset(key=["r", "generator"], partitions_def=PARTITIONS, code_version="1")
+def generator(context: dg.AssetExecutionContext) -> None:
+    if context.partition_key in BROKEN:
+        raise ValueError("the loss is\nnot finite")
+
+
+@dg.asset(key=["r", "samples"], deps=[generator], partitions_def=PARTITIONS)
+def samples() -> None:
+    pass
+
+
+DEFINITIONS = dg.Definitions(assets=[generator, samples])
+ASSETS = [generator, samples]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """As `ganforge` makes it."""
+    folder = Paths.default().dagster()
+    folder.mkdir(parents=True)
+    (folder / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    monkeypatch.setenv("DAGSTER_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture
+def instance(home: Path) -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.get() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def failed_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dg.DagsterInstance, str]]:
+    """Partition one failed and two succeeded; samples of one were not begun."""
+    with dg.DagsterInstance.local_temp(str(tmp_path_factory.mktemp("instance"))) as found:
+        failed = dg.materialize(ASSETS, partition_key="one", instance=found, raise_on_error=False)
+        dg.materialize(ASSETS, partition_key="two", instance=found)
+        yield found, failed.run_id
+
+
+def row(name: str, state: State, *reasons: str) -> Status:
+    asset, _, partition = name.partition(" ")
+    return Status(asset, partition or None, state, reasons)
+
+
+def told(instance: dg.DagsterInstance, *statuses: Status) -> dict[str, Status]:
+    survey = Survey({}, (RecipeStatus("r", statuses, ()),), ())
+    return {each.name: each for each in with_dagster(survey, instance, DEFINITIONS).statuses()}
+
+
+def test_an_attempt_that_failed_is_why_something_is_not_there(failed_once: tuple[dg.DagsterInstance, str]) -> None:
+    instance, run_id = failed_once
+    found = told(instance, row("r/generator one", MISSING), row("r/generator two", FRESH))
+    assert found["r/generator one"].state == FAILED
+    assert found["r/generator one"].reasons == (f"run {run_id[:8]} failed: the loss is not finite",)
+    assert found["r/generator two"] == row("r/generator two", FRESH)
+
+
+def test_what_the_failed_run_did_not_come_to_is_told_with_the_same_run(
+    failed_once: tuple[dg.DagsterInstance, str],
+) -> None:
+    instance, run_id = failed_once
+    assert {key: attempt.run_id for key, attempt in last_attempts(instance).items()} == {
+        ("r/generator", "one"): run_id,
+        ("r/samples", "one"): run_id,
+    }
+
+
+def test_where_the_files_are_fresh_a_failed_attempt_is_a_note(failed_once: tuple[dg.DagsterInstance, str]) -> None:
+    instance, run_id = failed_once
+    status = told(instance, row("r/generator one", FRESH))["r/generator one"]
+    assert status.state == FRESH
+    assert status.notes[0] == f"run {run_id[:8]} failed: the loss is not finite"
+
+
+def test_where_dagster_says_otherwise_it_is_told_and_inherited_staleness_is_not(
+    failed_once: tuple[dg.DagsterInstance, str],
+) -> None:
+    instance, _ = failed_once
+    stale = row("r/generator two", STALE, "generator.learning_rate 1 -> 2")
+    inherited = row("r/samples two", STALE, "because r/generator two is stale")
+    orphan, foreign = row("old/generator two", ORPHAN), row("x/raw", FRESH)
+    found = told(instance, stale, inherited, orphan, foreign)
+    assert found["r/generator two"].notes == ("Dagster says fresh",)
+    assert [found[each.name] for each in (inherited, orphan, foreign)] == [inherited, orphan, foreign]
+    assert told(instance, row("r/generator two", MISSING))["r/generator two"].notes == ("Dagster says fresh",)
+
+
+def test_an_attempt_in_progress_or_cancelled_is_a_note(instance: dg.DagsterInstance) -> None:
+    missing = row("r/generator one", MISSING)
+    during: list[Status] = []
+
+    @dg.asset(key=["r", "generator"], partitions_def=PARTITIONS)
+    def looking(context: dg.AssetExecutionContext) -> None:
+        during.append(told(context.instance, missing)[missing.name])
+        raise ValueError("not made")
+
+    dg.materialize([looking], partition_key="one", instance=instance, raise_on_error=False)
+    (run,) = instance.get_runs()
+    instance.report_run_canceled(run)
+    after = told(instance, missing)[missing.name]
+    assert [each.state for each in (*during, after)] == [MISSING, MISSING]
+    assert [each.notes for each in (*during, after)] == [
+        (f"run {run.run_id[:8]} is at it",),
+        (f"run {run.run_id[:8]} was cancelled",),
+    ]
+
+
+def test_a_run_whose_process_is_gone_failed_although_nobody_said_so(instance: dg.DagsterInstance) -> None:
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    missing = row("r/generator one", MISSING)
+    during: list[Status] = []
+
+    @dg.asset(key=["r", "generator"], partitions_def=PARTITIONS)
+    def looking(context: dg.AssetExecutionContext) -> None:
+        instance.add_run_tags(context.run.run_id, process_tag(context.run.run_id, process.pid))
+        during.append(told(instance, missing)[missing.name])
+        process.kill()
+        process.wait()
+        during.append(told(instance, missing)[missing.name])
+
+    dg.materialize([looking], partition_key="one", instance=instance)
+    assert [each.state for each in during] == [MISSING, FAILED]
+    assert "ended without a word" in during[1].reasons[0]
+
+
+def test_an_instance_is_never_made_by_asking(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DAGSTER_HOME")
+    assert existing_home() is None
+    assert home_to_ask(None) is None
+    assert home_to_ask(False) is None
+    with pytest.raises(FileNotFoundError, match="no Dagster instance there yet"):
+        home_to_ask(True)
+    assert not paths.root.exists()
+
+
+def test_dagster_is_asked_by_default_only_where_its_daemon_is_running(home: Path, instance: dg.DagsterInstance) -> None:
+    assert not daemon_is_running(home)
+    instance.get_runs_count()
+    assert not daemon_is_running(home)
+    now = datetime.now(UTC)
+    beat(instance, now - timedelta(minutes=3))
+    assert not daemon_is_running(home)
+    assert home_to_ask(None) is None
+    assert home_to_ask(True) == home
+    beat(instance, now)
+    assert daemon_is_running(home)
+    assert home_to_ask(None) == home
+    assert home_to_ask(False) is None
+
+
+def beat(instance: dg.DagsterInstance, at: datetime) -> None:
+    instance.add_daemon_heartbeat(DaemonHeartbeat(at.timestamp(), "SENSOR", "id", []))

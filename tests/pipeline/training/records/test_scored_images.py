@@ -1,0 +1,294 @@
+"""Images kept along training: at which steps, what is in them, and that a longer budget finds them."""
+
+import errno
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pipeline.networks import network_for
+from pipeline.pixels import to_pixels
+from pipeline.settings import TrainingSettings
+from pipeline.storage.artefact import Artefact
+from pipeline.storage.identity import Identity
+from pipeline.storage.images import Pixels, read_images
+from pipeline.storage.paths import Paths
+from pipeline.storage.pictures import GAP_PIXELS
+from pipeline.training import CODE_VERSION, sweep
+from pipeline.training.engine.ensemble import Ensemble, Member
+from pipeline.training.engine.training_images import TrainingImages
+from pipeline.training.identity import checkpoint_identity, training_identity
+from pipeline.training.partition import Partition
+from pipeline.training.records import scored_images as evaluations
+from pipeline.training.records import snapshots
+from pipeline.training.records.history import Measured
+from pipeline.training.records.scored_images import (
+    draw_evaluations,
+    evaluation_files,
+    files_by_step,
+    fixed_latents,
+    is_kept,
+    stride,
+    write_evaluation,
+)
+from pipeline.training.train import train
+from pipeline.training.trained import load_generator
+from tests.pipeline.training.conftest import settings
+from tests.pipeline.training.test_resume import elsewhere, expect_equal
+from tests.pipeline.training.test_train import diverging
+
+IMAGES = 30
+INTERVAL = 2
+CPU = torch.device("cpu")
+BLACK = TrainingImages(torch.zeros(64, 1, 28, 28, dtype=torch.uint8), CPU)
+
+
+@pytest.fixture(autouse=True)
+def few_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluations, "EVALUATION_IMAGES", IMAGES)
+    monkeypatch.setattr(evaluations, "BATCH_IMAGES", 8)  # the last batch is smaller
+
+
+def wanted(steps: int, optimizer: str = "adam") -> TrainingSettings:
+    return replace(settings(optimizer, steps=steps), snapshot_interval_steps=INTERVAL)
+
+
+def ensemble(*members: Member) -> Ensemble:
+    return Ensemble(members, network_for("mlp", (1, 28, 28)), BLACK)
+
+
+def kept(budget: int, interval: int = 500) -> set[int]:
+    return {step for step in range(budget + 1) if is_kept(step, interval, budget)}
+
+
+def test_all_of_eight_intervals_are_kept_and_every_second_of_nine() -> None:
+    assert [stride(intervals) for intervals in (0, 1, 8, 9, 16, 17, 64, 65)] == [1, 1, 1, 2, 2, 4, 8, 16]
+    assert kept(4000) == set(range(500, 4001, 500))
+    assert kept(4500) == {1000, 2000, 3000, 4000}
+    assert kept(499) == set()
+
+
+def test_at_most_eight_steps_and_the_last_are_kept_whatever_the_budget() -> None:
+    assert max(len(kept(budget, interval=1)) for budget in range(1, 300)) == 8
+
+
+def test_what_a_longer_budget_keeps_of_the_steps_before_a_shorter_one_keeps_too() -> None:
+    for budget in range(1, 70):
+        for longer in (budget + 1, 2 * budget, 3 * budget + 1):
+            assert {step for step in kept(longer, interval=1) if step <= budget} <= kept(budget, interval=1)
+
+
+def test_a_training_keeps_images_of_every_member_at_its_intervals_and_at_its_end(
+    tensors: Artefact, paths: Paths
+) -> None:
+    artefact = train([wanted(19)], tensors, paths)["adam"]  # 9 intervals
+    files = evaluation_files(artefact)
+    assert list(files) == [4, 8, 12, 16, 19]
+    assert all(str(path.relative_to(artefact.folder)) in artefact.files for path in files.values())
+    images = read_images(files[8])
+    assert (images.pixels.shape, images.pixels.dtype) == ((2 * IMAGES, 1, 28, 28), np.uint8)
+    assert images.columns["member"].tolist() == [0] * IMAGES + [1] * IMAGES
+    assert images.metadata == {"step": "8"}
+    assert not np.array_equal(images.pixels, read_images(files[12]).pixels)
+
+
+def test_the_last_images_are_what_the_published_generator_draws_of_the_fixed_latents(
+    tensors: Artefact, paths: Paths
+) -> None:
+    own = wanted(3)
+    artefact = train([own], tensors, paths)["adam"]
+    members = [Member(own, 0), Member(own, 1)]
+    with torch.no_grad():
+        drawn = load_generator(artefact, CPU)(fixed_latents(ensemble(*members)))
+    images = read_images(evaluation_files(artefact)[3])
+    assert np.abs(images.pixels.astype(int) - to_pixels(drawn).flatten(0, 1).numpy()).max() <= 1  # rounding of batches
+
+
+def test_where_an_average_is_kept_it_draws_the_images_and_the_snapshots(tensors: Artefact, paths: Paths) -> None:
+    own = replace(wanted(4), ema_decay=0.8)
+    artefact = train([own], tensors, paths)["adam"]
+    members = [Member(own, 0), Member(own, 1)]
+    latents = {
+        "evaluations": fixed_latents(ensemble(*members)),
+        "snapshots": snapshots.fixed_latents(members, 100, "normal"),
+    }
+    shown = {
+        "evaluations": read_images(evaluation_files(artefact)[4]).pixels.reshape(2, IMAGES, 28, 28),
+        "snapshots": tiles(artefact.path(f"snapshots/{snapshots.snapshot_name(4)}")),
+    }
+    for name, pixels in shown.items():
+        off = {}
+        for weights in ("raw", "average"):
+            with torch.no_grad():
+                drawn = to_pixels(load_generator(artefact, CPU, weights)(latents[name])).squeeze(2).numpy()
+            off[weights] = np.abs(pixels.astype(int) - drawn).max()
+        assert off["average"] <= 1, name  # rounding of batches
+        assert off["raw"] > 1, name
+    assert artefact.details["weights_along_training"] == "average"
+
+
+def tiles(path: Path) -> np.ndarray:
+    """A snapshot → (M, 16, 28, 28)."""
+    with Image.open(path) as picture:
+        pixels = np.asarray(picture.convert("L"))[:: snapshots.SCALE, :: snapshots.SCALE]
+    rows = [pixels[member * (28 + GAP_PIXELS) :][:28] for member in range(2)]
+    return np.stack([[row[:, at * (28 + GAP_PIXELS) :][:, :28] for at in range(16)] for row in rows])
+
+
+def test_a_training_without_an_average_keeps_its_fingerprint_its_checkpoints_and_its_details(
+    tensors: Artefact, paths: Paths
+) -> None:
+    own = wanted(3)
+    without_steps = {name: value for name, value in own.to_json().items() if name != "steps"}
+    way = Identity("checkpoint", CODE_VERSION, {"settings": without_steps, "tensors": tensors.fingerprint})
+    assert checkpoint_identity(own, tensors) == way
+    assert "weights_along_training" not in train([own], tensors, paths)["adam"].details
+
+
+def test_checkpoints_whose_images_raw_weights_drew_are_not_gone_on_from_where_an_average_is_kept(
+    tensors: Artefact,
+) -> None:
+    own = replace(wanted(3), ema_decay=0.8)
+    without_steps = {name: value for name, value in own.to_json().items() if name != "steps"}
+    before = Identity("checkpoint", CODE_VERSION, {"settings": without_steps, "tensors": tensors.fingerprint})
+    assert checkpoint_identity(own, tensors).fingerprint != before.fingerprint
+    whole = Identity("training", CODE_VERSION, {"settings": own.to_json(), "tensors": tensors.fingerprint})
+    assert training_identity(own, tensors).fingerprint == whole.fingerprint  # its weights are what they were
+
+
+def test_latents_are_the_same_for_every_configuration_and_of_no_other_purpose_or_member() -> None:
+    one, other = (ensemble(Member(wanted(4, key), 0), Member(wanted(4, key), 1)) for key in ("adam", "sgd"))
+    latents = fixed_latents(one)
+    assert latents.shape == (2, IMAGES, 100)
+    assert torch.equal(latents, fixed_latents(other))
+    assert torch.equal(latents[1:], fixed_latents(ensemble(Member(wanted(4), 1))))
+    assert not torch.equal(latents[0], latents[1])
+    assert not torch.isin(latents[0, 0], one.latents.at(0)).any()
+
+
+def test_drawing_does_not_change_what_is_trained() -> None:
+    members = ensemble(Member(replace(wanted(4), network="dcgan", ema_decay=0.9), 0))
+    before = {name: value.clone() for name, value in members.state(slice(0, 1)).items()}
+    list(draw_evaluations(members))
+    for name, value in members.state(slice(0, 1)).items():
+        assert torch.equal(value, before[name]), name
+    assert members.generator.training
+
+
+def test_an_error_while_they_are_drawn_leaves_the_earlier_file_and_nothing_else(tmp_path: Path) -> None:
+    def breaking() -> Iterator[tuple[int, Pixels]]:
+        yield 0, np.zeros((2, 1, 28, 28), np.uint8)
+        raise RuntimeError("the device is lost")
+
+    write_evaluation(tmp_path, 4, [(0, np.ones((2, 1, 28, 28), np.uint8))])
+    with pytest.raises(RuntimeError, match="lost"):
+        write_evaluation(tmp_path, 4, breaking())
+    (left,) = tmp_path.iterdir()
+    assert read_images(left).pixels.all()
+
+
+def test_where_the_disk_is_full_that_is_what_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(OSError, match="no space left"):
+        write_evaluation(tmp_path, 4, [(0, np.ones((2, 1, 28, 28), np.uint8))])
+
+
+def test_a_member_whose_images_are_not_finite_is_left_out() -> None:
+    members = ensemble(Member(wanted(4), 0), Member(wanted(4), 1))
+    with torch.no_grad():
+        members.generator_weights[0] = float("nan")
+    broken, sound = draw_evaluations(members)
+    assert broken is None
+    assert sound is not None and sound.shape == (IMAGES, 1, 28, 28)
+
+
+def test_a_diverged_member_is_left_out_from_then_on(
+    tensors: Artefact, paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def judged(measured: Measured, own: TrainingSettings, *, weights_are_finite: bool) -> str | None:
+        judged.calls += 1  # type: ignore[attr-defined]
+        return "said so by the test" if judged.calls == 3 else None  # type: ignore[attr-defined]
+
+    judged.calls = 0  # type: ignore[attr-defined]
+    monkeypatch.setattr(sweep, "divergence", judged)
+    artefact = train([replace(wanted(6), history_interval_steps=2)], tensors, paths)["adam"]
+    assert artefact.details["divergences"][0]["step"] == 4
+    members = {step: read_images(path).columns["member"] for step, path in evaluation_files(artefact).items()}
+    assert {step: sorted(set(each.tolist())) for step, each in members.items()} == {2: [0, 1], 4: [1], 6: [1]}
+
+
+def test_where_every_member_has_diverged_no_images_are_kept_and_none_that_an_interrupted_run_left(
+    tensors: Artefact, paths: Paths
+) -> None:
+    wild = replace(diverging(), snapshot_interval_steps=INTERVAL)
+    left = Partition(wild, tensors, paths).evaluations
+    left.mkdir(parents=True)
+    (left / "step_00000004.arrow").write_bytes(b"of a run that went another way")
+    artefact = train([wild, replace(wanted(6), history_interval_steps=2)], tensors, paths)["wild"]
+    assert artefact.details["diverged_members"] == [0, 1]
+    assert evaluation_files(artefact) == {}
+
+
+def test_a_longer_budget_keeps_what_one_run_of_that_length_keeps(
+    tensors: Artefact, paths: Paths, tmp_path: Path
+) -> None:
+    """Three intervals, all kept, and then nine, of which every second is."""
+    train([wanted(7)], tensors, paths)
+    resumed = train([wanted(19)], tensors, paths)["adam"]
+    assert resumed.details["resumed_at_step"] == 7
+    with elsewhere(tensors, tmp_path / "unbroken") as other:
+        expect_equal(resumed, train([wanted(19)], tensors, other)["adam"])
+
+
+def test_a_budget_that_was_exceeded_and_is_asked_for_again_has_all_its_images(tensors: Artefact, paths: Paths) -> None:
+    """Nine intervals keep every second step, eight keep all: those of the shorter budget's checkpoint stay."""
+    first = train([wanted(16)], tensors, paths)["adam"].files
+    train([wanted(18)], tensors, paths)
+    again = train([wanted(16)], tensors, paths)["adam"]
+    assert again.details["resumed_at_step"] == 16
+    assert {name: record for name, record in first.items() if name.startswith("evaluations/")} == {
+        name: record for name, record in again.files.items() if name.startswith("evaluations/")
+    }
+
+
+class StoppedError(Exception):
+    pass
+
+
+def test_a_shorter_budget_goes_on_from_an_interrupted_longer_one_with_all_its_images(
+    tensors: Artefact, paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 17 intervals the longer one keeps every fourth; the shorter one keeps each of its 8."""
+    whole_save = Partition.save
+
+    def save_and_stop(self: Partition, step: int, *rest: object) -> None:
+        whole_save(self, step, *rest)
+        if step == 10:
+            raise StoppedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Partition, "save", save_and_stop)
+        with pytest.raises(StoppedError):
+            train([wanted(17 * INTERVAL)], tensors, paths, checkpoint_interval_steps=5)
+    shorter = train([wanted(8 * INTERVAL)], tensors, paths)["adam"]
+    assert shorter.details["resumed_at_step"] == 10
+    assert list(evaluation_files(shorter)) == [2, 4, 6, 8, 10, 12, 14, 16]
+    with elsewhere(tensors, tmp_path / "unbroken") as other:
+        expect_equal(shorter, train([wanted(8 * INTERVAL)], tensors, other)["adam"])
+
+
+def test_images_that_no_checkpoint_needs_any_more_are_removed(tensors: Artefact, paths: Paths) -> None:
+    """33 steps are 16 intervals, of which every second is kept; 31, a checkpoint's place, needs no more of them."""
+    train([wanted(7)], tensors, paths)
+    folder = Partition(wanted(7), tensors, paths).evaluations
+    assert list(files_by_step(folder)) == [2, 4, 6, 7]
+    train([wanted(33)], tensors, paths, checkpoint_interval_steps=31)
+    assert Partition(wanted(33), tensors, paths).checkpoints.steps(at_most=100) == [31, 33]
+    assert list(files_by_step(folder)) == [4, 8, 12, 16, 20, 24, 28, 32, 33]
