@@ -6,8 +6,9 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from assets.graph.partitions import DATASETS, PRESETS, RANGE_END_TAG, RANGE_START_TAG, RECIPES
 from assets.graph.run_config import BUDGET_TAG, FULL_BUDGET
 from assets.training import OUTPUTS
+from pipeline.budgets import full_budget, plain_budget
 from pipeline.raw.dataset import Dataset
-from pipeline.settings import Preset, Recipe, described, full_budget, plain_budget
+from pipeline.settings import Preset, Recipe
 
 PARTITIONED = (*OUTPUTS, "samples", "report")
 FULL = "_full"  # ends the name of the job with a source's own budget
@@ -58,7 +59,7 @@ def preset_jobs() -> list[UnresolvedAssetJobDefinition]:
 
 def _job(preset: Preset, *, full: bool) -> UnresolvedAssetJobDefinition:
     recipe = RECIPES[preset.recipe]
-    budget = described(full_budget(recipe) if full else plain_budget(recipe))
+    budget = full_budget(recipe) if full else plain_budget(recipe)
     return dg.define_asset_job(
         preset.key + (FULL if full else ""),
         selection=dg.AssetSelection.assets(*CHAINS[recipe.key]),

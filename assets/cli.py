@@ -8,8 +8,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from pipeline import __version__
+from pipeline.budgets import full_budget, plain_budget
 from pipeline.cli import champion, clean, export, ladder, reports, sample, score, status, train
-from pipeline.settings import described, full_budget, load_presets, load_recipes, plain_budget
+from pipeline.settings import load_presets, load_recipes
 from pipeline.storage.paths import data_root, make_variables_absolute, passed_over_data
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def _list_presets() -> int:
     recipes = load_recipes()
     for preset in load_presets().values():
         recipe = recipes[preset.recipe]
-        budgets = f"{described(plain_budget(recipe))} ({described(full_budget(recipe))} with --steps full)"
+        budgets = f"{plain_budget(recipe)} ({full_budget(recipe)} with --steps full)"
         print(f"{preset.key:15} {preset.recipe} {preset.optimizer}, {budgets}")
         print(f"{'':15} {preset.description}. {preset.source}")
     return 0

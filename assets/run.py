@@ -30,8 +30,9 @@ from assets.instance.home import ensure_dagster_home
 from assets.publishing.publishing import OWN_LOGGERS
 from assets.publishing.settings_versions import observe_settings
 from assets.triggers.failures import is_interruption, own_sentence
+from pipeline.budgets import budget_for
 from pipeline.raw.dataset import Dataset
-from pipeline.settings import LEAST_SAMPLES, OptimizerConfiguration, Recipe, TrainingSettings, budget_for, resolve
+from pipeline.settings import LEAST_SAMPLES, OptimizerConfiguration, Recipe, TrainingSettings, resolve
 from pipeline.storage.artefact import is_intact, read_artefact
 from pipeline.storage.paths import Paths
 from pipeline.tables import find

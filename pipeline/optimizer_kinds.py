@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 from pydantic_core import ArgsKwargs
 
-from pipeline.tables import CHECKED, Mistakes, SettingsError, expect_names, fields_of, read_value
+from pipeline.tables import CHECKED, Mistakes, SettingsError, expect_names, fields_of, find, read_value
 
 DEFAULT_EPSILON = {  # by the library whose formulas are followed
     "keras": 1e-7,  # Keras 2: Adam adds epsilon before the bias correction
@@ -117,7 +117,8 @@ def read_optimizer(where: str, entry: Any) -> OptimizerSettings:
     return mistakes.settle(mistakes.attempt(read_value, kind, where, entry))
 
 
-def optimizer_from_json(values: Mapping[str, Any]) -> OptimizerSettings:
-    """Return the optimizer that `to_json` stored."""
-    kind = KINDS[values["kind"]]
-    return kind(**{name: values[name] for name in fields_of(kind)})
+def optimizer_from_json(where: str, values: Mapping[str, Any]) -> OptimizerSettings:
+    """Return the optimizer that `to_json` stored, or raise `SettingsError` if this version has other fields."""
+    optimizer = read_value(find(KINDS, values["kind"], f"{where}: kind"), where, values)
+    expect_names(where, values, optimizer.to_json())
+    return optimizer

@@ -146,9 +146,13 @@ class TrainingSettings(SharedSettings):
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> TrainingSettings:
-        """Return the settings that `to_json` stored."""
-        optimizers = {name: optimizer_from_json(values[name]) for name in NETWORKS}
-        return cls(**{**values, **optimizers, "objective": ObjectiveSettings(**values["objective"])})
+        """Return the settings that `to_json` stored, or raise `SettingsError` if this version has other fields."""
+        where = "stored settings"
+        expect_names(where, values, fields_of(cls))
+        expect_names(f"{where} objective", values["objective"], fields_of(ObjectiveSettings))
+        parts = {name: optimizer_from_json(f"{where} {name}", values[name]) for name in NETWORKS}
+        objective = read_value(ObjectiveSettings, f"{where} objective", values["objective"])
+        return read_value(cls, where, {**values, **parts, "objective": objective})
 
 
 def resolve(
@@ -189,12 +193,12 @@ def resolve(
 
 
 def load_recipes(paths: tuple[Path, ...] | None = None) -> dict[str, Recipe]:
-    """Return the recipes by key, in order: the built-in table, then the file that `GANFORGE_RECIPES` names."""
+    """Return the recipes by key, in order: the built-in table, then the file `GANFORGE_RECIPES` names."""
     return read_entries(paths or (PACKAGE / "recipes.toml", *user_files("GANFORGE_RECIPES")), _recipe)
 
 
 def load_optimizers(paths: tuple[Path, ...] | None = None) -> dict[str, OptimizerConfiguration]:
-    """Return the configurations by key, in order: the built-in table, then the file that `GANFORGE_OPTIMIZERS` names."""
+    """Return the configurations by key, in order: the built-in table, then the file `GANFORGE_OPTIMIZERS` names."""
     return read_entries(paths or (PACKAGE / "optimizers.toml", *user_files("GANFORGE_OPTIMIZERS")), _configuration)
 
 

@@ -60,9 +60,11 @@ class Mistakes:
         self, read: Callable[Arguments, Value], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Value | None:
         """Return the result of a call, or None after keeping the mistakes that it raised."""
-        with self.collected():
+        try:
             return read(*args, **kwargs)
-        return None
+        except SettingsError as error:
+            self.sentences += error.mistakes
+            return None
 
     def settle(self, value: Value | None) -> Value:
         """Return a value of `attempt`, or raise all mistakes kept so far."""

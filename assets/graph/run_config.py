@@ -6,7 +6,8 @@ from enum import Enum
 import dagster as dg
 from pydantic import Field
 
-from pipeline.settings import LARGEST_SEED, LEAST_SAMPLES, Budget, Recipe, full_budget, plain_budget
+from pipeline.budgets import Budget, full_budget, plain_budget
+from pipeline.settings import LARGEST_SEED, LEAST_SAMPLES, Recipe
 
 BUDGET_TAG = "ganforge/budget"  # on runs of a preset's jobs
 FULL_BUDGET = "full"

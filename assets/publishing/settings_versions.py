@@ -9,7 +9,6 @@ exactly the partitions that it decides, and what was made under the old one is s
 import hashlib
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import asdict
 from typing import Any
 
 import dagster as dg
@@ -53,7 +52,7 @@ def loaded_version(recipe_key: str, optimizer: str) -> str:
 def read_entry_versions() -> dict[str, str]:
     """The version of each entry of the optimizer configurations by itself, as the table says now."""
     return {
-        key: _sha256({name: value for name, value in asdict(entry).items() if name not in DESCRIBING})
+        key: _sha256({name: value for name, value in entry.to_json().items() if name not in DESCRIBING})
         for key, entry in load_optimizers().items()
     }
 

@@ -16,11 +16,11 @@ from pipeline.tables import (
     SettingsError,
     expect_fields,
     find,
-    own_file,
     read_choice,
     read_table,
     read_text,
     read_whole,
+    user_files,
 )
 
 VARIABLE = "GANFORGE_OPERATIONS"
@@ -89,7 +89,7 @@ def load_operations(paths: tuple[Path, ...] | None = None) -> Operations:
 
     Raises `SettingsError`, one sentence, where a file cannot be used.
     """
-    tables = {path: read_table(path) for path in (BUILT_IN, *(own_file(VARIABLE) if paths is None else paths))}
+    tables = {path: read_table(path) for path in (BUILT_IN, *(user_files(VARIABLE) if paths is None else paths))}
     for path, table in tables.items():
         _expect_sections(path, table)
 

@@ -17,7 +17,9 @@ from benchmarks.detectors.kinds import Kind, Random, log_uniform, wander
 from pipeline.checks.curves import Values
 from pipeline.checks.facts import TrainingFacts
 from pipeline.checks.least_losses import least_loss, undecided_excess
-from pipeline.settings import ObjectiveSettings, OptimizerSettings, TrainingSettings
+from pipeline.objectives import ObjectiveSettings
+from pipeline.optimizer_kinds import Adam
+from pipeline.settings import TrainingSettings
 
 MEMBERS = 3
 INTERVAL_STEPS = 100
@@ -29,7 +31,7 @@ Shares = Callable[[Random, int], Values]  # (random, S) → (S,) shares of one m
 
 
 def _settings(random: Random, losses: tuple[str, ...]) -> TrainingSettings:
-    optimizer = OptimizerSettings("adam", 2e-4, beta1=0.5)
+    optimizer = Adam(2e-4, beta1=0.5)
     return TrainingSettings(
         recipe="zoo",
         optimizer="adam",

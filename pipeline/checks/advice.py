@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeline.settings import OptimizerSettings, TrainingSettings
+from pipeline.optimizer_kinds import Adam, OptimizerSettings
+from pipeline.settings import TrainingSettings
 
 NETWORKS = ("generator", "discriminator")
 MUCH_FASTER = 10.0
@@ -99,7 +100,7 @@ def clipped(settings: TrainingSettings | None) -> str | None:
 def less_momentum(settings: TrainingSettings | None) -> str | None:
     """A lower first-moment decay of the discriminator's Adam, where it is high."""
     optimizer = _optimizer("discriminator", settings)
-    if optimizer is None or optimizer.kind != "adam" or optimizer.beta1 < HIGH_BETA1:
+    if not isinstance(optimizer, Adam) or optimizer.beta1 < HIGH_BETA1:
         return None
     return f"set the discriminator's beta1 = {LOW_BETA1} (it is {optimizer.beta1:g})"
 

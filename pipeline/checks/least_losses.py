@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 
-from pipeline.settings import ObjectiveSettings
+from pipeline.objectives import ObjectiveSettings
 
 
 def least_loss(objective: ObjectiveSettings) -> float | None:

@@ -15,14 +15,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.budgets import budget_for
 from pipeline.cli.alone import run_alone
-from pipeline.settings import (
-    TrainingSettings,
-    budget_for,
-    load_optimizers,
-    load_recipes,
-    resolve,
-)
+from pipeline.settings import TrainingSettings, load_optimizers, load_recipes, resolve
 from pipeline.tables import find
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.raw import celeba, fashion_mnist, mnist
 from pipeline.raw.dataset import Dataset
 from pipeline.raw.own_data import VARIABLE, read_own, with_raw
-from pipeline.tables import SettingsError, own_file, read_entries
+from pipeline.tables import SettingsError, read_entries, user_files
 
 DATASETS: dict[str, Dataset] = {
     dataset.key: dataset for dataset in (mnist.DATASET, fashion_mnist.DATASET, celeba.DATASET, celeba.DATASET_64)
@@ -17,7 +17,7 @@ DATASETS: dict[str, Dataset] = {
 
 def load_datasets(paths: tuple[Path, ...] | None = None) -> dict[str, Dataset]:
     """The built-in data sets and those of the user's files (default: the one that `GANFORGE_DATASETS` names)."""
-    own = read_entries(own_file(VARIABLE) if paths is None else paths, _read)
+    own = read_entries(user_files(VARIABLE) if paths is None else paths, _read)
     datasets = DATASETS | {key: dataset for key, (_, dataset) in own.items()}
     prepared = {key: with_raw(path, dataset, datasets) for key, (path, dataset) in own.items() if dataset.raw}
     return datasets | prepared

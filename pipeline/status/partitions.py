@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.budgets import full_budget, plain_budget
 from pipeline.samples.identity import PASSED_OVER, samples_identity
-from pipeline.settings import OptimizerConfiguration, Recipe, TrainingSettings, full_budget, plain_budget, resolve
+from pipeline.settings import OptimizerConfiguration, Recipe, TrainingSettings, resolve
 from pipeline.status.reports import report_status
 from pipeline.status.state import NO_RECORD, Status, Subject, changed, in_words, judge
 from pipeline.storage.artefact import Artefact, read_artefact

@@ -16,6 +16,7 @@ from pipeline.storage.artefact import Artefact, require_artefact
 from pipeline.storage.paths import Paths
 from pipeline.storage.remedy import how_to_make
 from pipeline.storage.weights import load_weights
+from pipeline.tables import SettingsError
 from pipeline.training.details import TrainingDetails
 from pipeline.training.kinds_of_weights import default_weights, file_of_weights
 
@@ -31,7 +32,7 @@ def read_settings(training: Artefact) -> TrainingSettings:
     values = json.loads(training.verified_path("settings.json").read_text(encoding="utf-8"))
     try:
         return TrainingSettings.from_json(values)
-    except TypeError as error:
+    except SettingsError as error:
         raise ValueError(
             f"{training.folder}: trained by an older version ({error}); {how_to_make(training)}"
         ) from error

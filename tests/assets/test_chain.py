@@ -6,7 +6,7 @@ from assets.chain import FULL
 from assets.definitions import defs
 from assets.graph.partitions import PRESETS, RANGE_END_TAG, RANGE_START_TAG, RECIPES
 from assets.graph.run_config import BUDGET_TAG, FULL_BUDGET, TrainingConfig
-from pipeline.settings import Budget, described, full_budget, plain_budget
+from pipeline.budgets import Budget, full_budget, plain_budget
 
 
 @pytest.mark.parametrize("full", [False, True], ids=["demo", "full"])
@@ -17,7 +17,7 @@ def test_every_preset_is_a_job_of_its_name_with_its_configuration_and_budget(nam
     assert (job.tags[RANGE_START_TAG], job.tags[RANGE_END_TAG]) == (preset.optimizer, preset.optimizer)
     budget = TrainingConfig().budget(recipe, job.tags)
     assert budget == (full_budget(recipe) if full else plain_budget(recipe))
-    assert described(budget) in str(job.description)
+    assert str(budget) in str(job.description)
 
 
 def test_steps_that_a_person_asks_for_come_before_a_jobs_budget() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.settings import OptimizerSettings
+from pipeline.optimizer_kinds import KINDS, SGD, Adam, OptimizerSettings, RMSprop
 from pipeline.training.engine.optimizers import StackedOptimizer
 
 STEPS = 50
@@ -23,19 +23,19 @@ Change = Callable[[list[Tensor]], object]
 
 SAME: dict[str, tuple[OptimizerSettings, TorchOptimizer]] = {
     "sgd": (
-        OptimizerSettings("sgd", 0.01),
+        SGD(0.01),
         lambda weights: torch.optim.SGD(weights, 0.01),
     ),
     "sgd with momentum": (
-        OptimizerSettings("sgd", 0.01, momentum=0.5),
+        SGD(0.01, momentum=0.5),
         lambda weights: torch.optim.SGD(weights, 0.01, momentum=0.5),
     ),
     "rmsprop": (
-        OptimizerSettings("rmsprop", 2e-4, rho=0.9, epsilon=1e-7),
+        RMSprop(2e-4, rho=0.9, epsilon=1e-7),
         lambda weights: torch.optim.RMSprop(weights, 2e-4, alpha=0.9, eps=1e-7),
     ),
     "adam": (
-        OptimizerSettings("adam", 2e-4, beta1=0.5, epsilon=1e-8, numerics="torch"),
+        Adam(2e-4, beta1=0.5, epsilon=1e-8, numerics="torch"),
         lambda weights: torch.optim.Adam(weights, 2e-4, betas=(0.5, 0.999), eps=1e-8),
     ),
 }
@@ -124,7 +124,7 @@ def test_members_of_all_kinds_in_one_stack_equal_torchs_each(way: str) -> None:
 
 @every_way
 def test_members_keep_their_own_rates(way: str) -> None:
-    together = ours([OptimizerSettings("adam", rate, epsilon=1e-8, numerics="torch") for rate in (1e-4, 1e-2)], way)
+    together = ours([Adam(rate, epsilon=1e-8, numerics="torch") for rate in (1e-4, 1e-2)], way)
     for member, rate in enumerate((1e-4, 1e-2)):
         alone = torchs(lambda weights, rate=rate: torch.optim.Adam(weights, rate, eps=1e-8), member)  # type: ignore[misc]
         assert torch.allclose(together[member], alone, rtol=1e-6, atol=1e-7)
@@ -140,7 +140,7 @@ def plain_sgd(weights: list[Tensor]) -> torch.optim.Optimizer:
 
 @every_way
 def test_clipping_by_value_is_torchs_and_each_members_own(way: str) -> None:
-    together = ours([OptimizerSettings("sgd", 0.01, clip_value=1.0), OptimizerSettings("sgd", 0.01)], way)
+    together = ours([SGD(0.01, clip_value=1.0), SGD(0.01)], way)
     clipped = torchs(plain_sgd, 0, lambda weights: torch.nn.utils.clip_grad_value_(weights, 1.0))
     assert torch.allclose(together[0], clipped, rtol=1e-6)
     assert torch.allclose(together[1], torchs(plain_sgd, 1), rtol=1e-6)
@@ -150,7 +150,7 @@ def test_clipping_by_value_is_torchs_and_each_members_own(way: str) -> None:
 def test_clipping_by_norm_is_torchs_over_a_members_whole_gradient(way: str) -> None:
     """Equal neighbours share a fused call, and their norms are still their own; 15 is above some norms."""
     limits = [1.0, 1.0, None, 15.0]
-    together = ours([OptimizerSettings("sgd", 0.01, clip_norm=limit) for limit in limits], way)
+    together = ours([SGD(0.01, clip_norm=limit) for limit in limits], way)
     for member, limit in enumerate(limits):
 
         def clip(weights: list[Tensor], limit: float | None = limit) -> None:
@@ -165,7 +165,7 @@ def test_clipping_by_norm_is_torchs_over_a_members_whole_gradient(way: str) -> N
 def test_the_norm_is_clipped_before_the_elements_as_in_keras(way: str) -> None:
     given = [torch.zeros(shape) for shape in SHAPES]
     given[0][0, 0], given[3][6, 1] = 3.0, -40.0
-    stack = Ours([OptimizerSettings("sgd", 1.0, clip_value=0.5, clip_norm=1.0)], way)
+    stack = Ours([SGD(1.0, clip_value=0.5, clip_norm=1.0)], way)
     stack.update(0, [given])
     moved = 1 - stack.weights[0, [0, sum(SIZES) - 1]]
     assert moved.tolist() == pytest.approx([3.0 / math.hypot(3, 40), -0.5])
@@ -173,7 +173,7 @@ def test_the_norm_is_clipped_before_the_elements_as_in_keras(way: str) -> None:
 
 @every_way
 def test_a_gradient_of_0_is_clipped_to_0(way: str) -> None:
-    stack = Ours([OptimizerSettings("sgd", 1.0, clip_norm=1.0)], way)
+    stack = Ours([SGD(1.0, clip_norm=1.0)], way)
     stack.update(0, [[torch.zeros(shape) for shape in SHAPES]])
     assert (stack.weights == 1).all()
 
@@ -200,8 +200,12 @@ def test_three_updates_equal_keras_formulas_worked_by_hand(kind: str, way: str) 
             first, second = beta1 * first + (1 - beta1) * gradient, beta2 * second + (1 - beta2) * gradient**2
             corrected = lr * (1 - beta2 ** (t + 1)) ** 0.5 / (1 - beta1 ** (t + 1))
             weight -= corrected * first / (second**0.5 + epsilon)
-    chosen: dict[str, dict[str, Any]] = {"sgd": {"momentum": momentum}, "rmsprop": {"rho": rho}, "adam": {}}
-    stack = Ours([OptimizerSettings(kind, rate, decay=decay, epsilon=epsilon, **chosen[kind])], way)
+    chosen: dict[str, dict[str, Any]] = {
+        "sgd": {"momentum": momentum},
+        "rmsprop": {"rho": rho, "epsilon": epsilon},
+        "adam": {"epsilon": epsilon},
+    }
+    stack = Ours([KINDS[kind](rate, decay=decay, **chosen[kind])], way)
     for step, gradient in enumerate((0.5, -2.0, 0.25)):
         stack.update(step, [[torch.full(shape, gradient) for shape in SHAPES]])
     assert stack.weights[0, 0].item() == pytest.approx(weight, rel=1e-6)
@@ -250,4 +254,4 @@ def test_a_fresh_optimizer_with_the_state_of_another_goes_on_as_that_one(way: st
 def test_every_member_needs_an_optimizer() -> None:
     weights = torch.ones(2, 3)
     with pytest.raises(ValueError, match="found 1 optimizers for 2 members"):
-        StackedOptimizer(weights, [weights], [OptimizerSettings("sgd", 0.1)])
+        StackedOptimizer(weights, [weights], [SGD(0.1)])

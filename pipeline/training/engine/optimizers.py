@@ -27,7 +27,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pipeline.settings import OptimizerSettings
+from pipeline.optimizer_kinds import SGD, Adam, OptimizerSettings, RMSprop
 
 MOMENTS = {"sgd": ("first",), "rmsprop": ("second",), "adam": ("first", "second")}  # what each kind remembers
 
@@ -38,8 +38,8 @@ Rates = list[list[float]]
 
 def _step_size_and_epsilon(entry: OptimizerSettings, t: int) -> tuple[float, float]:
     rate = entry.learning_rate / (1 + entry.decay * (t - 1))
-    if entry.kind != "adam":
-        return rate, entry.epsilon
+    if not isinstance(entry, Adam):
+        return rate, entry.epsilon if isinstance(entry, RMSprop) else 0.0
     correction = math.sqrt(1 - entry.beta2**t)
     epsilon = entry.epsilon * (correction if entry.numerics == "torch" else 1.0)
     return rate * correction / (1 - entry.beta1**t), epsilon
@@ -185,16 +185,15 @@ class _SliceGroup:
 
     def apply(self, gradients: list[Tensor], step_size: float, epsilon: float) -> None:
         """The formula of the group's kind, in one call for all slices."""
-        if self.settings.kind == "adam":
+        if isinstance(self.settings, Adam):
             self._adam(gradients, self.moments["first"], self.settings.beta1, self.settings.beta2, step_size, epsilon)
-        elif self.settings.kind == "rmsprop":  # Adam's with β1 = 0: the first moment is then the gradient itself
+        elif isinstance(self.settings, RMSprop):  # Adam's with β1 = 0: the first moment is then the gradient itself
             self._adam(gradients, gradients, 0.0, self.settings.rho, step_size, epsilon)
-        else:
-            self._sgd(gradients, step_size)
+        elif isinstance(self.settings, SGD):
+            self._sgd(gradients, self.settings.momentum, step_size)
 
-    def _sgd(self, gradients: list[Tensor], step_size: float) -> None:
+    def _sgd(self, gradients: list[Tensor], momentum: float, step_size: float) -> None:
         """PyTorch multiplies the whole velocity by the rate, Keras each gradient: dampening by 1 - rate is the same."""
-        momentum = self.settings.momentum
         torch._fused_sgd_(
             self.weights,
             gradients,
@@ -234,6 +233,18 @@ class _SliceGroup:
         )
 
 
+def _decay_of_first(entry: OptimizerSettings) -> float:
+    if isinstance(entry, SGD):
+        return entry.momentum
+    return entry.beta1 if isinstance(entry, Adam) else 0.0
+
+
+def _decay_of_second(entry: OptimizerSettings) -> float:
+    if isinstance(entry, RMSprop):
+        return entry.rho
+    return entry.beta2 if isinstance(entry, Adam) else 0.0
+
+
 class _Columns:
     """CUDA's way: whole rows at once, hyper-parameters as columns (m, 1), neighbours of a kind together."""
 
@@ -250,11 +261,9 @@ class _Columns:
         self.rows = list(_neighbours(settings, alike=True))
         self.gradients = torch.zeros_like(weights)
         self.used = sum(shape[1:].numel() for shape in shapes)
-        self.first_share = self._column([entry.momentum if entry.kind == "sgd" else entry.beta1 for entry in settings])
+        self.first_share = self._column([_decay_of_first(entry) for entry in settings])
         self.new_first = 1 - self.first_share
-        self.new_second = self._column(
-            [1 - (entry.rho if entry.kind == "rmsprop" else entry.beta2) for entry in settings]
-        )
+        self.new_second = self._column([1 - _decay_of_second(entry) for entry in settings])
         self.clip_value = self._limits([entry.clip_value for entry in settings])
         self.clip_norm = self._limits([entry.clip_norm for entry in settings])
 

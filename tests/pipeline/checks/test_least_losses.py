@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from pipeline.checks.least_losses import least_loss, undecided_excess
-from pipeline.settings import LOSSES as NAMES
-from pipeline.settings import ObjectiveSettings
+from pipeline.objectives import LOSSES as NAMES
+from pipeline.objectives import ObjectiveSettings
 from pipeline.training.engine.losses import LOSSES
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from pipeline.checks import discriminator_loss_variance, discriminator_pinned, diverged_members, trained_on_gpu
 from pipeline.checks.facts import TrainingFacts
-from pipeline.settings import OptimizerSettings, TrainingSettings
+from pipeline.optimizer_kinds import Adam
+from pipeline.settings import TrainingSettings
 from pipeline.training.divergence import divergence
 from pipeline.training.records.history import Measured
 from tests.pipeline.checks.made_up import history, settings
@@ -130,7 +131,7 @@ def test_the_finding_names_members_steps_and_the_rate_to_try() -> None:
 
 
 def test_a_generator_that_is_much_faster_is_slowed_first() -> None:
-    rates = [OptimizerSettings("adam", rate) for rate in (0.02, 0.0002)]
+    rates = [Adam(rate) for rate in (0.02, 0.0002)]
     of = replace(settings(members=1, n_critic=5), generator=rates[0], discriminator=rates[1])
     finding = discriminator_pinned.CHECK(TrainingFacts(history([np.full(40, 0.004)], of), of))
     assert finding.advice.startswith(
@@ -203,7 +204,7 @@ def test_a_run_of_23_intervals_is_not_judged() -> None:
 
 def test_advice_leaves_out_what_is_set_already() -> None:
     of = settings(members=1, r1=1.0)
-    noisy = OptimizerSettings("adam", 0.01, beta1=0.9, clip_norm=1.0)
+    noisy = Adam(0.01, beta1=0.9, clip_norm=1.0)
     of = replace(of, discriminator=noisy, generator=noisy)
     share = 1 + 0.5 * np.resize([1, -1], 30)
     finding = discriminator_loss_variance.CHECK(TrainingFacts(history([share], of), of))

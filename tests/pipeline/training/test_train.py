@@ -10,7 +10,8 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from pipeline.networks import network_for
-from pipeline.settings import OptimizerSettings, TrainingSettings, load_optimizers
+from pipeline.optimizer_kinds import SGD
+from pipeline.settings import TrainingSettings, load_optimizers
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.paths import Paths
 from pipeline.training import sweep
@@ -113,7 +114,7 @@ def test_progress_names_step_losses_speed_and_time_left(
 
 
 def diverging(seed: int = 0) -> TrainingSettings:
-    rate = OptimizerSettings("sgd", 1e30)
+    rate = SGD(1e30)
     wild = replace(load_optimizers()["sgd"], key="wild", generator=rate, discriminator=rate)
     return replace(settings(wild, steps=6, seed=seed), history_interval_steps=2)
 

@@ -14,7 +14,8 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from pipeline.settings import OptimizerSettings, TrainingSettings
+from pipeline.optimizer_kinds import OptimizerSettings
+from pipeline.settings import TrainingSettings
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.paths import PROJECT, Paths
 from pipeline.training.engine.random_streams import MemberAddress, NoiseStream
