@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.budgets import Budget, budget_for, full_budget
 from pipeline.objectives import ObjectiveSettings
+from pipeline.optimizer_kinds import SGD, Adam
 from pipeline.settings import (
     Recipe,
     TrainingSettings,
@@ -65,7 +66,7 @@ def recipe_of(tmp_path: Path, text: str) -> Recipe:
 def test_the_sources_configurations_have_the_sources_numbers() -> None:
     optimizers = load_optimizers()
     assert {"sgd", "rmsprop", "adam", "adam_ttur", "rmsprop_adam", "sgd_adam"} <= set(optimizers)
-    assert (optimizers["sgd"].generator.learning_rate, optimizers["sgd"].generator.momentum) == (0.01, 0.5)
+    assert optimizers["sgd"].generator == SGD(0.01, momentum=0.5)
     assert optimizers["adam_ttur"].generator.learning_rate == 1e-4
     assert optimizers["adam_ttur"].discriminator.learning_rate == 1e-3
     assert optimizers["rmsprop_adam"].discriminator.kind == "rmsprop"
@@ -176,6 +177,35 @@ def test_a_mistake_is_one_sentence_with_file_key_and_what_was_expected(
     message = str(caught.value)
     assert expected in message
     assert all(line.startswith(str(tmp_path / "optimizers.toml")) for line in message.splitlines())
+
+
+def test_all_mistakes_of_all_files_are_shown_together_one_line_each(tmp_path: Path) -> None:
+    entry = 'lable_flip = 0.1\nr1 = -1\ngenerator = { kind = "sgd", learning_rate = 0 }\ndiscriminator = 1\n'
+    files = [*write(tmp_path, f"[a]\n{entry}[b]\n"), *write(tmp_path, f"[a]\n{BOTH}\n[c]\nn_critic = 0", "more.toml")]
+    with pytest.raises(SettingsError) as caught:
+        load_optimizers(tuple(files))
+    lines = str(caught.value).splitlines()
+    assert [line.split("; ")[-1] for line in lines[:1]] == ["did you mean label_flip?"]
+    assert [line.removeprefix(f"{tmp_path}/") for line in lines[1:]] == [
+        "optimizers.toml: [a] generator: learning_rate is 0, expected a number above 0",
+        "optimizers.toml: [a] discriminator: found 1, expected { kind = …, learning_rate = … }",
+        "optimizers.toml: [a]: r1 is -1, expected a number at least 0",
+        "optimizers.toml: [b]: expected either both = {…}, or generator = {…} and discriminator = {…}",
+        f"more.toml: [a] is already defined in {tmp_path}/optimizers.toml; expected a new key",
+        "more.toml: [c]: expected either both = {…}, or generator = {…} and discriminator = {…}",
+        "more.toml: [c]: n_critic is 0, expected a whole number of at least 1",
+    ]
+
+
+def test_settings_of_another_version_are_refused() -> None:
+    stored = resolve(load_recipes()["mnist_mlp"], load_optimizers()["adam"]).to_json()
+    for part in (stored, stored["generator"], stored["objective"]):
+        part["of_another_version"] = 1
+    with pytest.raises(SettingsError, match="stored settings: unknown field 'of_another_version'"):
+        TrainingSettings.from_json(stored)
+    del stored["of_another_version"], stored["objective"]["of_another_version"]
+    with pytest.raises(SettingsError, match="stored settings generator: unknown field"):
+        TrainingSettings.from_json(stored)
 
 
 ILL_VALUES = [
@@ -328,7 +358,8 @@ def test_a_users_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_numerics_choose_the_default_epsilon(tmp_path: Path) -> None:
     entry = '[{0}]\nboth = {{ kind = "adam", learning_rate = 1, numerics = "{0}" }}\n'
     found = load_optimizers(write(tmp_path, entry.format("keras") + entry.format("torch")))
-    assert (found["keras"].generator.epsilon, found["torch"].generator.epsilon) == (1e-7, 1e-8)
+    assert found["keras"].generator == Adam(1, epsilon=1e-7)
+    assert found["torch"].generator == Adam(1, numerics="torch", epsilon=1e-8)
 
 
 def test_a_run_overrides_the_recipe_and_the_configuration_overrides_the_batch_size(tmp_path: Path) -> None:
