@@ -20,6 +20,7 @@ import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,10 +88,10 @@ def measure(paths: Paths, rounds: int) -> dict[str, Any]:
         peak_after_raw_mib = peak_memory_mib()
         for key in ("celeba", "celeba_64"):
             whole = replace(DATASETS[key], preparation=replace(DATASETS[key].preparation, num_images=None))
-            tensors, taken = timed(lambda whole=whole: build(whole, paths, force=True))
+            tensors, taken = timed(partial(build, whole, paths, force=True))
             times.setdefault(f"tensors_{key}", []).append(taken)
     count = image_count(raw)
-    rates = {}
+    rates: dict[str, float] = {}
     for name, taken_by_round in times.items():
         wall, processor = (statistics.median(each) for each in zip(*taken_by_round, strict=True))
         rates |= {f"{name}_images_per_s": count / wall, f"{name}_images_per_core_s": count / processor}

@@ -24,6 +24,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -275,6 +276,15 @@ def products_seconds(repetitions: int = 50) -> float:
     return total
 
 
+def member_steps_per_second(name: str, seconds: dict[str, float]) -> float:
+    return members_of(name) / seconds[name]
+
+
+def speed_over_eager(name: str, seconds: dict[str, float]) -> float:
+    """How many times faster a contender takes one member's step than the plain loop."""
+    return members_of(name) * seconds["eager"] / seconds[name]
+
+
 def summarise(rounds: list[dict[str, float]], floor: list[float]) -> dict[str, Any]:
     """Medians over rounds: steps a second, and ratios taken round by round."""
 
@@ -288,11 +298,9 @@ def summarise(rounds: list[dict[str, float]], floor: list[float]) -> dict[str, A
         "commit": git_commit(),
     }
     for name in rounds[0]:
-        figures[f"{name}_member_steps_per_s"] = median(lambda each, name=name: members_of(name) / each[name])
+        figures[f"{name}_member_steps_per_s"] = median(partial(member_steps_per_second, name))
     for name in (name for name in rounds[0] if name != "eager"):
-        figures[f"{name}_over_eager"] = median(
-            lambda each, name=name: members_of(name) * each["eager"] / each[name]  # per step of one member
-        )
+        figures[f"{name}_over_eager"] = median(partial(speed_over_eager, name))
     figures["sweep24_over_single_wall"] = median(lambda each: each["sweep24"] / each["single"])
     if floor:
         figures["gemm_floor_steps_per_s"] = 1 / statistics.median(floor)

@@ -10,5 +10,5 @@ class Named(Identity):
         super().__init__("test", "1", {"name": name})
 
     @property
-    def fingerprint(self) -> str:  # type: ignore[override]
+    def fingerprint(self) -> str:
         return str(self.decided_by["name"])

@@ -16,23 +16,25 @@ FULL_BUDGET = "full"
 class MakeConfig(dg.Config):
     """For assets without settings of their own."""
 
-    force: bool = Field(False, description="make it anew, even if it is there unchanged")
+    force: bool = Field(default=False, description="make it anew, even if it is there unchanged")
 
 
 class TrainingConfig(dg.Config):
     """For training; what is left out comes from the recipe."""
 
-    steps: int | None = Field(None, ge=1, description="how long to train; default: the recipe's budget")
-    full_budget: bool = Field(False, description="train as long as the recipe's source did")
-    members: int | None = Field(None, ge=1, description="replicates that differ by seed alone; default: the recipe's")
+    steps: int | None = Field(default=None, ge=1, description="how long to train; default: the recipe's budget")
+    full_budget: bool = Field(default=False, description="train as long as the recipe's source did")
+    members: int | None = Field(
+        default=None, ge=1, description="replicates that differ by seed alone; default: the recipe's"
+    )
     width: int | None = Field(
-        None, ge=1, description="the size that the network's layers are multiples of; default: the recipe's"
+        default=None, ge=1, description="the size that the network's layers are multiples of; default: the recipe's"
     )
-    seed: int = Field(0, ge=0, le=LARGEST_SEED, description="of weights, latents and shuffling")
+    seed: int = Field(default=0, ge=0, le=LARGEST_SEED, description="of weights, latents and shuffling")
     processes: int = Field(
-        1, ge=1, description="train data-parallel in so many processes, which share every batch (torchrun)"
+        default=1, ge=1, description="train data-parallel in so many processes, which share every batch (torchrun)"
     )
-    force: bool = Field(False, description="train anew, even if nothing changed")
+    force: bool = Field(default=False, description="train anew, even if nothing changed")
 
     def budget(self, recipe: Recipe, tags: Mapping[str, str]) -> Budget:
         """What this configuration, or else the run's tag, asks for."""
@@ -52,16 +54,19 @@ class Weights(Enum):
 class SamplesConfig(dg.Config):
     """For samples."""
 
-    images: int | None = Field(None, ge=LEAST_SAMPLES, description="images a member; default: the recipe's")
+    images: int | None = Field(default=None, ge=LEAST_SAMPLES, description="images a member; default: the recipe's")
     seed: int = Field(
-        0, ge=0, le=LARGEST_SEED, description="of the latents; the same for all configurations, so that they are paired"
+        default=0,
+        ge=0,
+        le=LARGEST_SEED,
+        description="of the latents; the same for all configurations, so that they are paired",
     )
     weights: Weights | None = Field(
-        None,
+        default=None,
         description="of the generator: as trained, or their running average; default: the average where the "
         "configuration or its recipe keeps one (ema_decay), else as trained",
     )
-    force: bool = Field(False, description="draw anew, even if nothing changed")
+    force: bool = Field(default=False, description="draw anew, even if nothing changed")
 
 
 class ExtractorName(Enum):
@@ -75,11 +80,11 @@ class ReportConfig(dg.Config):
     """For reports."""
 
     extractor: ExtractorName = Field(
-        ExtractorName.CLASSIFIER,
+        default=ExtractorName.CLASSIFIER,
         description="the network that scores are taken with: the data set's own, or Inception-v3 as papers use, "
         "which needs the data set's inception_reference",
     )
     thorough: bool = Field(
-        False, description="also the scores that take minutes: GAN-train, GAN-test, perceptual path length"
+        default=False, description="also the scores that take minutes: GAN-train, GAN-test, perceptual path length"
     )
-    force: bool = Field(False, description="score again, even if nothing changed")
+    force: bool = Field(default=False, description="score again, even if nothing changed")

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +44,9 @@ class Decoded:
     def labels(self, split: RawSplit) -> npt.NDArray[np.int64] | npt.NDArray[np.uint8] | None:
         """The labels of the images that are there."""
         return None if split.labels is None else split.labels[np.array(self.kept, np.int64)]
+
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -98,10 +102,10 @@ def _words(shape: tuple[int, ...]) -> str:
     return f"{width} x {height} {'grey' if channels == 1 else 'RGB'}"
 
 
-def in_order(work: Callable[[int], _Chunk], items: range, workers: int) -> Iterator[_Chunk]:
+def in_order(work: Callable[[int], Result], items: range, workers: int) -> Iterator[Result]:
     """`work` of each item, done in threads, in the order of the items; never far ahead of who takes the results."""
     with ThreadPoolExecutor(workers, thread_name_prefix="decode") as threads:
-        ahead: deque[Future[_Chunk]] = deque()
+        ahead: deque[Future[Result]] = deque()
         try:
             for item in items:
                 ahead.append(threads.submit(work, item))

@@ -1,4 +1,4 @@
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import dagster as dg
 import pyarrow as pa
@@ -31,7 +31,7 @@ def test_classes_are_shown_by_name_with_means_over_the_members_that_have_them(
     paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(load, "require_tensors", lambda paths, dataset: Tensors)
-    counts = [[10.0, 5.0, 0.0], None, [20.0, 0.0, 0.0]]  # the second member diverged
+    counts: list[list[float | None] | None] = [[10.0, 5.0, 0.0], None, [20.0, 0.0, 0.0]]  # the second member diverged
     report = stored(
         paths,
         {"fid": [None] * 3, "missing_classes": counts, "per_class_fid": [[4.0, 7.5, None], None, [6.0, None, None]]},
@@ -46,7 +46,7 @@ def test_classes_are_shown_by_name_with_means_over_the_members_that_have_them(
 
 
 def test_fid_by_step_is_a_picture_where_the_training_kept_images_on_its_way(paths: Paths) -> None:
-    about = {"training_fingerprint": "trained", "extractor_sha256": "a" * 64}
+    about: dict[str, Any] = {"training_fingerprint": "trained", "extractor_sha256": "a" * 64}
     report = store.append(paths.reports(), rows(**about))
     assert reports._along(report, paths) == {}
     values = {"step": [500, 1000], "member": [0, 0], "metric": ["fid", "fid"], "value": [9.0, 7.0]}

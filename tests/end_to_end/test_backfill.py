@@ -116,7 +116,7 @@ def versions_by_partition(instance: dg.DagsterInstance, key: dg.AssetKey, run: s
         assert made is not None
         assert (record.event_log_entry.run_id, made.partition) == (run, optimizer)
         assert {optimizer, f"optimizer={optimizer}"} & set(Path(str(made.metadata["path"].value)).parts)
-        versions[optimizer] = made.tags["dagster/data_version"]
+        versions[optimizer] = (made.tags or {})["dagster/data_version"]
     return versions
 
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import dagster as dg
@@ -239,7 +240,7 @@ def test_a_run_of_several_partitions_gives_each_its_own_metadata_and_data_versio
         assert artefact is not None
         for output in ("generator", "discriminator", "history", "snapshots"):
             entry = latest_materialization(instance, "mnist_mlp", output, partition=optimizer)
-            assert entry.asset_materialization is not None
+            assert entry.asset_materialization is not None and entry.asset_materialization.tags is not None
             assert entry.asset_materialization.tags["dagster/data_version"] == artefact.fingerprint
         versions.add(artefact.fingerprint)
         samples = latest_materialization(instance, "mnist_mlp", "samples", partition=optimizer).asset_materialization
@@ -309,7 +310,7 @@ def execute(
     instance: dg.DagsterInstance,
     keys: list[str],
     partitions: tuple[str, str] | None = None,
-    config: dict[str, object] | None = None,
+    config: Mapping[str, object] | None = None,
     raise_on_error: bool = True,
 ) -> dg.ExecuteInProcessResult:
     """What the UI sends: assets, run config and the tags of a partition range."""

@@ -66,8 +66,8 @@ def test_one_edited_rate_makes_exactly_that_partition_and_what_follows_from_it_s
     assert observe_settings(instance, ["mnist_mlp"]) == [("mnist_mlp", "sgd")]
 
     cause = {"has a new dependency data version: mnist_mlp/settings sgd"}
-    of_partition = {(name, "sgd"): cause for name in PARTITIONED}
-    assert stale(instance) == {**of_partition, **{(name, None): cause for name in OF_ALL}}
+    of_partition: dict[tuple[str, str | None], set[str]] = {(name, "sgd"): cause for name in PARTITIONED}
+    assert stale(instance) == of_partition | {(name, None): cause for name in OF_ALL}
 
     for chosen in (MADE, ["sgd"]):  # by a process that read the tables before
         materialize(monkeypatch, *chosen)

@@ -1,6 +1,7 @@
 """Fréchet distance and Inception Score beside the public implementations, and beside 40 digits of arithmetic."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,8 @@ DIGITS = 40
 def rectified(rows: int, dimensions: int, seed: int) -> np.ndarray:
     stream = np.random.default_rng(seed)
     mixing = np.random.default_rng(7).standard_normal((dimensions, dimensions)) / np.sqrt(dimensions)
-    return np.maximum(stream.standard_normal((rows, dimensions)) @ mixing * (1 + 0.1 * seed) + 0.1, 0)
+    features: np.ndarray = np.maximum(stream.standard_normal((rows, dimensions)) @ mixing * (1 + 0.1 * seed) + 0.1, 0)
+    return features
 
 
 def easy() -> Pair:
@@ -70,14 +72,15 @@ def of_40_digits(first: np.ndarray, second: np.ndarray) -> float:
         return float(squared + traces - 2 * sum(mp.sqrt(max(value, 0)) for value in eigenvalues))
 
 
-def _centred(mp: object, features: np.ndarray) -> tuple[list, object]:
+def _centred(mp: Any, features: np.ndarray) -> tuple[list[Any], Any]:
+    """The mean as numbers of mpmath, and the centred rows over √(N - 1) as its matrix."""
     exact = [[mp.mpf(float(value)) for value in row] for row in features]
     mean = [sum(column) / len(exact) for column in zip(*exact, strict=True)]
     centred = [[value - at for value, at in zip(row, mean, strict=True)] for row in exact]
     return mean, mp.matrix(centred) / mp.sqrt(len(exact) - 1)
 
 
-def _triangle(mp: object, rows: object) -> object:
+def _triangle(mp: Any, rows: Any) -> Any:
     """A square root of the covariance, symmetric, by its eigenvalues."""
     values, vectors = mp.eigsy(rows.T * rows)
     return mp.diag([mp.sqrt(max(value, 0)) for value in values]) * vectors.T

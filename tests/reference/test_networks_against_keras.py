@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from pipeline.networks import network_for
 from pipeline.networks.stacked import Stacked
@@ -68,7 +69,8 @@ def drawn(network: Stacked, seed: int) -> Stacked:
 
 def kernel(convolution: Any) -> np.ndarray:
     """(O, I, k, k) → Keras' (k, k, I, O)."""
-    return convolution.weight[0].detach().permute(2, 3, 1, 0).numpy()
+    weights: np.ndarray = convolution.weight[0].detach().permute(2, 3, 1, 0).numpy()
+    return weights
 
 
 def of_kind(model: Any, kind: type) -> list[Any]:
@@ -80,7 +82,8 @@ def test_bultens_generator_draws_what_keras_draws(keras: Any) -> None:
     (dense,) = of_kind(model, keras.layers.Dense)
     weight = ours.dense.weight[0].detach().view(100, 32, 7, 7)  # type: ignore[union-attr,index]
     dense.set_weights([weight.permute(0, 2, 3, 1).reshape(100, -1).numpy(), np.zeros(7 * 7 * 32)])  # channels last
-    own = [*ours.hidden, ours.output]  # type: ignore[list-item]
+    assert isinstance(ours.hidden, nn.ModuleList)
+    own = [*ours.hidden, ours.output]
     for theirs, convolution in zip(of_kind(model, keras.layers.Conv2D), own, strict=True):
         theirs.set_weights([kernel(convolution), convolution.bias[0].detach().numpy()])
     latents = torch.rand(5, 100, generator=torch.Generator().manual_seed(1)) * 2 - 1
@@ -109,7 +112,8 @@ def test_the_blogs_generator_draws_what_keras_predicts_after_a_training_step(ker
     for size in (8, 16, 32):
         hidden += [keras.layers.Dense(size), keras.layers.LeakyReLU(0.2), keras.layers.BatchNormalization(momentum=0.8)]
     model = keras.Sequential([keras.Input((100,)), *hidden, keras.layers.Dense(2352, activation="tanh")])
-    own = [*ours.hidden, ours.output]  # type: ignore[list-item]
+    assert isinstance(ours.hidden, nn.ModuleList)
+    own = [*ours.hidden, ours.output]
     for theirs, dense in zip(of_kind(model, keras.layers.Dense), own, strict=True):
         theirs.set_weights([dense.weight[0].detach().numpy(), dense.bias[0, 0].detach().numpy()])
     latents = torch.randn(256, 100, generator=torch.Generator().manual_seed(1))

@@ -2,7 +2,7 @@
 
 import copy
 import statistics
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -22,17 +22,27 @@ DIGITS = (1, 28, 28)
 FACES = (3, 28, 28)
 STEPS = 30
 
-PLAIN = {
+Rule = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+PLAIN: dict[str, list[Rule]] = {
     "sgd": [lambda weights: torch.optim.SGD(weights, 0.01, momentum=0.5)] * 2,
     "adam_ttur": [lambda weights: torch.optim.Adam(weights, 1e-4), lambda weights: torch.optim.Adam(weights, 1e-3)],
     "rmsprop": [lambda weights: torch.optim.RMSprop(weights, 2e-4, alpha=0.9, eps=1e-7)] * 2,
 }
 
 
-def copy_into(plain: nn.Sequential, hidden: nn.Module, output: nn.Module) -> None:
-    for target, source in ((plain[0], hidden), (plain[2], output)):
+def copy_into(plain: nn.Sequential, ours: nn.Module) -> None:
+    for target, source in linears_and_denses(plain, ours):
         target.weight.data = as_linear(source)
-        target.bias.data = source.bias.detach().flatten().clone()
+        target.bias.data = bias_of(source).flatten().clone()
+
+
+def linears_and_denses(plain: nn.Sequential, ours: nn.Module) -> Iterator[tuple[nn.Linear, Layer]]:
+    return zip((layer for layer in plain if isinstance(layer, nn.Linear)), denses(ours), strict=True)
+
+
+def bias_of(layer: Layer) -> Tensor:
+    assert isinstance(layer.bias, Tensor)
+    return layer.bias.detach()
 
 
 def as_linear(layer: Layer) -> Tensor:
@@ -45,16 +55,18 @@ def test_thirty_steps_equal_those_of_a_plain_loop(optimizer: str) -> None:
     pixels = torch.randint(0, 256, (256, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     configuration = load_optimizers()[optimizer]
     if optimizer == "adam_ttur":  # torch has no Adam with Keras' epsilon
-        networks = {"generator": configuration.generator, "discriminator": configuration.discriminator}
-        of_torch = {name: replace(each, numerics="torch", epsilon=1e-8) for name, each in networks.items()}
-        configuration = replace(configuration, **of_torch)
+        of_generator, of_discriminator = (
+            replace(settings, numerics="torch", epsilon=1e-8)
+            for settings in (configuration.generator, configuration.discriminator)
+        )
+        configuration = replace(configuration, generator=of_generator, discriminator=of_discriminator)
     settings = resolve(load_recipes()["mnist_mlp"], configuration, members=1)
     images = TrainingImages(pixels, torch.device("cpu"))
     stack = Ensemble([Member(settings, 0)], network_for("mlp", DIGITS), images)
     generator = nn.Sequential(nn.Linear(100, 128), nn.LeakyReLU(0.01), nn.Linear(128, 784), nn.Tanh())
     discriminator = nn.Sequential(nn.Linear(784, 128), nn.LeakyReLU(0.01), nn.Linear(128, 1), nn.Sigmoid())
-    copy_into(generator, stack.generator.hidden, stack.generator.output)
-    copy_into(discriminator, stack.discriminator.hidden, stack.discriminator.output)
+    copy_into(generator, stack.generator)
+    copy_into(discriminator, stack.discriminator)
     for_generator, for_discriminator = (
         make(network.parameters()) for make, network in zip(PLAIN[optimizer], (generator, discriminator), strict=True)
     )
@@ -63,16 +75,16 @@ def test_thirty_steps_equal_those_of_a_plain_loop(optimizer: str) -> None:
     for step in range(STEPS):
         real = to_network(pixels[stack.shuffle.at(step)[0]]).flatten(1)
         latents = stack.latents.at(step)[0]
-        for images, labels in ((real, 0.9 * real_labels), (generator(latents).detach(), fake_labels)):
+        for shown, labels in ((real, 0.9 * real_labels), (generator(latents).detach(), fake_labels)):
             for_discriminator.zero_grad()
-            loss(discriminator(images), labels).backward()
+            loss(discriminator(shown), labels).backward()
             for_discriminator.step()
         for_generator.zero_grad()
         loss(discriminator(generator(latents)), real_labels).backward()
         for_generator.step()
         stack.step(step)
     for plain, ours in ((generator, stack.generator), (discriminator, stack.discriminator)):
-        for linear, dense in ((plain[0], ours.hidden), (plain[2], ours.output)):
+        for linear, dense in linears_and_denses(plain, ours):
             difference = (linear.weight - as_linear(dense)).norm() / linear.weight.norm()
             assert difference.item() < 1e-5
 
@@ -87,7 +99,8 @@ def test_penalised_steps_equal_those_of_a_plain_loop(network: str, penalty: str)
     """
     pixels = torch.randint(0, 256, (256, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     resolved = resolve(load_recipes()["mnist_mlp"], load_optimizers()["sgd"], members=1)
-    objective = replace(resolved.objective, loss="wasserstein", **{penalty: 10.0})
+    objective = replace(resolved.objective, loss="wasserstein")
+    objective = replace(objective, r1=10.0) if penalty == "r1" else replace(objective, gradient_penalty=10.0)
     settings = replace(resolved, network=network, objective=objective)
     stack = Ensemble([Member(settings, 0)], network_for(network, DIGITS), TrainingImages(pixels, torch.device("cpu")))
     plain = copy.deepcopy(stack.generator), copy.deepcopy(stack.discriminator)
@@ -141,10 +154,9 @@ def denses(network: nn.Module) -> list[Layer]:
 
 def pairs(plain: nn.Sequential, ours: nn.Module) -> Iterator[tuple[Tensor, Tensor]]:
     """Every parameter and running statistic of a plain network, and ours of the only member."""
-    linears = [layer for layer in plain if isinstance(layer, nn.Linear)]
-    for linear, dense in zip(linears, denses(ours), strict=True):
+    for linear, dense in linears_and_denses(plain, ours):
         yield linear.weight, as_linear(dense)
-        yield linear.bias, dense.bias.detach().flatten()
+        yield linear.bias, bias_of(dense).flatten()
     plain_norms = [layer for layer in plain if isinstance(layer, nn.BatchNorm1d)]
     norms = [layer for layer in ours.modules() if isinstance(layer, BatchNorm)]
     for one, other in zip(plain_norms, norms, strict=True):
@@ -163,7 +175,7 @@ def take_over(plain: nn.Sequential, ours: nn.Module) -> None:
 def largest_difference(plain: nn.Sequential, ours: nn.Module) -> float:
     """Relative, of the weights."""
     weights = [(one, other) for one, other in pairs(plain, ours) if one.ndim == 2]
-    return max(((one - other).norm() / one.norm()).item() for one, other in weights)
+    return max(float((one - other).norm() / one.norm()) for one, other in weights)
 
 
 def test_the_blogs_steps_equal_those_of_a_plain_loop_with_keras_predict() -> None:

@@ -53,7 +53,7 @@ class Automating:
 
     def __init__(self, instance: dg.DagsterInstance) -> None:
         self.instance = instance
-        self.cursor: dg.AutomationConditionCursor | None = None  # type: ignore[name-defined]
+        self.cursor: dg.AutomationConditionCursor | None = None
 
     def make(self, *names: str, partition: str | None = None, version: str = "1") -> None:
         CHAIN.resolve_implicit_global_asset_job_def().execute_in_process(

@@ -15,7 +15,7 @@ from assets.triggers.operations import Retraining, load_operations
 from assets.triggers.requests import request_chain
 from assets.triggers.schedules import build_retraining_job, build_retraining_schedule, tick_seed
 from pipeline.settings import LARGEST_SEED
-from tests.assets.triggers.ticking import START, Ticking, ticking
+from tests.assets.triggers.ticking import START, Ticking, ops_of, ticking
 
 NIGHT = datetime(2030, 1, 2, 3, 0, tzinfo=UTC)
 CHAIN = [
@@ -120,7 +120,7 @@ def test_of_the_ticks_missed_in_a_downtime_the_last_is_made_up_for_once(clock: T
     (run,) = clock.pass_time(hours=1)
     assert run.job_name == "mnist_mlp_retraining"
     assert run.tags["ganforge/seed"] == str(tick_seed(START + timedelta(hours=15)))
-    assert run.run_config["ops"]["mnist_mlp__training"] == {"config": {"seed": int(run.tags["ganforge/seed"])}}
+    assert ops_of(run)["mnist_mlp__training"] == {"config": {"seed": int(run.tags["ganforge/seed"])}}
     assert clock.pass_time(minutes=1) == []
     (after_downtime,) = clock.pass_time(days=3)
     assert after_downtime.tags["ganforge/seed"] == str(tick_seed(START + timedelta(days=3, hours=15)))

@@ -17,7 +17,7 @@ from assets.triggers.schedules import build_retraining_job
 from assets.triggers.sensors import build_configurations_sensor, build_raw_data_sensor
 from assets.triggers.watched_files import digest
 from pipeline import settings
-from tests.assets.triggers.ticking import ticking
+from tests.assets.triggers.ticking import ops_of, ticking
 
 OPERATIONS = load_operations(())
 IN_USE = {"mnist_mlp": ["sgd", "adam"], "mnist_dcgan": ["adam"], "fashion_mnist_mlp": ["sgd"]}
@@ -260,7 +260,7 @@ def test_the_daemon_queues_what_the_sensors_ask_for_and_no_run_twice(tables: Pat
         assert {(run.job_name, run.tags[RANGE_START_TAG], run.tags[RANGE_END_TAG]) for run in runs} == {
             (f"{recipe}_retraining", "sgd", "sgd") for recipe in IN_USE
         }
-        assert all(run.run_config["ops"][f"{run.tags['ganforge/recipe']}__training"] for run in runs)
+        assert all(ops_of(run)[f"{run.tags['ganforge/recipe']}__training"] for run in runs)
         observed = clock.instance.fetch_observations(dg.AssetKey(["mnist_mlp", "settings"]), limit=1).records[0]
         assert observed.partition_key == "sgd"
         runs = clock.pass_time(seconds=61)

@@ -2,7 +2,7 @@
 
 import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -64,6 +64,13 @@ class Ticking:
         (state,) = [state for state in self.instance.all_instigator_state() if state.name == name]
         (tick,) = self.instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1)
         return tick
+
+
+def ops_of(run: dg.DagsterRun) -> Mapping[str, object]:
+    """The part of a run's config that configures its ops."""
+    ops = run.run_config["ops"]
+    assert isinstance(ops, Mapping)
+    return ops
 
 
 @contextmanager

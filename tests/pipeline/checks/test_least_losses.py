@@ -18,6 +18,7 @@ def test_they_are_those_of_the_losses_that_train(loss: str, label: float) -> Non
         assert undecided_excess(objective) is None
         return
     least, unit = least_loss(objective), undecided_excess(objective)
+    assert least is not None
     assert least == pytest.approx(trained.least_on_real(label), abs=1e-12)
     outputs = torch.linspace(-8, 8, 160_001, dtype=torch.float64)  # the same for every image: it cannot tell
     of_outputs = trained.on_real(outputs, torch.tensor(label, dtype=torch.float64)) + trained.on_generated(outputs)

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ from pipeline.findings import Finding
 from tests.pipeline.checks.made_up import history, scores, settings
 
 
-def collapse(*fids: list[float | None]) -> Finding:
+def collapse(*fids: Sequence[float | None]) -> Finding:
     return collapsed_scores.CHECK(ReportFacts(None, scores_by_step=scores(fids), settings=settings()))
 
 
@@ -64,13 +65,13 @@ def test_too_few_evaluations_and_none_at_all_are_not_judged() -> None:
 # Generator loss misleads
 
 
-def misleads(fids: list[float], losses: list[float], noise: float = 0.0) -> Finding:
+def misleads(fids: Sequence[float], losses: Sequence[float], noise: float = 0.0) -> Finding:
     """FIDs every 500 steps; generator losses every 100, moving evenly from one evaluation's to the next, and noise."""
     every_100 = np.interp(np.arange(1, 5 * len(fids) + 1), 5 * np.arange(1, len(fids) + 1), losses)
     return beside(fids, every_100 + noise * np.resize([1, -1], len(every_100)))
 
 
-def beside(fids: list[float], every_100: np.ndarray) -> Finding:
+def beside(fids: Sequence[float], every_100: np.ndarray) -> Finding:
     of = settings(members=1)
     table = history([np.ones_like(every_100)], of, [every_100])
     return generator_loss_misleads.CHECK(ReportFacts(None, None, scores([fids]), table, of))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.GifImagePlugin import GifImageFile
 
 from pipeline.champion.versions import ONNX
 from pipeline.cli import export
@@ -97,6 +98,7 @@ def test_pictures_show_the_stored_samples(stored: ImageFile, tmp_path: Path) -> 
     assert np.array_equal(levels[30:, :28], stored.pixels[70, 0])
     command("--optimizer", "adam", "-o", tmp_path / "pages.gif")
     with Image.open(tmp_path / "pages.gif") as picture:
+        assert isinstance(picture, GifImageFile)
         assert (picture.n_frames, picture.info["duration"]) == (3, 1000)  # 140 images, 64 a page
 
 

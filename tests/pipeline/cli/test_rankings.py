@@ -2,6 +2,7 @@ import argparse
 import json
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from pipeline.cli.reports import rankings
 from pipeline.reports import store
@@ -16,7 +17,7 @@ def add(
     weights: str = "raw",
 ) -> None:
     protocol = json.dumps({"n": 10, "weights": weights})
-    shared = {"recipe": "mnist_mlp", "optimizer": optimizer, "fingerprint": "f", "protocol": protocol}
+    shared: dict[str, Any] = {"recipe": "mnist_mlp", "optimizer": optimizer, "fingerprint": "f", "protocol": protocol}
     shared |= {"floor": 1.0, "ceiling": 900.0, "better": "lower", "members": len(fids), "seed": 0, "steps": 100}
     shared |= {"n_generated": 10, "n_real": 10, "extractor": "classifier", "extractor_sha256": "a" * 64}
     shared |= {"extractor_accuracy": 0.99, "source": "made up", "width": 8, "diverged_members": fids.count(None)}

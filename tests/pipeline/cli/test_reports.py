@@ -39,7 +39,12 @@ def add(
     steps: int = 100,
     metrics: Sequence[str] = ("fid", "inception_score", "spread"),
 ) -> store.Report:
-    shared = {"recipe": recipe, "optimizer": optimizer, "fingerprint": "f", "training_fingerprint": training}
+    shared: dict[str, Any] = {
+        "recipe": recipe,
+        "optimizer": optimizer,
+        "fingerprint": "f",
+        "training_fingerprint": training,
+    }
     shared |= {"protocol": json.dumps(protocol or {"n": 10}), "settings": json.dumps({**SETTINGS, **(settings or {})})}
     shared |= {"members": len(fids), "diverged_members": list(fids).count(None), "seed": 0, "steps": steps, "width": 8}
     shared |= {"n_generated": 10, "n_real": 10, "extractor": "classifier", "extractor_sha256": "a" * 64}
@@ -325,7 +330,13 @@ def test_a_score_that_is_defined_for_no_member_is_none_and_not_diverged(paths: P
     add(paths, "adam", [None, None])
     add(paths, "sgd", [100.0, None])
     assert "diverged" in next(line for line in ask("list").splitlines() if " adam " in line)
-    row = {"recipe": "mnist_mlp", "optimizer": "sgd", "metric": "fid", "better": "lower", "protocol": "{}"}
+    row: dict[str, Any] = {
+        "recipe": "mnist_mlp",
+        "optimizer": "sgd",
+        "metric": "fid",
+        "better": "lower",
+        "protocol": "{}",
+    }
     row |= {"members": 1, "diverged_members": 0, "steps": 1, "n_generated": 1, "seed": 0, "member": 0, "value": None}
     store.append(paths.reports(), [row])
     assert next(line for line in ask("history").splitlines()[::-1] if " sgd " in line).endswith("none")

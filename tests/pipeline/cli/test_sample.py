@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.GifImagePlugin import GifImageFile
 
 from pipeline.cli import sample
 from pipeline.cli.generator_choice import chosen_optimizer, scored_weights
@@ -114,6 +115,7 @@ def test_a_gif_walks_and_a_folder_holds_a_picture_an_image(paths: Paths, tmp_pat
     untrained(paths, "mnist_mlp")
     command("mnist_mlp", "--optimizer", "adam", "-n", 4, "-o", tmp_path / "walk.gif")
     with Image.open(tmp_path / "walk.gif") as picture:
+        assert isinstance(picture, GifImageFile)
         assert (picture.n_frames, picture.size) == (60, (116, 116))
     command("mnist_mlp", "--optimizer", "adam", "-n", 3, "--member", 1, "-o", f"{tmp_path}/images/")
     assert len(list((tmp_path / "images").glob("0000?.png"))) == 3

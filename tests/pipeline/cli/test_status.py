@@ -1,6 +1,7 @@
 import argparse
 import json
 import re
+from collections.abc import Callable
 
 import pytest
 
@@ -37,8 +38,11 @@ FOUND = Survey(
 DONE = Survey({"mnist": (row("mnist/raw"),)}, (), (row("old/samples adam", ORPHAN),))
 
 
+Command = Callable[..., int]  # a survey, then the arguments
+
+
 @pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch):
+def command(monkeypatch: pytest.MonkeyPatch) -> Command:
     """Runs `ganforge status` over made-up statuses."""
 
     def run(found: Survey, *arguments: str) -> int:
@@ -52,7 +56,9 @@ def command(monkeypatch: pytest.MonkeyPatch):
     return run
 
 
-def test_a_table_a_recipe_says_what_why_and_what_a_person_chose(command, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_a_recipe_says_what_why_and_what_a_person_chose(
+    command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert command(FOUND) == 0
     assert capsys.readouterr().out.splitlines() == [
         "mnist",
@@ -81,7 +87,7 @@ def test_colours_change_no_letter(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\x1b[31mfailed\x1b[0m" in coloured[0][2]
 
 
-def test_json_has_an_object_for_each_asset_partition(command, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_has_an_object_for_each_asset_partition(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
     command(FOUND, "--json")
     rows = json.loads(capsys.readouterr().out)
     assert len(rows) == 5
@@ -97,10 +103,10 @@ def test_json_has_an_object_for_each_asset_partition(command, capsys: pytest.Cap
     }
 
 
-def test_the_exit_code_is_1_where_asked_for_and_something_is_not_fresh(command) -> None:
+def test_the_exit_code_is_1_where_asked_for_and_something_is_not_fresh(command: Command) -> None:
     assert [command(FOUND, "--exit-code"), command(DONE, "--exit-code"), command(FOUND)] == [1, 0, 0]
 
 
-def test_nothing_at_all_is_said_in_one_line(command, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_at_all_is_said_in_one_line(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
     command(Survey({}, (), ()))
     assert capsys.readouterr().out == f"nothing was made yet in {data_root()}\n"

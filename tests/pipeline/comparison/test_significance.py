@@ -27,7 +27,7 @@ def test_unpaired_members_are_judged_as_scipys_welch_test_judges_them() -> None:
     for counts in ((2, 2), (3, 5), (20, 4)):
         first, second = random.normal(100, 10, counts[0]), random.normal(90, 40, counts[1])
         expected = scipy.stats.ttest_ind(first, second, equal_var=False)
-        found = unpaired(first, second)
+        found = unpaired(first.tolist(), second.tolist())
         low, high = expected.confidence_interval(0.95)
         half_width = found.half_width()
         assert half_width is not None
@@ -64,9 +64,8 @@ def test_the_power_agrees_with_the_integral_that_defines_noncentral_t(degrees: i
     found = Contrast(shift, (float(degrees + 1),), (degrees + 1,)).power(0, level)  # standard error 1
 
     def density(squares: float) -> float:
-        return scipy.stats.norm.cdf(shift - quantile * math.sqrt(squares / degrees)) * scipy.stats.chi2.pdf(
-            squares, degrees
-        )
+        below = scipy.stats.norm.cdf(shift - quantile * math.sqrt(squares / degrees))
+        return float(below * scipy.stats.chi2.pdf(squares, degrees))
 
     expected, _ = scipy.integrate.quad(density, 0, degrees + 30 * math.sqrt(2 * degrees) + 60, limit=400)
     assert found == pytest.approx(expected, abs=1e-6)
@@ -97,7 +96,7 @@ def test_at_least_one_more_member_is_asked_for() -> None:
 
 def test_differences_that_vary_by_rounding_alone_have_no_p_value() -> None:
     base = np.array([100.1, 250.7, 333.3])
-    found = paired(base + 0.3, base)
+    found = paired((base + 0.3).tolist(), base.tolist())
     assert found.difference == pytest.approx(0.3)
     assert (found.p(), found.half_width()) == (None, None)
 

@@ -60,7 +60,8 @@ def test_many_pairs_take_more_evidence_than_one() -> None:
     rest = [scores(f"noise{index}", np.random.default_rng(index).normal(105, 20, 3).tolist()) for index in range(3)]
     found = fid(first, second, *rest)
     assert len(found) == 10
-    assert (found[0].verdict, found[0].corrected_p) == ("undecided", pytest.approx(10 * (found[0].p or 0)))
+    assert found[0].verdict == "undecided"
+    assert found[0].corrected_p == pytest.approx(10 * (found[0].p or 0))
 
 
 def test_one_member_decides_nothing_and_says_what_is_missing() -> None:
@@ -71,7 +72,8 @@ def test_one_member_decides_nothing_and_says_what_is_missing() -> None:
 
 def test_members_that_the_other_has_not_are_left_out_of_the_pairs() -> None:
     (found,) = fid(scores("adam", [1.0, 2.0, 3.0, 4.0]), scores("sgd", [11.0, 12.0, 13.1]))
-    assert (found.members, found.difference, found.note) == (3, pytest.approx(-10.033333), "")
+    assert (found.members, found.note) == (3, "")
+    assert found.difference == pytest.approx(-10.033333)
 
 
 def test_differences_without_spread_are_no_evidence() -> None:

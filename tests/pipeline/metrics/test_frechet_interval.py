@@ -13,7 +13,8 @@ WITHIN_95_PERCENT = 1.959964
 def spread(dimensions: int, seed: int, like: float = 0.0) -> np.ndarray:
     """A factor of a covariance; `like` 1 is that of seed 0."""
     own, common = (np.random.default_rng(each).standard_normal((dimensions, dimensions)) for each in (seed, 0))
-    return ((1 - like) * own + like * common) / np.sqrt(dimensions)
+    factor: np.ndarray = ((1 - like) * own + like * common) / np.sqrt(dimensions)
+    return factor
 
 
 class Pair:

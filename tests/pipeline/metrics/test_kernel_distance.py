@@ -17,7 +17,8 @@ def photographs(count: int, seed: int, shift: float = 0.0, width: int = 24) -> n
 
 def by_definition(x: np.ndarray, y: np.ndarray) -> float:
     def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return (a @ b.T / a.shape[1] + 1) ** 3
+        kernels: np.ndarray = (a @ b.T / a.shape[1] + 1) ** 3
+        return kernels
 
     def others(a: np.ndarray) -> float:
         table = kernel(a, a)
@@ -66,10 +67,10 @@ def test_neither_block_size_nor_order_of_rows_or_sets_matters(
     expected = kernel_distance(x, y)
     shuffled = kernel_distance(x[np.random.default_rng(0).permutation(130)], y[::-1])
     monkeypatch.setattr(module, "BLOCK_ROWS", 37)
-    tolerance = {"rel": 1e-6} if float64_products == 0 else {"rel": 1e-10}
+    tolerance = 1e-6 if float64_products == 0 else 1e-10
     for other in (shuffled, kernel_distance(x, y), kernel_distance(y, x)):
-        assert other.value == pytest.approx(expected.value, **tolerance)
-        assert other.standard_error == pytest.approx(expected.standard_error, **tolerance)
+        assert other.value == pytest.approx(expected.value, rel=tolerance)
+        assert other.standard_error == pytest.approx(expected.standard_error, rel=tolerance)
 
 
 def test_equal_distributions_score_zero_on_average() -> None:
@@ -88,7 +89,8 @@ def variance_by_definition(x: np.ndarray, y: np.ndarray) -> float:
     """The same unbiased variances from centred tables instead of from sums."""
 
     def table(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return (a @ b.T / a.shape[1] + 1) ** 3
+        kernels: np.ndarray = (a @ b.T / a.shape[1] + 1) ** 3
+        return kernels
 
     def of_pairs(own: np.ndarray) -> float:
         n = len(own)

@@ -10,7 +10,8 @@ from pipeline.metrics.squared_distances import Frame, distinct_rows
 def table(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """(N, M) squared distances by the formula itself, in float64."""
     differences = x[:, None].astype(np.float64) - y[None].astype(np.float64)
-    return np.square(differences).sum(axis=2)
+    distances: np.ndarray = np.square(differences).sum(axis=2)
+    return distances
 
 
 def radii_by_sorting(x: np.ndarray, k: int) -> np.ndarray:
@@ -155,7 +156,7 @@ def test_features_of_unequal_widths_are_an_error() -> None:
 def test_few_candidates_are_enough_for_ordinary_features(monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise results were as exact, and slow."""
     asked: list[int] = []
-    formula = module.exact_squared_distances
+    formula = squared_distances.exact_squared_distances
 
     def counted(x: np.ndarray, y: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         asked.append(len(rows))

@@ -36,7 +36,8 @@ def test_paths_on_the_sphere_move_by_equal_angles_and_stay_between_the_lengths()
 def _angle(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
     cosine = (first.astype(np.float64) * second).sum(axis=1) / lengths
-    return np.arccos(np.clip(cosine, -1, 1))
+    angles: np.ndarray = np.arccos(np.clip(cosine, -1, 1))
+    return angles
 
 
 def test_a_generator_that_always_draws_the_same_image_has_length_zero() -> None:

@@ -13,7 +13,8 @@ def normal(count: int, width: int, seed: int, scale: float = 1.0) -> np.ndarray:
 
 def by_definition(generated: np.ndarray, real: np.ndarray, k: int) -> tuple[float, float, float, float]:
     def distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return np.sqrt(((a[:, None] - b[None]) ** 2).sum(axis=2))
+        table: np.ndarray = np.sqrt(((a[:, None] - b[None]) ** 2).sum(axis=2))
+        return table
 
     real_radii = np.sort(distances(real, real), axis=1)[:, k]  # the first is the image itself
     generated_radii = np.sort(distances(generated, generated), axis=1)[:, k]

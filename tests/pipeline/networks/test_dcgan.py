@@ -67,7 +67,8 @@ def test_the_parameter_counts_are_those_stated() -> None:
 
 def test_each_member_equals_the_same_network_of_torchs_layers_in_training_and_evaluation() -> None:
     generator, discriminator = Generator(2, DIGITS, WIDTH), Discriminator(2, DIGITS, WIDTH)
-    generator.initialise(streams(0, 1)), discriminator.initialise(streams(2, 3))
+    generator.initialise(streams(0, 1))
+    discriminator.initialise(streams(2, 3))
     generator.flatten(), discriminator.flatten()
     alone = [
         (give(torchs_generator(), generator, member), give(torchs_discriminator(), discriminator, member))
@@ -89,7 +90,8 @@ def test_each_member_equals_the_same_network_of_torchs_layers_in_training_and_ev
 def trained_gradients(seeds: tuple[int, ...]) -> list[Tensor]:
     """The logits and all gradients of one generator's step, on flattened parameters, as in training."""
     generator, discriminator = Generator(len(seeds), DIGITS, WIDTH), Discriminator(len(seeds), DIGITS, WIDTH)
-    generator.initialise(streams(*seeds)), discriminator.initialise(streams(*seeds))
+    generator.initialise(streams(*seeds))
+    discriminator.initialise(streams(*seeds))
     generator.flatten(), discriminator.flatten()
     latents = torch.stack([torch.randn(16, 100, generator=stream) for stream in streams(*seeds)])
     logits = discriminator(generator(latents))
@@ -104,8 +106,10 @@ def test_a_members_logits_and_gradients_are_bit_identical_alone_and_in_a_stack()
 
 def test_initial_weights_are_normal_with_the_papers_deviation() -> None:
     generator, discriminator = Generator(1, DIGITS, WIDTH), Discriminator(1, DIGITS, WIDTH)
-    generator.initialise(streams(0)), discriminator.initialise(streams(1))
-    for weight in (generator.dense.weight, generator.hidden[0].weight, discriminator.hidden[0].weight):
+    generator.initialise(streams(0))
+    discriminator.initialise(streams(1))
+    hidden = (generator.get_parameter("hidden.0.weight"), discriminator.get_parameter("hidden.0.weight"))
+    for weight in (generator.dense.weight, *hidden):
         assert abs(weight.std().item() / 0.02 - 1) < 0.02
     scale = generator.dense_norm.scale
     assert abs(scale.mean().item() - 1) < 0.002

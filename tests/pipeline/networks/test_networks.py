@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.networks import ImageShape, architecture_names, network_for
+from pipeline.networks.convolution import Conv2d, ConvTranspose2d
 from pipeline.networks.dropout import Dropout
 from pipeline.networks.latents import draw_latents
 from pipeline.networks.stacked import Stacked
@@ -45,10 +46,8 @@ def test_at_64_pixels_and_width_64_the_dcgan_has_the_papers_layers() -> None:
     network = network_for("dcgan", LARGE_FACES, 64)
     with torch.device("meta"):
         generator, discriminator = network.generator(1), network.discriminator(1)
-    drawn = [
-        tuple(layer.weight.shape[1:3]) for layer in generator.modules() if type(layer).__name__ == "ConvTranspose2d"
-    ]
-    judged = [tuple(layer.weight.shape[1:3]) for layer in discriminator.modules() if type(layer).__name__ == "Conv2d"]
+    drawn = [tuple(layer.weight.shape[1:3]) for layer in generator.modules() if isinstance(layer, ConvTranspose2d)]
+    judged = [tuple(layer.weight.shape[1:3]) for layer in discriminator.modules() if isinstance(layer, Conv2d)]
     assert drawn == [(1024, 512), (512, 256), (256, 128), (128, 3)]  # figure 1 of the paper: inputs, outputs
     assert judged == [(64, 3), (128, 64), (256, 128), (512, 256)]  # outputs, inputs
 
@@ -118,13 +117,14 @@ def test_the_blogs_networks_are_its_layers_in_plain_pytorch() -> None:
     plain += [nn.Linear(32, 3 * 28 * 28), nn.Tanh()]
     judge = [nn.Linear(2352, 16), nn.LeakyReLU(0.2), nn.Linear(16, 8), nn.LeakyReLU(0.2), nn.Linear(8, 1)]
     with torch.no_grad():
-        denses = [*generator.hidden, generator.output]  # type: ignore[list-item]
+        assert isinstance(generator.hidden, nn.ModuleList)
+        denses = [*generator.hidden, generator.output]
         for linear, dense in zip((each for each in plain if isinstance(each, nn.Linear)), denses, strict=True):
             linear.weight.copy_(dense.weight[0].T)
             linear.bias.copy_(dense.bias[0, 0])
-        for linear, dense in zip(judge[::2], (discriminator.first, discriminator.second), strict=False):
-            linear.weight.copy_(dense.weight[0].T)  # type: ignore[operator,union-attr,index]
-            linear.bias.copy_(dense.bias[0, 0])  # type: ignore[operator,union-attr,index]
+        for layer, dense in zip(judge[::2], (discriminator.first, discriminator.second), strict=False):
+            layer.weight.copy_(dense.weight[0].T)  # type: ignore[operator,union-attr,index]
+            layer.bias.copy_(dense.bias[0, 0])  # type: ignore[operator,union-attr,index]
         judge[4].weight.copy_(discriminator.output.weight[0])  # type: ignore[operator,union-attr,index]
         judge[4].bias.copy_(discriminator.output.bias[0])  # type: ignore[operator,union-attr,index]
     latents = torch.randn(1, 32, 100, generator=torch.Generator().manual_seed(2))
@@ -162,7 +162,8 @@ def test_bultens_networks_are_its_layers_in_plain_pytorch() -> None:
         plain[0].bias.copy_(generator.dense.bias[0, 0])  # type: ignore[operator,union-attr,index]
         judge[-1].weight.copy_(discriminator.output.weight[0])  # type: ignore[operator,union-attr,index]
         judge[-1].bias.copy_(discriminator.output.bias[0])  # type: ignore[operator,union-attr,index]
-        own = [*generator.hidden, generator.output, *discriminator.hidden]  # type: ignore[list-item]
+        assert isinstance(generator.hidden, nn.ModuleList) and isinstance(discriminator.hidden, nn.ModuleList)
+        own = [*generator.hidden, generator.output, *discriminator.hidden]
         convolutions = [layer for layer in (*plain, *judge) if isinstance(layer, nn.Conv2d)]
         for convolution, stacked in zip(convolutions, own, strict=True):
             convolution.weight.copy_(stacked.weight[0])

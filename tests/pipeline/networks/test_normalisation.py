@@ -3,6 +3,7 @@ import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from typing import Protocol
 
 import pytest
 import torch
@@ -71,6 +72,7 @@ def test_each_member_equals_torchs_own_batch_norm(
         for member, alone in enumerate(torchs):
             expected = outputs_and_gradients(alone, inputs[member])
             assert all(close(many[member], one) for many, one in zip(values, expected, strict=True))
+            assert alone.running_mean is not None and alone.running_var is not None
             assert torch.allclose(norm.running_mean[member], alone.running_mean, atol=1e-6)
             assert torch.allclose(norm.running_variance[member], alone.running_var, atol=1e-6)
     norm.eval()
@@ -243,6 +245,18 @@ def test_the_gradient_is_that_of_the_weight_divided_by_its_exact_norm(kind: str)
     assert torch.allclose(found, expected, atol=1e-4)
 
 
+class PowerIteration(Protocol):
+    """The vectors that torch's spectral norm keeps between its steps."""
+
+    _u: torch.Tensor
+    _v: torch.Tensor
+
+
+def power_iteration(layer: torch.nn.Module) -> PowerIteration:
+    iteration: PowerIteration = layer.get_submodule("parametrizations.weight.0")  # type: ignore[assignment]
+    return iteration
+
+
 def test_power_iterations_agree_with_torchs_step_by_step() -> None:
     network = normalised("convolution", 0, 1)
     norm = network.layer.spectral_norm
@@ -251,15 +265,12 @@ def test_power_iterations_agree_with_torchs_step_by_step() -> None:
     for member, alone in enumerate(torchs):
         alone.weight.data = network.layer.weight[member].detach().clone()
         torch.nn.utils.parametrizations.spectral_norm(alone)
-        matrix, state = (
-            as_matrix(network.layer.weight[member].detach(), "convolution"),
-            alone.parametrizations.weight[0],
-        )
+        matrix, state = as_matrix(network.layer.weight[member].detach(), "convolution"), power_iteration(alone)
         state._v.copy_(F.normalize(matrix.T @ norm.u[member], dim=0))  # torch begins its step half a step later
     for _ in range(3):
         effective = network.layer.effective_weight()
         for member, alone in enumerate(torchs):
-            state = alone.parametrizations.weight[0]
+            state = power_iteration(alone)
             found, v = effective[member], state._v.clone()
             alone.weight  # noqa: B018, reading it makes torch's step: u from v, then v from u
             matrix = as_matrix(network.layer.weight[member], "convolution")

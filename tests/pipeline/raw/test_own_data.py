@@ -318,13 +318,13 @@ def test_an_npz_of_images_alone_has_no_labels(own: Own, paths: Paths, tmp_path: 
 
 
 def test_an_npz_may_hold_labels_and_a_test_split(own: Own, paths: Paths, tmp_path: Path) -> None:
-    arrays = {
-        "images": COLOURED,
-        "labels": np.arange(10) % 3,
-        "test_images": COLOURED[:2],
-        "test_labels": np.array([2, 1]),
-    }
-    np.savez_compressed(tmp_path / "p.npz", **arrays)
+    np.savez_compressed(
+        tmp_path / "p.npz",
+        images=COLOURED,
+        labels=np.arange(10) % 3,
+        test_images=COLOURED[:2],
+        test_labels=np.array([2, 1]),
+    )
     artefact = acquire(own('path = "p.npz"'), paths)
     assert artefact.details["class_names"] == ["0", "1", "2"]
     assert artefact.details["class_histogram"] == {"train": [4, 3, 3], "test": [0, 1, 1]}

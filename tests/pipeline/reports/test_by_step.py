@@ -198,7 +198,7 @@ def test_they_are_no_report_and_a_report_finds_those_of_its_training(training: A
     keep(training, paths)
     root = paths.reports()
     assert store.latest(root, *KEY) is None
-    about = {"training_fingerprint": "trained", "extractor_sha256": "a" * 64}
+    about: dict[str, Any] = {"training_fingerprint": "trained", "extractor_sha256": "a" * 64}
     report = store.append(root, rows(**about))
     assert [each.report_id for each in store.history_of(root)] == [report.report_id]
     assert len(store.query("FROM history", root)) == len(rows())

@@ -35,7 +35,8 @@ def ids(root: Path) -> list[str]:
     counted = store.query("SELECT report_id, count(*) AS n FROM history GROUP BY ALL", root)
     assert set(counted["n"].to_pylist()) <= {4}
     assert sorted(counted["report_id"].to_pylist()) == sorted(everything["report_id"].to_pylist()[::4])
-    return everything["report_id"].to_pylist()[::4]
+    report_ids: list[str] = everything["report_id"].to_pylist()
+    return report_ids[::4]
 
 
 def files(root: Path, pattern: str) -> list[Path]:

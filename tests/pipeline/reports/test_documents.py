@@ -60,7 +60,8 @@ def of_other_versions(root: Path) -> None:
 
 def sorted_rows(table: pa.Table) -> list[dict[str, Any]]:
     order = [(name, "ascending") for name in ("report_id", "member", "metric")]
-    return table.select(store.SCHEMA.names).cast(store.SCHEMA).sort_by(order).to_pylist()
+    rows: list[dict[str, Any]] = table.select(store.SCHEMA.names).cast(store.SCHEMA).sort_by(order).to_pylist()
+    return rows
 
 
 @pytest.mark.parametrize("prepare", [None, of_other_versions], ids=["of one version", "of several versions"])

@@ -16,6 +16,7 @@ from pipeline.reports import former_layout, store
 from pipeline.reports.by_step import SCHEMA
 from pipeline.reports.former_layout import bring_up_to_date
 from pipeline.reports.lock import alone
+from pipeline.reports.reading import read_reports
 from pipeline.storage.paths import Paths
 from tests.pipeline.reports.former import (
     KILLED,
@@ -73,7 +74,8 @@ def ids(root: Path) -> list[str]:
     everything = store.read_all(root)
     by_sql = store.query("SELECT report_id FROM history", root)
     assert Counter(by_sql["report_id"].to_pylist()) == Counter(everything["report_id"].to_pylist())
-    return everything["report_id"].to_pylist()[::6]
+    report_ids: list[str] = everything["report_id"].to_pylist()
+    return report_ids[::6]
 
 
 def former_files(root: Path) -> list[Path]:
@@ -196,7 +198,7 @@ def test_a_move_between_two_listings_of_a_reader_hides_no_report(
         return original(folder)
 
     monkeypatch.setattr(files, "_parquet_names", disturbed)
-    found = files.settled(lambda: store.read_reports(files.list_reports(root).places()))
+    found = files.settled(lambda: read_reports(files.list_reports(root).places()))
     assert [report.report_id for report in found] == written
 
 

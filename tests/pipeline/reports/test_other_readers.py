@@ -27,17 +27,23 @@ def files(pattern: str) -> list[Path]:
     return sorted(Path().glob(pattern))
 
 
+def by_sql(query: str) -> duckdb.DuckDBPyRelation:
+    relation = duckdb.sql(query)
+    assert relation is not None  # None is for statements without a result
+    return relation
+
+
 def by_duckdb(pattern: str) -> pa.Table:
-    return duckdb.sql(f"FROM '{pattern}'").to_arrow_table()
+    return by_sql(f"FROM '{pattern}'").to_arrow_table()
 
 
 def by_duckdb_with_hive_partitioning(pattern: str) -> pa.Table:
-    return duckdb.sql(f"FROM read_parquet('{pattern}', hive_partitioning = true)").to_arrow_table()
+    return by_sql(f"FROM read_parquet('{pattern}', hive_partitioning = true)").to_arrow_table()
 
 
 def by_duckdb_without_hive_partitioning(pattern: str) -> pa.Table:
     options = "hive_partitioning = false, filename = true"
-    return duckdb.sql(f"SELECT *, {IN_PATH} FROM read_parquet('{pattern}', {options})").to_arrow_table()
+    return by_sql(f"SELECT *, {IN_PATH} FROM read_parquet('{pattern}', {options})").to_arrow_table()
 
 
 def by_polars(pattern: str) -> pa.Table:
@@ -94,7 +100,7 @@ def expect_every_reader_to_read_the_store(root: Path) -> None:
     for name, read in READERS.items():
         found = read(PATTERN).select(rows.column_names).cast(rows.schema)
         assert found.sort_by(ORDER).to_pylist() == rows.to_pylist(), name
-        assert duckdb.sql(MEANS.format("found")).fetchall() == means, name
+        assert by_sql(MEANS.format("found")).fetchall() == means, name
 
 
 def test_one_glob_is_the_store_before_and_after_compactions(paths: Paths, root: Path) -> None:
@@ -140,6 +146,6 @@ def test_the_mean_of_a_score_is_not_that_of_scores_along_training(paths: Paths, 
     scores.parent.mkdir(parents=True)
     pq.write_table(SCORES, scores)
     asked = "SELECT avg(value) FROM {} WHERE metric = 'fid' AND recipe = 'mnist_mlp' AND optimizer = 'adam'"
-    found = duckdb.sql(asked.format(f"'{PATTERN}'")).fetchall()
+    found = by_sql(asked.format(f"'{PATTERN}'")).fetchall()
     assert found == [tuple(store.query(asked.format("history"), root).to_pylist()[0].values())]
     assert found == [(3.5,)]  # of 1, 1, 11 and 1

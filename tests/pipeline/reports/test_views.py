@@ -15,7 +15,8 @@ from tests.pipeline.reports.made_up import rows
 
 
 def ask(root: Path, sql: str) -> list[dict[str, Any]]:
-    return store.query(sql, root).to_pylist()
+    rows: list[dict[str, Any]] = store.query(sql, root).to_pylist()
+    return rows
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.GifImagePlugin import GifImageFile
 
 from pipeline.metrics.standalone.image_sets import open_images
 from pipeline.samples.picture_files import (
@@ -98,6 +99,7 @@ def test_a_grid_shows_every_image_in_its_place(tmp_path: Path) -> None:
 def test_an_animation_shows_its_frames_over_and_over_also_where_the_last_holds_fewer(tmp_path: Path) -> None:
     write_animation(tmp_path / "walk.gif", [PIXELS[:2], PIXELS[2:4], PIXELS[4:]], 2, 80)
     with Image.open(tmp_path / "walk.gif") as picture:
+        assert isinstance(picture, GifImageFile)
         assert (picture.n_frames, picture.info["duration"], picture.info["loop"]) == (3, 80, 0)
         for frame in range(3):
             picture.seek(frame)

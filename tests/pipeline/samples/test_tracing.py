@@ -66,7 +66,7 @@ def test_layers_and_functions_of_other_networks_are_known_too(
 
 
 def skipping(dense: Dense, latents: Tensor) -> Tensor:
-    hidden = dense(latents)
+    hidden: Tensor = dense(latents)
     return torch.relu(hidden) + hidden
 
 

@@ -3,8 +3,10 @@
 import json
 
 import torch
+from torch import Tensor
 
 from pipeline.networks import Network, network_for
+from pipeline.networks.convolution import ConvTranspose2d
 from pipeline.networks.normalisation import BatchNorm
 from pipeline.networks.stacked import Layer, Stacked
 from pipeline.settings import load_optimizers, load_recipes, resolve
@@ -57,11 +59,11 @@ def drawn_generator(network: Network, members: int, seed: int = 0) -> Stacked:
                 layer.scale.data[member].normal_(1, 0.3, generator=stream)
                 layer.shift.data[member].normal_(0, 0.3, generator=stream)
         elif isinstance(layer, Layer):
-            fan = layer.weight[0].numel() / layer.weight.shape[layer.OUTPUT_DIM]
-            if layer.weight.ndim == 5 and layer.OUTPUT_DIM == 2:
+            fan: float = layer.weight[0].numel() / layer.weight.shape[layer.OUTPUT_DIM]
+            if isinstance(layer, ConvTranspose2d):
                 fan /= layer.stride**2  # a transposed convolution's cell gets a share of the kernel's cells
             for member, stream in enumerate(streams):
                 layer.weight.data[member].normal_(0, 1.5 / fan**0.5, generator=stream)
-                if layer.bias is not None:
+                if isinstance(layer.bias, Tensor):
                     layer.bias.data[member].normal_(0, 0.2, generator=stream)
     return generator

@@ -1,10 +1,11 @@
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pipeline.champion.decisions import NOT_PROMOTED, PROMOTED, ROLLED_BACK, Decided, record
+from pipeline.champion.decisions import NOT_PROMOTED, PROMOTED, ROLLED_BACK, Decided, Kind, record
 from pipeline.champion.identity import champion_identity
 from pipeline.champion.versions import Pointer, add_version, write_pointer
 from pipeline.reports import store
@@ -24,12 +25,12 @@ def told(paths: Paths, *, verify: bool = False) -> Status:
 
 def decide(paths: Paths, decision: str, reports: dict[str, str], days_ago: int = 0) -> None:
     time = (datetime.now(UTC) - timedelta(days=days_ago)).isoformat(timespec="seconds")
-    kind = PROMOTED if decision == PROMOTED else NOT_PROMOTED
+    kind: Kind = PROMOTED if decision == PROMOTED else NOT_PROMOTED
     record(RECIPE, Decided(kind, 1, "one", "the reason", reports, time), paths)
 
 
 def crown(paths: Paths) -> None:
-    def fill(folder):
+    def fill(folder: Path) -> dict[str, Any]:
         (folder / "generator.safetensors").write_bytes(b"weights")
         return {"optimizer": "one"}
 

@@ -47,7 +47,8 @@ def test_rows_of_values_come_back_as_a_view(tmp_path: Path) -> None:
     write_images(tmp_path / "i.arrow", np.zeros((5, 3, 2, 2), np.uint8), {"attributes": attributes}, {})
     found = read_images(tmp_path / "i.arrow").columns["attributes"]
     assert np.array_equal(found, attributes)
-    assert (found.dtype, found.flags.owndata) == (np.uint8, False)
+    assert found.dtype == np.uint8
+    assert not found.flags.owndata
 
 
 def test_several_batches_of_another_writer_read_as_one(tmp_path: Path) -> None:

@@ -105,10 +105,14 @@ def test_weights_that_may_not_be_read_are_not_called_those_of_another_network(tm
 def test_a_file_is_hashed_once_and_again_when_it_was_written_to(
     artefact: Artefact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, hashed = artefact.path("one.txt"), []
-    monkeypatch.setattr(
-        verification, "sha256_of_file", lambda path, real=verification.sha256_of_file: hashed.append(path) or real(path)
-    )
+    path, sha256_of_file = artefact.path("one.txt"), verification.sha256_of_file
+    hashed: list[Path] = []
+
+    def recording(path: Path) -> str:
+        hashed.append(path)
+        return sha256_of_file(path)
+
+    monkeypatch.setattr(verification, "sha256_of_file", recording)
     os.utime(path, (1e9, 1e9))
     for _ in range(3):
         artefact.verified_path("one.txt")

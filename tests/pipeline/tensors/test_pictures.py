@@ -7,6 +7,7 @@ import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -116,7 +117,15 @@ def test_an_own_preparation_of_the_same_raw_files_keeps_attributes_and_partition
 
 
 def test_every_part_of_the_preparation_makes_other_tensors(raw: Paths) -> None:
-    changes = [{}, {"crop": 100}, {"size": 27}, {"channels": 1}, {"num_images": 9}, {"subset": "random"}, {"seed": 1}]
+    changes: list[dict[str, Any]] = [
+        {},
+        {"crop": 100},
+        {"size": 27},
+        {"channels": 1},
+        {"num_images": 9},
+        {"subset": "random"},
+        {"seed": 1},
+    ]
     assert len({build(prepared(**change), raw).fingerprint for change in changes}) == len(changes)
 
 
@@ -246,7 +255,7 @@ def test_no_more_than_a_few_chunks_are_read_ahead(tmp_path: Path, monkeypatch: p
             most_ahead = max(most_ahead, len(started) - taken)
         return first
 
-    for index, result in enumerate(decode_module.in_order(work, range(500), 2)):  # type: ignore[arg-type, type-var]
+    for index, result in enumerate(decode_module.in_order(work, range(500), 2)):
         assert result == index
         taken += 1
     assert most_ahead <= 2 * decode_module.CHUNKS_AHEAD + 1

@@ -30,7 +30,7 @@ def test_pixels_and_labels_are_the_raw_ones_in_their_order(tensors: Artefact, pa
     for name, split in open_raw(raw).items():
         loaded = load_split(tensors, name)
         assert np.array_equal(loaded.pixels[:, 0], [split.read(index) for index in range(len(split))])
-        assert np.array_equal(loaded.columns["label"], split.labels)
+        assert split.labels is not None and np.array_equal(loaded.columns["label"], split.labels)
         assert (loaded.metadata["split"], loaded.metadata["value_range"]) == (name, "-1,1")
 
 

@@ -184,7 +184,7 @@ def test_a_member_that_diverges_after_a_resumption_falls_back_to_the_same_weight
     wild = replace(load_optimizers()["sgd"], key="wild", generator=rate, discriminator=rate)
 
     def sweep(steps: int) -> list[TrainingSettings]:
-        return [replace(settings(each, steps=steps), history_interval_steps=8) for each in (wild, "adam")]  # type: ignore[list-item]
+        return [replace(settings(each, steps=steps), history_interval_steps=8) for each in (wild, "adam")]
 
     train(sweep(4), tensors, paths)
     resumed = train(sweep(20), tensors, paths)
@@ -203,7 +203,7 @@ def test_a_partition_whose_members_are_all_frozen_does_not_keep_the_others_from_
     wild = replace(load_optimizers()["sgd"], key="wild", generator=rate, discriminator=rate)
 
     def sweep(steps: int) -> list[TrainingSettings]:
-        return [replace(settings(each, steps=steps), history_interval_steps=4) for each in (wild, "adam")]  # type: ignore[list-item]
+        return [replace(settings(each, steps=steps), history_interval_steps=4) for each in (wild, "adam")]
 
     train(sweep(10), tensors, paths)
     resumed = train(sweep(20), tensors, paths)
@@ -217,10 +217,10 @@ def test_a_partition_whose_members_are_all_frozen_does_not_keep_the_others_from_
 def test_a_budget_that_was_exceeded_and_is_asked_for_again_has_its_whole_history(
     tensors: Artefact, paths: Paths
 ) -> None:
-    own = {"history_interval_steps": 8}
-    first = measured(train([replace(settings("adam", steps=6), **own)], tensors, paths)["adam"])
-    train([replace(settings("adam", steps=9), **own)], tensors, paths)
-    again = train([replace(settings("adam", steps=6), **own)], tensors, paths)["adam"]
+    shorter, longer = (replace(settings("adam", steps=steps), history_interval_steps=8) for steps in (6, 9))
+    first = measured(train([shorter], tensors, paths)["adam"])
+    train([longer], tensors, paths)
+    again = train([shorter], tensors, paths)["adam"]
     assert again.details["resumed_at_step"] == 6
     np.testing.assert_allclose(measured(again), first)
 

@@ -23,6 +23,7 @@ from pipeline.training import checkpoint, partition
 from pipeline.training.engine.ensemble import Ensemble
 from pipeline.training.records import scored_images as evaluations
 from pipeline.training.records import snapshots
+from pipeline.training.replay.step import StepOutputs
 from pipeline.training.train import train
 
 
@@ -52,13 +53,13 @@ def die_at(time: int | str) -> None:
         return
     step = Ensemble.step
 
-    def deadly(self: Ensemble, at: int, **options: Any) -> Any:
+    def deadly(self: Ensemble, at: int, *, measure_gradients: bool = False) -> StepOutputs:
         if at == time:
             way = self.discriminator_optimizer.way  # a recorded step has kept `update` itself
             way.update = after_one(way.update)  # type: ignore[method-assign]
-        return step(self, at, **options)
+        return step(self, at, measure_gradients=measure_gradients)
 
-    Ensemble.step = deadly  # type: ignore[method-assign]
+    Ensemble.step = deadly  # type: ignore[method-assign, assignment]
 
 
 PLACES: dict[str, tuple[Any, str, int]] = {

@@ -1,6 +1,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,6 +52,7 @@ def test_the_map_has_real_labels_and_predicted_ones(entrants: list[Entrant], who
     logits = (
         require_extractor("classifier", "mnist", whole).extract(images.pixels[images.columns["member"] == 0]).logits
     )
+    assert logits is not None
     assert generated["label"] == [int(np.flatnonzero(row == row.max())[0]) for row in logits]
 
 
@@ -171,7 +173,7 @@ def test_samples_that_were_drawn_again_after_the_report_are_not_shown(entrants: 
         replace(best, kept_samples=again).samples()
 
 
-def with_report(entrant: Entrant, row: dict) -> Entrant:
+def with_report(entrant: Entrant, row: dict[str, Any]) -> Entrant:
     report = store.append(Path(entrant.standing.report.path).parents[2], [row])
     return replace(entrant, standing=replace(entrant.standing, report=report))
 

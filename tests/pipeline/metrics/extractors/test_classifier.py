@@ -69,6 +69,7 @@ def test_features_do_not_depend_on_the_batch(
     in_parts = extract(network, pixels)
     assert whole.features.shape == (120, 128)
     assert np.allclose(whole.features, in_parts.features, rtol=1e-5, atol=1e-5)
+    assert whole.logits is not None and in_parts.logits is not None
     assert np.allclose(whole.logits, in_parts.logits, rtol=1e-5, atol=1e-5)
 
 

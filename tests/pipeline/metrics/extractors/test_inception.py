@@ -28,7 +28,8 @@ def _random_tensor(name: str, shape: torch.Size, random: torch.Generator) -> Ten
     if name.endswith("num_batches_tracked"):
         return torch.tensor(0)
     if len(shape) > 1:
-        return torch.randn(shape, generator=random) * (2 / shape[1:].numel()) ** 0.5
+        deviation: float = (2 / shape[1:].numel()) ** 0.5
+        return torch.randn(shape, generator=random) * deviation
     if name.endswith(("bn.weight", "running_var")):
         return 0.8 + 0.4 * torch.rand(shape, generator=random)
     return 0.1 * torch.randn(shape, generator=random)

@@ -24,11 +24,13 @@ def waves(count: int, side: int) -> Pixels:
     y, x = (np.mgrid[:side, :side] + 0.5) / side
     phases = random.random((count, 3, 2, 1, 1)) * 6
     waves = np.sin(6 * x + phases[:, :, 0]) * np.cos(4 * y + phases[:, :, 1])
-    return (127.5 + 120 * waves).astype(np.uint8)
+    pixels: Pixels = (127.5 + 120 * waves).astype(np.uint8)
+    return pixels
 
 
 def distances(first: Pixels, second: Pixels) -> np.ndarray:
-    return np.abs(first.astype(np.float64) - second).mean(axis=(1, 2, 3))
+    means: np.ndarray = np.abs(first.astype(np.float64) - second).mean(axis=(1, 2, 3))
+    return means
 
 
 @pytest.mark.parametrize("name", IMAGE_CORRUPTIONS)
@@ -125,7 +127,7 @@ def test_other_levels_are_refused_with_a_sentence(images: Pixels, level: int) ->
 
 def test_other_pixels_are_refused_with_a_sentence(images: Pixels) -> None:
     with pytest.raises(ValueError, match=r"found float32 pixels .* expected uint8 \(N, C, H, W\)"):
-        corrupt("blur", images.astype(np.float32), 1)  # type: ignore[arg-type]
+        corrupt("blur", images.astype(np.float32), 1)
     with pytest.raises(ValueError, match=r"shape \(600, 32, 32\), expected"):
         corrupt("blur", images[:, 0], 1)
 

@@ -14,7 +14,6 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from pipeline.optimizer_kinds import OptimizerSettings
 from pipeline.settings import TrainingSettings
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.paths import PROJECT, Paths
@@ -32,13 +31,18 @@ from tests.pipeline.training.test_resume import elsewhere
 def wanted() -> list[TrainingSettings]:
     """A dense sweep whose noise, flips and penalty draw random numbers of every kind."""
     resolved = [settings(key, steps=12) for key in ("adam", "sgd")]
-    noisy = {"instance_noise": 0.1, "label_flip": 0.1, "gradient_penalty": 1.0}
-    return [replace(each, objective=replace(each.objective, **noisy)) for each in resolved]
+    objectives = [
+        replace(each.objective, instance_noise=0.1, label_flip=0.1, gradient_penalty=1.0) for each in resolved
+    ]
+    return [replace(each, objective=objective) for each, objective in zip(resolved, objectives, strict=True)]
 
 
-def still(settings: TrainingSettings) -> dict[str, OptimizerSettings]:
-    """Rates so small that the weights stay where they began."""
-    return {name: replace(getattr(settings, name), learning_rate=1e-30) for name in ("generator", "discriminator")}
+def still(settings: TrainingSettings) -> TrainingSettings:
+    """One step at rates so small that the weights stay where they began."""
+    generator, discriminator = (
+        replace(optimizer, learning_rate=1e-30) for optimizer in (settings.generator, settings.discriminator)
+    )
+    return replace(settings, steps=1, generator=generator, discriminator=discriminator)
 
 
 def convolutional() -> list[TrainingSettings]:
@@ -67,7 +71,7 @@ def test_two_processes_train_what_one_process_trains(
     with elsewhere(tensors, tmp_path / "alone") as other:
         alone = train(partitions, tensors, other)
     with elsewhere(tensors, tmp_path / "untrained") as other:
-        resting = [replace(each, steps=1, **still(each)) for each in partitions]
+        resting = [still(each) for each in partitions]
         untrained = train(resting, tensors, other)
     for key, artefact in together.items():
         assert artefact.details["processes"] == 2

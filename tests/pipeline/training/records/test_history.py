@@ -70,7 +70,7 @@ def expected_of(member: int) -> Measured:
         (generated > 0.5).double(),
         real,
         generated,
-        torch.stack([each.penalty[member] for each in found]).double(),
+        torch.stack([each.penalty[member] for each in found if each.penalty is not None]).double(),
     )
     last: Tensor | None = found[-1].gradient_norms
     assert last is not None
@@ -143,9 +143,8 @@ def test_an_interval_interrupted_and_taken_up_again_measures_what_an_unbroken_on
 
 
 def test_the_evaluation_judges_with_unsmoothed_labels(ensemble: Ensemble) -> None:
-    for weights, value in ((ensemble.discriminator.hidden.weight, 0.0), (ensemble.discriminator.output.bias, 1.0)):
-        weights.data.fill_(value)
-    ensemble.discriminator.hidden.bias.data.zero_()  # every logit is 1
+    for name, value in (("hidden.weight", 0.0), ("hidden.bias", 0.0), ("output.bias", 1.0)):  # every logit is 1
+        ensemble.discriminator.get_parameter(name).data.fill_(value)
     held_out = torch.zeros(20, 1, 28, 28, dtype=torch.uint8)
     p = 1 / (1 + math.exp(-1))
     for discriminator, generator in Evaluation(held_out, 16).at(ensemble, 0):

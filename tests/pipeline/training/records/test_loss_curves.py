@@ -39,7 +39,8 @@ def test_every_loss_and_accuracy_is_a_line_by_training_step() -> None:
     for axes, columns in zip(panels, (LOSSES, ACCURACIES), strict=True):
         assert [line.get_label() for line in axes.lines] == list(columns.values())
         for line in axes.lines:
-            assert (list(line.get_xdata()), list(line.get_ydata())) == ([10, 20, 30], [2, 2, 5])
+            assert np.asarray(line.get_xdata()).tolist() == [10, 20, 30]
+            assert np.asarray(line.get_ydata()).tolist() == [2, 2, 5]
 
 
 def test_a_single_interval_is_a_dot_and_not_an_empty_panel() -> None:

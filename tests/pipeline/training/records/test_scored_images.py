@@ -4,6 +4,7 @@ import errno
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,7 +91,8 @@ def test_a_training_keeps_images_of_every_member_at_its_intervals_and_at_its_end
     assert list(files) == [4, 8, 12, 16, 19]
     assert all(str(path.relative_to(artefact.folder)) in artefact.files for path in files.values())
     images = read_images(files[8])
-    assert (images.pixels.shape, images.pixels.dtype) == ((2 * IMAGES, 1, 28, 28), np.uint8)
+    assert images.pixels.shape == (2 * IMAGES, 1, 28, 28)
+    assert images.pixels.dtype == np.uint8
     assert images.columns["member"].tolist() == [0] * IMAGES + [1] * IMAGES
     assert images.metadata == {"step": "8"}
     assert not np.array_equal(images.pixels, read_images(files[12]).pixels)
@@ -268,7 +270,7 @@ def test_a_shorter_budget_goes_on_from_an_interrupted_longer_one_with_all_its_im
     """Of 17 intervals the longer one keeps every fourth; the shorter one keeps each of its 8."""
     whole_save = Partition.save
 
-    def save_and_stop(self: Partition, step: int, *rest: object) -> None:
+    def save_and_stop(self: Partition, step: int, *rest: Any) -> None:
         whole_save(self, step, *rest)
         if step == 10:
             raise StoppedError
