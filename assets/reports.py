@@ -106,14 +106,14 @@ def _metadata(report: Report) -> dict[str, object]:
 
 def _along(report: Report, paths: Paths) -> dict[str, object]:
     """FID by training step, a line a member; nothing where the training kept no images on its way."""
-    from pipeline.reports.by_step import draw_by_step, images_a_member, scores_along, weights_scored
+    from pipeline.reports.by_step import draw_by_step, images_per_member, scores_along, weights_scored
 
     scores = scores_along(report, paths)
     if scores is None:
         return {}
     kind = weights_scored(scores)
     of_weights = f"{kind} weights, " if AVERAGE in (kind, report.weights) else ""
-    label = f"FID of {images_a_member(scores):,} images\n({of_weights}comparable with itself only)"
+    label = f"FID of {images_per_member(scores):,} images\n({of_weights}comparable with itself only)"
     picture = draw_by_step(scores, "fid", label)
     return {ALONG: dg.MetadataValue.md(markdown_image(picture, "FID by training step, a line a member"))}
 

@@ -43,7 +43,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reports", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--loose-limit", type=int, default=compaction.MOST_LOOSE, help="instead of the built-in one")
+    parser.add_argument(
+        "--loose-limit", type=int, default=compaction.MOST_SINGLE_FILES, help="instead of the built-in one"
+    )
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -58,7 +60,7 @@ def main() -> None:
 def measure(folder: Path, count: int, rounds: int, limit: int) -> dict[str, Any]:
     """Every question in every state, and what appending took."""
     kept, loose = folder / "kept", folder / "loose"
-    compaction.MOST_LOOSE = limit
+    compaction.MOST_SINGLE_FILES = limit
     appended = fill(kept, count)
     figures: dict[str, Any] = {
         "append_median_s": statistics.median(appended),
@@ -70,7 +72,7 @@ def measure(folder: Path, count: int, rounds: int, limit: int) -> dict[str, Any]
     started = time.perf_counter()
     store.compact(kept)
     figures |= {"compact_s": time.perf_counter() - started, **ask("compacted", kept, rounds)}
-    compaction.MOST_LOOSE = count  # never
+    compaction.MOST_SINGLE_FILES = count  # never
     fill(loose, count)
     figures |= ask("loose", loose, rounds)
     started = time.perf_counter()

@@ -1,7 +1,7 @@
-"""Copies: a picture of the generated images that look most like training images, each above the one it resembles.
+"""Copies: a picture of the generated images that are closest to training images, each above its nearest neighbour.
 
-In: a member's images and features, and the data set's training images. Out: rows of pictures, a pair of rows a member,
-the closest pair first; a generator that copies shows the same image twice.
+In: a member's images and features, and the data set's training images. Out: rows of pictures, two rows per member, the
+closest pair first. A generator that copies training images shows the same image twice.
 """
 
 from __future__ import annotations
@@ -17,20 +17,24 @@ from pipeline.storage.images import ImageFile, Pixels
 from pipeline.storage.pictures import write_grid
 from pipeline.storage.whole import whole_file
 
-PAIRS = 16  # a member
-SCALE = 2
+PAIRS = 16  # pairs per member
+SCALE = 2  # pixels of the picture per pixel of an image, in each direction
 
 
-def closest_pairs(pixels: Pixels, seen: Features, reference: Reference, train: ImageFile) -> Pixels:
-    """A member's images (N, C, H, W) → (2 · PAIRS, C, H, W): generated ones, then the training images nearest."""
-    generated, nearest, _ = nearest_training_images(seen.features, reference.train.features, PAIRS)
-    places = seeded_order(len(train), len(reference.train))[nearest]
-    columns = np.arange(PAIRS) % len(generated)  # a short row is filled up with its beginning
-    return np.concatenate([pixels[generated[columns]], np.stack([train.pixels[place] for place in places[columns]])])
+def closest_pairs(pixels: Pixels, features: Features, reference: Reference, train: ImageFile) -> Pixels:
+    """Return (2 · PAIRS, C, H, W): a member's generated images, then their nearest training images.
+
+    `pixels` are all images of the member, (N, C, H, W) uint8.
+    """
+    generated, nearest, _ = nearest_training_images(features.features, reference.train.features, PAIRS)
+    # The reference holds features of training images in a seeded order; this order gives their row in `train`.
+    rows = seeded_order(len(train), len(reference.train))[nearest]
+    columns = np.arange(PAIRS) % len(generated)  # with fewer images than pairs, the row repeats from its start
+    return np.concatenate([pixels[generated[columns]], np.stack([train.pixels[row] for row in rows[columns]])])
 
 
 def write_pairs(path: Path, pairs: list[Pixels]) -> None:
-    """All members' pairs as one picture, by rename; none where no member drew anything."""
+    """Write all members' pairs as one picture, by rename; remove the picture if there are no pairs."""
     if not pairs:
         path.unlink(missing_ok=True)
         return

@@ -1,11 +1,11 @@
-"""Files: which reports the store holds, and where each lies; its rows are for `reading.py`.
+"""Files: list the reports of a store and the file that holds each one. `reading.py` reads their rows.
 
-A partition has the folder `recipe=…/optimizer=…/`. A report is a file of its own there, `<time>-<start of its
-id>.parquet`, until a compaction moves it into a file of many beside it, `<time>-merged-<8 digits>.parquet`, whose
-metadata list its reports. While a compaction runs, or after it was killed, a report may lie in both: it is listed once.
+A partition has the folder `recipe=…/optimizer=…/`. A new report is a file of its own there, `<time>-<start of its
+id>.parquet`. A compaction moves it into a merged file beside it, `<time>-merged-<8 digits>.parquet`, whose metadata
+list its reports. While a compaction runs, or after it was killed, a report may lie in both: it is listed once.
 
-Earlier versions kept files of many in `_compacted/`, of all partitions. `former_layout.py` moves them; until then, and
-where the store cannot be written to, they are listed too. Nothing here writes.
+Earlier versions kept merged files of all partitions in `_compacted/`, and `former_layout.py` moves them. Until then,
+and if the store is read-only, their reports are listed too. This module writes no file.
 """
 
 from __future__ import annotations
@@ -18,83 +18,94 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from pipeline.reports.reading import FORMER, Key, Merged, Partition, Place, read_merged
+from pipeline.reports.reading import FORMER, Location, MergedFile, PartitionKey, ReportKey, read_merged
 
-ATTEMPTS = 100  # to read while compactions move reports; one is nearly always enough
+ATTEMPTS = 100  # reads that a compaction may disturb before the error is raised; one is nearly always enough
 TIME_IN_NAME = "%Y%m%dT%H%M%S%f"  # UTC, to the microsecond
 NAME = re.compile(r"\d{8}T\d{12}-[0-9a-f]{8}")
-MERGED = "-merged-"  # in the name of a file of many reports, between its time and its digits
+MERGED = "-merged-"  # in the name of a merged file, between its time and its digits
 MERGED_NAME = re.compile(rf"\d{{8}}T\d{{12}}{MERGED}[0-9a-f]{{8}}")
-ID_IN_NAME = 8  # digits of a report's id
+ID_IN_NAME = 8  # digits of a report's id in the name of its file
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Every report of a store at one moment, each once."""
+    """Every report of a store at one moment, each listed once."""
 
     root: Path
-    loose: Mapping[Partition, Sequence[str]]  # names of the reports that lie in a file of their own only, oldest first
-    merged: Sequence[Merged]  # all that hold a report
-    counted: Mapping[Path, Sequence[Place]]  # by merged file: the reports that no other merged file counts for
-    left: Sequence[Path]  # files all of whose reports lie in a merged file: a killed compaction would have removed them
+    single_reports: Mapping[PartitionKey, Sequence[str]]  # names of reports in no merged file, oldest first
+    merged: Sequence[MergedFile]  # the merged files that `merged_reports` names
+    merged_reports: Mapping[Path, Sequence[Location]]  # by merged file; a report in several files is under one of them
+    superseded: Sequence[Path]  # files with no report that is only theirs: a killed compaction did not remove them
 
-    def places(self, recipe: str | None = None, optimizer: str | None = None) -> list[Place]:
-        """Of every report (of a recipe, of an optimizer configuration), oldest first."""
-        found = [*self.loose_places(), *(place for places in self.counted.values() for place in places)]
-        chosen = [p for p in found if recipe in (None, p.recipe) and optimizer in (None, p.optimizer)]
-        return sorted(chosen, key=lambda place: (place.name, place.partition))
+    def locations(self, recipe: str | None = None, optimizer: str | None = None) -> list[Location]:
+        """Return the locations of all reports (of a recipe, of an optimizer configuration), oldest first."""
+        merged = (location for locations in self.merged_reports.values() for location in locations)
+        chosen = [
+            location
+            for location in (*self.single_locations(), *merged)
+            if recipe in (None, location.recipe) and optimizer in (None, location.optimizer)
+        ]
+        return sorted(chosen, key=lambda location: (location.name, location.partition))
 
-    def loose_places(self) -> list[Place]:
-        """Of the reports with a file of their own."""
-        return [loose_place(self.root, partition, name) for partition, names in self.loose.items() for name in names]
+    def single_locations(self) -> list[Location]:
+        """Return the locations of the reports that have a file of their own."""
+        return [
+            single_location(self.root, partition, name)
+            for partition, names in self.single_reports.items()
+            for name in names
+        ]
 
-    def newest(self) -> dict[Partition, Place]:
-        """The newest report of every partition, by recipe and optimizer."""
-        found = {partition: loose_place(self.root, partition, names[-1]) for partition, names in self.loose.items()}
-        for places in self.counted.values():
-            for place in places:
-                known = found.get(place.partition)
-                if known is None or known.name < place.name:
-                    found[place.partition] = place
-        return dict(sorted(found.items()))
+    def newest(self) -> dict[PartitionKey, Location]:
+        """Return the location of every partition's newest report, in the order of recipes and optimizers."""
+        newest = {
+            partition: single_location(self.root, partition, names[-1])
+            for partition, names in self.single_reports.items()
+        }
+        for locations in self.merged_reports.values():
+            for location in locations:
+                other = newest.get(location.partition)
+                if other is None or other.name < location.name:
+                    newest[location.partition] = location
+        return dict(sorted(newest.items()))
 
     def has_vanished(self) -> bool:
-        """Whether a compaction removed one of its files since."""
+        """Return True if a file of this listing was removed since, as a compaction does."""
         return not all(os.path.lexists(path) for path in self.paths())
 
     def paths(self) -> list[Path]:
-        """All files that hold a report."""
-        return [*(place.path for place in self.loose_places()), *self.counted]
+        """Return all files that hold a report."""
+        return [*(location.path for location in self.single_locations()), *self.merged_reports]
 
 
 def partition_folder(root: Path, recipe: str, optimizer: str) -> Path:
-    """The folder of a partition's reports; a file there whose name starts with `_` or `.` is no report."""
+    """Return the folder of a partition's reports. A file there whose name starts with `_` or `.` is no report."""
     return root / f"recipe={recipe}" / f"optimizer={optimizer}"
 
 
-def loose_place(root: Path, partition: Partition, name: str) -> Place:
-    """The place of a report in a file of its own."""
-    return Place(*partition, name, partition_folder(root, *partition) / f"{name}.parquet")
+def single_location(root: Path, partition: PartitionKey, name: str) -> Location:
+    """Return the location of a report in a file of its own."""
+    return Location(*partition, name, partition_folder(root, *partition) / f"{name}.parquet")
 
 
 def name_of(stored: datetime, report_id: str) -> str:
-    """The name of a report: names sort by time."""
+    """Return the name of a report: names sort by time."""
     return f"{stored:{TIME_IN_NAME}}-{report_id[:ID_IN_NAME]}"
 
 
 def time_in(name: str) -> datetime:
-    """When the report of a name was stored, UTC."""
+    """Return the time in a report's name at which it was stored, in UTC."""
     return datetime.strptime(name.partition("-")[0], TIME_IN_NAME).replace(tzinfo=UTC)
 
 
 def id_in(name: str) -> str:
-    """The first digits of its id."""
+    """Return the first digits of the report's id, from the end of its name."""
     return name.rpartition("-")[2]
 
 
-def settled(work: Callable[[], Result]) -> Result:
-    """Return the result of `work`, which lists and reads files; repeat it if a compaction removed one in between."""
+def retry_if_moved(work: Callable[[], Result]) -> Result:
+    """Return the result of `work`, which lists and reads files. Repeat it if a compaction removed one in between."""
     for _ in range(ATTEMPTS - 1):
         try:
             return work()
@@ -104,46 +115,49 @@ def settled(work: Callable[[], Result]) -> Result:
 
 
 def list_reports(root: Path, recipe: str | None = None, optimizer: str | None = None) -> Listing:
-    """Return what the store at `root` holds now; with a recipe and an optimizer, at least what it holds of those.
+    """Return the reports of the store at `root`; a recipe and an optimizer limit the folders that are read.
 
-    Reports only ever move from `_compacted/` to the partitions' folders, so `_compacted/` is listed first: a report
-    that leaves it later is still listed from there, and one that left it before is found in its folder.
+    The listing then holds at least their reports, and all reports of the former layout.
     """
+    # Reports only ever move from `_compacted/` to the partitions' folders, so `_compacted/` is listed first. A report
+    # that leaves it later is listed from there; one that left it before is in its partition's folder.
     merged = [read_merged(path) for path in former_files(root)]
-    loose: dict[Partition, list[str]] = {}
+    names_by_partition: dict[PartitionKey, list[str]] = {}
     for partition, folder in _partitions(root, recipe, optimizer):
-        loose[partition], of_many = _list_partition(folder)
-        _expect_names(root, partition, loose[partition])
-        merged += map(read_merged, of_many)
-    counted, left = _count_once(merged)
-    held: set[Key] = set().union(*(file.keys for file in merged))
-    kept: dict[Partition, list[str]] = {}
-    for partition, names in loose.items():
-        alone = [name for name in names if (*partition, name) not in held]
-        left += [loose_place(root, partition, name).path for name in names if (*partition, name) in held]
-        if alone:
-            kept[partition] = alone
-    return Listing(root, kept, [file for file in merged if file.path in counted], counted, left)
+        names_by_partition[partition], merged_paths = _list_partition(folder)
+        _expect_names(root, partition, names_by_partition[partition])
+        merged += map(read_merged, merged_paths)
+    merged_reports, superseded = _count_once(merged)
+    merged_keys: set[ReportKey] = set().union(*(file.keys for file in merged))
+    single_reports: dict[PartitionKey, list[str]] = {}
+    for partition, names in names_by_partition.items():
+        unmerged = [name for name in names if (*partition, name) not in merged_keys]
+        copies = [name for name in names if (*partition, name) in merged_keys]
+        superseded += [single_location(root, partition, name).path for name in copies]
+        if unmerged:
+            single_reports[partition] = unmerged
+    listed_files = [file for file in merged if file.path in merged_reports]
+    return Listing(root, single_reports, listed_files, merged_reports, superseded)
 
 
-def newest_place(root: Path, recipe: str, optimizer: str) -> Place | None:
-    """Where the newest report of a partition lies, or None; other partitions are looked at where it must be."""
+def newest_location(root: Path, recipe: str, optimizer: str) -> Location | None:
+    """Return the location of a partition's newest report, or None. Other folders are read only if that is needed."""
     names, _ = _names(partition_folder(root, recipe, optimizer))
     if names:
         _expect_names(root, (recipe, optimizer), names)
-        return loose_place(root, (recipe, optimizer), names[-1])
-    # its file was taken away by hand, or lies in a copy's merged file
+        return single_location(root, (recipe, optimizer), names[-1])
+    # No file of its own: it was removed by hand, or the report lies in the merged file of a copied store.
     return list_reports(root, recipe, optimizer).newest().get((recipe, optimizer))
 
 
-def loose_names(root: Path) -> dict[Partition, list[str]]:
-    """The files of one report each, by partition, oldest first; merged files are not looked at."""
-    found = {partition: _names(folder)[0] for partition, folder in _partitions(root)}
-    return {partition: names for partition, names in found.items() if names}
+def single_names(root: Path) -> dict[PartitionKey, list[str]]:
+    """Return the names of the single-report files by partition, oldest first, without reading merged files."""
+    by_partition = {partition: _names(folder)[0] for partition, folder in _partitions(root)}
+    return {partition: names for partition, names in by_partition.items() if names}
 
 
 def former_files(root: Path) -> list[Path]:
-    """Return the files of many reports in `_compacted/`, where earlier versions put them."""
+    """Return the merged files in `_compacted/`, where earlier versions put them."""
     return [root / FORMER / name for name in sorted(_parquet_names(root / FORMER))]
 
 
@@ -152,68 +166,67 @@ def partition_folders(root: Path) -> list[Path]:
     return [folder for _, folder in _partitions(root)]
 
 
-def _expect_names(root: Path, partition: Partition, names: Sequence[str]) -> None:
-    """A file of another name would sort to a time that nobody knows, and a copy of a report would count as a second."""
+def _expect_names(root: Path, partition: PartitionKey, names: Sequence[str]) -> None:
+    """Reject unexpected file names: reports are ordered by the time in their name, and a renamed copy counts twice."""
     for name in names:
         if not NAME.fullmatch(name):
             raise ValueError(
-                f"{loose_place(root, partition, name).path}: not the name of a report, which is such as "
-                "20260102T030405678901-1f0c9a7e.parquet; take it out of the store, or give it its own name again"
+                f"{single_location(root, partition, name).path}: not the name of a report, expected a name such as "
+                "20260102T030405678901-1f0c9a7e.parquet; take it out of the store, or restore its former name"
             )
 
 
-def _partitions(root: Path, recipe: str | None = None, optimizer: str | None = None) -> list[tuple[Partition, Path]]:
+def _partitions(root: Path, recipe: str | None = None, optimizer: str | None = None) -> list[tuple[PartitionKey, Path]]:
     """Return partitions with their folders: all of them, or those of a recipe and of an optimizer configuration."""
-    found = []
-    for of_recipe in _folders(root, "recipe=", recipe):
-        for folder in _folders(Path(of_recipe.path), "optimizer=", optimizer):
-            found.append(((_key(of_recipe.name), _key(folder.name)), Path(folder.path)))
-    return found
+    partitions = []
+    for recipe_folder in _folders(root, "recipe=", recipe):
+        for folder in _folders(Path(recipe_folder.path), "optimizer=", optimizer):
+            partitions.append(((_key(recipe_folder.name), _key(folder.name)), Path(folder.path)))
+    return partitions
 
 
 def _list_partition(folder: Path) -> tuple[list[str], list[Path]]:
-    """Return the names of a partition's files of one report, and its files of many.
-
-    Files of one report are listed first: those that a compaction then moves lie in a file of many. These are listed
-    until two listings agree: no moment is then missed between one merge and the next.
-    """
+    """Return the names of a partition's single-report files, and the paths of its merged files."""
+    # Single-report files come first: a report that a compaction moves afterwards is in a merged file. We list merged
+    # files until two listings agree, so that no moment between one merge and the next is missed.
     names, merged = _names(folder)
     while (again := _names(folder)[1]) != merged:
         merged = again
     return names, [folder / f"{name}.parquet" for name in merged]
 
 
-def _count_once(merged: Sequence[Merged]) -> tuple[dict[Path, Sequence[Place]], list[Path]]:
-    """By file the reports it counts for, the fullest file first; and the files that others hold all of.
+def _count_once(merged: Sequence[MergedFile]) -> tuple[dict[Path, Sequence[Location]], list[Path]]:
+    """Assign each report to one of the merged files that hold it; return the reports by file, and the superseded files.
 
-    Files of the former layout come last: what was moved out of them already counts where it lies now.
+    The fullest file comes first. Files of the former layout come last: reports moved out of them count in their new
+    file.
     """
-    counted: dict[Path, Sequence[Place]] = {}
-    left: list[Path] = []
-    held: set[Key] = set()
-    for file in sorted(merged, key=lambda file: (file.is_former, -len(file.places), file.path)):
-        if held.isdisjoint(file.keys):
-            counted[file.path] = file.places
-        elif file.keys <= held:
-            left.append(file.path)
-        else:  # copies of one store that were compacted apart, and copied together again
-            counted[file.path] = [place for place in file.places if place.key not in held]
-        held |= file.keys
-    return counted, left
+    merged_reports: dict[Path, Sequence[Location]] = {}
+    superseded: list[Path] = []
+    assigned: set[ReportKey] = set()
+    for file in sorted(merged, key=lambda file: (file.is_former, -len(file.locations), file.path)):
+        if assigned.isdisjoint(file.keys):
+            merged_reports[file.path] = file.locations
+        elif file.keys <= assigned:
+            superseded.append(file.path)
+        else:  # copies of one store that were compacted separately, then copied into one folder
+            merged_reports[file.path] = [location for location in file.locations if location.key not in assigned]
+        assigned |= file.keys
+    return merged_reports, superseded
 
 
 def _folders(folder: Path, prefix: str, key: str | None) -> list[os.DirEntry[str]]:
-    """Return the folders whose names have a prefix, in their order; with a key, the one of that key."""
+    """Return the folders whose names have a prefix, sorted; with a key, the folder of that key."""
     try:
-        with os.scandir(folder) as entries:  # many times as fast as pathlib where there are thousands of files
-            found = [entry for entry in entries if entry.name.startswith(prefix) and entry.is_dir()]
+        with os.scandir(folder) as entries:  # many times as fast as pathlib for thousands of files
+            folders = [entry for entry in entries if entry.name.startswith(prefix) and entry.is_dir()]
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted((each for each in found if key in (None, _key(each.name))), key=lambda entry: entry.name)
+    return sorted((entry for entry in folders if key in (None, _key(entry.name))), key=lambda entry: entry.name)
 
 
 def _names(folder: Path) -> tuple[list[str], list[str]]:
-    """Return the names of the files of one report and those of the files of many, without `.parquet`, oldest first."""
+    """Return the names of the single-report files and of the merged files, without `.parquet`, oldest first."""
     single: list[str] = []
     merged: list[str] = []
     for name in sorted(name.removesuffix(".parquet") for name in _parquet_names(folder)):

@@ -1,4 +1,4 @@
-"""Lock: one process at a time moves reports from file to file. Readers, and writers of new reports, need no lock."""
+"""Lock: one process at a time moves reports from file to file. Reading, and storing a new report, take no lock."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-NAME = "._compacted.lock"  # same name as in earlier versions, so that two versions never move reports at once
+NAME = "._compacted.lock"  # the name of earlier versions, so that two versions never move reports at once
 
 
 @contextmanager
 def alone(root: Path, *, wait: bool) -> Iterator[bool]:
-    """Yield whether this process holds the lock; without `wait`, False where another one does.
+    """Hold the lock of the store at `root` and yield True; without `wait`, yield False if another process holds it.
 
-    The system releases the lock with the process, however it ends.
+    The operating system releases the lock when the process ends, even after `kill -9`.
     """
     with (root / NAME).open("w") as lock:
         try:

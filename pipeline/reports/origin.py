@@ -1,6 +1,6 @@
-"""Origin: what a report says of where its scores come from: data, training, extractor, protocol, code and machine.
+"""Origin: the provenance columns of a report: data, training, extractor, protocol, code and machine.
 
-In: the samples, the training and the judge. Out: the columns that are the same in every row of a report.
+In: the samples, the training, the judge and its protocol. Out: the columns with one value per report.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def shared_columns(judge: Judge, protocol: Mapping[str, Any], samples: Artefact, training: Artefact) -> dict[str, Any]:
-    """What every row of a report holds, but for its fingerprint, its run and the time it took."""
+    """Return the columns with one value per report, except its fingerprint, its run and its scoring time."""
     settings = read_settings(training)
     source = training.details["source"]
     return {
@@ -49,7 +49,7 @@ def shared_columns(judge: Judge, protocol: Mapping[str, Any], samples: Artefact,
 
 
 def _data_versions(samples: Artefact, training: Artefact, judge: Judge) -> dict[str, str]:
-    """The fingerprints of what the scores were taken from; an extractor's is the sha256 of its weights."""
+    """Return the fingerprints of the inputs; that of an extractor is the SHA-256 of its weights."""
     return {
         "tensors": judge.tensors.fingerprint,
         "training": training.fingerprint,

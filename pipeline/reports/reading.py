@@ -1,7 +1,7 @@
-"""Reading: the rows of the reports in a file, each found by its `Place`; which places there are is for `files.py`.
+"""Reading: read the rows of reports at their `Location`s, which `files.py` lists.
 
-A file that is no report, or a folder or a dangling link of its name, is a `ValueError` of one sentence that names it. A
-file that is gone is a `FileNotFoundError`: a compaction may have moved its reports.
+A file that is no report is a `ValueError` of one sentence with its path; so is a folder or a dangling link in place of
+a file. A missing file is a `FileNotFoundError`: a compaction may have moved its reports.
 """
 
 from __future__ import annotations
@@ -19,121 +19,124 @@ import pyarrow.parquet as pq
 from pipeline.reports.report import Block, Report
 from pipeline.reports.schema import ENCODED, conform, expect_report, no_report
 
-INDEX = b"ganforge.merged"  # in a merged file's metadata: by row group [[[name, report id, rows], …], …]
-FORMER = "_compacted"  # the folder in which earlier versions kept merged files of all partitions
-FORMER_INDEX = b"ganforge.reports"  # in these files' metadata: [[recipe, optimizer, [[name, report id, rows], …]], …]
-ReportsOfGroup = list[tuple[str, str, int]]  # of each report: name, id, number of rows
-Partition = tuple[str, str]  # recipe, optimizer
-Key = tuple[str, str, str]  # recipe, optimizer, name: one a report, wherever it lies
+INDEX = b"ganforge.merged"  # metadata of a merged file, per row group: [[[name, report id, rows], …], …]
+FORMER = "_compacted"  # folder in which earlier versions kept merged files of all partitions
+FORMER_INDEX = b"ganforge.reports"  # metadata of those files: [[recipe, optimizer, [[name, report id, rows], …]], …]
+ReportsOfGroup = list[tuple[str, str, int]]  # name, id and number of rows per report of a row group
+PartitionKey = tuple[str, str]  # recipe, optimizer
+ReportKey = tuple[str, str, str]  # recipe, optimizer, name: unique per report, in whichever files it lies
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a report lies."""
+class Location:
+    """The file, row group and rows that hold a report."""
 
     recipe: str
     optimizer: str
     name: str  # <time>-<first 8 digits of the report's id>: sorts by time
     path: Path
-    group: int | None = None  # the row group of a merged file; None: a file of its own
+    group: int | None = None  # row group of a merged file; None: a file of its own
     first_row: int = 0  # in the row group
-    rows: int = 0
-    report_id: str = ""  # of a report in a merged file
+    rows: int = 0  # in a merged file; 0: a file of its own, all rows
+    report_id: str = ""  # in a merged file; empty: a file of its own
 
     @property
-    def partition(self) -> Partition:
-        """Its recipe and optimizer configuration."""
+    def partition(self) -> PartitionKey:
+        """Return the report's recipe and optimizer configuration."""
         return self.recipe, self.optimizer
 
     @property
-    def key(self) -> Key:
-        """What it has in common with another place of the same report."""
+    def key(self) -> ReportKey:
+        """Return the report's key, which is equal for two locations of one report."""
         return self.recipe, self.optimizer, self.name
 
 
 @dataclass(frozen=True)
-class Merged:
-    """A file of many reports."""
+class MergedFile:
+    """A file that holds many reports, with its index."""
 
     path: Path
-    places: tuple[Place, ...]  # by partition and time
+    locations: tuple[Location, ...]  # by partition and time
 
     @cached_property
-    def keys(self) -> frozenset[Key]:
-        """Of its reports."""
-        return frozenset(place.key for place in self.places)
+    def keys(self) -> frozenset[ReportKey]:
+        """Return the keys of the file's reports."""
+        return frozenset(location.key for location in self.locations)
 
     @property
     def is_former(self) -> bool:
-        """Whether an earlier version wrote it, with columns `recipe` and `optimizer`: reports of all partitions."""
+        """Return True for a file of an earlier version: all partitions, with recipe and optimizer as columns."""
         return is_former(self.path)
 
 
 def is_former(path: Path) -> bool:
-    """Whether a merged file lies where earlier versions put it."""
+    """Return True if a merged file lies in the folder that earlier versions used."""
     return path.parent.name == FORMER
 
 
-def read_reports(places: Sequence[Place]) -> list[Report]:
-    """The reports at `places`, in that order, each row group read once; `FileNotFoundError` where a file is gone."""
-    together: dict[tuple[Path, int | None], list[Place]] = {}
-    for place in places:
-        together.setdefault((place.path, place.group), []).append(place)
-    found: dict[Key, Report] = {}
-    for (path, group), alike in together.items():
-        rows = conform(_read(path, group), path, _in_path(alike[0]), ENCODED)
-        sizes = [len(rows) if group is None else place.rows for place in alike]
-        block = Block(rows, [place.first_row for place in alike], sizes)
-        found |= {place.key: Report(path, block, at) for at, place in enumerate(alike)}
-    return [found[place.key] for place in places]
+def read_reports(locations: Sequence[Location]) -> list[Report]:
+    """Return the reports at `locations`, in that order. Each row group is read once.
+
+    Raises `FileNotFoundError` if a file is missing.
+    """
+    by_group: dict[tuple[Path, int | None], list[Location]] = {}
+    for location in locations:
+        by_group.setdefault((location.path, location.group), []).append(location)
+    reports: dict[ReportKey, Report] = {}
+    for (path, group), in_group in by_group.items():
+        rows = conform(_read(path, group), path, _in_path(in_group[0]), ENCODED)
+        sizes = [len(rows) if group is None else location.rows for location in in_group]
+        block = Block(rows, [location.first_row for location in in_group], sizes)
+        reports |= {location.key: Report(path, block, index) for index, location in enumerate(in_group)}
+    return [reports[location.key] for location in locations]
 
 
-def read_rows(places: Sequence[Place], schema: pa.Schema) -> Iterator[pa.Table]:
-    """The rows of each report in `schema`; a row group is read once, when the first of its reports comes."""
+def read_rows(locations: Sequence[Location], schema: pa.Schema) -> Iterator[pa.Table]:
+    """Yield the rows of each report in `schema`. A row group is read once, for the first of its reports."""
     groups: dict[tuple[Path, int], pa.Table] = {}
-    for place in places:
-        if place.group is None:
-            yield conform(_read(place.path, None), place.path, _in_path(place), schema)
+    for location in locations:
+        if location.group is None:
+            yield conform(_read(location.path, None), location.path, _in_path(location), schema)
             continue
-        at = (place.path, place.group)
-        if at not in groups:
-            groups[at] = conform(_read(*at), place.path, _in_path(place), schema)
-        yield groups[at].slice(place.first_row, place.rows)
+        group = (location.path, location.group)
+        if group not in groups:
+            groups[group] = conform(_read(*group), location.path, _in_path(location), schema)
+        yield groups[group].slice(location.first_row, location.rows)
 
 
 def read_schema(path: Path) -> pa.Schema:
-    """The columns of a file of reports, from its end alone; `ValueError` where they cannot be a report's."""
-    with _opened(path):
+    """Return the columns of a file of reports; `ValueError` if they cannot be a report's."""
+    with _opened(path):  # reads the end of the file only, where Parquet keeps its metadata
         metadata = pq.read_metadata(path)
         schema = metadata.schema.to_arrow_schema()
     expect_report(schema, metadata.num_rows, path)
     return schema
 
 
-def read_index(path: Path) -> Merged:
-    """A merged file's reports; `ValueError` where its rows are not as many as it lists."""
+def read_index(path: Path) -> MergedFile:
+    """Return a merged file with the list of its reports; `ValueError` if it lists more or fewer rows than it has."""
     with _opened(path):
         metadata = pq.read_metadata(path)
     try:
-        places = tuple(_places(path, _groups(path, metadata.metadata)))
+        locations = tuple(_places(path, _groups(path, metadata.metadata)))
     except (KeyError, TypeError, ValueError) as error:
         raise no_report(path, "it has no list of its reports") from error
     listed: dict[int, int] = {}
-    for place in places:
-        listed[place.group or 0] = listed.get(place.group or 0, 0) + place.rows
+    for location in locations:
+        listed[location.group or 0] = listed.get(location.group or 0, 0) + location.rows
     if listed != {group: metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)}:
         raise no_report(path, "its rows are not those of the reports that it lists")
-    return Merged(path, places)
+    return MergedFile(path, locations)
 
 
 @lru_cache(maxsize=4096)
-def read_merged(path: Path) -> Merged:
-    """The same, read once a process: such a file never changes."""
+def read_merged(path: Path) -> MergedFile:
+    """Return a merged file with the list of its reports, cached for the process, since the file never changes."""
     return read_index(path)
 
 
 def _groups(path: Path, metadata: Mapping[bytes, bytes]) -> Iterator[tuple[str, str, ReportsOfGroup]]:
-    """Of each row group of a merged file its recipe, its optimizer configuration and its reports."""
+    """Yield the recipe, the optimizer configuration and the reports of each row group of a merged file."""
     if is_former(path):
         yield from json.loads(metadata[FORMER_INDEX])
         return
@@ -142,32 +145,33 @@ def _groups(path: Path, metadata: Mapping[bytes, bytes]) -> Iterator[tuple[str, 
         yield recipe, optimizer, reports
 
 
-def _places(path: Path, groups: Iterable[tuple[str, str, ReportsOfGroup]]) -> Iterator[Place]:
+def _places(path: Path, groups: Iterable[tuple[str, str, ReportsOfGroup]]) -> Iterator[Location]:
     for group, (recipe, optimizer, reports) in enumerate(groups):
         first_row = 0
         for name, report_id, rows in reports:
-            yield Place(recipe, optimizer, name, path, group, first_row, rows, report_id)
+            yield Location(recipe, optimizer, name, path, group, first_row, rows, report_id)
             first_row += rows
 
 
-def _in_path(place: Place) -> Mapping[str, str]:
-    """The columns that a file does not hold, since its folder names them."""
-    return {"recipe": place.recipe, "optimizer": place.optimizer}
+def _in_path(location: Location) -> Mapping[str, str]:
+    """Return the columns that the file lacks because the name of its folder contains them."""
+    return {"recipe": location.recipe, "optimizer": location.optimizer}
 
 
 def _read(path: Path, group: int | None) -> pa.Table:
-    """A whole file, or one row group; texts as the dictionaries they are stored as, a tenth of the memory."""
+    """Return a whole file, or one row group."""
     with _opened(path):
         metadata = pq.read_metadata(path)
-        known = set(metadata.schema.to_arrow_schema().names)
-        texts = [field.name for field in ENCODED if pa.types.is_dictionary(field.type) and field.name in known]
+        columns = set(metadata.schema.to_arrow_schema().names)
+        # Texts stay dictionary-encoded, as they are stored: a tenth of the memory.
+        texts = [field.name for field in ENCODED if pa.types.is_dictionary(field.type) and field.name in columns]
         with pq.ParquetFile(path, metadata=metadata, read_dictionary=texts) as file:
             return file.read(use_threads=False) if group is None else file.read_row_group(group, use_threads=False)
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[None]:
-    """Say in one sentence why `path` cannot be read as Parquet."""
+    """Raise a `ValueError` of one sentence if `path` cannot be read as Parquet."""
     try:
         yield
     except pa.ArrowInvalid as error:

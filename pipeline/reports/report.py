@@ -1,7 +1,7 @@
 """Report: all scores of one materialization, read from the store.
 
-Reports that lie in one file are read at once, into a `Block`, and every report is a part of it. Columns become plain
-lists when first asked for, once a block: thousands of reports are looked up in a second.
+The reports of one file are read together into a `Block`, and each `Report` is a part of a block. A column becomes a
+plain list at its first use, once per block, so that thousands of reports are read in a second.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ class Block:
 
     @classmethod
     def of_one(cls, table: pa.Table) -> Block:
-        """All rows are one report's."""
+        """Return a block whose rows are all of one report."""
         return cls(table, [0], [len(table)])
 
     def facts(self, column: str) -> list[Any]:
-        """A column's value in the first row of every report."""
+        """Return a column's value in the first row of every report."""
         if column not in self._facts:
             self._facts[column] = _plain(self.table[column].take(pa.array(self.first_rows)))
         return self._facts[column]
 
     def column(self, column: str) -> list[Any]:
-        """A column's value in every row."""
+        """Return a column's value in every row."""
         if column not in self._columns:
             self._columns[column] = _plain(self.table[column])
         return self._columns[column]
@@ -51,16 +51,16 @@ class Block:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """One stored report."""
+    """One stored report: one value per report for most columns, and the scores per member and metric."""
 
-    path: Path  # the file that holds it: its own, or one of many reports
+    path: Path  # the file that holds the report: its own, or a merged file
     block: Block
-    at: int = 0  # among the block's reports
+    index: int = 0  # of the report in its block
 
     @cached_property
     def rows(self) -> pa.Table:
-        """All of it, in `SCHEMA`."""
-        return self.block.table.slice(self._first_row, self.block.sizes[self.at]).cast(SCHEMA)
+        """Return all rows of the report, in `SCHEMA`."""
+        return self.block.table.slice(self._first_row, self.block.sizes[self.index]).cast(SCHEMA)
 
     @property
     def report_id(self) -> str:
@@ -198,40 +198,40 @@ class Report:
         return {column: self.weights if column == "weights" else self._fact(column) for column in columns}
 
     def is_about(self, samples: Artefact) -> bool:
-        """Return whether these are the samples that were scored.
+        """Return True if these are the samples that were scored.
 
-        A report of an older version does not name them: then training and kind of weights decide.
+        A report of an older version does not name its samples: then the training and the kind of weights decide.
         """
         scored, details = self.data_versions.get("samples"), samples.details_as(SamplesDetails)
         is_scored = details.weights == self.weights if scored is None else scored == samples.fingerprint
         return bool(details.training == self.training_fingerprint and is_scored)
 
     def scores(self, metric: str) -> list[float]:
-        """The values of one metric, in the members' order; diverged members have none."""
+        """Return the values of one metric in the order of the members; diverged members have none."""
         members, values = self.block.column("member"), self.block.column("value")
         rows = sorted(self._rows_of.get(metric, ()), key=members.__getitem__)
         return [values[row] for row in rows if values[row] is not None]
 
     def metrics(self) -> list[str]:
-        """The metrics it holds, in their order."""
+        """Return the names of the report's metrics, in their order."""
         return list(self._rows_of)
 
     def anchors(self, metric: str) -> tuple[float, float]:
-        """The floor and the ceiling of one metric."""
+        """Return the floor and the ceiling of one metric: the scores of real images and of noise."""
         return self._first(metric, "floor"), self._first(metric, "ceiling")
 
     def better(self, metric: str) -> str:
-        """Whether "lower" or "higher" values of a metric are better, or "neither"."""
+        """Return which values of a metric are better: "lower", "higher" or "neither"."""
         return str(self._first(metric, "better"))
 
     def notes(self) -> dict[str, str]:
-        """What a reader of its scores must know, by metric."""
-        found = {metric: self._first(metric, "note") for metric in self.metrics()}
-        return {metric: note for metric, note in found.items() if note}
+        """Return cautions for readers of the scores, by metric."""
+        notes = {metric: self._first(metric, "note") for metric in self.metrics()}
+        return {metric: note for metric, note in notes.items() if note}
 
     def _fact(self, column: str) -> Any:
         """Return a column that has the same value in every row; `ValueError` for a `protocol` that is null."""
-        value = self.block.facts(column)[self.at]
+        value = self.block.facts(column)[self.index]
         if value is None and column in NEEDED_TO_COMPARE:
             raise ValueError(
                 f"{self.path}: the report of {self.recipe} {self.optimizer} has no {column}, the facts that"
@@ -249,16 +249,16 @@ class Report:
 
     @property
     def _first_row(self) -> int:
-        return self.block.first_rows[self.at]
+        return self.block.first_rows[self.index]
 
     @cached_property
     def _rows_of(self) -> dict[str, list[int]]:
-        """The block's rows of every metric."""
+        """Return the indices of the report's rows in the block, by metric."""
         metrics, first = self.block.column("metric"), self._first_row
-        found: dict[str, list[int]] = {}
-        for row in range(first, first + self.block.sizes[self.at]):
-            found.setdefault(metrics[row], []).append(row)
-        return found
+        rows: dict[str, list[int]] = {}
+        for row in range(first, first + self.block.sizes[self.index]):
+            rows.setdefault(metrics[row], []).append(row)
+        return rows
 
     def _first(self, metric: str, column: str) -> Any:
         if metric not in self._rows_of:
@@ -267,6 +267,7 @@ class Report:
 
 
 def _plain(values: pa.ChunkedArray) -> list[Any]:
-    """As Python values; dictionaries are decoded first, which is many times as fast."""
+    """Return a column as Python values."""
+    # Dictionaries are decoded first, which is many times as fast.
     plain: list[Any] = (values.cast(TEXT) if pa.types.is_dictionary(values.type) else values).to_pylist()
     return plain

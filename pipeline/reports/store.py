@@ -1,9 +1,9 @@
-"""Store: the append-only reports, written and read. docs/reports.md is the page for its users.
+"""Store: append reports and read them again. docs/reports.md is the page for its users.
 
-A file appears by rename under a name of its own, so writers never meet and a reader sees whole reports only. Columns
-are added, never changed (`schema.py`). Where reports lie is `files.py`, how their rows are read `reading.py`, how many
-files become few `compaction.py`, SQL `views.py`. Every function here first gives a store of an earlier version the
-layout of this one (`former_layout.py`). Without a `root` the store is that of the data folder.
+A file appears by rename under a unique name, so writers never conflict and a reader sees complete reports only. Columns
+are added, never changed (`schema.py`). `files.py` lists the reports, `reading.py` reads their rows, `compaction.py`
+merges files, and `views.py` runs SQL. Every function here first converts a store of an earlier version
+(`former_layout.py`). Without a `root`, the store is that of the data folder.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.reports import compaction, files
-from pipeline.reports.files import ID_IN_NAME, id_in, list_reports, newest_place, partition_folder, settled
+from pipeline.reports.files import ID_IN_NAME, id_in, list_reports, newest_location, partition_folder, retry_if_moved
 from pipeline.reports.former_layout import bring_up_to_date
 from pipeline.reports.reading import read_reports, read_rows
 from pipeline.reports.report import Block, Report
@@ -50,14 +50,15 @@ __all__ = [
 ]
 log = logging.getLogger(__name__)
 
-MOST_NAMED = 5  # reports in a message
+MOST_NAMED = 5  # reports listed in an error message
 
 
 def append(root: Path, rows: list[dict[str, Any]]) -> Report:
-    """Keep one report: all rows of one recipe and optimizer, without id and time, which are given here.
+    """Store one report and return it. `rows` are its rows without `report_id` and `created_at`, which are added here.
 
-    It is on the disk under its name when this returns, or not at all where the disk is full. Its time is after that of
-    every report of its partition, whatever the clock says. Older ones are compacted where they have become many.
+    The report is on the disk under its name when this returns; on a full disk it leaves nothing. Its time is later than
+    that of every report of its partition, even if the clock was set back. Older reports are compacted once there are
+    many.
     """
     if not rows:
         raise ValueError("a report needs at least one row; found none")
@@ -73,90 +74,90 @@ def append(root: Path, rows: list[dict[str, Any]]) -> Report:
 
 
 def latest(root: Path, recipe: str, optimizer: str) -> Report | None:
-    """The newest report of a partition, or None."""
+    """Return the newest report of a partition, or None."""
 
     def read() -> Report | None:
-        place = newest_place(root, recipe, optimizer)
-        return None if place is None else read_reports([place])[0]
+        location = newest_location(root, recipe, optimizer)
+        return None if location is None else read_reports([location])[0]
 
     bring_up_to_date(root)
-    return settled(read)
+    return retry_if_moved(read)
 
 
 def latest_of_all(root: Path, recipe: str | None = None) -> list[Report]:
-    """The newest report of every partition (of one recipe), by recipe and optimizer."""
+    """Return the newest report of every partition (of one recipe), in the order of recipes and optimizers."""
 
     def read() -> list[Report]:
         newest = list_reports(root, recipe).newest().values()
-        return read_reports([place for place in newest if recipe in (None, place.recipe)])
+        return read_reports([location for location in newest if recipe in (None, location.recipe)])
 
     bring_up_to_date(root)
-    return settled(read)
+    return retry_if_moved(read)
 
 
 def history_of(root: Path, recipe: str | None = None, optimizer: str | None = None) -> list[Report]:
-    """Every report ever stored (of one recipe, of one configuration), oldest first."""
+    """Return every report ever stored (of one recipe, of one configuration), oldest first."""
     bring_up_to_date(root)
-    return settled(lambda: read_reports(list_reports(root, recipe, optimizer).places(recipe, optimizer)))
+    return retry_if_moved(lambda: read_reports(list_reports(root, recipe, optimizer).locations(recipe, optimizer)))
 
 
 def find_report(root: Path, report_id_prefix: str) -> Report:
-    """The report whose id starts so; `ValueError` where there is none, or several."""
-    wanted = report_id_prefix.strip().lower()
+    """Return the report with this start of its id; `ValueError` if there is none, or more than one."""
+    prefix = report_id_prefix.strip().lower()
 
     def read() -> list[Report]:
-        places = list_reports(root).places()
-        alike = [place for place in places if id_in(place.name).startswith(wanted[:ID_IN_NAME])]
-        if len(wanted) <= ID_IN_NAME and len(alike) > MOST_NAMED:
-            raise ValueError(f"{len(alike):,} reports start with {wanted!r}; give more of the id's 32 digits")
-        return [report for report in read_reports(alike) if report.report_id.startswith(wanted)]
+        locations = list_reports(root).locations()
+        candidates = [location for location in locations if id_in(location.name).startswith(prefix[:ID_IN_NAME])]
+        if len(prefix) <= ID_IN_NAME and len(candidates) > MOST_NAMED:
+            raise ValueError(f"{len(candidates):,} reports start with {prefix!r}; give more of the id's 32 digits")
+        return [report for report in read_reports(candidates) if report.report_id.startswith(prefix)]
 
     bring_up_to_date(root)
-    found = settled(read)
-    if not found:
-        raise ValueError(f"no report starts with {wanted!r} under {root}; `SELECT report_id FROM runs` lists them")
-    if len(found) > 1:
-        names = ", ".join(f"{r.report_id} ({r.recipe} {r.optimizer})" for r in found)
-        raise ValueError(f"{len(found)} reports start with {wanted!r}: {names}; give more of the id's 32 digits")
-    return found[0]
+    reports = retry_if_moved(read)
+    if not reports:
+        raise ValueError(f"no report starts with {prefix!r} under {root}; `SELECT report_id FROM runs` lists them")
+    if len(reports) > 1:
+        names = ", ".join(f"{report.report_id} ({report.recipe} {report.optimizer})" for report in reports)
+        raise ValueError(f"{len(reports)} reports start with {prefix!r}: {names}; give more of the id's 32 digits")
+    return reports[0]
 
 
 def compact(root: Path) -> int:
-    """Move all reports but the newest of each partition into few files; how many lay in files of their own.
+    """Merge all reports except each partition's newest into few files; return the number of files merged.
 
-    Done by `append` where they are many. Waits for another process that is at it.
+    `append` does so once there are many. Waits for another process that compacts.
     """
     return compaction.compact(root)
 
 
 def read_all(root: Path | None = None, recipe: str | None = None) -> pa.Table:
-    """Every row ever stored (of one recipe), oldest report first and by member, in `SCHEMA`."""
-    return settled(lambda: _read_all(_up_to_date(root), recipe))
+    """Return every row ever stored (of one recipe) in `SCHEMA`, oldest report first and by member."""
+    return retry_if_moved(lambda: _read_all(_up_to_date(root), recipe))
 
 
 def connect(root: Path | None = None) -> duckdb.DuckDBPyConnection:
-    """A DuckDB connection with the views `reports`, `history`, `runs` and `schema`.
+    """Return a DuckDB connection with the views `reports`, `history`, `runs` and `schema`.
 
-    They are the store as it is now. A later compaction may remove files under them: connect again after an error that
-    a file cannot be opened. `query` does so itself.
+    The views list the files that exist now. A later compaction may remove some of them: after an error that a file
+    cannot be opened, connect again. `query` does so itself.
     """
     return open_views(_up_to_date(root))
 
 
 def relation(view: str = "reports", root: Path | None = None) -> duckdb.DuckDBPyRelation:
-    """One of the views as a DuckDB relation with a connection of its own, which it keeps open."""
+    """Return one of the views as a DuckDB relation, which keeps a connection of its own open."""
     if view not in VIEWS:
         raise ValueError(f"no view {view!r}; there are {', '.join(VIEWS)}")
     return connect(root).view(view)
 
 
 def query(sql: str, root: Path | None = None) -> pa.Table:
-    """The rows of one SQL statement over the views; `QueryError`, in one line, for a mistake in it."""
+    """Return the rows of one SQL statement over the views; a mistake in it is a `QueryError` of one line."""
     return run(_up_to_date(root), sql)
 
 
 def _read_all(root: Path, recipe: str | None) -> pa.Table:
-    tables = list(read_rows(list_reports(root, recipe).places(recipe), SCHEMA))
+    tables = list(read_rows(list_reports(root, recipe).locations(recipe), SCHEMA))
     if not tables:
         return SCHEMA.empty_table()
     table = pa.concat_tables(tables)
@@ -166,24 +167,26 @@ def _read_all(root: Path, recipe: str | None) -> pa.Table:
 
 
 def _time_of_next(root: Path, recipe: str, optimizer: str) -> datetime:
-    """Now, or just after the newest report of the partition where the clock is not past it."""
+    """Return the current time, or a microsecond after the partition's newest report if the clock is behind it."""
     now = datetime.now(UTC)
     try:
-        newest = settled(lambda: newest_place(root, recipe, optimizer))
+        newest = retry_if_moved(lambda: newest_location(root, recipe, optimizer))
         return now if newest is None else max(now, files.time_in(newest.name) + timedelta(microseconds=1))
-    except ValueError as error:  # what is no report in the store costs nobody the scores of this one
-        log.warning("the report is stored with the time of the clock, be others newer or not: %s", error)
+    except ValueError as error:  # a foreign file in the store must not cost the scores of this report
+        log.warning(
+            "could not read the newest report (%s); this report gets the current time, which may sort before it", error
+        )
         return now
 
 
 def _write_whole(path: Path, table: pa.Table) -> None:
-    """A file that appears on the disk whole, or leaves nothing."""
-    with whole_file(path) as temporary:  # smallest and largest values of long texts would double the file
+    """Write a file that appears complete under its name, or not at all."""
+    with whole_file(path) as temporary:  # no statistics: those of long texts would double the file
         pq.write_table(table, temporary, write_statistics=False)
 
 
 def _up_to_date(root: Path | None) -> Path:
-    """The store at `root`, else that of the data folder, in the layout of this version."""
+    """Return the store at `root`, or that of the data folder, converted to the layout of this version."""
     store = Paths.default().reports() if root is None else root
     bring_up_to_date(store)
     return store

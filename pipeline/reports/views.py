@@ -1,11 +1,11 @@
-"""Views: the store for SQL. DuckDB reads the files in place; nothing is copied, and nothing can be written.
+"""Views: query the store with SQL. DuckDB reads the files in place, copies no rows and cannot write to the store.
 
-`reports`  rows of the newest report of every partition
-`history`  rows of every report ever stored
-`runs`     one row a report: what is the same in all its rows, and whether it is the newest of its partition
-`schema`   the columns: type and description
+- `reports`: rows of the newest report of every partition
+- `history`: rows of every report ever stored
+- `runs`: one row per report with the columns of one value per report, and `newest`, true for a partition's newest
+- `schema`: type and description of each column
 
-DuckDB is imported when a connection is made.
+DuckDB is imported with the first connection.
 """
 
 from __future__ import annotations
@@ -16,38 +16,38 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from pipeline.reports.files import Listing, list_reports, settled
-from pipeline.reports.reading import Place, is_former, read_schema
+from pipeline.reports.files import Listing, list_reports, retry_if_moved
+from pipeline.reports.reading import Location, is_former, read_schema
 from pipeline.reports.schema import COLUMNS, IN_PATH, RUN_COLUMNS, SCHEMA, sql_type
 
 if TYPE_CHECKING:
     import duckdb
 
 VIEWS = ("reports", "history", "runs", "schema")
-SETTINGS = {  # the last saves opening every file again for every use of a view
+SETTINGS = {  # the metadata cache saves opening every file again with every use of a view
     "TimeZone": "'UTC'",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
     "parquet_metadata_cache": "true",
 }
 FIRST_WORDS = {"select", "with", "from", "pivot", "pivot_wider", "unpivot", "pivot_longer", "table", "values"}
-TAKEN = "taken are statements that return rows, one at a time: SELECT, WITH, FROM, DESCRIBE, SUMMARIZE, PIVOT"
+ACCEPTED = "expected one statement that returns rows: SELECT, WITH, FROM, DESCRIBE, SUMMARIZE or PIVOT"
 LONGEST_MESSAGE = 400
 
 
 class QueryError(ValueError):
-    """A statement that cannot be run, or a mistake in it, as one line."""
+    """An SQL statement that is refused or has a mistake; the message is one line."""
 
 
 def open_views(root: Path) -> duckdb.DuckDBPyConnection:
-    """A connection of its own with the four views on the store at `root`; `ValueError` for a file that is no report."""
-    return settled(lambda: _open(list_reports(root), VIEWS))
+    """Return a new connection with the four views on the store at `root`; `ValueError` for a file that is no report."""
+    return retry_if_moved(lambda: _open(list_reports(root), VIEWS))
 
 
 def run(root: Path, sql: str) -> pa.Table:
-    """The rows of one statement; with new views where a compaction takes files away meanwhile."""
+    """Return the rows of one statement. Repeat it with new views if a compaction removes files while it runs."""
     _expect_one_statement(sql)
-    return settled(lambda: _run(list_reports(root), sql))
+    return retry_if_moved(lambda: _run(list_reports(root), sql))
 
 
 def _run(listing: Listing, sql: str) -> pa.Table:
@@ -55,7 +55,7 @@ def _run(listing: Listing, sql: str) -> pa.Table:
 
     connection = _open(listing, _named(sql))
     try:
-        connection.execute("SET python_enable_replacements = false")  # or a variable here would be a table
+        connection.execute("SET python_enable_replacements = false")  # a name could otherwise read a Python variable
         return connection.sql(sql).to_arrow_table()
     except duckdb.Error as error:
         _expect_present(listing, error)
@@ -65,9 +65,9 @@ def _run(listing: Listing, sql: str) -> pa.Table:
 
 
 def _named(sql: str) -> Sequence[str]:
-    """The views that a statement may name, all where it names none: making one opens all its files."""
-    named = [view for view in VIEWS if view in sql.lower()]
-    return named or VIEWS
+    """Return the views whose name occurs in a statement, or all: creating a view opens all its files."""
+    occurring = [view for view in VIEWS if view in sql.lower()]
+    return occurring or VIEWS
 
 
 def _open(listing: Listing, views: Sequence[str]) -> duckdb.DuckDBPyConnection:
@@ -97,48 +97,51 @@ def _create(connection: duckdb.DuckDBPyConnection, listing: Listing, views: Sequ
 
 
 def _history_sql(listing: Listing) -> str:
-    whole = [file.path for file in listing.merged if len(listing.counted[file.path]) == len(file.places)]
-    parts = _rows_sql([*(place.path for place in listing.loose_places()), *whole])
-    for path, places in listing.counted.items():
-        parts += _rows_sql([path], places) if path not in whole else []
-    return _together(parts)
+    complete = [file.path for file in listing.merged if len(listing.merged_reports[file.path]) == len(file.locations)]
+    parts = _rows_sql([*(location.path for location in listing.single_locations()), *complete])
+    for path, locations in listing.merged_reports.items():
+        parts += _rows_sql([path], locations) if path not in complete else []
+    return _union(parts)
 
 
-def _newest_sql(places: Iterable[Place]) -> str:
-    merged: dict[Path, list[Place]] = {}
-    for place in (known := list(places)):
-        if place.group is not None:
-            merged.setdefault(place.path, []).append(place)
-    parts = _rows_sql([place.path for place in known if place.group is None])
-    for path, of_file in merged.items():
-        parts += _rows_sql([path], of_file)
-    return _together(parts)
+def _newest_sql(locations: Iterable[Location]) -> str:
+    single: list[Path] = []
+    merged: dict[Path, list[Location]] = {}
+    for location in locations:
+        if location.group is None:
+            single.append(location.path)
+        else:
+            merged.setdefault(location.path, []).append(location)
+    parts = _rows_sql(single)
+    for path, reports in merged.items():
+        parts += _rows_sql([path], reports)
+    return _union(parts)
 
 
-def _together(parts: Sequence[str]) -> str:
-    """All columns of `SCHEMA` in its order, null where a file lacks one."""
+def _union(parts: Sequence[str]) -> str:
+    """Return one statement for all parts, with the columns of `SCHEMA` in order; missing ones are null."""
     empty = ", ".join(f"CAST(NULL AS {sql_type(field.type)}) AS {_name(field.name)}" for field in SCHEMA)
-    found = [f"SELECT {empty} WHERE false", *parts]
-    return f"SELECT {', '.join(map(_name, SCHEMA.names))} FROM ({' UNION ALL BY NAME '.join(found)})"
+    selects = [f"SELECT {empty} WHERE false", *parts]
+    return f"SELECT {', '.join(map(_name, SCHEMA.names))} FROM ({' UNION ALL BY NAME '.join(selects)})"
 
 
-def _rows_sql(paths: Sequence[Path], only: Sequence[Place] = ()) -> list[str]:
-    """Statements for the rows of files, or of some of the reports in them."""
-    which = f" WHERE report_id IN ({_list(place.report_id for place in only)})" if only else ""
+def _rows_sql(paths: Sequence[Path], only: Sequence[Location] = ()) -> list[str]:
+    """Return statements for the rows of files, or of `only` some of the reports in them."""
+    which = f" WHERE report_id IN ({_list(location.report_id for location in only)})" if only else ""
     former = [str(path) for path in paths if is_former(path)]
-    others = [str(path) for path in paths if not is_former(path)]
-    found = [f"SELECT * FROM read_parquet([{_list(former)}], {_OPTIONS}){which}"] if former else []
-    return [*found, f"{_partition_sql(others)}{which}"] if others else found
+    present = [str(path) for path in paths if not is_former(path)]
+    selects = [f"SELECT * FROM read_parquet([{_list(former)}], {_OPTIONS}){which}"] if former else []
+    return [*selects, f"{_partition_sql(present)}{which}"] if present else selects
 
 
 def _partition_sql(paths: Sequence[str]) -> str:
-    """Rows of files whose recipe and optimizer are the names of their folders."""
+    """Return a statement for the rows of files with recipe and optimizer in the names of their folders."""
     in_path = ", ".join(
-        f"parse_path(filename)[{at}][{len(name) + 2}:] AS {_name(name)}"
-        for at, name in zip((-3, -2), IN_PATH, strict=True)
+        f"parse_path(filename)[{position}][{len(name) + 2}:] AS {_name(name)}"
+        for position, name in zip((-3, -2), IN_PATH, strict=True)
     )
-    others = f"COLUMNS(lambda name: name NOT IN ({_list(['filename', *IN_PATH])}))"
-    return f"SELECT {others}, {in_path} FROM read_parquet([{_list(paths)}], filename = true, {_OPTIONS})"
+    in_file = f"COLUMNS(lambda name: name NOT IN ({_list(['filename', *IN_PATH])}))"
+    return f"SELECT {in_file}, {in_path} FROM read_parquet([{_list(paths)}], filename = true, {_OPTIONS})"
 
 
 _OPTIONS = "union_by_name = true, hive_partitioning = false"  # the data folder's own path may look like a partition
@@ -158,20 +161,20 @@ def _schema_sql() -> str:
 
 
 def _expect_present(listing: Listing, error: Exception) -> None:
-    """Files that are gone since the listing are a reason to list again; see `files.settled`."""
+    """Raise `FileNotFoundError` if files were removed since the listing: `files.retry_if_moved` then lists again."""
     if listing.has_vanished():
         raise FileNotFoundError(f"{listing.root}: reports were moved while they were read") from error
 
 
 def _expect_reports(listing: Listing, views: Sequence[str]) -> None:
-    """DuckDB would take in any file of Parquet, with null where it lacks a column."""
+    """Raise `ValueError` for a file that is no report: DuckDB would read any Parquet file, missing columns as null."""
     everything = "history" in views or "runs" in views
-    for path in listing.paths() if everything else {place.path for place in listing.newest().values()}:
+    for path in listing.paths() if everything else {location.path for location in listing.newest().values()}:
         read_schema(path)
 
 
 def _expect_one_statement(sql: str) -> None:
-    """One statement that returns rows and does nothing else."""
+    """Raise `QueryError` unless the text is one statement that returns rows and does nothing else."""
     import duckdb
 
     with duckdb.connect() as connection:
@@ -180,29 +183,29 @@ def _expect_one_statement(sql: str) -> None:
         except duckdb.Error as error:
             raise QueryError(_one_line(error)) from error
     if len(statements) != 1:
-        raise QueryError(f"found {len(statements)} statements; {TAKEN}")
+        raise QueryError(f"found {len(statements)} statements; {ACCEPTED}")
     kind = statements[0].type
     rows = kind == duckdb.StatementType.SELECT
     if not rows and not (kind == duckdb.StatementType.MULTI and _first_word(sql) in FIRST_WORDS):
-        raise QueryError(f"found a statement of the kind {str(kind).rpartition('.')[2]}; {TAKEN}")
+        raise QueryError(f"found a statement of the kind {str(kind).rpartition('.')[2]}; {ACCEPTED}")
 
 
 def _first_word(sql: str) -> str:
-    """In lower case. A PIVOT counts as several statements, and so does a COPY of one: this tells them apart."""
+    """Return the first word in lower case. DuckDB counts a PIVOT as several statements, and a COPY of a PIVOT too."""
     import duckdb
 
-    tokens = [(at, str(kind)) for at, kind in duckdb.tokenize(sql)]
-    starts = [at for at, kind in tokens if not kind.endswith("comment")]
+    tokens = [(start, str(kind)) for start, kind in duckdb.tokenize(sql)]
+    starts = [start for start, kind in tokens if not kind.endswith("comment")]
     return sql.encode()[starts[0] :].split(maxsplit=1)[0].decode().lower() if starts else ""
 
 
 def _one_line(error: Exception) -> str:
-    """What DuckDB says, without its copy of the statement; the views' names where a table is not found."""
-    said = " ".join(str(error).partition("\n\nLINE ")[0].split())
-    if said.startswith("Catalog Error: Table with name"):
-        name = said.removeprefix("Catalog Error: Table with name").split(" does not exist")[0].strip()
+    """Return DuckDB's message without its copy of the statement; for an unknown table, the names of the views."""
+    message = " ".join(str(error).partition("\n\nLINE ")[0].split())
+    if message.startswith("Catalog Error: Table with name"):
+        name = message.removeprefix("Catalog Error: Table with name").split(" does not exist")[0].strip()
         return f"no table {name}; there are {', '.join(VIEWS)}"
-    return said if len(said) <= LONGEST_MESSAGE else f"{said[:LONGEST_MESSAGE]} …"
+    return message if len(message) <= LONGEST_MESSAGE else f"{message[:LONGEST_MESSAGE]} …"
 
 
 def _list(texts: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ from pipeline.champion.versions import require_champion
 from pipeline.checks import stored
 from pipeline.settings import load_recipes
 from pipeline.storage.paths import Paths
-from tests.pipeline.champion.made_up import BAD, GOOD, contender, failed, passed
+from tests.pipeline.champion.example_contenders import BAD, GOOD, contender, failed, passed
 
 
 @pytest.fixture(autouse=True)

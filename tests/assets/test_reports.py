@@ -10,7 +10,7 @@ from pipeline.reports import by_step, store
 from pipeline.storage.paths import Paths
 from pipeline.storage.pictures import EVENT_BYTES
 from pipeline.tensors import load
-from tests.pipeline.reports.made_up import rows
+from tests.pipeline.reports.example_reports import rows
 
 
 class Tensors:

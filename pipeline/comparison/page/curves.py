@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from pipeline.comparison.page.entrants import Entrant, PartMissingError, gather_each, other_weights
 from pipeline.comparison.page.scores import finite
-from pipeline.reports.by_step import images_a_member, scores_along, weights_scored
+from pipeline.reports.by_step import images_per_member, scores_along, weights_scored
 from pipeline.storage.paths import Paths
 
 MOST_POINTS = 150  # a curve; more are averaged in groups of neighbours
@@ -74,7 +74,7 @@ def gather_scores_along(entrants: Sequence[Entrant], paths: Paths) -> dict[str, 
         scores = scores_along(entrant.standing.report, paths)
         if scores is None:
             raise PartMissingError("there are no scores along its training")
-        images.add(images_a_member(scores))
+        images.add(images_per_member(scores))
         weights[entrant.key] = weights_scored(scores)
         distances = scores.filter(pc.equal(scores["metric"], "fid"))
         steps = np.unique(distances["step"].to_numpy())

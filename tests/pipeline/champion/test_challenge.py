@@ -1,7 +1,7 @@
 from pipeline.champion.challenge import challenge, seen_by_first
 from pipeline.comparison.ranking import compare, verdicts_on
 from pipeline.storage.paths import Paths
-from tests.pipeline.comparison.made_up import add
+from tests.pipeline.comparison.example_scores import add
 
 
 def test_a_verdict_seen_from_the_other_side_is_its_mirror_image(paths: Paths) -> None:

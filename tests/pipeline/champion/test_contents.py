@@ -17,7 +17,7 @@ from pipeline.samples.tracing import UnsupportedNetworkError
 from pipeline.storage.artefact import is_intact, read_artefact
 from pipeline.storage.paths import Paths
 from pipeline.training.trained import load_generator
-from tests.pipeline.champion.made_up import GOOD, contender, decide, trained
+from tests.pipeline.champion.example_contenders import GOOD, contender, decide, trained
 
 FILES = {
     *("card.json", "card.md", "generator.onnx", "generator.safetensors", "generator_average.safetensors"),

@@ -18,7 +18,7 @@ from pipeline.storage.artefact import is_intact, read_artefact
 from pipeline.storage.paths import Paths
 from pipeline.training.kinds_of_weights import default_weights
 from tests.damage import flip_a_byte, record_again
-from tests.pipeline.champion.made_up import BAD, GOOD, contender, decide, drawn, failed, report, trained
+from tests.pipeline.champion.example_contenders import BAD, GOOD, contender, decide, drawn, failed, report, trained
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from pipeline.champion.promotion import Exported
 from pipeline.champion.rollback import rollback
 from pipeline.champion.versions import DamagedChampionError, current_champion, require_champion
 from pipeline.storage.paths import Paths
-from tests.pipeline.champion.made_up import BAD, GOOD, contender, decide, drawn, report, trained
+from tests.pipeline.champion.example_contenders import BAD, GOOD, contender, decide, drawn, report, trained
 
 BETTER_STILL = (20.0, 25.0, 20.0)
 

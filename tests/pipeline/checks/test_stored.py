@@ -8,7 +8,7 @@ from pipeline.checks.stored import previous_report, stored_findings
 from pipeline.storage.paths import Paths
 from pipeline.training.records.history import HistoryRow, write_history
 from tests.damage import record_again
-from tests.pipeline.champion.made_up import GOOD, contender
+from tests.pipeline.champion.example_contenders import GOOD, contender
 
 
 def history_of(paths: Paths, *, diverged: bool) -> None:

@@ -11,7 +11,7 @@ from pipeline.champion.promotion import Exported
 from pipeline.checks import stored
 from pipeline.cli import champion
 from pipeline.storage.paths import Paths
-from tests.pipeline.champion.made_up import BAD, GOOD, contender, passed
+from tests.pipeline.champion.example_contenders import BAD, GOOD, contender, passed
 
 
 @pytest.fixture(autouse=True)

@@ -17,8 +17,8 @@ from pipeline.samples.generate import generate
 from pipeline.samples.onnx_file import run_onnx
 from pipeline.storage.images import ImageFile, read_images
 from pipeline.storage.paths import Paths
-from tests.pipeline.champion.made_up import contender, decide, trained
-from tests.pipeline.champion.made_up import report as made_up_report
+from tests.pipeline.champion.example_contenders import contender, decide, trained
+from tests.pipeline.champion.example_contenders import report as made_up_report
 from tests.pipeline.cli.test_sample import report
 from tests.pipeline.samples.untrained import untrained
 

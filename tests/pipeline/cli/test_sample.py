@@ -18,7 +18,7 @@ from pipeline.samples.generate import generate
 from pipeline.storage.artefact import MANIFEST
 from pipeline.storage.images import read_images
 from pipeline.storage.paths import Paths
-from tests.pipeline.champion.made_up import contender, decide
+from tests.pipeline.champion.example_contenders import contender, decide
 from tests.pipeline.samples.untrained import untrained
 
 

@@ -18,7 +18,7 @@ from pipeline.storage.images import write_images
 from pipeline.storage.paths import Paths
 from tests.damage import flip_a_byte, record_again
 from tests.identities import Named
-from tests.pipeline.comparison.made_up import add, add_metrics
+from tests.pipeline.comparison.example_scores import add, add_metrics
 
 
 def add_training(paths: Paths, optimizer: str, fingerprint: str) -> None:

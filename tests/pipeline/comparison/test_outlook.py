@@ -2,7 +2,7 @@ import pytest
 
 from pipeline.comparison.outlook import Choice, incomparable_choice
 from pipeline.storage.paths import Paths
-from tests.pipeline.comparison.made_up import add
+from tests.pipeline.comparison.example_scores import add
 
 ALL = ["sgd", "adam", "rmsprop"]
 CHOICE = Choice(steps=4500, width=8, n_generated=10_000, extractor="classifier")

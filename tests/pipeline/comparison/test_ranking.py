@@ -6,7 +6,7 @@ import pytest
 from pipeline.comparison.protocol import UnlikeProtocolsError
 from pipeline.comparison.ranking import Estimate, best_of, compare, estimate, number, rank, shown
 from pipeline.storage.paths import Paths
-from tests.pipeline.comparison.made_up import add, add_metrics
+from tests.pipeline.comparison.example_scores import add, add_metrics
 
 
 def test_an_estimate_is_the_mean_with_students_95_percent_interval() -> None:

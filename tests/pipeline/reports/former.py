@@ -16,9 +16,9 @@ import pytest
 from pipeline.reports import former_layout, store
 from pipeline.reports.by_step import read_scores_by_step
 from pipeline.reports.files import list_reports, partition_folder
-from pipeline.reports.reading import Place, read_rows
+from pipeline.reports.reading import Location, read_rows
 from pipeline.storage.paths import Paths
-from tests.pipeline.reports.made_up import rows
+from tests.pipeline.reports.example_reports import rows
 
 PARTITIONS = (("mnist_dcgan", "adam"), ("mnist_mlp", "adam"), ("mnist_mlp", "sgd"))
 STAMPS = ("20260102T030405678901-1f0c9a7e", "20260102T040506789012-5d1e77b0")  # of merged files
@@ -38,7 +38,7 @@ def append_each(root: Path, count: int) -> list[str]:
 def make_former_store(root: Path) -> list[str]:
     """Five reports of each partition: four in two merged files, one alone; scores along two of the trainings."""
     written = append_each(root, 5)
-    places = list_reports(root).places()
+    places = list_reports(root).locations()
     for at, stamp in enumerate(STAMPS):
         merge_formerly(root / "_compacted" / f"{stamp}.parquet", places[6 * at : 6 * at + 6])
     for place in places[:12]:
@@ -48,7 +48,7 @@ def make_former_store(root: Path) -> list[str]:
     return written
 
 
-def merge_formerly(path: Path, places: list[Place]) -> None:
+def merge_formerly(path: Path, places: list[Location]) -> None:
     """A row group a partition, all columns, and the list of reports."""
     path.parent.mkdir(parents=True, exist_ok=True)
     index = []

@@ -19,7 +19,7 @@ from pipeline.reports import store
 from pipeline.reports.by_step import (
     SCHEMA,
     draw_by_step,
-    images_a_member,
+    images_per_member,
     keep_scores_by_step,
     read_scores_by_step,
     scores_along,
@@ -31,7 +31,7 @@ from pipeline.storage.paths import Paths
 from pipeline.training.records.scored_images import EVALUATION_IMAGES, FOLDER, write_evaluation
 from tests.damage import record
 from tests.pipeline.manifests import training_details
-from tests.pipeline.reports.made_up import rows
+from tests.pipeline.reports.example_reports import rows
 
 SHAPE = (1, 4, 4)
 IMAGES = 40
@@ -100,7 +100,7 @@ def test_every_member_has_its_scores_at_every_step_it_drew_at(training: Artefact
     table = read(paths)
     assert table is not None
     assert table.schema.equals(SCHEMA)
-    assert images_a_member(table) == EVALUATION_IMAGES
+    assert images_per_member(table) == EVALUATION_IMAGES
     found = [(row["step"], row["member"], row["metric"]) for row in table.to_pylist()]
     assert found == [
         (step, member, metric)
@@ -178,7 +178,7 @@ def test_inception_looks_at_them_only_when_thorough_scores_are_asked_for(
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     caplog.set_level(logging.INFO, "pipeline")
     assert keep(training, paths, MadeUpJudge(labels=IMAGENET)).looked_at == []
-    assert "mnist_mlp adam: scores along training with classifier only with `thorough`" in caplog.text
+    assert "mnist_mlp adam: scores along training with classifier are computed only with `thorough`" in caplog.text
     assert keep(training, paths, MadeUpJudge(labels=IMAGENET, thorough=object())).looked_at == [IMAGES] * 3
 
 

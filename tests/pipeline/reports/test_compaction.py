@@ -15,7 +15,7 @@ from pipeline.reports import compaction, merging, store
 from pipeline.reports import files as stored_files
 from pipeline.reports.files import list_reports
 from pipeline.reports.lock import NAME, alone
-from tests.pipeline.reports.made_up import rows
+from tests.pipeline.reports.example_reports import rows
 
 MERGED_FILES = "recipe=*/optimizer=*/*-merged-*.parquet"
 
@@ -88,14 +88,14 @@ def test_the_number_of_merged_files_grows_with_the_logarithm_of_the_reports(tmp_
 
 
 def test_a_store_with_many_files_compacts_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compaction, "MOST_LOOSE", 5)
+    monkeypatch.setattr(compaction, "MOST_SINGLE_FILES", 5)
     written = fill(tmp_path, 10)
     assert len(files(tmp_path, "recipe=*/optimizer=*/*.parquet")) <= 2 + 5
     assert ids(tmp_path) == written
 
 
 def test_appending_does_not_wait_for_a_compaction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compaction, "MOST_LOOSE", 0)
+    monkeypatch.setattr(compaction, "MOST_SINGLE_FILES", 0)
     with alone(tmp_path, wait=True):
         written = fill(tmp_path, 2)
         assert files(tmp_path, MERGED_FILES) == []
@@ -106,7 +106,7 @@ def test_a_row_group_holds_about_as_many_rows_as_it_is_told(tmp_path: Path, monk
     monkeypatch.setattr(merging, "GROUP_ROWS", 8)  # two reports
     written = fill(tmp_path, 6)
     store.compact(tmp_path)
-    assert {place.group for place in list_reports(tmp_path).places("mnist_mlp", "sgd")} == {None, 0, 1, 2}
+    assert {place.group for place in list_reports(tmp_path).locations("mnist_mlp", "sgd")} == {None, 0, 1, 2}
     assert ids(tmp_path) == written
     assert [report.report_id for report in store.history_of(tmp_path, "mnist_mlp", "sgd")] == written[1::2]
 
@@ -204,7 +204,7 @@ def test_a_compaction_between_two_listings_of_a_reader_hides_no_report(
         return original(folder)
 
     monkeypatch.setattr(stored_files, "_names", disturbed)
-    listed = [place.key for place in list_reports(tmp_path).places()]
+    listed = [place.key for place in list_reports(tmp_path).locations()]
     assert len(listed) == len(set(listed))
     assert len(listed) >= 6
     assert ids(tmp_path) == written

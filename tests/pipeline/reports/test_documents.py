@@ -13,7 +13,7 @@ import pytest
 from pipeline.reports import compaction, store
 from pipeline.reports.schema import COLUMNS, RUN_COLUMNS, sql_type
 from pipeline.storage.paths import PROJECT, Paths
-from tests.pipeline.reports.made_up import rows
+from tests.pipeline.reports.example_reports import rows
 
 PAGE = PROJECT / "docs" / "reports.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -108,4 +108,4 @@ def test_the_table_of_columns_is_the_schema() -> None:
 
 
 def test_the_page_names_the_number_of_files_that_are_compacted() -> None:
-    assert f"Once {compaction.MOST_LOOSE} files have gathered" in " ".join(TEXT.split())
+    assert f"Once {compaction.MOST_SINGLE_FILES} files have gathered" in " ".join(TEXT.split())

@@ -18,6 +18,7 @@ from pipeline.reports.former_layout import bring_up_to_date
 from pipeline.reports.lock import alone
 from pipeline.reports.reading import read_reports
 from pipeline.storage.paths import Paths
+from tests.pipeline.reports.example_reports import rows
 from tests.pipeline.reports.former import (
     KILLED,
     PARTITIONS,
@@ -29,7 +30,6 @@ from tests.pipeline.reports.former import (
     read_at_once,
     read_without_writing,
 )
-from tests.pipeline.reports.made_up import rows
 
 LONGEST_SECONDS = 120
 PROCESSES = multiprocessing.get_context("forkserver")  # a process at once, with what it needs imported
@@ -198,7 +198,7 @@ def test_a_move_between_two_listings_of_a_reader_hides_no_report(
         return original(folder)
 
     monkeypatch.setattr(files, "_parquet_names", disturbed)
-    found = files.settled(lambda: read_reports(files.list_reports(root).places()))
+    found = files.retry_if_moved(lambda: read_reports(files.list_reports(root).locations()))
     assert [report.report_id for report in found] == written
 
 

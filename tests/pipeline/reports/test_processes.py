@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.reports import compaction, store
-from tests.pipeline.reports.made_up import rows
+from tests.pipeline.reports.example_reports import rows
 
 ROWS = 4  # a report
 EACH = 80  # reports a writer
@@ -19,7 +19,7 @@ LONGEST_SECONDS = 120
 
 
 def append_many(root: Path, optimizer: str, ready: Barrier) -> None:
-    compaction.MOST_LOOSE = 10  # or none would compact
+    compaction.MOST_SINGLE_FILES = 10  # or none would compact
     ready.wait(LONGEST_SECONDS)
     for _ in range(EACH):
         store.append(root, rows(optimizer))

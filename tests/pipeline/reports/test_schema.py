@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.reports import store
-from tests.pipeline.reports.made_up import rows
+from tests.pipeline.reports.example_reports import rows
 
 ADDED = (
     "interval_low",
@@ -171,7 +171,7 @@ def test_a_report_is_stored_even_where_the_store_cannot_be_compacted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     store.append(tmp_path, rows()).path.write_bytes(b"half a file")
-    monkeypatch.setattr("pipeline.reports.compaction.MOST_LOOSE", 0)
+    monkeypatch.setattr("pipeline.reports.compaction.MOST_SINGLE_FILES", 0)
     report = store.append(tmp_path, rows())
     assert report.path.is_file()
     assert "the store was not compacted" in caplog.text

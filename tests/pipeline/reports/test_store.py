@@ -15,7 +15,7 @@ from pipeline.reports import store
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.paths import Paths
 from tests.pipeline.manifests import samples_details
-from tests.pipeline.reports.made_up import rows
+from tests.pipeline.reports.example_reports import rows
 
 
 def test_a_report_comes_back_as_stored(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from pipeline.reports import compaction, store, views
 from pipeline.reports.files import list_reports
 from pipeline.reports.schema import RUN_COLUMNS
-from tests.pipeline.reports.made_up import rows
+from tests.pipeline.reports.example_reports import rows
 
 
 def ask(root: Path, sql: str) -> list[dict[str, Any]]:
@@ -173,7 +173,7 @@ def test_a_query_that_a_compaction_disturbs_is_run_again(root: Path, monkeypatch
         if len(listed) < 2:
             store.append(folder, rows())
             compaction.compact(folder)
-        listed.append(len(listing.places()))
+        listed.append(len(listing.locations()))
         return listing
 
     monkeypatch.setattr(views, "list_reports", disturbed)
