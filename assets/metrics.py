@@ -7,7 +7,7 @@ import dagster as dg
 
 from assets.graph.run_config import MakeConfig
 from assets.publishing.publishing import Made, logged, publish, shown
-from pipeline.metrics import CODE_VERSION
+from pipeline.metrics import CODE_VERSION, EXTRACTOR_VERSION
 from pipeline.raw.dataset import Dataset
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.paths import Paths
@@ -22,7 +22,7 @@ def build_metrics(dataset: Dataset) -> list[dg.AssetsDefinition]:
         deps=[[dataset.key, "tensors"]],
         group_name="metrics",
         description="A small convolutional network trained on the data set's own labels: the extractor of its scores.",
-        code_version=CODE_VERSION,
+        code_version=EXTRACTOR_VERSION,
         kinds={"pytorch"},
         pool="gpu",
     )
@@ -38,7 +38,7 @@ def build_metrics(dataset: Dataset) -> list[dg.AssetsDefinition]:
         deps=[[dataset.key, "tensors"], [dataset.key, "classifier"]],
         group_name="metrics",
         description="What the classifier sees in real test images, real training images (floor) and noise (ceiling).",
-        code_version=CODE_VERSION,
+        code_version=EXTRACTOR_VERSION,
         kinds={"pytorch"},
     )
     def reference(context: dg.AssetExecutionContext, config: MakeConfig) -> dg.MaterializeResult:
@@ -54,7 +54,7 @@ def build_metrics(dataset: Dataset) -> list[dg.AssetsDefinition]:
         group_name="metrics",
         description="The same as Inception-v3 sees it, for scores beside published ones. Needs its weights: a "
         "download, or GANFORGE_INCEPTION. Slow without a GPU: a tenth of a second an image.",
-        code_version=CODE_VERSION,
+        code_version=EXTRACTOR_VERSION,
         kinds={"pytorch"},
         pool="gpu",
     )

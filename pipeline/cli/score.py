@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"--k is {arguments.k}, expected at least 1 neighbour")
     outputs = arguments.probabilities or arguments.logits
     inputs = from_arrays(arguments) if arguments.features or outputs else from_images(arguments)
-    found = score_sets(inputs.judged, inputs.real)
+    found = score_sets(inputs.generated, inputs.real)
     show = as_json if arguments.json else as_table
     print(show(found, (*inputs.notes, *found.notes), inputs.protocol))
     if inputs.sheet is not None:

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pipeline.metrics import CODE_VERSION
-from pipeline.metrics.features import Features, Matrix, Real
-from pipeline.metrics.inception_score import METRIC as INCEPTION_SCORE
+from pipeline.metrics.catalogue import score_notes
+from pipeline.metrics.features import Features, Matrix
 from pipeline.metrics.inception_score import SPLITS, log_of_probabilities, log_probabilities
+from pipeline.metrics.metric import RealFeatures
 from pipeline.metrics.moments import Moments
 from pipeline.metrics.standalone.feature_files import holds_statistics, read_features, read_statistics
-from pipeline.metrics.standalone.score_sets import Judged
+from pipeline.metrics.standalone.score_sets import GeneratedSet
 from pipeline.storage.paths import Paths
 from pipeline.tables import find
 
@@ -38,8 +39,8 @@ Source: TypeAlias = "str | Moments | ImageSet"  # the key of a data set, a Gauss
 class Inputs:
     """What is scored."""
 
-    judged: Judged
-    real: Real | Moments | None
+    generated: GeneratedSet
+    real: RealFeatures | Moments | None
     notes: tuple[str, ...] = ()
     protocol: dict[str, Any] | None = None  # how features were taken of images; None where they were given
     sheet: Callable[[], None] | None = None  # draws the closest images; None where that is not asked for
@@ -59,7 +60,7 @@ def from_arrays(arguments: argparse.Namespace) -> Inputs:
         if arguments.real or arguments.train:
             raise ValueError("found REAL or --train with --probabilities or --logits, expected --features as well")
         note = "no features are given, so there is nothing but the Inception Score"
-        return Inputs(Judged(None, log_p), None, (note,))
+        return Inputs(GeneratedSet(None, log_p), None, (note,))
     return _of_features(arguments, log_p)
 
 
@@ -69,16 +70,16 @@ def _of_features(arguments: argparse.Namespace, log_p: Matrix | None) -> Inputs:
     if log_p is not None:
         outputs = arguments.probabilities or arguments.logits
         _expect_equal("rows", arguments.generated, len(generated), outputs, len(log_p))
-    judged, same = Judged(generated, log_p), _same(real, arguments.generated)
+    generated_set, same = GeneratedSet(generated, log_p), _same(real, arguments.generated)
     if holds_statistics(real):
-        return Inputs(judged, _statistics(arguments, real, generated))
+        return Inputs(generated_set, _statistics(arguments, real, generated))
     against = _features_at(real, "REAL")
     _expect_equal("dimensions", real, against.shape[1], arguments.generated, generated.shape[1])
     if arguments.train is None:
-        return Inputs(judged, Real(Features(against), neighbours=arguments.k), same)
+        return Inputs(generated_set, RealFeatures(Features(against), neighbours=arguments.k), same)
     train = _features_at(arguments.train, "TRAIN")
     _expect_equal("dimensions", arguments.train, train.shape[1], arguments.generated, generated.shape[1])
-    return Inputs(judged, Real(Features(against), Features(train), arguments.k), same)
+    return Inputs(generated_set, RealFeatures(Features(against), Features(train), arguments.k), same)
 
 
 def _log_p(arguments: argparse.Namespace) -> Matrix | None:
@@ -156,7 +157,7 @@ def from_images(arguments: argparse.Namespace) -> Inputs:
     same = () if isinstance(source, str) else _same(Path(arguments.real), arguments.generated)
     log_p = None if judged.logits is None else log_probabilities(judged.logits)
     return Inputs(
-        Judged(judged.features, log_p),
+        GeneratedSet(judged.features, log_p),
         real,
         (*same, *notes, *drawn.notes(), *seeing.notes()),
         seeing.protocol(arguments, source),
@@ -226,14 +227,14 @@ class _Seeing:
 
     def real(
         self, source: Source, trained: Extracted | None, neighbours: int
-    ) -> tuple[Real | Moments, tuple[str, ...]]:
+    ) -> tuple[RealFeatures | Moments, tuple[str, ...]]:
         """What is judged against, and what is to be known of it."""
         if isinstance(source, Moments):
             return source, ()
         test, stored_train, notes = self._of_dataset(source) if isinstance(source, str) else self._of_images(source)
         if trained is None:
-            return Real(test, stored_train, neighbours), notes
-        return Real(test, trained.features, neighbours), notes + trained.notes()
+            return RealFeatures(test, stored_train, neighbours), notes
+        return RealFeatures(test, trained.features, neighbours), notes + trained.notes()
 
     def _of_images(self, images: ImageSet) -> tuple[Features, None, tuple[str, ...]]:
         seen = self.see(images)
@@ -259,9 +260,11 @@ class _Seeing:
         return self._of_images(open_images(tensors.verified_path("test.arrow")))
 
     def notes(self) -> tuple[str, ...]:
-        """On the Inception Score of such logits."""
-        note = INCEPTION_SCORE.notes.get(self.extractor.labels)
-        return () if note is None else (f"inception_score: {note}",)
+        """Return notes on scores that mean something else with logits of this extractor."""
+        noted: dict[str, str] = {}  # one sentence per metric, which begins with its first score
+        for name, note in score_notes(self.extractor.labels).items():
+            noted.setdefault(note, name)
+        return tuple(f"{name}: {note}" for note, name in noted.items())
 
     def protocol(self, arguments: argparse.Namespace, source: Source) -> dict[str, Any]:
         """Everything that must agree before two scores may be compared."""

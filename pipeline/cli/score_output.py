@@ -7,27 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.cli.table import aligned
-from pipeline.metrics.catalogue import BETTER
-from pipeline.metrics.features import Score
-from pipeline.metrics.standalone.score_sets import SetScores
+from pipeline.metrics.metric import Metric, Need, ScoreDefinition
+from pipeline.metrics.score import Score
+from pipeline.metrics.standalone.score_sets import SetScores, standalone_metrics
 
-# Of these the JSON object has the standard error beside the value.
-WITH_ERROR = ("fid", "fid_infinity", "kid", "inception_score", "memorisation_distance", "authenticity")
-OF_COPIES = ("memorisation_distance", "authenticity")  # only where training images are given
-ROWS = (
-    "fid",
-    "fid_infinity",
-    "kid",
-    "precision",
-    "recall",
-    "density",
-    "coverage",
-    "inception_score",
-    "inception_score_infinity",
-    "inception_score_splits_mean",
-    "inception_score_splits_std",
-    *OF_COPIES,
-)
 TWO_SIDED_95 = 1.96  # standard errors of a normal distribution
 HEAD = ("score", "value", "95 % interval", "better")
 
@@ -35,16 +18,9 @@ HEAD = ("score", "value", "95 % interval", "better")
 def as_json(found: SetScores, notes: Sequence[str], protocol: dict[str, Any] | None) -> str:
     """One object, all digits; what is not defined is null and explained in `notes`."""
     values: dict[str, Any] = {}
-    for name in ROWS:
-        if name in OF_COPIES and found.n_train is None:
-            continue
-        score = found.scores.get(name)
-        values[name] = None if score is None else score.value
-        if name in WITH_ERROR:
-            values[f"{name}_standard_error"] = None if score is None else score.standard_error
-        if name == "fid_infinity":
-            values["fid_route"] = None if found.distance is None else found.distance.route
-            values["fid_rank"] = None if found.distance is None else found.distance.rank
+    for metric in standalone_metrics():
+        if Need.TRAINING_IMAGES not in metric.needs or found.n_train is not None:
+            values |= _values(metric, found)
     values |= {"n_real": found.n_real, "n_generated": found.n_generated}
     values |= {} if found.n_train is None else {"n_train": found.n_train}
     values |= {"dimensions": found.dimensions, "k": found.neighbours, "notes": list(notes)}
@@ -53,10 +29,24 @@ def as_json(found: SetScores, notes: Sequence[str], protocol: dict[str, Any] | N
 
 def as_table(found: SetScores, notes: Sequence[str], protocol: dict[str, Any] | None) -> str:
     """What was judged, a row a score, and the notes."""
-    rows = [HEAD, *(_row(name, found.scores[name]) for name in ROWS if name in found.scores)]
+    definitions = [definition for metric in standalone_metrics() for definition in metric.scores]
+    rows = [HEAD, *(_row(each, found.scores[each.name]) for each in definitions if each.name in found.scores)]
     return "\n".join(
         [_judged(found, protocol), "", *aligned(rows), *([""] if notes else []), *(f"- {note}" for note in notes)]
     )
+
+
+def _values(metric: Metric, found: SetScores) -> dict[str, Any]:
+    """Return value and standard error of each score, then the details of how it was computed, by JSON key."""
+    values: dict[str, Any] = {}
+    details: dict[str, Any] = {}
+    for definition in metric.scores:
+        name, score = definition.name, found.scores.get(definition.name)
+        values[name] = None if score is None else score.value
+        if definition.has_error:
+            values[f"{name}_standard_error"] = None if score is None else score.standard_error
+        details |= {f"{name}_{key}": None if score is None else score.details[key] for key in definition.details}
+    return values | details
 
 
 def _judged(found: SetScores, protocol: dict[str, Any] | None) -> str:
@@ -74,8 +64,9 @@ def _judged(found: SetScores, protocol: dict[str, Any] | None) -> str:
     return ", ".join(parts)
 
 
-def _row(name: str, score: Score) -> tuple[str, str, str, str]:
-    return name, f"{score.value:.6g}", _interval(score), BETTER[name] if BETTER[name] != "neither" else ""
+def _row(definition: ScoreDefinition, score: Score) -> tuple[str, str, str, str]:
+    better = definition.better if definition.better != "neither" else ""
+    return definition.name, f"{score.value:.6g}", _interval(score), better
 
 
 def _interval(score: Score) -> str:

@@ -1,17 +1,23 @@
-"""Catalogue: the metrics of every report. A new one is its own file and one line here."""
+"""Catalogue: the list of all metrics. A new metric is one file beside this one and one line here."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pipeline.metrics import (
     frechet_interval,
+    gan_train,
     inception_score,
     kernel_distance,
     memorisation,
     missing_classes,
+    path_length,
     per_class_frechet_distance,
     precision_recall,
 )
-from pipeline.metrics.features import Features, Metric, Real, Score
+from pipeline.metrics.features import Features
+from pipeline.metrics.metric import Direction, Metric, Need, RealFeatures, ScoreDefinition
+from pipeline.metrics.score import Score
 
 METRICS: tuple[Metric, ...] = (
     frechet_interval.METRIC,
@@ -21,27 +27,57 @@ METRICS: tuple[Metric, ...] = (
     missing_classes.METRIC,
     per_class_frechet_distance.METRIC,
     memorisation.METRIC,
+    gan_train.METRIC,
+    path_length.METRIC,
 )
-FINDING_COPIES = tuple(metric for metric in METRICS if metric.needs_train)
-
-BETTER: dict[str, str] = {name: better for metric in METRICS for name, better in metric.scores.items()}
-
-
-def score(judged: Features, real: Real, labels: str, metrics: tuple[Metric, ...] = METRICS) -> dict[str, Score]:
-    """Every score, defined for logits of that kind, of a judged set against real images."""
-    defined = [metric for metric in _defined_for(labels, with_train=real.train is not None) if metric in metrics]
-    return {name: value for metric in defined for name, value in metric.compute(judged, real).items()}
+DEFINITIONS: dict[str, ScoreDefinition] = {score.name: score for metric in METRICS for score in metric.scores}
+BETTER: dict[str, Direction] = {name: score.better for name, score in DEFINITIONS.items()}
 
 
-def score_names(labels: str, *, with_train: bool = True) -> list[str]:
-    """The scores that are defined for logits of a kind, in order."""
-    return [name for metric in _defined_for(labels, with_train=with_train) for name in metric.scores]
+def definition(name: str) -> ScoreDefinition:
+    """Return the definition of a score; for a name in an older report, one that shows the name itself."""
+    unknown = ScoreDefinition(name, name.replace("_", " "), "This version of ganforge has no such score.", "neither")
+    return DEFINITIONS.get(name, unknown)
+
+
+def report_metrics(labels: str) -> list[Metric]:
+    """Return the metrics of every report that are defined for logits of this meaning, in order."""
+    return [metric for metric in _defined(labels) if metric.compute is not None]
+
+
+def score(
+    generated: Features, real: RealFeatures, labels: str, metrics: Sequence[Metric] | None = None
+) -> dict[str, Score]:
+    """Compute the scores of these metrics, by default all, that are defined for logits of this meaning."""
+    defined = _defined(labels, with_train=real.train is not None)
+    return {
+        name: value
+        for metric in defined
+        if metric.compute is not None and (metrics is None or metric in metrics)
+        for name, value in metric.compute(generated, real).items()
+    }
+
+
+def score_names(labels: str, *, thorough: bool = False) -> list[str]:
+    """Return the names of the scores of a report, in order; `thorough` adds the slow ones."""
+    metrics = _defined(labels)
+    return [name for metric in metrics if thorough or metric.compute is not None for name in metric.names]
+
+
+def thorough_names(labels: str | None = None) -> list[str]:
+    """Return the names of the slow scores, in order; None: for logits of any meaning."""
+    metrics = METRICS if labels is None else _defined(labels)
+    return [name for metric in metrics if metric.compute is None for name in metric.names]
 
 
 def score_notes(labels: str) -> dict[str, str]:
-    """What a reader must know of scores that logits of this kind give, by score."""
-    return {name: metric.notes[labels] for metric in METRICS if labels in metric.notes for name in metric.scores}
+    """Return by score the note for readers of scores that come from logits of this meaning."""
+    return {name: metric.notes[labels] for metric in METRICS if labels in metric.notes for name in metric.names}
 
 
-def _defined_for(labels: str, *, with_train: bool) -> list[Metric]:
-    return [metric for metric in METRICS if labels in metric.labels and (with_train or not metric.needs_train)]
+def _defined(labels: str, *, with_train: bool = True) -> list[Metric]:
+    return [
+        metric
+        for metric in METRICS
+        if labels in metric.labels and (with_train or Need.TRAINING_IMAGES not in metric.needs)
+    ]

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg
 
-from pipeline.metrics.features import Features, Matrix, Metric, Real, Score
+from pipeline.metrics.features import Features, Matrix
 from pipeline.metrics.frechet_distance import (
     EPSILON,
     FEW_DIMENSIONS,
@@ -34,9 +34,12 @@ from pipeline.metrics.frechet_distance import (
     expect_comparable,
     factorise,
     frechet_distance,
+    frechet_distance_of_moments,
 )
 from pipeline.metrics.halving import Order, halving_orders, variances
+from pipeline.metrics.metric import Metric, Need, RealFeatures, ScoreDefinition
 from pipeline.metrics.moments import Array, Moments, fit_moments
+from pipeline.metrics.score import Score
 
 FEWEST_IMAGES = 4  # halves of 2
 STRAIGHT = 4.0  # standard errors that the quarters may lie off the line through whole and halves
@@ -160,14 +163,65 @@ def _influence(features: Matrix, mean: Array, mapped: Array, difference: Array) 
     return influence
 
 
-def _compute(judged: Features, real: Real) -> dict[str, Score]:
-    if min(len(judged), len(real.test)) < FEWEST_IMAGES:
-        return {"fid": Score(frechet_distance(judged.features, real.test.features).value)}
-    found = estimate_frechet(judged.features, real.test.features)
+def _compute(generated: Features, real: RealFeatures) -> dict[str, Score]:
+    first, second = generated.features, real.test.features
+    fewest = min(len(first), len(second))
+    if fewest < FEWEST_IMAGES:
+        note = f"fid: no standard error, found {fewest} images, expected at least {FEWEST_IMAGES}"
+        return {"fid": _fid(frechet_distance(first, second), None, fewest, first.shape[1], note)}
+    estimate = estimate_frechet(first, second)
+    # An extrapolation along a line that is none has an unknown error.
+    error = None if estimate.note else estimate.infinity_standard_error
     return {
-        "fid": Score(found.distance.value, found.standard_error),
-        "fid_infinity": Score(found.infinity, None if found.note else found.infinity_standard_error),
+        "fid": _fid(estimate.distance, estimate.standard_error, fewest, first.shape[1]),
+        "fid_infinity": Score(estimate.infinity, error, notes=_notes_on_infinity(estimate)),
     }
 
 
-METRIC = Metric({"fid": "lower", "fid_infinity": "lower"}, _compute)
+def _from_moments(generated: Matrix, real: Moments) -> dict[str, Score]:
+    distance = frechet_distance_of_moments(fit_moments(generated), real)
+    return {"fid": _fid(distance, None, len(generated), generated.shape[1])}
+
+
+def _fid(distance: FrechetDistance, error: float | None, fewest: int, dimensions: int, *notes: str) -> Score:
+    singular = (
+        f"fid: {fewest:,} images for {dimensions:,} dimensions leave a covariance singular; the distance is exact, but "
+        "far above that of many images"
+    )
+    notes = (singular, *notes) if fewest <= dimensions else notes
+    return Score(distance.value, error, notes=notes, details={"route": distance.route, "rank": distance.rank})
+
+
+def _notes_on_infinity(estimate: FrechetEstimate) -> tuple[str, ...]:
+    if estimate.note:
+        return (f"fid_infinity is not to be trusted: {estimate.note}",)
+    if estimate.infinity < 0:
+        return ("fid_infinity is below 0: beyond the bias of few images, only noise is left between the sets",)
+    return ()
+
+
+METRIC = Metric(
+    scores=(
+        ScoreDefinition(
+            "fid",
+            "FID",
+            "Fréchet distance between Gaussians fitted to the features of generated and of real test images "
+            "(Heusel et al. 2017).",
+            "lower",
+            fewest_images=2,  # a covariance divides by N - 1
+            has_error=True,
+            details=("route", "rank"),
+        ),
+        ScoreDefinition(
+            "fid_infinity",
+            "FID∞",
+            "FID followed along 1/n to infinitely many images (Chong and Forsyth 2020), here from halves.",
+            "lower",
+            fewest_images=FEWEST_IMAGES,
+            has_error=True,
+        ),
+    ),
+    needs=(Need.FEATURES,),
+    compute=_compute,
+    from_moments=_from_moments,
+)

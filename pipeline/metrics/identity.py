@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipeline.metrics import CODE_VERSION
+from pipeline.metrics import CODE_VERSION, EXTRACTOR_VERSION
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.identity import Identity
 
@@ -30,7 +30,7 @@ EXTRACTOR_SETTINGS = ClassifierSettings()  # of the extractor that scores are ta
 
 def classifier_identity(tensors: Artefact, settings: ClassifierSettings) -> Identity:
     """Of the classifier trained on these images."""
-    return Identity("classifier", CODE_VERSION, {"settings": asdict(settings), "tensors": tensors.fingerprint})
+    return Identity("classifier", EXTRACTOR_VERSION, {"settings": asdict(settings), "tensors": tensors.fingerprint})
 
 
 def reference_identity(
@@ -44,7 +44,7 @@ def reference_identity(
         "anchor_images": anchor_images,
         "train_images": train_images,
     }
-    return Identity("reference", CODE_VERSION, decided_by)
+    return Identity("reference", EXTRACTOR_VERSION, decided_by)
 
 
 def ladder_identity(tensors: Artefact, extractor_sha256: str, resize: str, facts: Mapping[str, Any]) -> Identity:

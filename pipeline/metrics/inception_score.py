@@ -19,8 +19,10 @@ import numpy as np
 import numpy.typing as npt
 import scipy.special
 
-from pipeline.metrics.features import ATTRIBUTES, CLASSES, IMAGENET, Features, Matrix, Metric, Real, Score
+from pipeline.metrics.features import ATTRIBUTES, CLASSES, IMAGENET, Features, Matrix
 from pipeline.metrics.halving import halving_orders, variances
+from pipeline.metrics.metric import Metric, Need, RealFeatures, ScoreDefinition
+from pipeline.metrics.score import Score
 
 SPLITS = 10
 SHUFFLE_SEED = 0  # images sorted by class would make splits of few classes
@@ -98,31 +100,59 @@ def split_inception_score(log_p: Matrix, splits: int = SPLITS) -> tuple[float, f
     return float(np.mean(scores)), float(np.std(scores))
 
 
-def scores_of(log_p: Matrix) -> dict[str, Score]:
-    """Logarithms of p(y|x) (N, C) → every form of the score, by name."""
-    found = estimate_inception_score(log_p)
-    mean, deviation = split_inception_score(log_p)
-    return {
-        "inception_score": Score(found.value, found.standard_error),
-        "inception_score_splits_mean": Score(mean),
-        "inception_score_splits_std": Score(deviation),
-        "inception_score_infinity": Score(found.infinity, found.infinity_standard_error),
-    }
+def _from_probabilities(log_p: Matrix) -> dict[str, Score]:
+    """Compute from logarithms of p(y|x) (N, C) every form of the score that so many images define, by name."""
+    estimate = estimate_inception_score(log_p)
+    scores = {"inception_score": Score(estimate.value, estimate.standard_error)}
+    if len(log_p) >= SPLITS:
+        mean, deviation = split_inception_score(log_p)
+        scores |= {"inception_score_splits_mean": Score(mean), "inception_score_splits_std": Score(deviation)}
+    if len(log_p) >= FEWEST_IMAGES:
+        scores["inception_score_infinity"] = Score(estimate.infinity, estimate.infinity_standard_error)
+    return scores
 
 
-def _compute(judged: Features, real: Real) -> dict[str, Score]:  # noqa: ARG001, the score needs no real images
-    assert judged.logits is not None
-    return scores_of(log_probabilities(judged.logits))
+def _compute(generated: Features, real: RealFeatures) -> dict[str, Score]:  # noqa: ARG001, needs no real images
+    assert generated.logits is not None
+    return _from_probabilities(log_probabilities(generated.logits))
 
 
 METRIC = Metric(
-    {
-        "inception_score": "higher",
-        "inception_score_splits_mean": "higher",
-        "inception_score_splits_std": "neither",
-        "inception_score_infinity": "higher",
-    },
-    _compute,
+    scores=(
+        ScoreDefinition(
+            "inception_score",
+            "Inception Score",
+            "exp of the mean divergence of an image's classes from those of all images, over all images at once "
+            "(Salimans et al. 2016).",
+            "higher",
+            has_error=True,
+        ),
+        ScoreDefinition(
+            "inception_score_splits_mean",
+            "Inception Score, splits",
+            "The mean Inception Score over ten splits, the form that papers quote.",
+            "higher",
+            fewest_images=SPLITS,
+        ),
+        ScoreDefinition(
+            "inception_score_splits_std",
+            "Inception Score, deviation",
+            "The deviation of the Inception Score between the ten splits.",
+            "neither",
+            fewest_images=SPLITS,
+        ),
+        ScoreDefinition(
+            "inception_score_infinity",
+            "IS∞",
+            "The Inception Score followed along 1/n to infinitely many images.",
+            "higher",
+            fewest_images=FEWEST_IMAGES,
+            has_error=True,
+        ),
+    ),
+    needs=(Need.PROBABILITIES,),
+    compute=_compute,
+    from_probabilities=_from_probabilities,
     labels=(CLASSES, ATTRIBUTES, IMAGENET),
     notes={ATTRIBUTES: "not comparable with any published score: a softmax over attributes, of which several may hold"},
 )

@@ -21,9 +21,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.metrics.features import Features, Matrix, Metric, Real, Score
+from pipeline.metrics.features import Features, Matrix
+from pipeline.metrics.metric import Metric, Need, RealFeatures, ScoreDefinition
+from pipeline.metrics.score import Score
+from pipeline.metrics.squared_distances import blocks
 
-LEAST_IMAGES = 4  # of each set; the variance of pairs divides by N - 3
+FEWEST_IMAGES = 4  # of each set; the variance of pairs divides by N - 3
 BLOCK_ROWS = 512  # a block of kernel values, 2 MiB, stays in the processor's cache
 # The least variance, in that of the pairs; in simulations of equal sets the mean standard error is then right.
 FLOOR = 0.5
@@ -92,8 +95,8 @@ def kernel_distance(first: Matrix, second: Matrix) -> KernelDistance:
 def _expect_comparable(first: Matrix, second: Matrix) -> None:
     if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1]:
         raise ValueError(f"found features of shapes {first.shape} and {second.shape}, expected (N, D) and (M, D)")
-    if min(len(first), len(second)) < LEAST_IMAGES:
-        raise ValueError(f"found {len(first)} and {len(second)} images, expected at least {LEAST_IMAGES} of each")
+    if min(len(first), len(second)) < FEWEST_IMAGES:
+        raise ValueError(f"found {len(first)} and {len(second)} images, expected at least {FEWEST_IMAGES} of each")
 
 
 def _centre(first: Matrix, second: Matrix, dtype: np.dtype[np.floating]) -> tuple[_Centred, _Centred, _Kernel]:
@@ -113,7 +116,7 @@ def _centre(first: Matrix, second: Matrix, dtype: np.dtype[np.floating]) -> tupl
 
 def _centred_rows(features: Matrix, centre: Vector, scale: float, dtype: np.dtype[np.floating]) -> _Centred:
     rows, offsets = np.empty(features.shape, dtype), np.empty(len(features))
-    for block in _blocks(len(features)):
+    for block in blocks(len(features), BLOCK_ROWS):
         centred = features[block].astype(np.float64) - centre
         rows[block], offsets[block] = centred / scale, centred @ centre
     return _Centred(rows, offsets)
@@ -121,7 +124,7 @@ def _centred_rows(features: Matrix, centre: Vector, scale: float, dtype: np.dtyp
 
 def _sums_of_self(x: _Centred, kernel: _Kernel) -> _Sums:
     sums, squares = np.zeros(len(x.rows)), 0.0
-    for rows, columns in itertools.combinations_with_replacement(_blocks(len(x.rows)), 2):
+    for rows, columns in itertools.combinations_with_replacement(blocks(len(x.rows), BLOCK_ROWS), 2):
         values = kernel.values(x, x, rows, columns)
         if rows == columns:
             np.fill_diagonal(values, 0)
@@ -134,7 +137,7 @@ def _sums_of_self(x: _Centred, kernel: _Kernel) -> _Sums:
 
 def _sums_of_cross(x: _Centred, y: _Centred, kernel: _Kernel) -> _Sums:
     row_sums, column_sums, squares = np.zeros(len(x.rows)), np.zeros(len(y.rows)), 0.0
-    for rows, columns in itertools.product(_blocks(len(x.rows)), _blocks(len(y.rows))):
+    for rows, columns in itertools.product(blocks(len(x.rows), BLOCK_ROWS), blocks(len(y.rows), BLOCK_ROWS)):
         values = kernel.values(x, y, rows, columns)
         row_sums[rows] += values.sum(axis=1)
         column_sums[columns] += values.sum(axis=0)
@@ -170,13 +173,23 @@ def _pair_variance_of_cross(sums: _Sums) -> float:
     return max(float(squares / ((n - 1) * (m - 1))), 0.0)
 
 
-def _blocks(count: int) -> list[slice]:
-    return [slice(start, min(start + BLOCK_ROWS, count)) for start in range(0, count, BLOCK_ROWS)]
-
-
-def _compute(judged: Features, real: Real) -> dict[str, Score]:
-    distance = kernel_distance(judged.features, real.test.features)
+def _compute(generated: Features, real: RealFeatures) -> dict[str, Score]:
+    distance = kernel_distance(generated.features, real.test.features)
     return {"kid": Score(distance.value, distance.standard_error)}
 
 
-METRIC = Metric({"kid": "lower"}, _compute)
+METRIC = Metric(
+    scores=(
+        ScoreDefinition(
+            "kid",
+            "KID",
+            "Squared maximum mean discrepancy of features under a cubic kernel, over all pairs, unbiased "
+            "(Bińkowski et al. 2018).",
+            "lower",
+            fewest_images=FEWEST_IMAGES,
+            has_error=True,
+        ),
+    ),
+    needs=(Need.FEATURES,),
+    compute=_compute,
+)

@@ -18,8 +18,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.metrics.features import Features, Matrix, Metric, Real, Score
+from pipeline.metrics.features import Features, Matrix
+from pipeline.metrics.metric import Metric, Need, RealFeatures, ScoreDefinition
 from pipeline.metrics.nearest_neighbours import Mask, nearest_rows, neighbour_radii
+from pipeline.metrics.score import Score
 from pipeline.metrics.squared_distances import Indices, Vector
 
 
@@ -62,15 +64,36 @@ def _mean(values: Vector | Mask) -> Score:
     return Score(float(np.mean(values)), error)
 
 
-def _compute(judged: Features, real: Real) -> dict[str, Score]:
+def _compute(generated: Features, real: RealFeatures) -> dict[str, Score]:
     if real.train is None:
         raise ValueError(
             "found no training images, expected those the generator was trained on, to find copies of them"
         )
     return {
-        "memorisation_distance": _mean(memorisation_distance(judged.features, real.train.features)),
-        "authenticity": _mean(authentic(judged.features, real.train.features)),
+        "memorisation_distance": _mean(memorisation_distance(generated.features, real.train.features)),
+        "authenticity": _mean(authentic(generated.features, real.train.features)),
     }
 
 
-METRIC = Metric({"memorisation_distance": "higher", "authenticity": "higher"}, _compute, needs_train=True)
+METRIC = Metric(
+    scores=(
+        ScoreDefinition(
+            "memorisation_distance",
+            "memorisation distance",
+            "Mean cosine distance of a generated image to its nearest training image; 0 means copies "
+            "(Bai et al. 2021).",
+            "higher",
+            has_error=True,
+        ),
+        ScoreDefinition(
+            "authenticity",
+            "authenticity",
+            "Share of generated images farther from their nearest training image than that one is from its own nearest "
+            "(Alaa et al. 2022).",
+            "higher",
+            has_error=True,
+        ),
+    ),
+    needs=(Need.FEATURES, Need.TRAINING_IMAGES),
+    compute=_compute,
+)

@@ -10,7 +10,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.metrics.features import CLASSES, Features, Matrix, Metric, Real, Score
+from pipeline.metrics.features import CLASSES, Features, Matrix
+from pipeline.metrics.metric import Metric, Need, RealFeatures, ScoreDefinition
+from pipeline.metrics.score import Score
 
 LEAST_SHARE_OF_EQUAL = 0.1
 
@@ -26,10 +28,22 @@ def missing_classes(logits: Matrix) -> int:
     return int((class_counts(logits) < LEAST_SHARE_OF_EQUAL * images / classes).sum())
 
 
-def _compute(judged: Features, real: Real) -> dict[str, Score]:  # noqa: ARG001, the count needs no real images
-    assert judged.logits is not None
-    counts = tuple(float(count) for count in class_counts(judged.logits))
-    return {"missing_classes": Score(float(missing_classes(judged.logits)), by_class=counts)}
+def _compute(generated: Features, real: RealFeatures) -> dict[str, Score]:  # noqa: ARG001, needs no real images
+    assert generated.logits is not None
+    counts = tuple(float(count) for count in class_counts(generated.logits))
+    return {"missing_classes": Score(float(missing_classes(generated.logits)), by_class=counts)}
 
 
-METRIC = Metric({"missing_classes": "lower"}, _compute, labels=(CLASSES,))
+METRIC = Metric(
+    scores=(
+        ScoreDefinition(
+            "missing_classes",
+            "missing classes",
+            "Classes given to fewer generated images than a tenth of an equal share (Che et al. 2016).",
+            "lower",
+        ),
+    ),
+    needs=(Need.PROBABILITIES,),
+    compute=_compute,
+    labels=(CLASSES,),
+)

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.metrics.features import Matrix, Score
+from pipeline.metrics.features import Matrix
+from pipeline.metrics.metric import Metric, Need, ScoreDefinition
+from pipeline.metrics.score import Score
 from pipeline.networks import latents
 from pipeline.networks.latents import Latents
 
 EPSILON = 0.1
 KEPT = (0.01, 0.99)  # quantiles of the squared distances
-SCORE, BETTER = "perceptual_path_length", "lower"
+SCORE = "perceptual_path_length"
 
 
 def path_ends(first: Latents, second: Latents, places: Latents, *, on_sphere: bool) -> tuple[Latents, Latents]:
@@ -37,3 +39,17 @@ def path_length(here: Matrix, further: Matrix) -> Score:
     kept = squared[(squared >= low) & (squared <= high)]
     winsorised = np.clip(squared, low, high).std(ddof=1)
     return Score(float(kept.mean()), float(winsorised / ((KEPT[1] - KEPT[0]) * np.sqrt(len(squared)))))
+
+
+METRIC = Metric(
+    scores=(
+        ScoreDefinition(
+            SCORE,
+            "path length",
+            "How much the extractor sees change when a latent moves a little (Karras et al. 2019).",
+            "lower",
+            has_error=True,
+        ),
+    ),
+    needs=(Need.GENERATOR,),
+)

@@ -9,34 +9,48 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.metrics.features import CLASSES, Features, Matrix, Metric, Real, Score
+from pipeline.metrics.features import CLASSES, Features, Matrix
 from pipeline.metrics.frechet_distance import frechet_distance
+from pipeline.metrics.metric import Metric, Need, RealFeatures, ScoreDefinition
+from pipeline.metrics.score import Score
 
 FEWEST_IMAGES = 2  # a covariance needs them
 
 
-def per_class_frechet_distance(judged: Features, real: Features) -> tuple[float, ...]:
-    """The distance of each class (C,); NaN for a class that one of the sets does not show."""
-    assert judged.logits is not None
-    assert real.logits is not None
-    return tuple(_distance(_of_class(judged, label), _of_class(real, label)) for label in range(judged.logits.shape[1]))
+def per_class_frechet_distance(generated: Features, real: Features) -> tuple[float, ...]:
+    """Return the distance of each class (C,); NaN for a class with fewer than 2 images in one of the sets."""
+    assert generated.logits is not None
+    classes = range(generated.logits.shape[1])
+    return tuple(_distance(_features_of_class(generated, label), _features_of_class(real, label)) for label in classes)
 
 
-def _of_class(images: Features, label: int) -> Matrix:
+def _features_of_class(images: Features, label: int) -> Matrix:
     assert images.logits is not None
-    chosen: Matrix = images.features[images.logits.argmax(axis=1) == label]
-    return chosen
+    features: Matrix = images.features[images.logits.argmax(axis=1) == label]
+    return features
 
 
-def _distance(judged: Matrix, real: Matrix) -> float:
-    if min(len(judged), len(real)) < FEWEST_IMAGES:
+def _distance(generated: Matrix, real: Matrix) -> float:
+    if min(len(generated), len(real)) < FEWEST_IMAGES:
         return float("nan")
-    return frechet_distance(judged, real).value
+    return frechet_distance(generated, real).value
 
 
-def _compute(judged: Features, real: Real) -> dict[str, Score]:
-    by_class = per_class_frechet_distance(judged, real.test)
+def _compute(generated: Features, real: RealFeatures) -> dict[str, Score]:
+    by_class = per_class_frechet_distance(generated, real.test)
     return {"per_class_fid": Score(float(np.mean(by_class)), by_class=by_class)}
 
 
-METRIC = Metric({"per_class_fid": "lower"}, _compute, labels=(CLASSES,))
+METRIC = Metric(
+    scores=(
+        ScoreDefinition(
+            "per_class_fid",
+            "FID by class",
+            "Mean over classes of the FID within each class; none where a class is missing (Miyato and Koyama 2018).",
+            "lower",
+        ),
+    ),
+    needs=(Need.FEATURES, Need.PROBABILITIES),
+    compute=_compute,
+    labels=(CLASSES,),
+)

@@ -18,8 +18,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.metrics.features import NEIGHBOURS, Features, Matrix, Metric, Real, Score
+from pipeline.metrics.features import Features, Matrix
+from pipeline.metrics.metric import NEIGHBOURS, Metric, Need, RealFeatures, ScoreDefinition
 from pipeline.metrics.nearest_neighbours import count_balls, squared_neighbour_radii
+from pipeline.metrics.score import Score
 
 
 @dataclass(frozen=True)
@@ -47,16 +49,45 @@ def precision_recall(generated: Matrix, real: Matrix, neighbours: int = NEIGHBOU
     )
 
 
-def _compute(judged: Features, real: Real) -> dict[str, Score]:
-    found = precision_recall(judged.features, real.test.features, real.neighbours)
+def _compute(generated: Features, real: RealFeatures) -> dict[str, Score]:
+    shares = precision_recall(generated.features, real.test.features, real.neighbours)
     # No standard errors: a binomial one holds the balls fixed, though both sets decide where they are, and came out at
     # 0.3 to 0.9 of the true one in simulations; a jackknife, which moves them, at 1.05 to 2.5.
     return {
-        "precision": Score(found.precision),
-        "recall": Score(found.recall),
-        "density": Score(found.density),
-        "coverage": Score(found.coverage),
+        "precision": Score(shares.precision),
+        "recall": Score(shares.recall),
+        "density": Score(shares.density),
+        "coverage": Score(shares.coverage),
     }
 
 
-METRIC = Metric({"precision": "higher", "recall": "higher", "density": "higher", "coverage": "higher"}, _compute)
+METRIC = Metric(
+    scores=(
+        ScoreDefinition(
+            "precision",
+            "precision",
+            "Share of generated images inside the neighbourhood of some real image (Kynkäänniemi et al. 2019).",
+            "higher",
+        ),
+        ScoreDefinition(
+            "recall",
+            "recall",
+            "Share of real images inside the neighbourhood of some generated image (Kynkäänniemi et al. 2019).",
+            "higher",
+        ),
+        ScoreDefinition(
+            "density",
+            "density",
+            "How many real neighbourhoods hold a generated image, over k; may exceed 1 (Naeem et al. 2020).",
+            "higher",
+        ),
+        ScoreDefinition(
+            "coverage",
+            "coverage",
+            "Share of real neighbourhoods that hold a generated image (Naeem et al. 2020).",
+            "higher",
+        ),
+    ),
+    needs=(Need.FEATURES, Need.NEIGHBOURS),
+    compute=_compute,
+)

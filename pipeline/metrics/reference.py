@@ -10,6 +10,7 @@ as pytorch-fid reads them.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,14 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import load_file, save_file
 
-from pipeline.metrics.catalogue import FINDING_COPIES, score
+from pipeline.metrics import CODE_VERSION
+from pipeline.metrics.catalogue import METRICS, report_metrics, score, score_names
 from pipeline.metrics.extractors.extractor import Extractor, require_extractor
-from pipeline.metrics.features import Features, Real, Score
+from pipeline.metrics.features import Features
 from pipeline.metrics.identity import reference_identity
+from pipeline.metrics.metric import Metric, Need, RealFeatures
 from pipeline.metrics.moments import fit_moments
+from pipeline.metrics.score import Score
 from pipeline.storage.artefact import Artefact, make_artefact, require_artefact
 from pipeline.storage.images import Pixels
 from pipeline.storage.paths import Paths
@@ -49,23 +53,27 @@ class Reference:
     labels: str  # what the logits stand for
 
     @property
-    def real(self) -> Real:
-        """What a judged set is compared with."""
-        return Real(self.test, self.train)
+    def real(self) -> RealFeatures:
+        """The real images against which generated images are scored."""
+        return RealFeatures(self.test, self.train)
 
-    def anchors(self, count: int) -> tuple[Anchors, Anchors]:
-        """Every score of `count` real images (the floor) and of `count` noise images (the ceiling).
+    def anchors(self, count: int, metrics: Sequence[Metric] = METRICS) -> tuple[Anchors, Anchors]:
+        """Compute the scores of `count` real images (the floor) and of `count` noise images (the ceiling).
 
-        As many as are judged, because the scores depend on the count; fewer where the data set has fewer. The floor is
-        that of training images against the test images, and where copies of training images are looked for, that of
-        test images: what a generator scores that has seen neither. Test images are chosen at random: a data set's own
-        order may be that of its classes.
+        `count` is the number of generated images, because scores depend on it; fewer if the data set has fewer. Floor:
+        the score of real training images against the test images. For the metrics that look for copies: of test images
+        against the training images.
         """
-        held_out = self.test.at(seeded_order(len(self.test), count))
-        real = score(self.train.first(count), Real(self.test), self.labels)
-        real |= score(held_out, self.real, self.labels, FINDING_COPIES)
-        noise = score(self.noise.first(count), self.real, self.labels)
-        return values_of(real), values_of(noise)
+        looking_for_copies = [metric for metric in metrics if Need.TRAINING_IMAGES in metric.needs]
+        # at random: a data set's own order may be by class
+        held_out = self.test.take(seeded_order(len(self.test), count))
+        real = score(self.train.first(count), RealFeatures(self.test), self.labels, metrics)
+        real |= score(held_out, self.real, self.labels, looking_for_copies)
+        noise = score(self.noise.first(count), self.real, self.labels, metrics)
+        return self._in_order(values_of(real)), self._in_order(values_of(noise))
+
+    def _in_order(self, anchors: Anchors) -> Anchors:
+        return {name: anchors[name] for name in score_names(self.labels) if name in anchors}
 
 
 def make_reference(dataset: str, paths: Paths, *, extractor: str = "classifier", force: bool = False) -> Artefact:
@@ -105,6 +113,7 @@ def make_reference(dataset: str, paths: Paths, *, extractor: str = "classifier",
             "anchor_images": ANCHOR_IMAGES,
             "floor": floor,
             "ceiling": ceiling,
+            "metrics_version": CODE_VERSION,
             "source": tensors.details["source"],
         }
 
@@ -132,6 +141,32 @@ def expect_current(reference: Artefact, extractor: Extractor, tensors: Artefact)
 def load_reference(artefact: Artefact) -> Reference:
     """The reference features of an artefact."""
     return _reference(load_file(artefact.verified_path("features.safetensors")), artefact.details["labels"])
+
+
+def anchors_of(artefact: Artefact, reference: Reference, count: int) -> tuple[Anchors, Anchors]:
+    """Return floor and ceiling of `count` images: those in the manifest, and computed ones for newer metrics.
+
+    A reference is a set of features. Metrics that were added or changed after it was made do not make it stale; their
+    anchors are computed here, on the CPU and without the extractor.
+    """
+    floor, ceiling = _stored_anchors(artefact, count)
+    lacking = [
+        metric for metric in report_metrics(reference.labels) if not set(metric.names) <= floor.keys() & ceiling.keys()
+    ]
+    if not lacking:
+        return floor, ceiling
+    new_floor, new_ceiling = reference.anchors(count, lacking)
+    return floor | new_floor, ceiling | new_ceiling
+
+
+def _stored_anchors(artefact: Artefact, count: int) -> tuple[Anchors, Anchors]:
+    """Return the anchors in the manifest; empty if they are of another number of images or of older metrics."""
+    details = artefact.details
+    # Manifests before this key had one version for metrics and extractors, which is in their identity.
+    version = details.get("metrics_version", artefact.identity.code_version if artefact.identity else None)
+    if count != details["anchor_images"] or version != CODE_VERSION:
+        return {}, {}
+    return details["floor"], details["ceiling"]
 
 
 def values_of(scores: dict[str, Score]) -> Anchors:

@@ -6,4 +6,4 @@ never overwritten; older reports are merged into few files. `score.py` computes 
 them. The scores along the newest training lie under `data/scores_by_step/` (`by_step.py`).
 """
 
-CODE_VERSION = "2"
+CODE_VERSION = "3"

@@ -18,13 +18,13 @@ from pipeline.metrics.inception_score import SPLITS
 from pipeline.metrics.reference import (
     Anchors,
     Reference,
+    anchors_of,
     expect_current,
     load_reference,
     require_reference,
     seeded_order,
     values_of,
 )
-from pipeline.reports import thorough
 from pipeline.reports.thorough import Thorough
 from pipeline.samples.details import SamplesDetails
 from pipeline.storage.artefact import Artefact
@@ -69,8 +69,7 @@ class Judge:
 
     def score_names(self) -> list[str]:
         """What a member is scored by."""
-        names = score_names(self.reference.labels)
-        return names if self.thorough is None else names + thorough.score_names(self.reference.labels)
+        return score_names(self.reference.labels, thorough=self.thorough is not None)
 
     def protocol(self, samples: Artefact) -> dict[str, Any]:
         """Everything that must agree before two scores may be compared."""
@@ -96,12 +95,7 @@ class Judge:
         }
 
     def _score_anchors(self, count: int) -> tuple[Anchors, Anchors]:
-        details = self.reference_artefact.details
-        floor, ceiling = (
-            (details["floor"], details["ceiling"])
-            if count == details["anchor_images"]
-            else self.reference.anchors(count)
-        )
+        floor, ceiling = anchors_of(self.reference_artefact, self.reference, count)
         if self.thorough is None:
             return floor, ceiling
         pixels = self.train.pixels[seeded_order(len(self.train), count)]

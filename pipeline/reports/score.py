@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.metrics.catalogue import BETTER, score, score_notes
-from pipeline.metrics.features import Features, Score
-from pipeline.reports import store, thorough
+from pipeline.metrics.catalogue import BETTER, score, score_names, score_notes
+from pipeline.metrics.features import Features
+from pipeline.metrics.score import NORMAL_95, Score
+from pipeline.reports import store
 from pipeline.reports.by_step import keep_scores_by_step
 from pipeline.reports.copies import closest_pairs, write_pairs
 from pipeline.reports.identity import report_identity
@@ -31,7 +32,6 @@ from pipeline.training.trained import require_training
 log = logging.getLogger(__name__)
 
 PAIRS_PICTURE = "_nearest_training_images.png"  # beside the newest report
-NORMAL_95 = 1.959963984540054  # half-width of a normal distribution's 95 % interval, in standard deviations
 LOGGED = ("fid", "inception_score", "precision", "recall", "missing_classes")
 
 
@@ -72,7 +72,11 @@ def score_partition(
 
 def _scored(samples: Artefact, training: Artefact, judge: Judge, root: Path, run_id: str, *, force: bool) -> Scored:
     protocol = judge.protocol(samples)
-    plain, fuller = (report_identity(samples, protocol, thorough=each).fingerprint for each in (False, True))
+    names = [score_names(judge.reference.labels, thorough=each) for each in (False, True)]
+    plain, fuller = (
+        report_identity(samples, protocol, scores, thorough=each).fingerprint
+        for each, scores in zip((False, True), names, strict=True)
+    )
     wanted, enough = (plain, (plain, fuller)) if judge.thorough is None else (fuller, (fuller,))
     newest = store.latest(root, samples.details["recipe"], samples.details["optimizer"])
     if newest is not None and newest.fingerprint in enough and not force:
@@ -90,7 +94,7 @@ def _scored(samples: Artefact, training: Artefact, judge: Judge, root: Path, run
 def _rows(scores: dict[int, dict[str, Score]], judge: Judge, count: int) -> list[dict[str, Any]]:
     """What differs from row to row: one a member and score."""
     floor, ceiling = judge.anchors(count)
-    notes, better = score_notes(judge.reference.labels), BETTER | thorough.BETTER
+    notes = score_notes(judge.reference.labels)
     return [
         {
             "member": member,
@@ -98,7 +102,7 @@ def _rows(scores: dict[int, dict[str, Score]], judge: Judge, count: int) -> list
             **_numbers(of_member.get(metric)),
             "floor": floor.get(metric),
             "ceiling": ceiling.get(metric),
-            "better": better[metric],
+            "better": BETTER[metric],
             "note": notes.get(metric, ""),
         }
         for member, of_member in scores.items()

@@ -15,7 +15,8 @@ import numpy.typing as npt
 from pipeline.metrics import gan_train, path_length
 from pipeline.metrics.extractors.classifier import Classifier
 from pipeline.metrics.extractors.extractor import Extractor
-from pipeline.metrics.features import CLASSES, Features, Score
+from pipeline.metrics.features import CLASSES, Features
+from pipeline.metrics.score import Score
 from pipeline.networks.latents import latents_by_seed
 from pipeline.samples.generate import SEEDS_A_SAMPLING_SEED, draw, latent_seeds
 from pipeline.storage.artefact import Artefact
@@ -26,12 +27,6 @@ from pipeline.training.trained import trained_network
 
 PATHS = 2000  # pairs of latents
 PLACE_SEED = 0
-BETTER = {**gan_train.BETTER, path_length.SCORE: path_length.BETTER}
-
-
-def score_names(labels: str) -> list[str]:
-    """The scores that are defined for logits of a kind, in order."""
-    return [name for name in BETTER if labels == CLASSES or name not in gan_train.BETTER]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ which extractor, with or without the thorough scores) was a person's choice; wha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.metrics import CODE_VERSION as METRICS_VERSION
@@ -59,18 +59,29 @@ def report_status(
 
 
 def _changes(report: Report, protocol: Mapping[str, Any], recipe: Recipe, optimizer: str, paths: Paths) -> list[str]:
+    from pipeline.metrics.catalogue import score_names  # half a second to import
+
     samples = read_artefact(paths.samples(recipe.key, optimizer))
     if samples is None:
         return []
     now = _protocol_now(protocol, samples, recipe, paths)
-    wanted = {thorough: report_identity(samples, now, thorough=thorough) for thorough in (False, True)}
-    if report.fingerprint in (each.fingerprint for each in wanted.values()):
+    thorough = _is_thorough(report)
+    names = score_names(now["extractor_labels"], thorough=thorough)
+    wanted = report_identity(samples, now, names, thorough=thorough)
+    if report.fingerprint == wanted.fingerprint:
         return []
     made_from = report.data_versions.get("samples")
-    before = {"samples": made_from, "protocol": dict(protocol), THOROUGH: False}
-    plain = wanted[False]
-    found = in_words(differences(Identity(plain.stage, plain.code_version, before), plain), WORDS)
-    return [each.removeprefix("protocol.") for each in found] or ["the code that scores has another version"]
+    before = {**wanted.decided_by, "samples": made_from, "protocol": dict(protocol)}
+    found = in_words(differences(Identity(wanted.stage, wanted.code_version, before), wanted), WORDS)
+    reasons = [*(each.removeprefix("protocol.") for each in found), *_other_scores(report.metrics(), names)]
+    return reasons or ["the code that scores has another version"]
+
+
+def _other_scores(before: Sequence[str], now: Sequence[str]) -> list[str]:
+    """Return which scores the catalogue has and the report lacks, and the reverse."""
+    new = [name for name in now if name not in before]
+    gone = [name for name in before if name not in now]
+    return [f"{what}: {', '.join(names)}" for what, names in (("new scores", new), ("scores removed", gone)) if names]
 
 
 def _protocol_now(protocol: Mapping[str, Any], samples: Artefact, recipe: Recipe, paths: Paths) -> dict[str, Any]:
@@ -96,4 +107,10 @@ def _protocol_now(protocol: Mapping[str, Any], samples: Artefact, recipe: Recipe
 def _chosen(report: Report, protocol: Mapping[str, Any]) -> tuple[str, ...]:
     """How a person chose to score, where that is not the plain way."""
     extractor = () if protocol["extractor"] == "classifier" else (f"extractor {protocol['extractor']}",)
-    return (*extractor, THOROUGH) if "perceptual_path_length" in report.metrics() else extractor
+    return (*extractor, THOROUGH) if _is_thorough(report) else extractor
+
+
+def _is_thorough(report: Report) -> bool:
+    from pipeline.metrics.catalogue import thorough_names
+
+    return not set(thorough_names()).isdisjoint(report.metrics())

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from assets import cli
-from pipeline.metrics.catalogue import score_names
+from pipeline.metrics.catalogue import score_names, thorough_names
 from pipeline.metrics.extractors import extractor as extractors
 from pipeline.metrics.extractors.extractor import Extractor, require_extractor
 from pipeline.metrics.features import IMAGENET, Features
@@ -16,7 +16,6 @@ from pipeline.metrics.memorisation import memorisation_distance
 from pipeline.metrics.precision_recall import precision_recall
 from pipeline.metrics.reference import load_reference, require_reference, seeded_order
 from pipeline.reports import store
-from pipeline.reports.thorough import BETTER
 from pipeline.storage.images import Pixels, read_images
 from pipeline.storage.paths import Paths
 from pipeline.tensors.load import load_split, require_tensors
@@ -47,8 +46,8 @@ def test_thorough_scores_come_when_asked_for_with_what_real_images_score(
     assert newest(paths, "adam").metrics() == score_names("classes")
     assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "adam", *BUDGET, "--thorough") == 0
     report = newest(paths, "adam")
-    assert report.metrics() == [*score_names("classes"), *BETTER]
-    for metric in BETTER:
+    assert report.metrics() == [*score_names("classes"), *thorough_names()]
+    for metric in thorough_names():
         assert len(report.scores(metric)) == 2
     assert all(0 <= value <= 1 for value in report.scores("gan_train") + report.scores("gan_test"))
     assert all(value > 0 for value in report.scores("perceptual_path_length"))

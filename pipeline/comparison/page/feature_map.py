@@ -83,7 +83,7 @@ def _seen(dataset: str, paths: Paths) -> Mapped:
     expect_current(artefact, extractor, tensors)
     reference = load_reference(artefact)
     places = seeded_order(len(reference.test), REAL_IMAGES)
-    real = reference.test.at(places)
+    real = reference.test.take(places)
     held_out = load_split(tensors, "test")
     has_classes = extractor.labels == CLASSES and "label" in held_out.columns
     labels = held_out.columns["label"][places].astype(np.int64) if has_classes else None

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.comparison.differences import differing_settings
-from pipeline.comparison.page.definitions import definition
 from pipeline.comparison.page.entrants import Entrant, without_folders
 from pipeline.comparison.page.scores import metrics_of
+from pipeline.metrics.catalogue import definition, thorough_names
 from pipeline.settings import Recipe
 from pipeline.training.kinds_of_weights import AVERAGE, RAW
 
@@ -100,8 +100,6 @@ def how_to_repeat(recipe: str, entrants: Sequence[Entrant]) -> list[dict[str, st
 
 def command(recipe: str, entrant: Entrant) -> str:
     """`ganforge materialize …` with everything that decided this configuration's scores."""
-    from pipeline.reports.thorough import BETTER as THOROUGH  # imports torch
-
     report, asked = entrant.standing.report, entrant.protocol
     values = {
         "--steps": report.steps,
@@ -116,7 +114,7 @@ def command(recipe: str, entrant: Entrant) -> str:
         words += ["--extractor", asked["extractor"]]
     if report.weights != (RAW if entrant.settings.get("ema_decay") is None else AVERAGE):
         words += ["--weights", report.weights]
-    if any(metric in THOROUGH for metric in report.metrics()):
+    if not set(thorough_names()).isdisjoint(report.metrics()):
         words.append("--thorough")
     return shlex.join(words)
 
@@ -133,7 +131,7 @@ def how_to_read(entrants: Sequence[Entrant]) -> list[dict[str, str]]:
     return [
         {
             "title": definition(metric).title,
-            "text": definition(metric).text,
+            "text": definition(metric).definition,
             "query": f'ganforge reports query "{_sql(metric, ids)}"',
         }
         for metric in metrics_of(entrants)

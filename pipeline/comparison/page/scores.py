@@ -9,10 +9,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.comparison.page.definitions import definition
 from pipeline.comparison.page.entrants import Entrant
 from pipeline.comparison.ranking import Estimate, Ranking, number, verdicts_on
 from pipeline.comparison.verdicts import BETTER, UNDECIDED, WORSE, Verdict, member_scores
+from pipeline.metrics.catalogue import definition
 
 SHOWN = ("fid", "kid", "inception_score", "precision", "recall", "missing_classes")  # columns of the ranking
 MOST_PAIRS = 66  # of 12 configurations; of more, the best one's alone
@@ -61,7 +61,7 @@ def _of_metric(entrants: Sequence[Entrant], metric: str) -> dict[str, Any]:
     notes = [entrant.standing.report.notes().get(metric, "") for entrant in having]
     return {
         "title": definition(metric).title,
-        "text": definition(metric).text,
+        "text": definition(metric).definition,
         "better": ARROWS[_better(having, metric)],
         "note": next((note for note in notes if note), ""),
         "floor": finite(_anchor(having, metric, 0)),

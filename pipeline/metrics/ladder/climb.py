@@ -15,10 +15,10 @@ import numpy as np
 
 from pipeline.metrics.catalogue import BETTER, score
 from pipeline.metrics.extractors.extractor import Extractor
-from pipeline.metrics.features import Score
 from pipeline.metrics.ladder.corruptions import DUPLICATION, IMAGE_CORRUPTIONS, LEVELS, corrupt
 from pipeline.metrics.ladder.real_images import SEED, RealImages
 from pipeline.metrics.ladder.verdicts import CLEAN_DRAWS, verdict
+from pipeline.metrics.score import Score
 
 log = logging.getLogger(__name__)
 

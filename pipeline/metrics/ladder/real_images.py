@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from pipeline.metrics.extractors.extractor import joined
-from pipeline.metrics.features import Features, Real
+from pipeline.metrics.features import Features
 from pipeline.metrics.ladder.corruptions import (
     COPIES,
     DUPLICATION,
@@ -24,6 +24,7 @@ from pipeline.metrics.ladder.corruptions import (
     drop_modes,
     duplicate,
 )
+from pipeline.metrics.metric import RealFeatures
 from pipeline.metrics.reference import Reference, seeded_order
 from pipeline.storage.images import ImageFile, Pixels
 from pipeline.tensors import LABEL_COLUMNS
@@ -71,14 +72,14 @@ class RealImages:
         return self.order[2 * self.images :]
 
     @cached_property
-    def real(self) -> Real:
+    def real(self) -> RealFeatures:
         """What is judged against."""
         train = np.arange(len(self.test), len(self.features))
-        return Real(self.seen(self.order[: self.images]), self.seen(train))
+        return RealFeatures(self.seen(self.order[: self.images]), self.seen(train))
 
     def seen(self, places: Indices) -> Features:
         """What the extractor sees in unchanged images."""
-        return self.features.at(places)
+        return self.features.take(places)
 
     def pixels(self, places: Indices) -> Pixels:
         """The unchanged images."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import scipy.stats
 
-from pipeline.metrics.features import Score
+from pipeline.metrics.score import Score
 
 SEES, BLIND, MISLED, UNORDERED, UNDEFINED = "sees", "blind", "misled", "unordered", "undefined"
 VERDICTS = {

@@ -1,230 +1,233 @@
-"""Score sets: every score that two sets of images allow, with errors, and in words what each can be trusted for.
+"""Score sets: every score that two sets of images allow, with errors and with notes on what limits each score.
 
-In: what an extractor saw in generated images (features, class probabilities, or both), and what they are judged
-against: features of real images, a Gaussian alone, or nothing. Out: `SetScores`. What is not defined for the sets is
-not among the scores, and a note says why; no score is ever made up. The formulas are in a file each; here it is only
-decided which of them apply. Pure: nothing is read, nothing is drawn at random.
+In: the outputs of an extractor for generated images (features, class probabilities, or both), and the real side:
+features of real images, a Gaussian fitted to them, or nothing. Out: `SetScores`. A score that is not defined for the
+sets is left out and a note gives the reason; no score is ever made up. Which scores exist and what each one needs comes
+from the metrics themselves (`catalogue.py`). Pure: reads no file, draws nothing at random.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline.metrics import frechet_interval, inception_score, kernel_distance, memorisation, precision_recall
-from pipeline.metrics.features import Features, Matrix, Real, Score
-from pipeline.metrics.frechet_distance import (
-    FrechetDistance,
-    expect_comparable,
-    frechet_distance,
-    frechet_distance_of_moments,
-)
-from pipeline.metrics.frechet_interval import FrechetEstimate, estimate_frechet
-from pipeline.metrics.moments import Moments, fit_moments
+from pipeline.metrics.catalogue import METRICS
+from pipeline.metrics.features import IMAGENET, Features, Matrix
+from pipeline.metrics.frechet_distance import expect_comparable
+from pipeline.metrics.metric import Metric, Need, RealFeatures
+from pipeline.metrics.moments import Moments
+from pipeline.metrics.score import Score
 from pipeline.metrics.squared_distances import Frame, TooLargeError
 
 log = logging.getLogger(__name__)
 
 MANY_IMAGES = 10_000  # Heusel et al. 2017 ask for as many
-NEIGHBOURHOODS = "precision, recall, density and coverage"
-LONG_PRODUCTS = 2e10  # multiplications; more take seconds, and a line in the log says what is going on
+LONG_PRODUCTS = 2e10  # multiplications; more take seconds, so a line in the log announces the metric
+LEAST_LOG_P = -1e4  # exp of it is 0 in float64, so that it stands for the logarithm of 0 where logits must be finite
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What an extractor saw in generated images."""
+class GeneratedSet:
+    """The outputs of an extractor for a set of generated images."""
 
     features: Matrix | None  # (N, D)
-    log_p: Matrix | None = None  # (N, C) logarithms of class probabilities, for the Inception Score
+    log_p: Matrix | None = None  # (N, C) logarithms of class probabilities
+
+    def __post_init__(self) -> None:
+        outputs = [values for values in (self.features, self.log_p) if values is not None]
+        if not outputs or any(len(values) != len(outputs[0]) for values in outputs):
+            rows = " and ".join(f"{len(values):,} rows" for values in outputs) or "nothing"
+            raise ValueError(f"found {rows}, expected features, probabilities, or both with one row per image")
+
+    def __len__(self) -> int:
+        values = self.log_p if self.features is None else self.features
+        return 0 if values is None else len(values)
 
 
 @dataclass(frozen=True)
 class SetScores:
     """The scores of a set of generated images."""
 
-    scores: Mapping[str, Score]  # those that are defined
-    notes: tuple[str, ...]  # why others are not, and what to know of these; sentences
+    scores: Mapping[str, Score]  # the defined ones, by name
+    notes: tuple[str, ...]  # why other scores are not defined, and what limits these; sentences
     n_generated: int
     n_real: int | None = None
     n_train: int | None = None
     dimensions: int | None = None
     neighbours: int | None = None  # k
-    distance: FrechetDistance | None = None
 
 
 @dataclass(frozen=True)
 class _Part:
-    """What one metric adds."""
+    """Scores and notes of one metric or of one group of metrics."""
 
-    scores: Mapping[str, Score] = field(default_factory=dict)
+    scores: Mapping[str, Score]
     notes: tuple[str, ...] = ()
-    distance: FrechetDistance | None = None
 
 
-def score_sets(judged: Judged, real: Real | Moments | None) -> SetScores:
-    """Every score that is defined; at least 2 images a set, equal dimensions, finite values, or a `ValueError`."""
-    with np.errstate(over="ignore", invalid="ignore"):  # a score that overflows is left out, and a note says so
-        return _finite_only(_score_sets(judged, real))
+def standalone_metrics() -> list[Metric]:
+    """Return the metrics for images of any origin: those that need neither a generator nor a data set's classes.
+
+    First come those that compare features, then those of probabilities, and last those that look for copies.
+    """
+    metrics = [metric for metric in METRICS if metric.compute is not None and IMAGENET in metric.labels]
+    return sorted(metrics, key=lambda metric: (Need.TRAINING_IMAGES in metric.needs, Need.FEATURES not in metric.needs))
 
 
-def _score_sets(judged: Judged, real: Real | Moments | None) -> SetScores:
-    parts, counts = [], SetScores({}, (), _count(judged))
-    if judged.features is not None and isinstance(real, Real):
-        expect_comparable(judged.features, real.test.features)
-        parts += _of_features(judged.features, real)
-        counts = replace(counts, n_real=len(real.test), neighbours=real.neighbours)
-        counts = replace(counts, n_train=None if real.train is None else len(real.train))
-    elif judged.features is not None and isinstance(real, Moments):
-        parts.append(_of_moments(judged.features, real))
-    if judged.features is not None:
-        counts = replace(counts, dimensions=judged.features.shape[1])
-    if judged.log_p is not None:
-        parts.append(_inception(judged.log_p))
+def score_sets(generated: GeneratedSet, real: RealFeatures | Moments | None) -> SetScores:
+    """Compute every defined score. Raise `ValueError` for sets of 1 image, unequal dimensions or values not finite."""
+    with np.errstate(over="ignore", invalid="ignore"):  # a score that overflows is left out, with a note
+        return _without_overflow(_score_sets(generated, real))
+
+
+def _score_sets(generated: GeneratedSet, real: RealFeatures | Moments | None) -> SetScores:
+    parts, found = [], SetScores({}, (), len(generated))
+    if generated.features is not None:
+        found = replace(found, dimensions=generated.features.shape[1])
+        if isinstance(real, RealFeatures):
+            parts += _against_images(generated, generated.features, real)
+            n_train = None if real.train is None else len(real.train)
+            found = replace(found, n_real=len(real.test), n_train=n_train, neighbours=real.neighbours)
+        elif isinstance(real, Moments):
+            parts.append(_against_moments(generated.features, real))
+    if generated.log_p is not None:
+        parts += [_from_probabilities(metric, generated.log_p) for metric in _of_probabilities_alone()]
     scores = {name: score for part in parts for name, score in part.scores.items()}
-    notes = [note for part in parts for note in part.notes]
-    distance = next((part.distance for part in parts if part.distance is not None), None)
-    return replace(counts, scores=scores, notes=tuple(notes), distance=distance)
+    return replace(found, scores=scores, notes=tuple(note for part in parts for note in part.notes))
 
 
-def _count(judged: Judged) -> int:
-    sets = [values for values in (judged.features, judged.log_p) if values is not None]
-    if not sets or any(len(values) != len(sets[0]) for values in sets):
-        found = " and ".join(f"{len(values):,} rows" for values in sets) or "nothing"
-        raise ValueError(f"found {found}, expected features, probabilities, or both with a row an image")
-    return len(sets[0])
+# ---------------------------------------------------------------------------------------------------------------------
+# Features against features
 
 
-def _of_features(generated: Matrix, real: Real) -> list[_Part]:
-    work = len(generated) * len(real.test) * generated.shape[1]
-    too_large = _too_large(f"fid, fid_infinity, kid, {NEIGHBOURHOODS}", generated, real.test.features)
-    if too_large:
-        return [_Part(notes=too_large), _copies(generated, real)]
+def _against_images(generated: GeneratedSet, features: Matrix, real: RealFeatures) -> list[_Part]:
+    # -inf, the logarithm of probability 0, is no finite logit; the least value below gives the same probabilities
+    logits = None if generated.log_p is None else np.maximum(generated.log_p, LEAST_LOG_P)
     parts = []
-    for name, part in (("fid", _frechet), ("kid", _kernel), ("precision and recall", _neighbourhoods)):
-        if work > LONG_PRODUCTS:
-            log.info("%s of %s and %s images", name, f"{len(generated):,}", f"{len(real.test):,}")
-        parts.append(part(generated, real))
-    return [*parts, _copies(generated, real)]
+    for group, images in ((_with_features(train=False), real.test), (_with_features(train=True), real.train)):
+        if images is None:
+            continue
+        expect_comparable(features, images.features)
+        overflow = _overflow(features, images.features)
+        if overflow:
+            names = [name for metric in group for name in metric.names]
+            parts.append(_Part({}, (f"{_listed(names)}: not defined, {overflow}",)))
+        else:
+            parts += [_compute(metric, Features(features, logits), real, len(images)) for metric in group]
+    return [_Part({}, _few_images(min(len(features), len(real.test)))), *parts]
 
 
-def _too_large(names: str, *sets: Matrix) -> tuple[str, ...]:
-    """Why these scores are not defined, where squares of distances overflow."""
+def _with_features(*, train: bool) -> list[Metric]:
+    """Return the metrics that compare features with those of training images, or else with those of test images."""
+    metrics = [metric for metric in standalone_metrics() if Need.FEATURES in metric.needs]
+    return [metric for metric in metrics if (Need.TRAINING_IMAGES in metric.needs) == train]
+
+
+def _overflow(*sets: Matrix) -> str:
+    """Return why squared distances between these rows cannot be computed; empty if they can."""
     try:
         Frame.around(*sets)
     except TooLargeError as error:
-        return (f"{names}: not defined, {error}",)
-    return ()
+        return str(error)
+    return ""
 
 
-def _frechet(generated: Matrix, real: Real) -> _Part:
-    fewest, dimensions = min(len(generated), len(real.test)), generated.shape[1]
-    notes = _few_images(fewest, dimensions)
-    if fewest < frechet_interval.FEWEST_IMAGES:
-        distance = frechet_distance(generated, real.test.features)
-        missing = f"fid_infinity: {_too_few(fewest, frechet_interval.FEWEST_IMAGES)}, nor has fid a standard error"
-        return _Part({"fid": Score(distance.value)}, (*notes, missing), distance)
-    found = estimate_frechet(generated, real.test.features)
-    scores = {
-        "fid": Score(found.distance.value, found.standard_error),
-        "fid_infinity": Score(found.infinity, None if found.note else found.infinity_standard_error),
-    }
-    return _Part(scores, (*notes, *_on_infinity(found)), found.distance)
+def _compute(metric: Metric, generated: Features, real: RealFeatures, other_images: int) -> _Part:
+    assert metric.compute is not None
+    if Need.PROBABILITIES in metric.needs and generated.logits is None:
+        return _Part({}, (f"{_listed(metric.names)}: not defined, found no class probabilities",))
+    fewest = min(len(generated), other_images)
+    if fewest * max(len(generated), other_images) * generated.features.shape[1] > LONG_PRODUCTS:
+        log.info("%s of %s and %s images", _listed(metric.names), f"{len(generated):,}", f"{other_images:,}")
+    notes = _too_few(metric, fewest, real.neighbours)
+    if all(fewest < metric.fewest_images(score, real.neighbours) for score in metric.scores):
+        return _Part({}, notes)
+    return _part(metric.compute(generated, real), notes)
 
 
-def _few_images(fewest: int, dimensions: int) -> tuple[str, ...]:
-    notes = []
-    if fewest <= dimensions:
-        notes.append(
-            f"fid: {fewest:,} images for {dimensions:,} dimensions leave a covariance singular; the distance is exact, "
-            "but far above that of many images"
-        )
-    if fewest < MANY_IMAGES:
-        notes.append(
-            f"{fewest:,} images are fewer than {MANY_IMAGES:,}: all scores but kid and those at infinity depend on how "
-            "many there are, so compare them at equal counts only"
-        )
-    return tuple(notes)
-
-
-def _on_infinity(found: FrechetEstimate) -> tuple[str, ...]:
-    if found.note:
-        return (f"fid_infinity is not to be trusted: {found.note}",)
-    if found.infinity < 0:
-        return ("fid_infinity is below 0: beyond the bias of few images, nothing but noise is left between the sets",)
-    return ()
-
-
-def _kernel(generated: Matrix, real: Real) -> _Part:
-    fewest = min(len(generated), len(real.test))
-    if fewest < kernel_distance.LEAST_IMAGES:
-        return _Part(notes=(f"kid: {_too_few(fewest, kernel_distance.LEAST_IMAGES)}",))
-    return _Part(kernel_distance.METRIC.compute(Features(generated), real))
-
-
-def _neighbourhoods(generated: Matrix, real: Real) -> _Part:
-    fewest, needed = min(len(generated), len(real.test)), real.neighbours + 1
-    if fewest < needed:
-        return _Part(notes=(f"{NEIGHBOURHOODS}: {_too_few(fewest, needed)}, more than k = {real.neighbours}",))
-    return _Part(precision_recall.METRIC.compute(Features(generated), real))
-
-
-def _copies(generated: Matrix, real: Real) -> _Part:
-    if real.train is None:
-        return _Part()
-    expect_comparable(generated, real.train.features)
-    too_large = _too_large(" and ".join(memorisation.METRIC.scores), generated, real.train.features)
-    if too_large:
-        return _Part(notes=too_large)
-    return _Part(memorisation.METRIC.compute(Features(generated), real))
-
-
-def _of_moments(generated: Matrix, real: Moments) -> _Part:
-    if real.mean.size != generated.shape[1]:
+def _against_moments(features: Matrix, real: Moments) -> _Part:
+    if real.mean.size != features.shape[1]:
         raise ValueError(
-            f"found features of {generated.shape[1]} values and statistics of {real.mean.size}, expected equally many"
+            f"found features of {features.shape[1]} values and statistics of {real.mean.size}, expected equally many"
         )
-    too_large = _too_large("fid", generated)
-    if too_large:
-        return _Part(notes=too_large)
-    distance = frechet_distance_of_moments(fit_moments(generated), real)
-    alone = (
-        "the real images are known by mean and covariance alone: that gives fid, without a standard error and without "
-        "fid_infinity, and neither kid nor precision, recall, density and coverage"
+    metrics = _with_features(train=False)
+    scores: dict[str, Score] = {}
+    overflow = _overflow(features)
+    if not overflow:
+        for metric in metrics:
+            scores |= {} if metric.from_moments is None else metric.from_moments(features, real)
+    lacking = [name for metric in metrics for name in metric.names if name not in scores]
+    if overflow:
+        return _Part({}, (f"{_listed(lacking)}: not defined, {overflow}",))
+    note = (
+        f"the real images are known by mean and covariance alone: that gives {_listed(list(scores))} without a "
+        f"standard error, and not {_listed(lacking)}"
     )
-    return _Part({"fid": Score(distance.value)}, (alone, *_few_images(len(generated), generated.shape[1])), distance)
+    return _part(scores, (note, *_few_images(len(features))))
 
 
-def _inception(log_p: Matrix) -> _Part:
-    found = inception_score.estimate_inception_score(log_p)
-    scores, notes = {"inception_score": Score(found.value, found.standard_error)}, []
-    if len(log_p) >= inception_score.FEWEST_IMAGES:
-        scores["inception_score_infinity"] = Score(found.infinity, found.infinity_standard_error)
-    else:
-        notes.append(f"inception_score_infinity: {_too_few(len(log_p), inception_score.FEWEST_IMAGES)}")
-    if len(log_p) >= inception_score.SPLITS:
-        mean, deviation = inception_score.split_inception_score(log_p)
-        scores |= {"inception_score_splits_mean": Score(mean), "inception_score_splits_std": Score(deviation)}
-    else:
-        notes.append(f"inception_score_splits: {_too_few(len(log_p), inception_score.SPLITS)}, one a split")
-    return _Part(scores, tuple(notes))
+def _few_images(fewest: int) -> tuple[str, ...]:
+    if fewest >= MANY_IMAGES:
+        return ()
+    return (
+        f"{fewest:,} images are fewer than {MANY_IMAGES:,}: all scores but kid and those at infinity depend on how "
+        "many there are, so compare them at equal counts only",
+    )
 
 
-def _too_few(found: int, needed: int) -> str:
-    return f"not defined, found {found} images, expected at least {needed}"
+# ---------------------------------------------------------------------------------------------------------------------
+# Probabilities alone
 
 
-def _finite_only(found: SetScores) -> SetScores:
-    """Without scores that overflowed: features near the largest float have squares that are no numbers."""
+def _of_probabilities_alone() -> list[Metric]:
+    return [metric for metric in standalone_metrics() if metric.needs == (Need.PROBABILITIES,)]
+
+
+def _from_probabilities(metric: Metric, log_p: Matrix) -> _Part:
+    if metric.from_probabilities is None:
+        return _Part({}, (f"{_listed(metric.names)}: not defined for probabilities without images",))
+    return _part(metric.from_probabilities(log_p), _too_few(metric, len(log_p), neighbours=0))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Notes
+
+
+def _part(scores: Mapping[str, Score], notes: tuple[str, ...]) -> _Part:
+    return _Part(scores, (*notes, *(note for score in scores.values() for note in score.notes)))
+
+
+def _too_few(metric: Metric, images: int, neighbours: int) -> tuple[str, ...]:
+    """Return one note per number of images that some scores of the metric lack."""
+    lacking: dict[int, list[str]] = {}
+    for score in metric.scores:
+        fewest = metric.fewest_images(score, neighbours)
+        if images < fewest:
+            lacking.setdefault(fewest, []).append(score.name)
+    reason = f", more than k = {neighbours}" if Need.NEIGHBOURS in metric.needs else ""
+    return tuple(
+        f"{_listed(names)}: not defined, found {images} images, expected at least {fewest}{reason}"
+        for fewest, names in lacking.items()
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return names as in a sentence: "fid, kid and recall"."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+
+
+def _without_overflow(found: SetScores) -> SetScores:
+    """Leave out scores that overflowed: squares of features near the largest float are not finite."""
     lost = [name for name, score in found.scores.items() if not math.isfinite(score.value)]
-    kept = {name: _with_finite_error(score) for name, score in found.scores.items() if name not in lost}
+    finite = {name: _with_finite_error(score) for name, score in found.scores.items() if name not in lost}
     notes = tuple(f"{name}: not defined, the features' values are too large to compute with" for name in lost)
-    return replace(found, scores=kept, notes=found.notes + notes)
+    return replace(found, scores=finite, notes=found.notes + notes)
 
 
 def _with_finite_error(score: Score) -> Score:
-    known = score.standard_error is not None and math.isfinite(score.standard_error)
-    return score if known else replace(score, standard_error=None)
+    is_finite = score.standard_error is not None and math.isfinite(score.standard_error)
+    return score if is_finite else replace(score, standard_error=None)

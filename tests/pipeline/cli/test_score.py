@@ -1,4 +1,5 @@
 import argparse
+import itertools
 import json
 import re
 import runpy
@@ -18,17 +19,24 @@ from pipeline.cli import score, train
 from pipeline.metrics.extractors import extractor as extractors
 from pipeline.metrics.extractors.extractor import Extractor
 from pipeline.metrics.features import IMAGENET, Features
+from pipeline.metrics.metric import Metric, Need
+from pipeline.metrics.standalone.score_sets import standalone_metrics
 from pipeline.raw.acquire import acquire
 from pipeline.raw.catalogue import DATASETS
 from pipeline.storage.images import Pixels, read_images
 from pipeline.storage.paths import PROJECT, Paths
 from pipeline.tensors.build import build
 
+
+def keys_of(metric: Metric) -> list[str]:
+    with_errors = [[each.name, *([f"{each.name}_standard_error"] if each.has_error else [])] for each in metric.scores]
+    details = [f"{each.name}_{key}" for each in metric.scores for key in each.details]
+    return [*itertools.chain.from_iterable(with_errors), *details]
+
+
+COPIES = [metric for metric in standalone_metrics() if Need.TRAINING_IMAGES in metric.needs]
 KEYS = [
-    *("fid", "fid_standard_error", "fid_infinity", "fid_infinity_standard_error", "fid_route", "fid_rank"),
-    *("kid", "kid_standard_error", "precision", "recall", "density", "coverage"),
-    *("inception_score", "inception_score_standard_error", "inception_score_infinity"),
-    *("inception_score_splits_mean", "inception_score_splits_std"),
+    *(key for metric in standalone_metrics() if metric not in COPIES for key in keys_of(metric)),
     *("n_real", "n_generated", "dimensions", "k", "notes"),
 ]
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
@@ -139,10 +147,7 @@ def test_training_features_add_what_finds_copies(
 ) -> None:
     real, generated, train = files(real=gaussian(40, 1), generated=gaussian(30, 2), train=gaussian(30, 2))
     found = in_json(capsys, "--features", real, generated, "--train", train)
-    assert set(found) - set(KEYS) == {
-        *("memorisation_distance", "memorisation_distance_standard_error"),
-        *("authenticity", "authenticity_standard_error", "n_train"),
-    }
+    assert set(found) - set(KEYS) == {"n_train", *(key for metric in COPIES for key in keys_of(metric))}
     assert found["memorisation_distance"] == pytest.approx(0, abs=1e-12)
     assert found["n_train"] == 30
 

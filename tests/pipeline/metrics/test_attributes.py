@@ -53,7 +53,7 @@ def test_scores_of_attributes_leave_out_classes_and_carry_a_note(
     train_classifier("celeba", paths)
     reference = load_reference(make_reference("celeba", paths))
     floor, ceiling = reference.anchors(200)
-    assert list(floor) == list(ceiling) == score_names("attributes")
+    assert list(floor) == list(ceiling) == score_names("attributes")  # in the catalogue's order
     assert "per_class_fid" not in floor
     assert "missing_classes" not in floor
     assert floor["fid"] is not None and ceiling["fid"] is not None

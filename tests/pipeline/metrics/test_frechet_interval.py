@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from pipeline.metrics.features import Features, Real
+from pipeline.metrics.features import Features
 from pipeline.metrics.frechet_distance import frechet_distance
 from pipeline.metrics.frechet_interval import METRIC, estimate_frechet, influences
+from pipeline.metrics.metric import RealFeatures
 
 WITHIN_95_PERCENT = 1.959964
 
@@ -142,7 +143,7 @@ def test_too_few_images_for_the_extrapolation_are_said() -> None:
 
 def test_the_scores_are_those_of_the_judged_against_the_test_images() -> None:
     first, second = GAUSSIAN.draw(0)
-    real = Real(Features(second), train=Features(first + 5))
+    real = RealFeatures(Features(second), train=Features(first + 5))
     scores, found = METRIC.compute(Features(first), real), estimate_frechet(first, second)
     assert (scores["fid"].value, scores["fid"].standard_error) == (found.distance.value, found.standard_error)
     assert scores["fid_infinity"].value == found.infinity
@@ -162,8 +163,8 @@ def test_constant_features_have_no_error_and_no_bend() -> None:
     assert (found.distance.value, found.standard_error, found.infinity) == (3.0, 0.0, 3.0)
 
 
-def _sets(pair: tuple[np.ndarray, np.ndarray]) -> tuple[Features, Real]:
-    return Features(pair[0]), Real(Features(pair[1]))
+def _sets(pair: tuple[np.ndarray, np.ndarray]) -> tuple[Features, RealFeatures]:
+    return Features(pair[0]), RealFeatures(Features(pair[1]))
 
 
 @pytest.mark.parametrize("pair", [GAUSSIAN, EQUAL], ids=["gaussian", "equal"])

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
-from pipeline.metrics.features import Features, Real
+from pipeline.metrics.features import Features
 from pipeline.metrics.inception_score import METRIC, estimate_inception_score, log_of_probabilities, log_probabilities
 from pipeline.metrics.inception_score import inception_score as score_of
 from pipeline.metrics.inception_score import split_inception_score as split_score_of
+from pipeline.metrics.metric import RealFeatures
 
 CERTAIN = 1e4  # a logit so large that its softmax is one-hot
 
@@ -118,8 +119,8 @@ def test_sure_predictions_score_no_more_than_there_are_classes_at_infinity_eithe
 def test_every_score_but_the_splits_is_independent_of_the_order() -> None:
     logits = random_logits(400, 1)
     shuffled = logits[np.random.default_rng(2).permutation(400)]
-    features, real = np.zeros((400, 1)), Real(Features(np.zeros((2, 1))))
+    features, real = np.zeros((400, 1)), RealFeatures(Features(np.zeros((2, 1))))
     one, other = (METRIC.compute(Features(features, each), real) for each in (logits, shuffled))
     for name in ("inception_score", "inception_score_infinity"):
         assert one[name].value == pytest.approx(other[name].value, rel=1e-12)
-    assert list(one) == list(METRIC.scores)
+    assert tuple(one) == METRIC.names

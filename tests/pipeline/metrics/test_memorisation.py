@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from pipeline.metrics.features import Features, Real
+from pipeline.metrics.features import Features
 from pipeline.metrics.memorisation import METRIC, authentic, memorisation_distance, nearest_training_images
+from pipeline.metrics.metric import Need, RealFeatures
 
 
 def images(count: int, seed: int, width: int = 12) -> np.ndarray:
@@ -11,7 +12,7 @@ def images(count: int, seed: int, width: int = 12) -> np.ndarray:
 
 
 def scores(generated: np.ndarray, train: np.ndarray) -> dict[str, float]:
-    found = METRIC.compute(Features(generated), Real(test=Features(images(10, 9)), train=Features(train)))
+    found = METRIC.compute(Features(generated), RealFeatures(test=Features(images(10, 9)), train=Features(train)))
     return {name: score.value for name, score in found.items()}
 
 
@@ -86,9 +87,9 @@ def test_the_closest_pairs_come_first() -> None:
 
 def test_the_standard_errors_are_the_deviations_between_draws_of_generated_images() -> None:
     train = Features(images(200, 1))
-    real = Real(test=train, train=train)
+    real = RealFeatures(test=train, train=train)
     draws = [METRIC.compute(Features(images(100, 10 + seed)), real) for seed in range(200)]
-    for name in METRIC.scores:
+    for name in METRIC.names:
         deviation = np.std([draw[name].value for draw in draws], ddof=1)
         errors = [error for draw in draws if (error := draw[name].standard_error) is not None]
         assert len(errors) == 200
@@ -97,11 +98,11 @@ def test_the_standard_errors_are_the_deviations_between_draws_of_generated_image
 
 def test_no_standard_error_is_made_up_for_one_image() -> None:
     train = Features(images(20, 1))
-    found = METRIC.compute(train.first(1), Real(test=train, train=train))
+    found = METRIC.compute(train.first(1), RealFeatures(test=train, train=train))
     assert [score.standard_error for score in found.values()] == [None, None]
 
 
 def test_the_metric_needs_training_images() -> None:
-    assert METRIC.needs_train
+    assert Need.TRAINING_IMAGES in METRIC.needs
     with pytest.raises(ValueError, match="found no training images"):
-        METRIC.compute(Features(images(5, 1)), Real(Features(images(5, 2))))
+        METRIC.compute(Features(images(5, 1)), RealFeatures(Features(images(5, 2))))

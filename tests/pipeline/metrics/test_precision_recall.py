@@ -3,7 +3,8 @@ from dataclasses import astuple
 import numpy as np
 import pytest
 
-from pipeline.metrics.features import Features, Real
+from pipeline.metrics.features import Features
+from pipeline.metrics.metric import RealFeatures
 from pipeline.metrics.precision_recall import METRIC, precision_recall
 
 
@@ -89,10 +90,10 @@ def test_the_published_example_of_two_normal_samples() -> None:
 def test_the_metric_judges_generated_against_test_images_with_k_neighbours() -> None:
     judged, test = Features(normal(50, 4, 1, scale=0.5)), Features(normal(70, 4, 2))
     expected = precision_recall(judged.features, test.features, 3)
-    scores = METRIC.compute(judged, Real(test, neighbours=3))
+    scores = METRIC.compute(judged, RealFeatures(test, neighbours=3))
     assert [score.value for score in scores.values()] == list(astuple(expected))
-    assert list(scores) == list(METRIC.scores) == ["precision", "recall", "density", "coverage"]
-    assert set(METRIC.scores.values()) == {"higher"}
+    assert tuple(scores) == METRIC.names == ("precision", "recall", "density", "coverage")
+    assert {score.better for score in METRIC.scores} == {"higher"}
 
 
 def test_too_few_images_is_an_error() -> None:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from pipeline.metrics.features import Score
+from pipeline.metrics.score import Score
 from pipeline.reports.score import _numbers
 
 

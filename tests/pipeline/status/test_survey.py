@@ -148,8 +148,8 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
         code_version("samples.identity"),
         {f"{RECIPE}/{name} {key}" for name in ("samples", "report") for key in ("one", "two")} | COMPARED,
     ),
-    "code of metrics": (
-        code_version("metrics.identity"),
+    "code of extractors": (
+        code_version("metrics.identity", "EXTRACTOR_VERSION"),
         {"mnist/classifier", "mnist/reference", f"{RECIPE}/report one", f"{RECIPE}/report two"} | COMPARED,
     ),
     "code of reports": (

@@ -13,6 +13,7 @@ from pipeline.comparison.page import PageFacts, write_page
 from pipeline.comparison.page.curves import MEASURES
 from pipeline.comparison.page.write import SCRIPTS, _json
 from pipeline.comparison.ranking import Ranking, compare
+from pipeline.metrics.catalogue import DEFINITIONS
 from pipeline.reports import store
 from pipeline.samples.generate import generate
 from pipeline.settings import load_optimizers, load_recipes, resolve
@@ -122,7 +123,8 @@ def test_every_score_has_a_definition_a_query_and_each_configuration_a_command(
         metrics
     )
     assert commands[0].startswith(f"ganforge materialize mnist_mlp --optimizer {ranking.standings[0].optimizer} ")
-    assert "A score of your own" not in page.text
+    shown = {metric: (score["title"], score["text"]) for metric, score in page.data["scores"].items()}
+    assert shown == {metric: (DEFINITIONS[metric].title, DEFINITIONS[metric].definition) for metric in metrics}
 
 
 def test_only_settings_that_differ_are_listed(written: Written) -> None:

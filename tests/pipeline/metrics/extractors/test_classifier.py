@@ -6,8 +6,8 @@ import torch
 
 from pipeline.metrics.catalogue import score
 from pipeline.metrics.extractors.classifier import extract, load_classifier, train_classifier
-from pipeline.metrics.features import Real
 from pipeline.metrics.identity import ClassifierSettings
+from pipeline.metrics.metric import RealFeatures
 from pipeline.metrics.reference import load_reference, make_reference
 from pipeline.raw.acquire import acquire
 from pipeline.raw.catalogue import DATASETS
@@ -84,6 +84,6 @@ def test_the_reference_puts_real_images_near_and_noise_far(
     assert artefact.details["images"] == {"test": 120, "train": 300, "noise": 200}
     reference = load_reference(artefact)
     assert reference.anchors(200) == (floor, ceiling)
-    fewer = score(reference.train.first(100), Real(reference.test), "classes")["fid"].value
+    fewer = score(reference.train.first(100), RealFeatures(reference.test), "classes")["fid"].value
     assert reference.anchors(100)[0]["fid"] == fewer != floor["fid"]  # anchors follow the count that is judged
     assert make_reference("mnist", paths).cached

@@ -129,7 +129,8 @@ def test_no_image_is_on_two_sides(found: RealImages) -> None:
 
 def test_the_copied_training_images_are_those_the_features_are_of(found: RealImages) -> None:
     copied = found.chosen("copies", 3)
-    assert np.array_equal(project(found.pixels(copied)).features, found.seen(copied).features)
+    # products of other numbers of rows may round differently
+    assert np.allclose(project(found.pixels(copied)).features, found.seen(copied).features, rtol=1e-12)
 
 
 def test_the_picture_shows_the_levels_side_by_side(found: RealImages, tmp_path: Path) -> None:

@@ -2,8 +2,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from pipeline.metrics.features import Score
 from pipeline.metrics.ladder.verdicts import judge, sampling_errors
+from pipeline.metrics.score import Score
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 
 from pipeline.metrics.catalogue import BETTER, score_names
-from pipeline.metrics.features import IMAGENET, Features, Real
+from pipeline.metrics.features import IMAGENET, Features
 from pipeline.metrics.inception_score import log_of_probabilities
+from pipeline.metrics.metric import RealFeatures
 from pipeline.metrics.moments import fit_moments
-from pipeline.metrics.standalone.score_sets import Judged, SetScores, score_sets
+from pipeline.metrics.standalone.score_sets import GeneratedSet, SetScores, score_sets
 
 SHIFT, SCALE, DIMENSIONS = 0.5, 1.5, 8
 CLOSED_FORM = DIMENSIONS * (SHIFT**2 + (SCALE - 1) ** 2)
@@ -17,7 +18,7 @@ def gaussian(count: int, seed: int, shift: float = 0.0, scale: float = 1.0) -> n
 
 def scored(generated: np.ndarray, real: np.ndarray, k: int = 5, train: np.ndarray | None = None) -> SetScores:
     trained = None if train is None else Features(train)
-    return score_sets(Judged(generated), Real(Features(real), trained, k))
+    return score_sets(GeneratedSet(generated), RealFeatures(Features(real), trained, k))
 
 
 def test_the_distance_of_two_gaussians_lies_in_the_interval_around_fid_infinity() -> None:
@@ -46,14 +47,13 @@ def test_kid_is_the_unbiased_estimate_over_all_pairs() -> None:
 
 def test_every_score_is_there_and_known_as_better_lower_or_higher() -> None:
     log_p = log_of_probabilities(np.eye(4)[np.arange(100) % 4])
-    real = Real(Features(gaussian(90, 2)), Features(gaussian(80, 3)))
-    found = score_sets(Judged(gaussian(100, 1), log_p), real)
+    real = RealFeatures(Features(gaussian(90, 2)), Features(gaussian(80, 3)))
+    found = score_sets(GeneratedSet(gaussian(100, 1), log_p), real)
     assert set(found.scores) == set(score_names(IMAGENET)) <= set(BETTER)
     assert found.scores["inception_score"].value == pytest.approx(4)
     assert (found.n_generated, found.n_real, found.n_train) == (100, 90, 80)
     assert (found.dimensions, found.neighbours) == (DIMENSIONS, 5)
-    assert found.distance is not None
-    assert (found.distance.route, found.distance.rank) == ("factors", DIMENSIONS)
+    assert found.scores["fid"].details == {"route": "factors", "rank": DIMENSIONS}
 
 
 def test_generated_copies_of_training_images_are_found_and_not_by_any_other_score() -> None:
@@ -87,10 +87,13 @@ def test_what_few_images_do_not_define_is_left_out_and_explained(count: int, mis
 
 
 def test_probabilities_of_few_images_have_no_splits() -> None:
-    found = score_sets(Judged(None, log_of_probabilities(np.eye(3))), None)
+    found = score_sets(GeneratedSet(None, log_of_probabilities(np.eye(3))), None)
     assert set(found.scores) == {"inception_score"}
     assert found.scores["inception_score"].value == pytest.approx(3)
-    assert any(note.startswith("inception_score_splits: not defined, found 3 images") for note in found.notes)
+    assert any(
+        note.startswith("inception_score_splits_mean and inception_score_splits_std: not defined, found 3 images")
+        for note in found.notes
+    )
     assert (found.n_real, found.dimensions, found.neighbours) == (None, None, None)
 
 
@@ -111,7 +114,7 @@ def test_fid_infinity_keeps_its_number_where_it_is_not_to_be_trusted() -> None:
 
 def test_a_gaussian_alone_gives_fid_alone_and_the_same_one() -> None:
     generated, real = gaussian(300, 1, SHIFT), gaussian(200, 2)
-    found = score_sets(Judged(generated), fit_moments(real))
+    found = score_sets(GeneratedSet(generated), fit_moments(real))
     assert set(found.scores) == {"fid"}
     assert found.scores["fid"].value == pytest.approx(scored(generated, real).scores["fid"].value, rel=1e-9)
     assert found.scores["fid"].standard_error is None
@@ -148,4 +151,4 @@ def test_sets_that_cannot_be_compared_are_one_sentence(generated: np.ndarray, re
 
 def test_features_and_probabilities_must_be_of_as_many_images() -> None:
     with pytest.raises(ValueError, match="found 9 rows and 3 rows, expected"):
-        score_sets(Judged(gaussian(9, 1), np.log(np.full((3, 2), 0.5))), None)
+        score_sets(GeneratedSet(gaussian(9, 1), np.log(np.full((3, 2), 0.5))), None)
