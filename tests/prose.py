@@ -36,7 +36,7 @@ NOUNS = (
 )
 BETWEEN = r"(?!of\b|for\b|in\b|on\b|by\b|at\b|to\b|as\b|is\b|has\b|from\b|with\b|than\b|per\b|and\b|or\b|if\b|but\b)"
 PHRASES = {
-    "headless what": r"\bwhat (?:is|are|was|were)\b|[:;,—] what\b(?! to\b)|\A_?What\b(?! to\b)|\bWhatever\b",
+    "headless what": r"\bwhat (?:is|are|was|were)\b|[:;,—] what\b(?! to\b)|\AWhat\b(?! to\b)(?!.*\?\Z)|\bWhatever\b",
     "that which": r"\b(?:that|those) which\b",
     "postponed subject": (
         r"\A(?!(?:Need|Speed|Seed|Feed|Embed)\b)(?:[A-Z][a-z]+ed|Drawn|Kept|Shown|Left|Made|Read|Written|Seen|Known|"
@@ -81,7 +81,7 @@ URL = re.compile(r"\b(?:https?://|arXiv:?\s)\S+")
 SHAPE = re.compile(r"\((?:[A-Z0-9·×*+/\-\s]{1,8}(?:,\s*|\)))+")
 WORD = re.compile(r"[A-Za-zÀ-ÿ]+(?:['’-][A-Za-zÀ-ÿ]+)*")
 ABBREVIATION = re.compile(r"(?:\be\.g|\bi\.e|\bet al|\bvs|\bcf|\bapprox|\bca|\bEq|\bFig|\bNo|\bresp|\b[A-Z])\.\Z")
-SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)\]*]*\s+(?=[\"'“‘(\[*]*[A-ZÀ-Þ0-9])")
+SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)\]*]*\s+(?=[\"'“‘(\[*`]*[A-Za-zÀ-ÿ0-9])")
 LIST_ITEM = re.compile(r"\A\s*(?:[-*•] |\d+[.)] )")
 FLOW = re.compile(r"(?:\*\*)?(?:In|Out|Source|Sources)(?:\*\*)?:")  # lines of a module's head that list formats
 

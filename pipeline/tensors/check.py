@@ -78,6 +78,6 @@ def complete(note: str, unreadable: Sequence[str]) -> Finding:
     evidence = {"note": note, "unreadable": len(unreadable)}
     advice = (
         "scores on a part of a data set compare with each other, but not with published ones: name the official "
-        "files (README, data sources) or connect to the internet, and materialize raw with force"
+        "files (docs/recipes.md, data sources) or connect to the internet, and materialize raw with force"
     )
     return found("complete", "warn", not parts, summary, evidence, advice)
