@@ -2,12 +2,12 @@
 
     make figures        # or: python docs/figures.py [--keep-run]
 
-In: nothing but the demo's own data. Out: the block of README.md between the `figures` comments, and demo.png,
+In: only the demo's own data. Out: the block of README.md between the `figures` comments, and demo.png,
 comparison.png and page.png. Each picture carries a digest of the printed rankings and of its own pixels;
-`tests/test_figures.py` computes it again, so a ranking or a picture that is changed by hand is noticed.
+`tests/test_figures.py` computes it again and so finds a ranking or a picture that was changed by hand.
 
-The demo also runs under other roundings of the same arithmetic, as other processors have them. A verdict that another
-rounding contradicts or leaves undecided is not fit to be shown: then nothing is written and the exit code is 1.
+The demo also runs with the roundings of other processors. A verdict that another rounding contradicts or leaves
+undecided is not fit to be shown: then no file is written and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -70,7 +70,10 @@ def main(words: Sequence[str]) -> int:
         log.write_text(run_demo(paths.root), encoding="utf-8")
     fragile = fragile_verdicts(paths)
     if fragile:
-        print("figures: not written, since another rounding says otherwise: " + "; ".join(fragile), file=sys.stderr)
+        print(
+            "figures: not written, because another rounding gives another verdict: " + "; ".join(fragile),
+            file=sys.stderr,
+        )
         return 1
     block = transcript(log.read_text(encoding="utf-8"))
     write_readme(block)
@@ -91,7 +94,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def run_demo(data: Path) -> str:
-    """What `make demo` prints in an empty data folder."""
+    """Run `make demo` in an empty data folder and return the lines that it prints."""
     shutil.rmtree(data, ignore_errors=True)
     data.mkdir(parents=True)
     done = subprocess.run(
@@ -101,37 +104,37 @@ def run_demo(data: Path) -> str:
 
 
 def environment(data: Path, rounding: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The caller's without its own data, tables and rounding, so that the demo is as in a fresh clone."""
-    own = ("GANFORGE_", "DAGSTER_", "MKL_", "ATEN_", "ONEDNN_", "OMP_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(own)}
-    return {**kept, "GANFORGE_DATA": str(data), **(rounding or {})}
+    """Return the caller's environment without data, tables and rounding, so that the demo is that of a fresh clone."""
+    prefixes = ("GANFORGE_", "DAGSTER_", "MKL_", "ATEN_", "ONEDNN_", "OMP_")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
+    return {**inherited, "GANFORGE_DATA": str(data), **(rounding or {})}
 
 
 def fragile_verdicts(paths: Paths) -> list[str]:
-    """The verdicts by FID that the demo shows and another rounding does not, each in a clause."""
+    """Return the verdicts by FID that the demo shows and another rounding contradicts, each as a clause."""
     shown = verdicts(paths)
-    found = []
+    clauses = []
     for name, rounding in ROUNDINGS.items() if set(shown.values()) != {"undecided"} else ():
         data = WORK / name
         shutil.rmtree(data, ignore_errors=True)
         command = [sys.executable, "-m", "assets.cli", "materialize", RECIPE, "--optimizer", *DENSE]
         subprocess.run(command, cwd=PROJECT, env=environment(data, rounding), check=True, stdout=subprocess.DEVNULL)
         other = verdicts(Paths(data))
-        found += [
-            f"{first} against {second} is {said}, with {name} {other[first, second]}"
-            for (first, second), said in shown.items()
-            if said not in ("undecided", other[first, second])
+        clauses += [
+            f"{first} against {second} is {verdict}, with {name} {other[first, second]}"
+            for (first, second), verdict in shown.items()
+            if verdict not in ("undecided", other[first, second])
         ]
-    return found
+    return clauses
 
 
 def verdicts(paths: Paths) -> dict[tuple[str, str], str]:
-    """The verdict on each pair by FID, both ways round."""
+    """Return the verdict by FID on each pair, in both orders."""
     table = pq.read_table(paths.comparison(RECIPE) / "verdicts.parquet", filters=[("metric", "=", "fid")])
     opposite = {"better": "worse", "worse": "better", "undecided": "undecided"}
     rows = table.select(["first", "second", "verdict"]).to_pylist()
     one_way = {(row["first"], row["second"]): row["verdict"] for row in rows}
-    return one_way | {(second, first): opposite[said] for (first, second), said in one_way.items()}
+    return one_way | {(second, first): opposite[verdict] for (first, second), verdict in one_way.items()}
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -139,14 +142,14 @@ def verdicts(paths: Paths) -> dict[tuple[str, str], str]:
 
 
 def transcript(printed: str) -> str:
-    """The README's block: what `make run` prints, without most lines of progress."""
+    """Return the README's block: the output of `make run` without most lines of progress."""
     lines = printed.splitlines()
-    dense = next(at for at, line in enumerate(lines) if line.startswith("== training the demo"))
-    beside = next(at for at, line in enumerate(lines) if line.startswith("== and beside it"))
-    ranking = next(at for at, line in enumerate(lines) if line.startswith(f"{RECIPE}: mean"))
+    dense = next(index for index, line in enumerate(lines) if line.startswith("== training the demo"))
+    beside = next(index for index, line in enumerate(lines) if line.startswith("== and beside it"))
+    ranking = next(index for index, line in enumerate(lines) if line.startswith(f"{RECIPE}: mean"))
     shown = [line for line in lines[dense:beside] if any(words in line for words in SHOWN)]
     progress = next(line for line in lines[dense:beside] if "images/s" in line)
-    shortened = re.sub(r"( \| \S+ D [^|]*){1,} \| (?=[\d,]+ images/s)", lambda found: _two_of(found[0]), progress)
+    shortened = re.sub(r"( \| \S+ D [^|]*){1,} \| (?=[\d,]+ images/s)", lambda match: _two_of(match[0]), progress)
     rest = [*shown, shortened, "  …", lines[beside], "  …", *lines[ranking:]]
     return "```\n" + HEAD + "\n".join(rest) + "\n" + UI_LINE + "```\n"
 
@@ -155,26 +158,26 @@ SHOWN = ("== training the demo", ": taken from ", " held-out images right", "mem
 
 
 def _two_of(losses: str) -> str:
-    """The losses of the first two configurations; the line would be too long with all."""
+    """Return the losses of the first two configurations; with all, the line would be too long."""
     parts = [part for part in losses.split(" | ") if part.strip()]
     return f" | {' | '.join(part.strip() for part in parts[:2])} | … " if len(parts) > 2 else losses
 
 
 def write_readme(block: str) -> None:
-    """Put the block between the two comments."""
+    """Put the block between the two comments of README.md."""
     before, rest = README.read_text(encoding="utf-8").split(BEGIN)
     _, after = rest.split(END)
     README.write_text(before + BEGIN + block + END + after, encoding="utf-8")
 
 
 def digest_of(block: str) -> str:
-    """The sha256 of the printed rankings, without the times at which reports were made."""
+    """Return the sha256 of the printed rankings, without the times at which reports were made."""
     rankings = block[block.index(f"{RECIPE}: mean") :]
     return hashlib.sha256(TIME.sub("", rankings).encode()).hexdigest()
 
 
 def readme_block() -> str:
-    """The block that README.md has now."""
+    """Return the present block of README.md."""
     return README.read_text(encoding="utf-8").split(BEGIN)[1].split(END)[0]
 
 
@@ -183,24 +186,25 @@ def readme_block() -> str:
 
 
 def draw_samples(paths: Paths, file: Path) -> None:
-    """A row per member of each dense configuration, and below them the convolutional one's first images."""
+    """Draw one row per member of each dense configuration, and the convolutional one's first images below them."""
     dense = [first_images(paths, RECIPE, optimizer, COLUMNS) for optimizer in DENSE]
     parts = [np.concatenate(dense), first_images(paths, *CONVOLUTIONAL, 3 * COLUMNS)]
     pictures = []
     for number, part in enumerate(parts):
         write_grid(WORK / f"part_{number}.png", part, COLUMNS, SCALE)
         pictures.append(Image.open(WORK / f"part_{number}.png").convert("L"))
-    width, height = max(each.width for each in pictures), sum(each.height for each in pictures) + GAP
-    whole = Image.new("L", (width, height), 255)
+    width = max(picture.width for picture in pictures)
+    height = sum(picture.height for picture in pictures) + GAP
+    sheet = Image.new("L", (width, height), 255)
     top = 0
     for picture in pictures:
-        whole.paste(picture, (0, top))
+        sheet.paste(picture, (0, top))
         top += picture.height + GAP
-    whole.save(file, optimize=True)
+    sheet.save(file, optimize=True)
 
 
 def first_images(paths: Paths, recipe: str, optimizer: str, count: int) -> np.ndarray:
-    """The first `count` images of every member, (M · count, C, H, W) uint8."""
+    """Return the first `count` images of every member, (M · count, C, H, W) uint8."""
     images = read_images(paths.samples(recipe, optimizer) / "samples.arrow")
     members = images.columns["member"]
     return np.concatenate([images.pixels[members == member][:count] for member in np.unique(members)])
@@ -208,7 +212,7 @@ def first_images(paths: Paths, recipe: str, optimizer: str, count: int) -> np.nd
 
 @contextmanager
 def served(paths: Paths) -> Iterator[str]:
-    """The address of the Dagster UI over a data folder, on this machine alone, while inside."""
+    """Serve the Dagster UI over a data folder, on this machine alone, and yield its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -218,7 +222,7 @@ def served(paths: Paths) -> Iterator[str]:
         assert server.stdout is not None
         line = next((line for line in server.stdout if "Dagster UI" in line), "")
         if not line:
-            raise OSError("figures: the Dagster UI did not start; see what it printed")
+            raise OSError("figures: the Dagster UI did not start; see its output")
         url = f"http://127.0.0.1:{port}"
         with urllib.request.urlopen(f"{url}/server_info", timeout=30):
             yield url
@@ -228,9 +232,9 @@ def served(paths: Paths) -> Iterator[str]:
 
 
 def shoot(url: str, file: Path, size: tuple[int, int]) -> None:
-    """A screenshot in 128 colours; a page that is still loading is looked at again."""
+    """Save a screenshot in 128 colours. A second look makes sure that the page has loaded."""
     profile = WORK / "chromium"
-    for _ in range(2):  # the first look fills the browser's cache: a busy machine may not finish a page in time
+    for _ in range(2):  # the first look fills the browser's cache; a busy machine may not finish a page in time
         command = [str(CHROMIUM), *QUIET, f"--user-data-dir={profile}", f"--window-size={size[0]},{size[1]}"]
         command += [f"--force-device-scale-factor={ZOOM}", "--virtual-time-budget=20000", f"--screenshot={file}", url]
         subprocess.run(command, check=True, capture_output=True, timeout=180)

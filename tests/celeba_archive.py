@@ -1,7 +1,7 @@
 """A small archive in CelebA's official layout, made in a moment: no photograph, and no person.
 
 Each image is 178x218 RGB with a grid of cells in its middle, within the smallest crop that is used (108x108): cell k is
-bright where the image has attribute k. So a classifier can learn the attributes, also at 28x28.
+bright if the image has attribute k. So a classifier can learn the attributes, also at 28x28.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def write_small_celeba(
 
 
 def part_of(index: int, count: int) -> int:
-    """0 train, 1 validation, 2 test: in blocks, as in the official partition."""
+    """Return 0 for train, 1 for validation, 2 for test: in blocks, as in the official partition."""
     return (0, 0, 0, 1, 2)[5 * index // count]
 
 
@@ -64,14 +64,14 @@ def image_names(count: int) -> list[str]:
 
 
 def small_attributes(count: int) -> npt.NDArray[np.uint8]:
-    """(N, 40), each attribute with a frequency of its own."""
+    """Return random attributes, (N, 40) uint8, each with its own frequency."""
     random = np.random.default_rng(7)
     frequencies = np.linspace(0.1, 0.9, len(NAMES))
     return (random.random((count, len(NAMES))) < frequencies).astype(np.uint8)
 
 
 def attributes_text(names: list[str], values: npt.NDArray[np.uint8]) -> str:
-    """The official form: right-aligned values, so that 1 has two spaces before it."""
+    """Return attributes in the official form: right-aligned values, so that 1 has two spaces before it."""
     rows = [
         f"{name} " + " ".join(" 1" if value else "-1" for value in row) for name, row in zip(names, values, strict=True)
     ]
@@ -79,7 +79,7 @@ def attributes_text(names: list[str], values: npt.NDArray[np.uint8]) -> str:
 
 
 def face(row: npt.NDArray[np.uint8], seed: int) -> npt.NDArray[np.uint8]:
-    """(218, 178, 3): a shaded background of its own, and the cells of the attributes."""
+    """Draw an image, (218, 178, 3) uint8: a shaded background and the cells of the attributes."""
     random = np.random.default_rng(seed)
     shade = np.linspace(random.integers(40, 90), random.integers(90, 140), HEIGHT)[:, None, None]
     image = np.broadcast_to(shade + random.integers(-20, 20, 3), (HEIGHT, WIDTH, 3)).copy()

@@ -1,4 +1,4 @@
-"""Damage: what a test does to the files of an artefact, and the manifest of one that a test wrote to."""
+"""Damage: flip a byte of an artefact's file, or bring its manifest up to date after a test wrote to it."""
 
 import json
 from dataclasses import asdict
@@ -9,19 +9,19 @@ from pipeline.storage.verification import FileRecord, sha256_of_file
 
 
 def flip_a_byte(path: Path) -> None:
-    """One bit of the middle byte: the size stays."""
+    """Flip one bit of the middle byte, so that the size stays."""
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
 
 
 def record(path: Path) -> FileRecord:
-    """What a manifest holds of a file."""
+    """Return the size and sha256 of a file, as a manifest holds them."""
     return FileRecord(path.stat().st_size, sha256_of_file(path))
 
 
 def record_again(folder: Path) -> None:
-    """Make an artefact's manifest hold its files as they are now."""
+    """Write the present size and sha256 of each file into an artefact's manifest."""
     manifest = json.loads((folder / MANIFEST).read_text())
     files = [path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST]
     manifest["files"] = {str(path.relative_to(folder)): asdict(record(path)) for path in files}

@@ -4,7 +4,7 @@ from pipeline.storage.identity import Identity
 
 
 class Named(Identity):
-    """Made from nothing but a name, which is its fingerprint."""
+    """An identity that only a name decides; the name is its fingerprint."""
 
     def __init__(self, name: str) -> None:
         super().__init__("test", "1", {"name": name})

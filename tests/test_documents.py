@@ -1,4 +1,4 @@
-"""The documents: what they link to is there."""
+"""Every file that a document links to exists."""
 
 import re
 from pathlib import Path

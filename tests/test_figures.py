@@ -1,4 +1,4 @@
-"""README's transcript and every picture in docs/pictures are of one run of the demo (docs/figures.py)."""
+"""README's transcript and every picture in docs/pictures come from one run of the demo (docs/figures.py)."""
 
 import importlib.util
 import re

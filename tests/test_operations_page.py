@@ -1,4 +1,4 @@
-"""docs/operations.md: what it lists is what there is."""
+"""The lists in docs/operations.md are complete: variables, folders, sensors and times of retention."""
 
 import re
 from inspect import signature

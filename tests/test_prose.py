@@ -22,13 +22,10 @@ FILES = sorted(
 
 # Folders whose words are still to be mended; this set only ever shrinks.
 NOT_YET = {
-    ".",
     "assets",
     "assets/orchestration",
     "benchmarks",
-    "data",
     "docs",
-    "docs/decisions",
     "pipeline",
     "pipeline/champion",
     "pipeline/checks",
@@ -44,7 +41,6 @@ NOT_YET = {
     "pipeline/storage",
     "pipeline/tensors",
     "pipeline/training",
-    "tests",
     "tests/assets",
     "tests/end_to_end",
     "tests/pipeline",
