@@ -8,6 +8,7 @@ import pytest
 from pipeline.storage.paths import PROJECT
 
 DOCUMENTS = [*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md"), PROJECT / "data" / "README.md"]
+CURRENT = [path for path in DOCUMENTS if path.name not in ("log.md", "CHANGELOG.md")]  # those two are dated records
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 
 
@@ -15,6 +16,13 @@ LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 def test_every_file_that_a_document_links_to_exists(document: Path) -> None:
     linked = LINK.findall(document.read_text(encoding="utf-8"))
     assert [link for link in linked if not (document.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("document", CURRENT, ids=lambda path: str(path.relative_to(PROJECT)))
+def test_every_file_of_the_code_that_a_document_names_exists(document: Path) -> None:
+    text = re.sub(r"```.*?```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
+    named = [name.rstrip(".") for name in re.findall(r"`((?:pipeline|assets|tests|benchmarks|docs)/[\w./-]+)`", text)]
+    assert [name for name in named if not (PROJECT / name).exists()] == []
 
 
 def test_the_readme_links_to_pictures_and_pages() -> None:
