@@ -68,9 +68,15 @@ class Mistakes:
 
     def settle(self, value: Value | None) -> Value:
         """Return a value of `attempt`, or raise all mistakes kept so far."""
-        if self.sentences or value is None:
-            raise SettingsError(*dict.fromkeys(self.sentences))
+        self.expect_none()
+        if value is None:
+            raise ValueError("found no value and no mistake, expected one of them")
         return value
+
+    def expect_none(self) -> None:
+        """Raise all mistakes kept so far as one error."""
+        if self.sentences:
+            raise SettingsError(*dict.fromkeys(self.sentences))
 
 
 def find(table: Mapping[str, Value], key: str, subject: str) -> Value:
@@ -181,50 +187,6 @@ def _sentence(model: type, where: str, detail: ErrorDetails, values: Mapping[str
     if detail["type"] == "value_error":  # raised by a check of ours, whose text begins with "expected"
         return f"{where}: {name} is {values[name]!r}, {detail['ctx']['error']}"
     return f"{where}: {name} is {values[name]!r}, expected {expectation(model, name)}"
-
-
-def expect_fields(
-    where: str, entry: dict[str, Any], expected: set[str], required: set[str] | None = None, of: str = ""
-) -> None:
-    """An entry has no other fields than the expected ones, and all the required ones."""
-    for name in entry:
-        if name not in expected:
-            raise SettingsError(f"{where}: unknown field {name!r}{of}; expected one of: {', '.join(sorted(expected))}")
-    for name in sorted(required or ()):
-        if name not in entry:
-            raise SettingsError(f"{where}: field {name!r} is missing")
-
-
-def read_choice(where: str, entry: dict[str, Any], name: str, choices: tuple[str, ...]) -> str:
-    """A field that is one of some texts."""
-    value = entry.get(name)
-    if value not in choices:
-        raise SettingsError(f"{where}: {name} is {value!r}, expected one of: {', '.join(choices)}")
-    return str(value)
-
-
-def read_flag(where: str, entry: dict[str, Any], name: str) -> bool:
-    """A field that is true or false."""
-    value = entry.get(name)
-    if not isinstance(value, bool):
-        raise SettingsError(f"{where}: {name} is {value!r}, expected true or false")
-    return value
-
-
-def read_text(where: str, entry: dict[str, Any], name: str) -> str:
-    """A field that is a text, not an empty one."""
-    value = entry.get(name)
-    if not isinstance(value, str) or not value.strip():
-        raise SettingsError(f"{where}: {name} is {value!r}, expected a text")
-    return value
-
-
-def read_whole(where: str, entry: dict[str, Any], name: str, at_least: int = 1) -> int:
-    """A field that is a whole number."""
-    value = entry.get(name)
-    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
-        raise SettingsError(f"{where}: {name} is {value!r}, expected a whole number of at least {at_least}")
-    return value
 
 
 # ---------------------------------------------------------------------------------------------------------------------

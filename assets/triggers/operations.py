@@ -1,207 +1,184 @@
-"""Operations: the settings of what runs by itself, checked once where they enter.
+"""Operations: settings of the schedules, sensors, alerts and retention that run without a user.
 
-In: `assets/operations.toml`, and field by field over it the user's own file that `GANFORGE_OPERATIONS` names.
-Out: `Operations`. Every mistake is one sentence. Read when the definitions load, as the tables in `pipeline` are.
+In: `assets/operations.toml`, and the user's file that `GANFORGE_OPERATIONS` names, whose fields replace those of the
+first. Out: `Operations`. The files are read when the definitions load. Defaults stand in the built-in file alone; type,
+range and description stand on the field.
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, Field, model_validator
+from pydantic.dataclasses import dataclass
 
 from assets.graph.partitions import OPTIMIZERS, RECIPES
 from pipeline.settings import LEAST_SAMPLES
 from pipeline.tables import (
-    SettingsError,
-    expect_fields,
+    CHECKED,
+    Mistakes,
+    Text,
+    expect_names,
+    fields_of,
     find,
-    read_choice,
+    nearest,
     read_table,
-    read_text,
-    read_whole,
+    read_value,
     user_files,
 )
 
 VARIABLE = "GANFORGE_OPERATIONS"
 BUILT_IN = Path(__file__).parents[1] / "operations.toml"
-SINKS = ("none", "log", "webhook", "email")
-SEVERITIES = ("warn", "error")
-NEEDED = {"webhook": ("url",), "email": ("smtp_host", "sender", "recipients")}  # by sink
-LARGEST_PORT = 65535
+REQUIRED = {"webhook": ("url",), "email": ("smtp_host", "sender", "recipients")}  # by sink
 
 
-@dataclass(frozen=True)
+def _check_cron(text: str) -> str:
+    from dagster._utils.schedules import is_valid_cron_schedule
+
+    if not is_valid_cron_schedule(text):
+        raise ValueError("expected five fields: minute hour day month weekday, such as '0 3 * * *'")
+    return text
+
+
+def _check_timezone(name: str) -> str:
+    try:
+        return ZoneInfo(name).key
+    except (KeyError, OSError, ValueError) as error:  # an unknown zone, a folder of zones, or an ill-formed name
+        raise ValueError("expected the IANA name of a time zone, such as 'Europe/Zurich'") from error
+
+
+def _keys_of(table: Mapping[str, object]) -> AfterValidator:
+    """Check keys of a table and put them into its order; no key at all stands for all of them."""
+
+    def check(keys: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = next((key for key in keys if key not in table), None)
+        if unknown is not None:
+            raise ValueError(f"expected only: {', '.join(table)}{nearest(unknown, table)}")
+        return tuple(key for key in table if key in keys or not keys)
+
+    return AfterValidator(check)
+
+
+Count = Annotated[int, Field(ge=1)]
+MaybeText = Annotated[str, Field(pattern=r"^$|\S")]
+Texts = Annotated[tuple[Text, ...], Field(strict=False)]  # not strict: TOML has lists, and tuples can be hashed
+
+
+@dataclass(frozen=True, config=CHECKED, kw_only=True)
 class Retraining:
-    """When every recipe's configurations are trained anew, and with what; None is what the recipe says."""
+    """Schedules that train configurations again, one schedule per recipe."""
 
-    cron: str  # five fields
-    timezone: str  # IANA name
-    recipes: tuple[str, ...]  # not empty
-    optimizers: tuple[str, ...]  # not empty
-    steps: int | None = None
-    members: int | None = None
-    samples: int | None = None  # generated images a member
+    cron: Annotated[
+        Text,
+        AfterValidator(_check_cron),
+        Field(description="Ticks of each schedule <recipe>_retraining: minute hour day month weekday."),
+    ]
+    timezone: Annotated[
+        Text, AfterValidator(_check_timezone), Field(description="Time zone of cron, such as Europe/Zurich.")
+    ]
+    recipes: Annotated[Texts, _keys_of(RECIPES), Field(description="Recipes with a schedule; an empty list: all.")]
+    optimizers: Annotated[
+        Texts, _keys_of(OPTIMIZERS), Field(description="Configurations that are trained again; an empty list: all.")
+    ]
+    steps: Annotated[
+        Count | None, Field(description="Steps of runs that schedules and sensors start; without it, the recipe's.")
+    ] = None
+    members: Annotated[
+        Count | None, Field(description="Members of runs that schedules and sensors start; without it, the recipe's.")
+    ] = None
+    samples: Annotated[
+        int | None,
+        Field(
+            ge=LEAST_SAMPLES,
+            description="Images per member of runs that schedules and sensors start; without it, the recipe's.",
+        ),
+    ] = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CHECKED, kw_only=True)
 class Interval:
-    """How often a sensor looks."""
+    """Time between two looks of a sensor."""
 
-    interval_seconds: int
+    interval_seconds: Annotated[Count, Field(description="Least seconds between two looks of the sensor.")]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CHECKED, kw_only=True)
 class Alerts:
-    """Where failed checks and runs are told."""
+    """Where alerts about failed checks and failed runs are sent."""
 
-    sink: str  # one of SINKS
-    url: str  # of the webhook, or env:NAME
-    smtp_host: str
-    smtp_port: int
-    sender: str
-    recipients: tuple[str, ...]
-    least_severity: str  # one of SEVERITIES
+    sink: Annotated[Literal["none", "log", "webhook", "email"], Field(description="Where alerts are sent.")]
+    url: Annotated[
+        MaybeText, Field(description="Address of the webhook; env:NAME takes it from that environment variable.")
+    ]
+    smtp_host: Annotated[MaybeText, Field(description="Mail server of sink email.")]
+    smtp_port: Annotated[int, Field(ge=1, le=65535, description="Port of the mail server.")]
+    sender: Annotated[MaybeText, Field(description="Mail address that sends.")]
+    recipients: Annotated[Texts, Field(description="Mail addresses that receive.")]
+    least_severity: Annotated[
+        Literal["warn", "error"], Field(description="Least severity of a failed check that raises an alert.")
+    ]
+
+    @model_validator(mode="after")
+    def _expect_filled(self) -> "Alerts":
+        for name in REQUIRED.get(self.sink, ()):
+            if not getattr(self, name):
+                raise ValueError(f"sink is {self.sink!r}, but {name} is empty; expected a value, or sink = 'none'")
+        return self
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CHECKED, kw_only=True)
 class Retention:
-    """How long what can be made again, or nobody reads any more, is kept."""
+    """Days for which records and files that can be made again are kept."""
 
-    run_days: int
-    tick_days: int
-    checkpoint_days: int
+    run_days: Annotated[Count, Field(description="Days for which finished runs and their events are kept.")]
+    tick_days: Annotated[Count, Field(description="Days for which ticks of schedules and sensors are kept.")]
+    checkpoint_days: Annotated[
+        Count,
+        Field(description="Days for which checkpoints that no training continued, and unfinished downloads, are kept."),
+    ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CHECKED, kw_only=True)
 class Operations:
-    """All of it."""
+    """All sections of the file."""
 
     retraining: Retraining
-    raw_data: Interval
-    configurations: Interval
+    raw_data: Annotated[Interval, Field(description="Sensor raw_data: looks at the files that the user named.")]
+    configurations: Annotated[Interval, Field(description="Sensor configurations: reads the tables.")]
     alerts: Alerts
-    retention: Retention
+    retention: Annotated[Retention, Field(description="Limits of `ganforge clean`.")]
 
 
 def load_operations(paths: tuple[Path, ...] | None = None) -> Operations:
-    """The built-in settings, and field by field over them the user's file (default: what `GANFORGE_OPERATIONS` names).
+    """Return the built-in settings with the fields of the user's file (default: the one `GANFORGE_OPERATIONS` names).
 
-    Raises `SettingsError`, one sentence, where a file cannot be used.
+    Raises `SettingsError` with all mistakes of the files.
     """
+    mistakes = Mistakes()
     tables = {path: read_table(path) for path in (BUILT_IN, *(user_files(VARIABLE) if paths is None else paths))}
     for path, table in tables.items():
-        _expect_sections(path, table)
-
-    def merged(section: str) -> tuple[str, dict[str, Any]]:
-        naming = [path for path, table in tables.items() if section in table]
-        entry = {name: value for path in naming for name, value in tables[path][section].items()}
-        return f"{naming[-1]}: [{section}]", entry
-
-    return Operations(
-        retraining=_retraining(*merged("retraining")),
-        raw_data=_interval(*merged("raw_data")),
-        configurations=_interval(*merged("configurations")),
-        alerts=_alerts(*merged("alerts")),
-        retention=_retention(*merged("retention")),
-    )
+        for section, entry in table.items():
+            mistakes.attempt(_expect_section, path, section, entry)
+    sections = {name: mistakes.attempt(_section, name, tables) for name in fields_of(Operations)}
+    mistakes.expect_none()
+    return Operations(**sections)
 
 
-SECTIONS: Mapping[str, type] = {
-    "retraining": Retraining,
-    "raw_data": Interval,
-    "configurations": Interval,
-    "alerts": Alerts,
-    "retention": Retention,
-}
+def _model_of(section: str) -> type:
+    model = fields_of(Operations)[section].annotation
+    assert model is not None
+    return model
 
 
-def _expect_sections(path: Path, table: Mapping[str, Any]) -> None:
-    """A file has no other sections and fields than those there are; it need not have them all."""
-    for section, entry in table.items():
-        known = find(SECTIONS, section, f"{path}: section")
-        expect_fields(f"{path}: [{section}]", entry, {field.name for field in fields(known)})
+def _expect_section(path: Path, section: str, entry: Mapping[str, Any]) -> None:
+    """Raise `SettingsError` for a section or field that does not exist. A file need not name them all."""
+    find(fields_of(Operations), section, f"{path}: section")
+    expect_names(f"{path}: [{section}]", entry, fields_of(_model_of(section)))
 
 
-def _retraining(where: str, entry: dict[str, Any]) -> Retraining:
-    return Retraining(
-        cron=_cron(where, entry),
-        timezone=_timezone(where, entry),
-        recipes=_keys(where, entry, "recipes", RECIPES),
-        optimizers=_keys(where, entry, "optimizers", OPTIMIZERS),
-        steps=read_whole(where, entry, "steps") if "steps" in entry else None,
-        members=read_whole(where, entry, "members") if "members" in entry else None,
-        samples=read_whole(where, entry, "samples", at_least=LEAST_SAMPLES) if "samples" in entry else None,
-    )
-
-
-def _cron(where: str, entry: dict[str, Any]) -> str:
-    from dagster._utils.schedules import is_valid_cron_schedule
-
-    cron = read_text(where, entry, "cron")
-    if not is_valid_cron_schedule(cron):
-        raise SettingsError(
-            f"{where}: cron is {cron!r}, expected five fields: minute hour day month weekday, such as '0 3 * * *'"
-        )
-    return cron
-
-
-def _timezone(where: str, entry: dict[str, Any]) -> str:
-    name = read_text(where, entry, "timezone")
-    try:
-        return ZoneInfo(name).key
-    except (KeyError, OSError, ValueError) as error:  # not found, or no name of a zone at all
-        raise SettingsError(
-            f"{where}: timezone is {name!r}, expected the IANA name of a time zone, such as 'Europe/Zurich'"
-        ) from error
-
-
-def _keys(where: str, entry: dict[str, Any], name: str, table: Mapping[str, object]) -> tuple[str, ...]:
-    """Keys of a table in its order; all of them where none is named."""
-    named = _texts(where, entry, name)
-    for key in named:
-        find(table, key, f"{where}: {name}:")
-    return tuple(key for key in table if key in named or not named)
-
-
-def _texts(where: str, entry: dict[str, Any], name: str) -> tuple[str, ...]:
-    values = entry.get(name)
-    if not isinstance(values, list) or not all(isinstance(value, str) and value.strip() for value in values):
-        raise SettingsError(f"{where}: {name} is {values!r}, expected a list of texts")
-    return tuple(values)
-
-
-def _interval(where: str, entry: dict[str, Any]) -> Interval:
-    return Interval(read_whole(where, entry, "interval_seconds"))
-
-
-def _alerts(where: str, entry: dict[str, Any]) -> Alerts:
-    sink = read_choice(where, entry, "sink", SINKS)
-    _expect_filled(where, entry, sink, NEEDED.get(sink, ()))
-    port = read_whole(where, entry, "smtp_port")
-    if port > LARGEST_PORT:
-        raise SettingsError(f"{where}: smtp_port is {port}, expected a port of at most {LARGEST_PORT}")
-    return Alerts(
-        sink=sink,
-        url=_maybe_text(where, entry, "url"),
-        smtp_host=_maybe_text(where, entry, "smtp_host"),
-        smtp_port=port,
-        sender=_maybe_text(where, entry, "sender"),
-        recipients=_texts(where, entry, "recipients"),
-        least_severity=read_choice(where, entry, "least_severity", SEVERITIES),
-    )
-
-
-def _expect_filled(where: str, entry: Mapping[str, Any], sink: str, names: Collection[str]) -> None:
-    for name in names:
-        if not entry[name]:
-            raise SettingsError(f"{where}: sink is {sink!r}, but {name} is empty; expected a value, or sink = 'none'")
-
-
-def _maybe_text(where: str, entry: dict[str, Any], name: str) -> str:
-    """A field that is a text or empty."""
-    return "" if entry.get(name) == "" else read_text(where, entry, name)
-
-
-def _retention(where: str, entry: dict[str, Any]) -> Retention:
-    return Retention(**{field.name: read_whole(where, entry, field.name) for field in fields(Retention)})
+def _section(name: str, tables: Mapping[Path, Mapping[str, Any]]) -> Any:
+    """Return a section from the fields of all files; a later file replaces the fields of an earlier one."""
+    naming = [path for path, table in tables.items() if name in table]
+    entry = {field: value for path in naming for field, value in tables[path][name].items()}
+    return read_value(_model_of(name), f"{naming[-1]}: [{name}]", entry)

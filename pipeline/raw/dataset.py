@@ -3,22 +3,42 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass as checked_dataclass
 
 from pipeline.raw.sources import Source
+from pipeline.tables import CHECKED
 
-SUBSETS = ("first", "random")
+Count = Annotated[int, Field(ge=1)]
 
 
-@dataclass(frozen=True)
+@checked_dataclass(frozen=True, config=CHECKED)
 class Preparation:
     """What is done to the images of the raw files before they are stored as tensors. Nothing, where all is None."""
 
-    crop: int | None = None  # side in pixels of the centred square cut out; None: the largest one where `size` is given
-    size: int | None = None  # side in pixels after an antialiased resize; None: not resized
-    channels: int | None = None  # 1 grey | 3 RGB | None: as found, the same for all images
-    num_images: int | None = None  # training images at most; None: all
-    subset: str = "first"  # which ones: the "first" by name | "random" ones, kept in the order of their names
-    seed: int = 0  # of the random subset
+    crop: Annotated[
+        Count | None,
+        Field(
+            description="Side in pixels of the centred square cut out; without it, the largest one if size is given."
+        ),
+    ] = None
+    size: Annotated[
+        Count | None, Field(description="Side in pixels after an antialiased resize; without it, no resize.")
+    ] = None
+    channels: Annotated[
+        Literal[1, 3] | None, Field(description="1: grey, 3: RGB; without it, the channels that all files share.")
+    ] = None
+    num_images: Annotated[Count | None, Field(description="Training images at most; without it, all.")] = None
+    subset: Annotated[
+        Literal["first", "random"],
+        Field(description="Images kept by num_images: first by name, or random ones in the order of their names."),
+    ] = "first"
+    seed: Annotated[int, Field(ge=0, description="Seed of the random subset.")] = 0
+
+
+UNPREPARED = Preparation()
 
 
 @dataclass(frozen=True)
@@ -31,7 +51,7 @@ class Dataset:
     sources: tuple[Source, ...]
     class_names: tuple[str, ...] | None = None  # None: found in the data
     raw: str = ""  # key of the data set whose raw files it is prepared from, where not its own
-    preparation: Preparation = Preparation()
+    preparation: Preparation = UNPREPARED
 
     @property
     def raw_key(self) -> str:

@@ -17,18 +17,20 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass as checked_dataclass
 
 from pipeline.raw.celeba import take_images
-from pipeline.raw.dataset import SUBSETS, Dataset, Preparation
+from pipeline.raw.dataset import Dataset, Preparation
 from pipeline.raw.sources import Provided, UserNamed, empty
 from pipeline.storage.verification import sha256_of_file
-from pipeline.tables import SettingsError, expect_fields, find, read_choice, read_text, read_whole
+from pipeline.tables import CHECKED, Mistakes, SettingsError, Text, expect_names, fields_of, find, read_value
 
 VARIABLE = "GANFORGE_DATASETS"
-WHOLE_FIELDS = {"crop": 1, "size": 1, "num_images": 1, "seed": 0}  # the least value of each
-SHARED_FIELDS = {"description", "channels", "subset", *WHOLE_FIELDS}
 ARRAY_LAYOUTS = {".npz": "npz", ".parquet": "parquet"}
+Description = Annotated[Text, Field(description="One line for lists and pages.")]
 EXPECTED = "a folder of images, a .zip of images, an .npz or a .parquet"
 
 
@@ -66,8 +68,25 @@ class OwnFiles(UserNamed):
         return Provided(folder, "directory", str(self.path), layout, sums, False, note, found_at)
 
 
+@checked_dataclass(frozen=True, config=CHECKED, kw_only=True)
+class FilesEntry:
+    """Fields of an entry with files, besides those of `Preparation`."""
+
+    path: Annotated[Text, Field(description="Folder or zip of images, .npz or .parquet, relative to the file.")]
+    description: Description | None = None
+    licence: Annotated[Text, Field(description="Licence of the images.")] = "unknown"
+
+
+@checked_dataclass(frozen=True, config=CHECKED, kw_only=True)
+class RawEntry:
+    """Fields of an entry that prepares the files of another data set, besides those of `Preparation`."""
+
+    raw: Annotated[Text, Field(description="Key of the data set with the files.")]
+    description: Description | None = None
+
+
 def read_own(path: Path, key: str, entry: dict[str, Any]) -> Dataset:
-    """The data set of one entry; one with `raw` has no sources yet: `with_raw` gives it those."""
+    """Return the data set of one entry. One with `raw` gets its sources from `with_raw`."""
     where = f"{path}: [{key}]"
     if ("path" in entry) == ("raw" in entry):
         found = "both path and raw" if "raw" in entry else "neither path nor raw"
@@ -78,26 +97,32 @@ def read_own(path: Path, key: str, entry: dict[str, Any]) -> Dataset:
 
 
 def _read_from_path(where: str, folder: Path, key: str, entry: dict[str, Any]) -> Dataset:
-    expect_fields(where, entry, {"path", "licence", *SHARED_FIELDS})
-    files = folder / Path(read_text(where, entry, "path")).expanduser()
+    mistakes = Mistakes()
+    mistakes.attempt(expect_names, where, entry, fields_of(FilesEntry) | fields_of(Preparation))
+    preparation = mistakes.attempt(read_value, Preparation, where, entry)
+    own = mistakes.settle(mistakes.attempt(read_value, FilesEntry, where, entry))
+    files = folder / Path(own.path).expanduser()
     return Dataset(
         key=key,
-        description=read_text(where, entry, "description") if "description" in entry else f"Own data {key}",
-        licence=read_text(where, entry, "licence") if "licence" in entry else "unknown",
+        description=own.description or f"Own data {key}",
+        licence=own.licence,
         sources=(OwnFiles(files.resolve(), where),),
-        preparation=_read_preparation(where, entry),
+        preparation=mistakes.settle(preparation),
     )
 
 
 def _read_from_raw(where: str, key: str, entry: dict[str, Any]) -> Dataset:
-    expect_fields(where, entry, {"raw", *SHARED_FIELDS}, of=" beside raw")
+    mistakes = Mistakes()
+    mistakes.attempt(expect_names, where, entry, fields_of(RawEntry) | fields_of(Preparation), " beside raw")
+    preparation = mistakes.attempt(read_value, Preparation, where, entry)
+    own = mistakes.settle(mistakes.attempt(read_value, RawEntry, where, entry))
     return Dataset(
         key=key,
-        description=read_text(where, entry, "description") if "description" in entry else f"{entry['raw']} as {key}",
+        description=own.description or f"{own.raw} as {key}",
         licence="",
         sources=(),
-        raw=read_text(where, entry, "raw"),
-        preparation=_read_preparation(where, entry),
+        raw=own.raw,
+        preparation=mistakes.settle(preparation),
     )
 
 
@@ -111,21 +136,3 @@ def with_raw(path: Path, dataset: Dataset, datasets: Mapping[str, Dataset]) -> D
             raise SettingsError(f"{where} goes in a circle ({' → '.join(passed)}), expected a data set that has files")
     files = datasets[passed[-1]]
     return replace(dataset, raw=files.key, sources=files.sources, licence=files.licence, class_names=files.class_names)
-
-
-def _read_preparation(where: str, entry: dict[str, Any]) -> Preparation:
-    fields: dict[str, Any] = {
-        name: read_whole(where, entry, name, least) for name, least in WHOLE_FIELDS.items() if name in entry
-    }
-    if "subset" in entry:
-        fields["subset"] = read_choice(where, entry, "subset", SUBSETS)
-    if "channels" in entry:
-        fields["channels"] = _read_channels(where, entry)
-    return Preparation(**fields)
-
-
-def _read_channels(where: str, entry: dict[str, Any]) -> int:
-    channels = read_whole(where, entry, "channels")
-    if channels not in (1, 3):
-        raise SettingsError(f"{where}: channels is {channels}, expected 1 (grey) or 3 (RGB)")
-    return channels

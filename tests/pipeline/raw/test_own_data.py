@@ -107,7 +107,7 @@ def test_every_field_of_an_entry_is_read(own: Own) -> None:
         ("path = 3", "path is 3, expected a text"),
         ('path = "p"\nwidth = 3', "unknown field 'width'; expected one of: channels, crop, description"),
         ('path = "p"\nsize = 0', "size is 0, expected a whole number of at least 1"),
-        ('path = "p"\nchannels = 4', "channels is 4, expected 1 (grey) or 3 (RGB)"),
+        ('path = "p"\nchannels = 4', "channels is 4, expected one of: 1, 3"),
         ('path = "p"\nsubset = "last"', "subset is 'last', expected one of: first, random"),
         ('path = "p"\nseed = -1', "seed is -1, expected a whole number of at least 0"),
         ('path = "p"\nlicence = ""', "licence is '', expected a text"),
