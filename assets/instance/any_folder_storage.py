@@ -11,7 +11,6 @@ because webserver and daemon open the databases before they import this project.
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +30,7 @@ from sqlalchemy import URL, MetaData, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from assets.graph.ownership import is_in_data_folder
+from pipeline.storage.lock import hold_lock
 
 if TYPE_CHECKING:
     from dagster._serdes import ConfigurableClassData
@@ -74,8 +74,7 @@ def expect_storage(home: Path) -> None:
             f"{home / 'dagster.yaml'}: Dagster cannot open its databases in a folder with % or ? in its path, and this "
             "file names no storage that can; ganforge materialize and ganforge ui add one"
         )
-    with (home / ".lock").open("a") as lock:  # two commands that start at once would both add it
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with hold_lock(home / ".lock"):  # two commands that start at once would both add it
         name_storage(home)
 
 

@@ -5,7 +5,6 @@ template on first use. `DAGSTER_HOME` may be another project's too, with a `work
 own. So `workspace.yaml` and the logs of webserver and daemon always lie in `data/dagster`, where both also start.
 """
 
-import fcntl
 import os
 import shutil
 import sys
@@ -16,6 +15,7 @@ import dagster as dg
 from assets.instance.any_folder_storage import name_storage
 from assets.instance.former_modules import replace_former_modules
 from assets.instance.launcher import OwnProcessLauncher
+from pipeline.storage.lock import hold_lock
 from pipeline.storage.paths import Paths
 from pipeline.storage.whole import whole_file
 
@@ -32,9 +32,8 @@ def ensure_dagster_home() -> Path:
     """
     home = Path(os.environ.get("DAGSTER_HOME") or Paths.default().dagster()).expanduser().resolve()
     _make_folder(home, "DAGSTER_HOME" if os.environ.get("DAGSTER_HOME") else "GANFORGE_DATA")
-    with (home / ".lock").open("a") as lock:
+    with hold_lock(home / ".lock"):
         os.environ["DAGSTER_HOME"] = str(home)
-        fcntl.flock(lock, fcntl.LOCK_EX)
         if not (home / "dagster.yaml").exists():
             shutil.copyfile(TEMPLATE, home / "dagster.yaml")
         replace_former_modules(home)

@@ -4,7 +4,6 @@ The daemon starts the runs that backfills, schedules and sensors ask for. The ou
 `data/dagster/webserver.log` and `data/dagster/daemon.log`.
 """
 
-import fcntl
 import os
 import signal
 import socket
@@ -25,6 +24,7 @@ from assets.instance.home import WORKSPACE, ensure_dagster_home
 from assets.instance.launcher import stop_runs
 from assets.publishing.settings_versions import observe_settings
 from assets.triggers.alerts import UI_VARIABLE
+from pipeline.storage.lock import hold_lock
 from pipeline.storage.paths import Paths, child_environment
 
 HOST = "127.0.0.1"
@@ -57,18 +57,14 @@ def serve(port: int) -> int:
 @contextmanager
 def _alone(home: Path, url: str) -> Iterator[None]:
     """Hold the instance's lock: two daemons would queue, tick and try again everything twice."""
-    with (home / "ui.lock").open("a+") as lock:  # the kernel lets go of it with this process, however that ends
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
+    lock = home / "ui.lock"  # its text names the process that holds it
+    with hold_lock(lock, wait=False) as is_held:
+        if not is_held:
             raise OSError(
-                f"{home} is served by another `ganforge ui` ({lock.read().strip() or 'just starting'}): "
+                f"{home} is served by another `ganforge ui` ({lock.read_text().strip() or 'just starting'}): "
                 "open that one, or stop it first"
-            ) from None
-        lock.truncate(0)
-        lock.write(f"process {os.getpid()}, {url}\n")
-        lock.flush()
+            )
+        lock.write_text(f"process {os.getpid()}, {url}\n")
         yield
 
 

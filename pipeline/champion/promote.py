@@ -20,7 +20,7 @@ from pipeline.champion.sources import SourceGoneError, find_sources
 from pipeline.champion.versions import Champion, current_champion, name_of_weights
 from pipeline.comparison.ranking import Ranking, Standing, compare
 from pipeline.reports.store import Report, history_of, latest
-from pipeline.storage.artefact import alone
+from pipeline.storage.artefact import locked
 from pipeline.storage.paths import Paths
 from pipeline.storage.verification import ArtefactFileError
 
@@ -60,7 +60,7 @@ def promote(
     """
     if force and only is None:
         raise ValueError(f"{recipe}: promoting without a verdict needs a configuration; name it with --optimizer KEY")
-    with alone(paths.champion(recipe)):
+    with locked(paths.champion(recipe)):
         ranking = compare(recipe, optimizers, paths)
         if force and only is not None:
             return _by_name(recipe, only, ranking, paths, findings)

@@ -21,7 +21,7 @@ from pipeline.champion.versions import (
     weights_of_version,
     write_pointer,
 )
-from pipeline.storage.artefact import Artefact, alone
+from pipeline.storage.artefact import Artefact, locked
 from pipeline.storage.paths import Paths
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ def rollback(recipe: str, paths: Paths, to: int | None = None) -> Champion:
 
     Raises `FileNotFoundError` where there is no champion, `ValueError` where there is no such version to go back to.
     """
-    with alone(paths.champion(recipe)):
+    with locked(paths.champion(recipe)):
         pointer = _pointer(recipe, to, paths)
         left = None if pointer is None else pointer.version
         version, target = _target(recipe, pointer, to, paths)

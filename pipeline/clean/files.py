@@ -20,10 +20,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from pipeline.clean.removal import Removal, changed_at, held, remove_alone, size_of
+from pipeline.clean.removal import Removal, changed_at, remove_alone, size_of
 from pipeline.status.orphans import find_orphans
 from pipeline.storage.artefact import Artefact, read_artefact
 from pipeline.storage.identity import Identity
+from pipeline.storage.lock import hold_existing
 from pipeline.storage.paths import Paths
 from pipeline.storage.whole import UNFINISHED
 
@@ -79,7 +80,7 @@ def _lies_in_another(found: _Found, others: Sequence[_Found]) -> bool:
 
 
 def _is_free(found: _Found) -> bool:
-    with held(found.locks) as free:
+    with hold_existing(found.locks) as free:
         return free
 
 

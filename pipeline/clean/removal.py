@@ -1,18 +1,17 @@
-"""Removal: something that can go, with size, age and reason, and how it goes; and whether a process holds it."""
+"""Removal: something that can go, with size, age and reason, and how it goes."""
 
 from __future__ import annotations
 
-import fcntl
 import math
 import os
 import shutil
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.storage.artefact import MANIFEST
+from pipeline.storage.lock import hold_existing
 
 
 @dataclass(frozen=True)
@@ -52,35 +51,14 @@ def _under(path: Path) -> Iterator[Path]:
             yield from (Path(folder, name) for name in (*folders, *files))
 
 
-@contextmanager
-def held(locks: Sequence[Path]) -> Iterator[bool]:
-    """Take the locks of files or folders, those that exist, for a moment; False where another process has one.
-
-    The kernel's locks (`flock`), which end with the process that took them. Nothing is written.
-    """
-    with ExitStack() as stack:
-        for path in locks:
-            try:
-                descriptor = os.open(path, os.O_RDONLY)
-            except FileNotFoundError:
-                continue
-            stack.callback(os.close, descriptor)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-                return
-        yield True
-
-
 def remove_alone(path: Path, locks: Sequence[Path]) -> Callable[[], bool]:
     """Removes a file or folder while no other process holds any of the locks."""
 
     def remove() -> bool:
-        with held(locks) as free:
-            if free:
+        with hold_existing(locks) as is_free:
+            if is_free:
                 remove_path(path)
-            return free
+            return is_free
 
     return remove
 

@@ -18,7 +18,7 @@ from pipeline.raw.identity import raw_identity
 from pipeline.raw.idx import DamagedFileError
 from pipeline.raw.read import read_contents
 from pipeline.raw.sources import Provided, SourceUnavailableError, UserNamed
-from pipeline.storage.artefact import Artefact, alone, find_intact, is_intact, publish, read_artefact
+from pipeline.storage.artefact import Artefact, find_intact, is_intact, locked, publish, read_artefact
 from pipeline.storage.details import to_json
 from pipeline.storage.paths import Paths
 
@@ -36,7 +36,7 @@ def acquire(dataset: Dataset, paths: Paths, *, force: bool = False) -> Artefact:
     without asking the sources again, unless `force`. A data set prepared from another's files gets those.
     """
     folder = paths.raw(dataset.raw_key)
-    with alone(folder):
+    with locked(folder):
         working = folder.with_name(f".{folder.name}.download")  # stays after a failure: downloads continue from there
         kept = None if force else _kept(folder, dataset, working)
         if kept is not None:

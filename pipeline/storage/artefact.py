@@ -10,7 +10,6 @@ manifest (`verification.py`). The manifest itself has no hash: it is trusted whe
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import secrets
@@ -24,6 +23,7 @@ from typing import Any
 
 from pipeline.storage.details import Details, read_details
 from pipeline.storage.identity import Identity
+from pipeline.storage.lock import hold_lock
 from pipeline.storage.remedy import how_to_make
 from pipeline.storage.verification import ArtefactFileError, FileRecord, expect_readable, fault, sha256_of_file
 from pipeline.storage.whole import UNFINISHED, flush, whole_file
@@ -160,11 +160,10 @@ def make_artefact(folder: Path, wanted: Identity, fill: Fill, *, force: bool = F
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """One process at a time gets what belongs in a folder; the next one finds it there."""
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder, so that one process at a time makes its content and the next one finds it there."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_name(f".{folder.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with hold_lock(folder.with_name(f".{folder.name}.lock")):
         yield
 
 
@@ -179,8 +178,7 @@ def staging_folder(folder: Path) -> Iterator[Path]:
     staged.mkdir()  # as the umask says: a folder of `tempfile` is its owner's alone, and some are renamed into place
     lock_path = staged.with_name(f"{staged.name}.lock")
     try:
-        with lock_path.open("w") as lock:  # a file: network file systems lock no folders
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with hold_lock(lock_path):  # a file: network file systems lock no folders
             yield staged
     finally:
         lock_path.unlink(missing_ok=True)

@@ -28,6 +28,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from pipeline.storage.artefact import staging_folder, write_json
+from pipeline.storage.lock import hold_lock
 from pipeline.storage.verification import sha256_of_file
 from pipeline.storage.weights import save_weights
 from pipeline.storage.whole import flush
@@ -119,18 +120,14 @@ class Checkpoints:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Meanwhile no other process trains the same settings; a killed one lets go by itself."""
-        import fcntl
-
+        """Keep other processes from training the same settings. The lock ends with the process, however that ends."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with self.lock.open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
+        with hold_lock(self.lock, wait=False) as is_held:
+            if not is_held:
                 raise OSError(
                     f"{self.all.parent}: another process is training the same settings there; "
                     "wait for it or stop it, then run the same command again"
-                ) from error
+                )
             yield
 
 

@@ -17,6 +17,7 @@ from pipeline.storage.verification import sha256_of_file
 from pipeline.storage.weights import save_weights
 from pipeline.training.trained import trained_network
 from tests.identities import Named
+from tests.pipeline.manifests import samples_details
 from tests.pipeline.samples.untrained import drawn_generator, untrained
 
 RECIPE = "mnist_mlp"
@@ -71,7 +72,7 @@ def drawn(paths: Paths, training: Artefact, weights: str = "raw") -> Artefact:
 
     def fill(folder: Path) -> dict[str, Any]:
         write_grid(folder / "grid.png", np.full((4, 1, 28, 28), 128, np.uint8), 4)
-        return {"recipe": recipe, "optimizer": optimizer, "training": training.fingerprint, "weights": weights}
+        return samples_details(recipe, optimizer, training=training.fingerprint, weights=weights)
 
     name = f"drawn by {training.fingerprint}" if weights == "raw" else f"drawn by the average of {training.fingerprint}"
     return make_artefact(paths.samples(recipe, optimizer), Named(name), fill)

@@ -17,6 +17,7 @@ from pipeline.storage.artefact import make_artefact
 from pipeline.storage.paths import Paths
 from tests.damage import flip_a_byte
 from tests.identities import Named
+from tests.pipeline.manifests import training_details
 
 SETTINGS: dict[str, Any] = {
     "recipe": "mnist_mlp",
@@ -66,7 +67,7 @@ def add_training(paths: Paths, optimizer: str, fingerprint: str, losses: Sequenc
     def fill(folder: Path) -> dict[str, Any]:
         values = {name: list(losses) for name in columns}
         pq.write_table(pa.table({"step": steps, "member": [0] * len(losses), **values}), folder / "history.parquet")
-        return {}
+        return training_details(optimizer=optimizer)
 
     make_artefact(paths.training("mnist_mlp", optimizer), Named(fingerprint), fill)
 

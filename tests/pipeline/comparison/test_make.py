@@ -19,6 +19,7 @@ from pipeline.storage.paths import Paths
 from tests.damage import flip_a_byte, record_again
 from tests.identities import Named
 from tests.pipeline.comparison.example_scores import add, add_metrics
+from tests.pipeline.manifests import samples_details, training_details
 
 
 def add_training(paths: Paths, optimizer: str, fingerprint: str) -> None:
@@ -28,7 +29,7 @@ def add_training(paths: Paths, optimizer: str, fingerprint: str) -> None:
     def fill(folder: Path) -> dict[str, Any]:
         table = pa.table({"step": [100, 200], "member": [0, 0], **columns, "diverged": [False, False]})
         pq.write_table(table, folder / "history.parquet")
-        return {"members": 1, "diverged_members": [], "tensors": "t"}
+        return training_details(optimizer=optimizer, members=1, tensors="t")
 
     make_artefact(paths.training("mnist_mlp", optimizer), Named(fingerprint), fill)
 
@@ -39,7 +40,7 @@ def add_samples(paths: Paths, optimizer: str, training: str, level: int) -> None
     def fill(folder: Path) -> dict[str, Any]:
         pixels = np.full((20, 1, 4, 4), level, np.uint8)
         write_images(folder / "samples.arrow", pixels, {"member": np.zeros(20, np.int64)}, {})
-        return {"members": [0], "diverged_members": [], "training": training}
+        return samples_details(optimizer=optimizer, members=[0], training=training)
 
     make_artefact(paths.samples("mnist_mlp", optimizer), Named(f"drawn by {training}"), fill)
 
