@@ -65,7 +65,7 @@ MaybeText = Annotated[str, Field(pattern=r"^$|\S")]
 Texts = Annotated[tuple[Text, ...], Field(strict=False)]  # not strict: TOML has lists, and tuples can be hashed
 
 
-@dataclass(frozen=True, config=CHECKED, kw_only=True)
+@dataclass(frozen=True, config=CHECKED)
 class Retraining:
     """Schedules that train configurations again, one schedule per recipe."""
 
@@ -96,14 +96,14 @@ class Retraining:
     ] = None
 
 
-@dataclass(frozen=True, config=CHECKED, kw_only=True)
+@dataclass(frozen=True, config=CHECKED)
 class Interval:
     """Time between two looks of a sensor."""
 
     interval_seconds: Annotated[Count, Field(description="Least seconds between two looks of the sensor.")]
 
 
-@dataclass(frozen=True, config=CHECKED, kw_only=True)
+@dataclass(frozen=True, config=CHECKED)
 class Alerts:
     """Where alerts about failed checks and failed runs are sent."""
 
@@ -127,7 +127,7 @@ class Alerts:
         return self
 
 
-@dataclass(frozen=True, config=CHECKED, kw_only=True)
+@dataclass(frozen=True, config=CHECKED)
 class Retention:
     """Days for which records and files that can be made again are kept."""
 
@@ -139,7 +139,7 @@ class Retention:
     ]
 
 
-@dataclass(frozen=True, config=CHECKED, kw_only=True)
+@dataclass(frozen=True, config=CHECKED)
 class Operations:
     """All sections of the file."""
 
@@ -160,15 +160,15 @@ def load_operations(paths: tuple[Path, ...] | None = None) -> Operations:
     for path, table in tables.items():
         for section, entry in table.items():
             mistakes.attempt(_expect_section, path, section, entry)
-    sections = {name: mistakes.attempt(_section, name, tables) for name in fields_of(Operations)}
+    sections: dict[str, Any] = {name: mistakes.attempt(_section, name, tables) for name in fields_of(Operations)}
     mistakes.expect_none()
     return Operations(**sections)
 
 
 def _model_of(section: str) -> type:
-    model = fields_of(Operations)[section].annotation
-    assert model is not None
-    return model
+    """Return the class of a section."""
+    model: Any = fields_of(Operations)[section].annotation
+    return model  # type: ignore[no-any-return]
 
 
 def _expect_section(path: Path, section: str, entry: Mapping[str, Any]) -> None:
