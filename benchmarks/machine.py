@@ -1,4 +1,4 @@
-"""Machine: what figures were measured on, when, and with which versions and commit."""
+"""Machine: a description of the machine, time, versions and commit of a measurement."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.tensors.decode import available_cores
 
 
 def machine(packages: Sequence[str]) -> dict[str, Any]:
-    """Cores, load before, Python, the versions of those packages that are installed, commit and time (UTC)."""
+    """Return cores, load before, Python, the versions of those packages that are installed, commit and time (UTC)."""
     found = {name: version for name in packages if (version := installed_version(name)) is not None}
     return {
         "cores": available_cores(),

@@ -3,7 +3,7 @@
     python -m benchmarks.metrics [--rounds 5] [--only frechet kid …] [--json FILE]
 
 Features are float32, non-negative, of decaying spectrum, as the last pooling of an Inception network gives them. Each
-figure is the median CPU time over rounds; what is compared takes turns, so that a busy machine is busy for both. The
+figure is the median CPU time over rounds; programs take turns, so that a busy machine slows all of them alike. The
 values of both are printed beside the times: a fast wrong answer would show. Times are never asserted anywhere: these
 machines are noisy. Needs the extra `references`.
 """
@@ -48,7 +48,7 @@ WIDE_ROWS, WIDE_DIMENSIONS = 50_000, 128
 
 @dataclass(frozen=True)
 class Contest:
-    """One quantity, computed by several."""
+    """One quantity, computed by several programs."""
 
     name: str
     goal: str
@@ -71,7 +71,7 @@ def main() -> None:
 
 
 def measure(contest: Contest, rounds: int) -> dict[str, Any]:
-    """Everyone's median time and value, and how many times ours the others take."""
+    """Return every program's median time and value, and its time as a multiple of ours."""
     everyone = {"ours": contest.ours, **contest.theirs}
     seconds: dict[str, list[float]] = {name: [] for name in everyone}
     values: dict[str, float] = {}
@@ -96,7 +96,7 @@ def measure(contest: Contest, rounds: int) -> dict[str, Any]:
 
 
 def features(rows: int, seed: int, dimensions: int = DIMENSIONS) -> np.ndarray:
-    """(rows, dimensions) float32, at least 0."""
+    """Return features, (rows, dimensions) float32, at least 0."""
     mixing = np.random.default_rng(0).standard_normal((256, dimensions)) * (np.arange(1, 257) ** -0.7)[:, None]
     stream = np.random.default_rng(seed)
     mixed = stream.standard_normal((rows, 256)) * (1 + 0.1 * seed) @ mixing
@@ -104,7 +104,7 @@ def features(rows: int, seed: int, dimensions: int = DIMENSIONS) -> np.ndarray:
 
 
 def frechet() -> list[Contest]:
-    """The Fréchet step from statistics, as every library does it, and from few features."""
+    """Time the Fréchet step from statistics, as in every library, and from few features."""
     from pytorch_fid.fid_score import calculate_frechet_distance
     from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
@@ -140,7 +140,7 @@ def frechet() -> list[Contest]:
 
 
 def interval() -> list[Contest]:
-    """What no library has: what the error and the extrapolation cost beside the distance alone."""
+    """Time the error and the extrapolation, which no library has, beside the distance alone."""
     first, second = features(10_000, 1, 128), features(10_000, 2, 128)
     return [
         Contest(
@@ -153,7 +153,7 @@ def interval() -> list[Contest]:
 
 
 def moments() -> list[Contest]:
-    """Streaming mean and covariance from batches of 50."""
+    """Time streaming mean and covariance from batches of 50."""
     from torchmetrics.image.fid import FrechetInceptionDistance
 
     rows = features(2_500, 1)
@@ -186,7 +186,7 @@ def moments() -> list[Contest]:
 
 
 def kid() -> list[Contest]:
-    """Ours on the whole sets with a standard error, theirs the mean of 100 subsets of 1,000."""
+    """Time ours on the whole sets with a standard error, and theirs, the mean of 100 subsets of 1,000."""
     from torch_fidelity.metric_kid import kid_features_to_metric
 
     first, second = features(5_000, 1), features(5_000, 2)
@@ -206,7 +206,7 @@ def kid() -> list[Contest]:
 
 
 def prdc() -> list[Contest]:
-    """Precision, recall, density and coverage together, and the memory of many images in a process of its own."""
+    """Time precision, recall, density and coverage together, and measure memory in a new process."""
     from prdc import compute_prdc
 
     generated, real = features(5_000, 1), features(5_000, 2)
@@ -231,13 +231,13 @@ def prdc() -> list[Contest]:
 
 
 def report_wide_memory() -> None:
-    """Say how much memory 50,000 images against 50,000 take."""
+    """Print the memory that 50,000 images against 50,000 take."""
     command = [sys.executable, "-m", "benchmarks.metrics", WIDE]
     print(subprocess.run(command, check=True, capture_output=True, text=True).stdout.rstrip())
 
 
 def wide() -> None:
-    """In a process of its own, because peak memory is a process's."""
+    """Measure in a new process, because peak memory belongs to a process."""
     stream = np.random.default_rng(0)
     generated, real = (stream.standard_normal((WIDE_ROWS, WIDE_DIMENSIONS)).astype(np.float32) for _ in range(2))
     started = time.monotonic()
@@ -249,7 +249,7 @@ def wide() -> None:
 
 
 def peak_kib() -> int:
-    """Of this program alone: getrusage's figure also holds what the process was before it became this program."""
+    """Return the peak of this program alone; `getrusage` also counts the process before it became this program."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return int(status.split("VmHWM:")[1].split()[0])
 
@@ -265,7 +265,7 @@ WIDE = "--wide"
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were taken on."""
+    """Describe the machine and the versions of the figures."""
     versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),

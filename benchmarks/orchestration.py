@@ -1,11 +1,11 @@
-"""Orchestration: how long an unchanged chain takes to be registered again, and `ganforge status` to say that it is.
+"""Orchestration: the time to register an unchanged chain again, and the time of `ganforge status`.
 
     python -m benchmarks.orchestration [--rounds 5] [--steps 100] [--json FILE]
 
-Makes the chain of three configurations of `mnist_mlp`, three members each, in a temporary folder (the images are those
-of `GANFORGE_MNIST`, a mirror or the offline subset), and then times whole commands: `ganforge materialize` of the same
-chain, which must train nothing, `ganforge status`, and `import dagster` beside them, which no command of Dagster can be
-faster than. Figures are medians over rounds that take turns. Times are never asserted anywhere: these machines are
+Makes the chain of three configurations of `mnist_mlp`, three members each, in a temporary folder. The images are those
+of `GANFORGE_MNIST`, a mirror or the offline subset. Then it times whole commands: `ganforge materialize` of the same
+chain, which must not train, and `ganforge status`. `import dagster` beside them is the least possible time of a command
+of Dagster. Figures are medians over rounds that take turns. Times are never asserted anywhere: these machines are
 noisy.
 """
 
@@ -66,7 +66,7 @@ def measure(data: Path, rounds: int, steps: int) -> dict[str, Any]:
 
 
 def timed(command: list[str], data: Path) -> tuple[float, str]:
-    """Seconds of a whole process, and what it printed."""
+    """Return the seconds of a whole process, and its output."""
     environment = {**os.environ, "GANFORGE_DATA": str(data)}
     environment.pop("DAGSTER_HOME", None)
     started = time.perf_counter()

@@ -1,14 +1,17 @@
-"""Reports: how long a store of 10,000 reports takes to answer, as it keeps itself, all loose, and compacted.
+"""Reports: the time of queries on 10,000 reports: compacted automatically, never, and completely.
 
     python -m benchmarks.reports [--reports 10000] [--rounds 5] [--loose-limit N] [--json FILE]
 
 Made-up reports of 7 recipes and 7 configurations, 3 members and 20 scores each, with settings and protocol as long as
-real ones, are appended in a temporary folder, one after another. Asked is what `ganforge reports best` reads (the
-newest reports of one recipe), a grouped SQL query over `reports`, one over `history`, all of `runs`, every report of
-one configuration, and the FIDs of every report of one recipe and of all. Every question is asked from nothing: files
-listed, connection made. Figures are medians over rounds in one process, after a first round that is not counted.
-States: `automatic`, as `append` leaves it; `compacted`, after `compact`; `loose`, a file a report. Times are never
-asserted anywhere: these machines are noisy.
+real ones, are appended in a temporary folder, one after another. The queries are:
+
+- the newest reports of one recipe, which `ganforge reports best` reads;
+- a grouped SQL query over `reports`, one over `history`, and all of `runs`;
+- every report of one configuration, and the FIDs of every report of one recipe and of all.
+
+Every query lists files and opens a connection anew. Figures are medians over rounds in one process, after a first round
+that is not counted. States: `automatic`, after `append`; `compacted`, after `compact`; `loose`, one file per report.
+Times are never asserted anywhere: these machines are noisy.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ RECIPES = [f"recipe_{index}" for index in range(7)]
 OPTIMIZERS = [f"optimizer_{index}" for index in range(7)]
 MEMBERS = 3
 METRICS = ["fid", "inception_score", "kid", *(f"score_{index}" for index in range(17))]
-PER_CLASS = "score_16"  # one of them has a value a class
+PER_CLASS = "score_16"  # one of them has one value per class
 GROUPED = """
     SELECT recipe, optimizer, count(*) AS members, avg(value) AS mean, stddev(value) AS deviation
     FROM {view} WHERE metric = 'fid' GROUP BY ALL ORDER BY recipe, mean
@@ -58,7 +61,7 @@ def main() -> None:
 
 
 def measure(folder: Path, count: int, rounds: int, limit: int) -> dict[str, Any]:
-    """Every question in every state, and what appending took."""
+    """Time every query in every state, and appending."""
     kept, loose = folder / "kept", folder / "loose"
     compaction.MOST_SINGLE_FILES = limit
     appended = fill(kept, count)
@@ -81,7 +84,7 @@ def measure(folder: Path, count: int, rounds: int, limit: int) -> dict[str, Any]
 
 
 def fill(root: Path, count: int) -> list[float]:
-    """Append so many reports; the seconds each took."""
+    """Append so many reports and return the seconds of each."""
     randomness = random.Random(0)
     seconds = []
     for index in range(count):
@@ -94,7 +97,7 @@ def fill(root: Path, count: int) -> list[float]:
 
 
 def made_up(recipe: str, optimizer: str, index: int, randomness: random.Random) -> list[dict[str, Any]]:
-    """The rows of one report, no number of them alike."""
+    """Return the rows of one report, with no two numbers equal."""
     shared = {"recipe": recipe, "optimizer": optimizer, **facts(recipe, optimizer, index, randomness)}
     return [
         {**shared, "member": member, "metric": metric, **numbers(metric, randomness)}
@@ -104,7 +107,7 @@ def made_up(recipe: str, optimizer: str, index: int, randomness: random.Random) 
 
 
 def facts(recipe: str, optimizer: str, index: int, randomness: random.Random) -> dict[str, Any]:
-    """What is the same in all rows of a report; its long texts are nearly those of other reports, as real ones are."""
+    """Return the columns that are equal in all rows of a report; long texts hardly differ between reports."""
     digits = f"{randomness.getrandbits(256):064x}"
     protocol = {f"protocol_field_{place}": f"value of {recipe} {place}" for place in range(18)}
     settings = {f"settings_field_{place}": f"value of {optimizer} {place}" for place in range(45)} | {"seed": index}
@@ -150,7 +153,7 @@ def numbers(metric: str, randomness: random.Random) -> dict[str, Any]:
 
 
 def ask(state: str, root: Path, rounds: int) -> dict[str, Any]:
-    """The median seconds of every question, and the files that were asked."""
+    """Return the median seconds of every query, and the number of files."""
     questions: dict[str, Callable[[], object]] = {
         "newest_of_a_recipe": lambda: store.latest_of_all(root, RECIPES[0]),
         "newest_of_all": lambda: store.latest_of_all(root),

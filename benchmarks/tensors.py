@@ -1,10 +1,10 @@
-"""Tensors: images a second from an archive of photographs to Arrow files, and the memory that takes.
+"""Tensors: images per second from an archive of photographs to Arrow files, and the peak memory.
 
     python -m benchmarks.tensors [--images FOLDER_OR_ZIP] [--count 5000] [--rounds 3] [--json FILE]
 
-Without `--images`, `--count` JPEGs of 178x218 smooth noise are made first, as large as CelebA's. Measured is all of
-`raw` (copy, read through, check) and all of `tensors` for both preparations of CelebA, crop 108 to 28x28 and crop 160
-to 64x64, every image of the archive each time. Figures are medians over rounds. Peak memory is that of the whole
+Without `--images`, `--count` JPEGs of 178x218 smooth noise are made first, as large as CelebA's. The stages
+are `raw` (copy, read through, check) and `tensors` for both preparations of CelebA, crop 108 to 28x28 and crop 160 to
+64x64, with every image of the archive each time. Figures are medians over rounds. Peak memory is that of the whole
 process, file-backed pages included. Times are never asserted anywhere: these machines are noisy. Needs pyarrow, numpy
 and Pillow only.
 """
@@ -37,8 +37,8 @@ from pipeline.storage.paths import Paths
 from pipeline.tensors.build import build
 
 WIDTH, HEIGHT = 178, 218
-COARSE = 16  # the smooth noise is resized from so many points a side
-JPEG_QUALITY = 92  # about 10 kB an image, as CelebA's photographs have
+COARSE = 16  # the smooth noise is resized from so many points per side
+JPEG_QUALITY = 92  # about 10 kB per image, as CelebA's photographs have
 DISTINCT = 1000  # generated images; more repeat these
 PACKAGES = ("numpy", "pillow", "pyarrow", "torch")
 
@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def generate(path: Path, count: int) -> Path:
-    """A zip of JPEGs of smooth noise."""
+    """Write a zip of JPEGs of smooth noise."""
     random = np.random.default_rng(0)
     encoded = [smooth_noise(random) for _ in range(min(count, DISTINCT))]
     with zipfile.ZipFile(path, "w") as archive:
@@ -80,7 +80,7 @@ def smooth_noise(random: np.random.Generator) -> bytes:
 
 
 def measure(paths: Paths, rounds: int) -> dict[str, Any]:
-    """Images a second of each stage, all images of the archive, and the peak memory after each."""
+    """Return images per second of each stage for all images of the archive, and the peak memory after each."""
     times: dict[str, list[tuple[float, float]]] = {}
     for _ in range(rounds):
         raw, taken = timed(lambda: acquire(DATASETS["celeba"], paths, force=True))
@@ -106,7 +106,7 @@ def measure(paths: Paths, rounds: int) -> dict[str, Any]:
 
 
 def timed(work: Callable[[], Artefact]) -> tuple[Artefact, tuple[float, float]]:
-    """What it made, the seconds on the clock and the seconds of processor time, which other programs disturb less."""
+    """Return the result, the wall time and the processor time, which other programs disturb less."""
     started = time.perf_counter(), time.process_time()
     made = work()
     return made, (time.perf_counter() - started[0], time.process_time() - started[1])

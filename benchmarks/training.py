@@ -1,14 +1,14 @@
-"""Training speed: our stacked members beside a plain PyTorch loop and, where installed, Keras, in one run.
+"""Training speed: our stacked members beside a plain PyTorch loop and, if installed, Keras, in one run.
 
     python -m benchmarks.training [--network mlp|dcgan] [--steps 200] [--rounds 5] [--json FILE]
 
-The plain loop is what a tutorial writes: two `nn.Sequential`, `torch.optim.Adam`, a `DataLoader`, no compilation. The
+The plain loop is that of a tutorial: two `nn.Sequential`, `torch.optim.Adam`, a `DataLoader`, no compilation. The
 Keras loop is the notebook's: `train_on_batch` on two compiled models. All train the same networks with batch 64 and
 Adam on the same 10,000 random images. A round gives each contender its steps in short turns, so that a busy machine
-slows all alike; ratios are taken round by round, figures are medians over rounds. `gemm_floor_steps_per_s` is how many
-steps a second the matrix products of one dense member's step alone would allow, each timed by itself. Peak memory is
-that of a process of its own for each contender on the CPU, of PyTorch's allocator on a GPU. Needs torch, numpy, scipy,
-pyarrow and safetensors only. Times are never asserted anywhere: these machines are noisy.
+slows all alike; ratios compare times of one round, figures are medians over rounds. `gemm_floor_steps_per_s` is the
+rate that the matrix products of one dense member's step alone would allow, each timed separately. Peak memory is that
+of one new process per contender on the CPU, of PyTorch's allocator on a GPU. Needs torch, numpy, scipy, pyarrow and
+safetensors only. Times are never asserted anywhere: these machines are noisy.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=200, help="a round and contender; for sweeps fewer")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--memory-of", help=argparse.SUPPRESS)  # one contender in a process of its own
+    parser.add_argument("--memory-of", help=argparse.SUPPRESS)  # one contender in a new process
     arguments = parser.parse_args()
     pixels = torch.randint(0, 256, (IMAGES, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     if arguments.memory_of:
@@ -82,7 +82,7 @@ def main() -> None:
 
 
 def make_eager(pixels: Tensor, network: str) -> Steps:
-    """A tutorial's loop: one member."""
+    """Train one member with the loop of a tutorial."""
     device = choose_device()
     generator, discriminator = (each.to(device) for each in plain_networks(network))
     for_generator = torch.optim.Adam(generator.parameters(), 1e-4)
@@ -117,7 +117,7 @@ def endless(loader: DataLoader[tuple[Tensor, ...]]) -> Iterator[Tensor]:
 
 
 def plain_networks(network: str) -> tuple[nn.Sequential, nn.Sequential]:
-    """The same layers as `pipeline/networks/`, as a tutorial writes them."""
+    """Return the layers of `pipeline/networks/` in the style of a tutorial."""
     if network == "mlp":
         return (
             nn.Sequential(
@@ -140,7 +140,7 @@ def plain_networks(network: str) -> tuple[nn.Sequential, nn.Sequential]:
 
 
 def make_keras(pixels: Tensor, _network: str) -> Steps:
-    """The notebook's loop on Keras 3 with PyTorch beneath; the dense networks alone."""
+    """Train with the notebook's loop on Keras 3 over PyTorch; dense networks only."""
     os.environ.setdefault("KERAS_BACKEND", "torch")
     import keras
     import numpy as np
@@ -172,7 +172,7 @@ def make_keras(pixels: Tensor, _network: str) -> Steps:
 
 
 def make_ensemble(members: int) -> Make:
-    """Our engine with all that training records."""
+    """Train with our engine and all its records."""
 
     def make(pixels: Tensor, network: str) -> Steps:
         settings = resolve(load_recipes()["mnist_mlp"], load_optimizers()[OPTIMIZER], members=members)
@@ -226,7 +226,7 @@ def measure(pixels: Tensor, network: str, steps: int, rounds: int) -> dict[str, 
 
 
 def one_round(contenders: dict[str, Steps], steps: int) -> dict[str, float]:
-    """Seconds a step of each contender, in turns of a few steps."""
+    """Return the seconds per step of each contender, in turns of a few steps."""
     turns = max(1, steps // TURN_STEPS)
     spent = dict.fromkeys(contenders, 0.0)
     done = dict.fromkeys(contenders, 0)
@@ -241,13 +241,13 @@ def one_round(contenders: dict[str, Steps], steps: int) -> dict[str, float]:
 
 
 def now() -> float:
-    """Seconds on a clock, once the device has done what it was given."""
+    """Return the time of a clock after the device has finished its work."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return time.perf_counter()
 
 
-# Rows, inner size, columns of every matrix product in one step of a dense member, and how often it is taken.
+# Rows, inner size, columns and count of every matrix product in one step of a dense member.
 PRODUCTS = (
     (BATCH, 784, 128, 3),  # discriminator forward: real, generated, for the generator
     (784, BATCH, 128, 2),  # its first layer's gradient
@@ -261,7 +261,7 @@ PRODUCTS = (
 
 
 def products_seconds(repetitions: int = 50) -> float:
-    """The matrix products of one step, each timed by itself."""
+    """Time the matrix products of one step, each separately."""
     device = choose_device()
     total = 0.0
     for rows, inner, columns, times in PRODUCTS:
@@ -281,12 +281,12 @@ def member_steps_per_second(name: str, seconds: dict[str, float]) -> float:
 
 
 def speed_over_eager(name: str, seconds: dict[str, float]) -> float:
-    """How many times faster a contender takes one member's step than the plain loop."""
+    """Return how many times faster a contender's step per member is than that of the plain loop."""
     return members_of(name) * seconds["eager"] / seconds[name]
 
 
 def summarise(rounds: list[dict[str, float]], floor: list[float]) -> dict[str, Any]:
-    """Medians over rounds: steps a second, and ratios taken round by round."""
+    """Return medians over rounds of steps per second and of ratios; a ratio compares times of one round."""
 
     def median(value: Callable[[dict[str, float]], float]) -> float:
         return statistics.median(value(each) for each in rounds)
@@ -312,7 +312,7 @@ def summarise(rounds: list[dict[str, float]], floor: list[float]) -> dict[str, A
 
 
 def memory(pixels: Tensor, network: str, names: list[str]) -> dict[str, float]:
-    """Peak memory of each contender, how much a member more takes, and how much of it a member keeps."""
+    """Return the peak memory of each contender, its growth per additional member, and the part that a member keeps."""
     peaks = {name: peak_of_process(name, network) for name in names}
     figures = {f"{name}_peak_mib": peak for name, peak in peaks.items()}
     figures["peak_mib_a_member"] = (peaks["sweep24"] - peaks["sweep8"]) / 16
@@ -333,7 +333,7 @@ def peak_memory_of(make: Make, pixels: Tensor, network: str) -> float:
 
 
 def kept_by_a_member(pixels: Tensor, network: str) -> dict[str, float]:
-    """MiB between steps: weights and moments, and with them latents, an epoch's order of images, logits for history."""
+    """Return the MiB kept between steps: weights, moments, latents, an epoch's order of images, logits for history."""
     settings = replace(resolve(load_recipes()["mnist_mlp"], load_optimizers()[OPTIMIZER], members=1), network=network)
     ensemble = Ensemble([Member(settings, 0)], network_for(network, DIGITS), TrainingImages(pixels, choose_device()))
     interval = Interval(ensemble)

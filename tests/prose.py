@@ -40,7 +40,8 @@ PHRASES = {
     "that which": r"\b(?:that|those) which\b",
     "postponed subject": (
         r"\A(?!(?:Need|Speed|Seed|Feed|Embed)\b)(?:[A-Z][a-z]+ed|Drawn|Kept|Shown|Left|Made|Read|Written|Seen|Known|"
-        r"Built|Given|Taken|Chosen|Sent|Told|Found|Held|Lost|Meant)(?: \w+)? (?:is|are)\b"
+        r"Built|Given|Taken|Chosen|Sent|Told|Found|Held|Lost|Meant)"
+        r"(?: (?:out|over|off|up|again|here|there))? (?:is|are)\b"
     ),
     "code does not speak": r"\b(?:is|are|was|were|be|been|being) (?:told|asked|said|meant)\b|\bit says\b|\bsays so\b",
     "nobody": r"\bnobody\b",

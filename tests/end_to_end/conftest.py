@@ -1,4 +1,4 @@
-"""A prepared data set, a finished tiny chain of what `make demo` trains, and the UI over it as a person starts it."""
+"""Fixtures: a prepared data set, a tiny copy of the data of `make demo`, and the UI over it."""
 
 import os
 import shutil
@@ -37,14 +37,14 @@ COMMAND = [sys.executable, "-m", "assets.cli"]
 
 @event.listens_for(Engine, "connect")
 def without_waiting_for_the_disk(connection: object, _: object) -> None:
-    """Dagster commits every line of its log: a third of a tiny chain, and no test survives a power cut anyway."""
+    """Do not wait for the disk: Dagster commits every line of its log, which takes a third of a tiny chain's time."""
     if isinstance(connection, sqlite3.Connection):
         connection.execute("PRAGMA synchronous = OFF")
 
 
 @pytest.fixture(scope="session")
 def prepared_once(small_mnist: Path, tmp_path_factory: pytest.TempPathFactory) -> Paths:
-    """The small data set as files, tensors, classifier and reference."""
+    """Make the small data set as files, tensors, classifier and reference."""
     paths = Paths(tmp_path_factory.mktemp("prepared"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GANFORGE_MNIST", str(small_mnist))
@@ -58,14 +58,14 @@ def prepared_once(small_mnist: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture
 def prepared(prepared_once: Paths, named_small_mnist: Path, paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The test's own data folder begins with what a data set owns: half of what a tiny chain takes."""
+    """Copy the data set's artefacts into the test's data folder, which saves half the time of a tiny chain."""
     monkeypatch.setattr("pipeline.metrics.reference.ANCHOR_IMAGES", FEW_ANCHORS)
     shutil.copytree(prepared_once.root, paths.root, dirs_exist_ok=True)
 
 
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
-    """The Dagster instance of the test's own data folder."""
+    """Open the Dagster instance of the test's data folder."""
     ensure_dagster_home()
     with dg.DagsterInstance.get() as found:
         yield found
@@ -73,7 +73,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 @pytest.fixture
 def no_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The comparison's page takes half of a tiny chain's time and has tests of its own."""
+    """Write no comparison page: it takes half of a tiny chain's time and has separate tests."""
     page = SimpleNamespace(size_bytes=0, left_out={})
     monkeypatch.setattr("pipeline.comparison.page.write_page", lambda _ranking, _paths, file: file.touch() or page)
 
@@ -96,7 +96,7 @@ class Made:
 
 @pytest.fixture(scope="session")
 def made(small_mnist: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Made:
-    """One for all tests that look at it, and for all workers, each with a copy: it takes half a minute to make."""
+    """Make the demo once for all tests that read it; each worker gets a copy, because making it takes half a minute."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("GANFORGE_", "DAGSTER_"))}
     own = tmp_path_factory.mktemp("data")
     shared = own if worker_id == "master" else tmp_path_factory.getbasetemp().parent / "made"
@@ -113,7 +113,7 @@ def made(small_mnist: Path, tmp_path_factory: pytest.TempPathFactory, worker_id:
 
 @pytest.fixture(scope="session")
 def served(made: Made) -> Iterator[Served]:
-    """The UI over the demo."""
+    """Start the UI over the demo."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""`ganforge ui` over a test's own data, which can be killed and started again."""
+"""Run `ganforge ui` over a test's own data, kill it and start it again."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ STOP_TIMEOUT_SECONDS = 90
 
 
 class OwnUi:
-    """Running while open, with the template's settings and shorter intervals."""
+    """A running UI with the template's settings and shorter intervals; leaving the context stops it."""
 
     def __init__(self, paths: Paths) -> None:
         with socket.socket() as probe:
@@ -54,7 +54,7 @@ class OwnUi:
         assert self.process.wait(STOP_TIMEOUT_SECONDS) == 0
 
     def kill(self) -> None:
-        """The command, its webserver and its daemon at once: nothing has time to say or do anything."""
+        """Kill the command, its webserver and its daemon at once, so that none has time to react."""
         children = self.children()
         self.process.kill()
         for child in children:
@@ -73,7 +73,7 @@ class OwnUi:
 
 
 def processes_with(*words: str) -> list[int]:
-    """Numbers of the processes whose command line has all of these."""
+    """Return the numbers of the processes with all of these words in their command line."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:

@@ -1,4 +1,4 @@
-"""A configuration that keeps an average of the generator's weights: it is drawn, scored, shown, promoted, exported."""
+"""A kept average of the generator's weights is sampled, scored, shown, promoted and exported."""
 
 import re
 from dataclasses import replace
@@ -37,7 +37,7 @@ PLENTY = 10_000_000
 
 @pytest.fixture(autouse=True)
 def averaged(prepared: None, no_page: None, tables: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The small data set, one of the built-in configurations with an average, and no page at every run."""
+    """Prepare the small data set and one built-in configuration with an average; write no page."""
     entry = f"[{AVERAGED}]\n"
     text = (tables / "optimizers.toml").read_text()
     assert text.count(entry) == 1
@@ -131,7 +131,7 @@ def test_an_average_where_none_is_kept_is_one_sentence(
 
 
 def promoted(paths: Paths) -> Champion:
-    """The averaged configuration, by name: six steps pass no check."""
+    """Promote the averaged configuration by name, because after six steps it passes no check."""
     outcome = promote("mnist_mlp", [AVERAGED, PLAIN], paths, findings=lambda _: [], only=AVERAGED, force=True)
     assert outcome.champion is not None
     return outcome.champion

@@ -1,4 +1,4 @@
-"""A backfill of all partitions, asked for through GraphQL as the UI's "Materialize all" does, in a running UI."""
+"""A backfill of all partitions in a running UI, requested through GraphQL as by "Materialize all"."""
 
 import subprocess
 from collections.abc import Iterator
@@ -34,14 +34,14 @@ RECIPE = RECIPES["mnist_mlp"]
 
 @pytest.fixture
 def ui(named_small_mnist: object, paths: Paths) -> Iterator[OwnUi]:
-    """A UI over what a data set owns, and one partition made before."""
+    """Start a UI over the artefacts of a data set and one finished partition."""
     subprocess.run([*COMMAND, *FIRST], cwd=PROJECT, check=True, timeout=300, capture_output=True)
     with OwnUi(paths) as own:
         yield own
 
 
 def backfill(ui: OwnUi) -> dict[str, Any]:
-    """Launched and ended; what it became."""
+    """Launch the backfill, wait for its end and return it."""
     ops = {
         "mnist_mlp__training": {"config": {"steps": 3, "members": 1, "seed": 1}},
         "mnist_mlp__samples": {"config": {"images": 60}},
@@ -85,7 +85,7 @@ def test_a_backfill_trains_the_sweep_in_one_run_and_each_partition_has_its_own_r
 
 
 def own_checks() -> list[dg.AssetCheckKey]:
-    """Of the assets that are made for every partition."""
+    """Return the paths of the assets that are made for every partition."""
     keys = defs.resolve_asset_graph().asset_check_keys
     found = [key for key in keys if key.asset_key in partitioned_keys(RECIPE)]
     assert found
@@ -93,7 +93,7 @@ def own_checks() -> list[dg.AssetCheckKey]:
 
 
 def checked(ui: OwnUi, check: dg.AssetCheckKey, run: str) -> list[str]:
-    """The partitions of which a run has evaluated a check."""
+    """Return the partitions for which a run has evaluated a check."""
     asked = {"asset": {"path": list(check.asset_key.path)}, "check": check.name}
     executions = ask(ui.served, CHECKS, **asked)["assetCheckExecutions"]
     evaluations = [each["evaluation"] for each in executions if each["runId"] == run and each["evaluation"]]
@@ -107,7 +107,7 @@ def fingerprint(paths: Paths, optimizer: str) -> str:
 
 
 def versions_by_partition(instance: dg.DagsterInstance, key: dg.AssetKey, run: str) -> dict[str, str]:
-    """The data version of each partition's newest materialization, which is of this run and about this partition."""
+    """Return the data version of each partition's newest materialization; it must be of this run and partition."""
     versions = {}
     for optimizer in OPTIMIZERS:
         asked = dg.AssetRecordsFilter(key, asset_partitions=[optimizer])
@@ -121,7 +121,7 @@ def versions_by_partition(instance: dg.DagsterInstance, key: dg.AssetKey, run: s
 
 
 def stale_causes(instance: dg.DagsterInstance) -> dict[tuple[str, str], list[str]]:
-    """Why each partition is out of date; the graph as it is, the instance as the run left it."""
+    """Return the causes of staleness per partition, from the current graph and the instance after the run."""
     resolver = get_stale_status_resolver(instance, list(defs.resolve_asset_graph().assets_defs))
     return {
         (key.path[-1], partition): [cause.reason for cause in resolver.get_stale_causes(key, partition)]

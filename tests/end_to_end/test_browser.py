@@ -1,4 +1,4 @@
-"""The UI in headless Chromium: the asset graph and an asset's page, looked at as pictures and as text."""
+"""The UI in headless Chromium: the asset graph and an asset's page, compared as pictures and as text."""
 
 import os
 import shutil
@@ -30,7 +30,7 @@ def browse(url: str, profile: Path, *arguments: str) -> str:
 
 
 def missing_words(url: str, profile: Path, expected: list[str]) -> list[str]:
-    """What a page does not say, also not when it is loaded again: a busy machine may not fill it in the first time."""
+    """Return the words missing from a page after a second load; a busy machine may not fill it the first time."""
     missing = expected
     for _ in range(ATTEMPTS):
         text = browse(url, profile, "--dump-dom")

@@ -134,7 +134,7 @@ def test_a_failing_asset_is_named_with_its_reason(
 def test_a_diverging_configuration_is_reported_and_does_not_disturb_its_neighbours(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """In processes of its own: the table of configurations is read when the definitions load."""
+    """Separate processes are needed because the table of configurations is read when the definitions load."""
     entry = '[{0}]\nboth = {{ kind = "sgd", learning_rate = {1} }}\n'
     (tmp_path / "own.toml").write_text(entry.format("hot", 1e30) + entry.format("warm", 1e-3))
     monkeypatch.setenv("GANFORGE_OPTIMIZERS", str(tmp_path / "own.toml"))
@@ -313,7 +313,7 @@ def execute(
     config: Mapping[str, object] | None = None,
     raise_on_error: bool = True,
 ) -> dg.ExecuteInProcessResult:
-    """What the UI sends: assets, run config and the tags of a partition range."""
+    """Run as a request of the UI: assets, run config and the tags of a partition range."""
     selection = [dg.AssetKey(key.split("/")) for key in keys]
     selected = defs.resolve_assets_def(selection[0]).keys if partitions else selection  # all outputs of a multi-asset
     tags = {RANGE_START_TAG: partitions[0], RANGE_END_TAG: partitions[1]} if partitions else {}

@@ -1,4 +1,4 @@
-"""Check results of a run of one partition are that partition's, however the run names it."""
+"""Check results of a run of one partition belong to that partition, for each way to name it."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def small_world(named_small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def statuses() -> dict[str, dict[str, str]]:
-    """The status that the UI shows of each check's partitions, by the check's name."""
+    """Return the status that the UI shows for each check's partitions, by the check's name."""
     keys = [key for key in defs.resolve_asset_graph().asset_check_keys if key.asset_key in partitioned_keys(RECIPE)]
     assert len(keys) >= 8
     with dg.DagsterInstance.get() as instance:
@@ -60,7 +60,7 @@ def test_a_command_for_one_configuration_files_its_check_results_under_it(monkey
 @pytest.mark.parametrize("partitions", [("sgd",), ("sgd_adam", "sgd")])
 @pytest.mark.usefixtures("prepared")
 def test_a_range_of_partitions_files_its_check_results_under_each(partitions: tuple[str, ...]) -> None:
-    """The tags of a backfill, of a preset's job and of a schedule, which may name a range of one partition."""
+    """Tags of a backfill, of a preset's job and of a schedule may name a range of one partition."""
     ensure_dagster_home()
     config = {"mnist_mlp__training": {"config": {"steps": 3, "members": 1}}}
     config["mnist_mlp__samples"] = {"config": {"images": 60}}

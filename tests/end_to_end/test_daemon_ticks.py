@@ -1,4 +1,4 @@
-"""What runs by itself, under a real daemon as `ganforge ui` starts it: a tick of a schedule and a look of a sensor."""
+"""Automation under a real daemon, started by `ganforge ui`: a tick of a schedule and an evaluation of a sensor."""
 
 import json
 import os
@@ -50,7 +50,7 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True)
 class Automated:
-    """A running UI and daemon over a data folder of their own."""
+    """A running UI and daemon over a separate data folder."""
 
     url: str
     paths: Paths
@@ -74,7 +74,7 @@ class Automated:
         return state["ticks"]  # type: ignore[no-any-return]
 
     def ended(self, key: str, value: str) -> dict[str, Any]:
-        """The run with this tag, once it has ended."""
+        """Wait for the end of the run with this tag and return it."""
 
         def found() -> dict[str, Any] | None:
             over = [run for run in self.runs(key, value) if run["status"] in ("SUCCESS", "FAILURE", "CANCELED")]
@@ -150,7 +150,7 @@ def test_a_daemon_executes_a_tick_of_the_schedule_end_to_end(serve: Callable[[st
 
 
 def test_a_configuration_added_while_the_daemon_runs_is_trained_by_itself(serve: Callable[[str], Automated]) -> None:
-    """The daemon loads the tables again within a minute or so; nobody presses Reload."""
+    """The daemon loads the tables again within a minute or so, without Reload being pressed."""
     automated = serve(SENSED)
     chain = ["materialize", "mnist_mlp", "--optimizer", "sgd", "--steps", "2", "--members", "1", "--samples", "60"]
     subprocess.run(

@@ -18,7 +18,7 @@ RMSPROP = "training/mnist_mlp/rmsprop"
 
 @pytest.fixture
 def chain(made: Made, paths: Paths, named_small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
-    """The test's own copy of the demo."""
+    """Copy the demo for one test."""
     shutil.copytree(made.paths.root, paths.root)
     monkeypatch.delenv("DAGSTER_HOME")
     return paths

@@ -1,4 +1,4 @@
-"""The whole tiny chain in data folders whose names mean something to SQLite, DuckDB, globs, addresses or a shell."""
+"""The whole tiny chain in data folders with names that are special to SQLite, DuckDB, globs, addresses or a shell."""
 
 import shutil
 import time

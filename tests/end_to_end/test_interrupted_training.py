@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("prepared", "no_page")
 
 @pytest.fixture(autouse=True)
 def ctrl_c(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """SIGINT does in the test's process what it does in a command's, and every interval is observed."""
+    """Let SIGINT act in the test's process as in a command, and observe every interval."""
     monkeypatch.setattr(progress, "OBSERVATION_SECONDS", 0.0)
     monkeypatch.setattr(progress, "OBSERVATION_SHARE", 0.0)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -30,7 +30,7 @@ def ctrl_c(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def interrupted(step: Any) -> Any:
-    """The engine's step, inside of which Ctrl-C comes at one of them."""
+    """Replace the engine's step by one that receives Ctrl-C in the middle of one step."""
 
     def interrupting(self: Ensemble, at: int, **options: Any) -> Any:
         if at == INTERRUPTED_AT - 1:
@@ -41,7 +41,7 @@ def interrupted(step: Any) -> Any:
 
 
 def observed_steps(instance: dg.DagsterInstance) -> list[object]:
-    """The steps at which Dagster's event log shows the training, oldest first."""
+    """Return the steps of the observations in Dagster's event log, oldest first."""
     records = instance.fetch_observations(dg.AssetKey(["mnist_mlp", "generator"]), limit=100).records
     observations = [record.asset_observation for record in reversed(records)]
     return [observation.metadata["step"].value for observation in observations if observation is not None]

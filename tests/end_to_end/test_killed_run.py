@@ -1,4 +1,4 @@
-"""Runs that are killed while the UI and its daemon watch: found dead, their place in the pool given on, tried again."""
+"""Killed runs are found by the UI and its daemon, lose their place in the pool and are tried again."""
 
 import os
 import signal
@@ -36,7 +36,7 @@ def wait_for_interval(ui: OwnUi, partition: str) -> None:
 
 
 def saved_checkpoint(ui: OwnUi, partition: str, seed: int) -> int:
-    """The step at which a run that was cancelled left a checkpoint."""
+    """Return the step of the checkpoint that a cancelled run left."""
     run = launch(ui.served, partition, steps=LONG_STEPS, seed=seed)
     wait_for_interval(ui, partition)
     assert ask(ui.served, TERMINATE, run=run)["terminateRun"]["__typename"] == "TerminateRunSuccess"

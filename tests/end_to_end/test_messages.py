@@ -1,4 +1,4 @@
-"""What a person reads on the command line when something is wrong: the sentence of what found it, whole."""
+"""On an error the command line prints the whole sentence of the code that found it."""
 
 import subprocess
 import sys
@@ -77,7 +77,7 @@ def test_a_broken_archive_is_named_with_what_to_do(
 
 
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, network: str = "dcgan", batch_size: int = 8) -> str:
-    """What the command says of an own data set of 30x30 images, in a process of its own: tables are read at load."""
+    """Return the output for a data set of 30x30 images, from a new process because tables are read at load."""
     images = np.random.default_rng(0).integers(0, 256, (40, 30, 30), np.uint8)
     np.savez(tmp_path / "own.npz", images=images, labels=np.arange(40) % 2)
     (tmp_path / "datasets.toml").write_text('[own]\npath = "own.npz"\n')

@@ -1,4 +1,4 @@
-"""docs/own-data.md, done as it says."""
+"""The worked example of docs/own-data.md runs as printed."""
 
 import os
 import re
@@ -21,7 +21,7 @@ def blocks(language: str) -> list[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The files of the page, each under the name in its first line."""
+    """Write the files of the page, each under the name in its first line."""
     for text in (*blocks("python"), *blocks("toml")):
         name = NAME.match(text)
         assert name is not None, f"{PAGE}: a block without a file name"
@@ -44,7 +44,7 @@ def test_the_worked_example_runs_as_it_stands(folder: Path, monkeypatch: pytest.
 
 @pytest.mark.slow
 def test_images_without_labels_are_trained_on_and_not_scored(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All shapes in one folder: there is nothing to train a classifier on, and that is said."""
+    """With all shapes in one folder a classifier has no labels, and a sentence reports that."""
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     monkeypatch.setenv("GANFORGE_DATASETS", str(folder / "datasets.toml"))
     monkeypatch.setenv("GANFORGE_RECIPES", str(folder / "recipes.toml"))

@@ -1,4 +1,4 @@
-"""The comparison page in headless Chromium, opened from disk without a network: drawn, played and pushed about."""
+"""The comparison page in headless Chromium, opened from disk without a network: charts, movie and latent explorer."""
 
 import json
 import os
@@ -40,7 +40,7 @@ THEMES = {"light": (), "dark": ("--blink-settings=preferredColorScheme=0",)}
 LONGEST_SECONDS = 180
 ATTEMPTS = 3
 MARK = "page_test_results"
-CURVES = len(MEASURES) + 1  # charts with a line a configuration: what training measured, and the score along it
+CURVES = len(MEASURES) + 1  # charts with one line per configuration: measurements of training, and the score along it
 
 WATCH = """<script>
 window.problems = [];
@@ -172,7 +172,7 @@ TRY = """<script>
 
 @dataclass(frozen=True)
 class Opened:
-    """A page, and a profile for the browser that opens it."""
+    """A page and a profile for the browser that opens it."""
 
     file: Path
     profile: Path
@@ -183,7 +183,7 @@ class Opened:
         return done.stdout
 
     def trial(self, size: str) -> dict[str, Any]:
-        """What the script found out, at a size of the window."""
+        """Return the results of the script at one size of the window."""
         watched = self.file.with_name(f"watched_{size}.html")
         content = self.file.read_text(encoding="utf-8")
         head, body = content.split("<head>", 1)
@@ -210,7 +210,7 @@ class Opened:
 
 @pytest.fixture(scope="module")
 def opened(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Opened:
-    """The demo's page, written anew."""
+    """Write the demo's page anew."""
     folder = tmp_path_factory.mktemp("page")
     facts = write_page(compare("mnist_mlp", list(load_optimizers()), made.paths), made.paths, folder / "page.html")
     assert facts.left_out == {}
@@ -236,7 +236,7 @@ def test_hovering_a_curve_tells_every_configuration_at_that_step(opened: Opened)
 
 
 def expect_every_mean(tooltip: list[list[str]], keys: Sequence[str]) -> None:
-    """The step and a number a configuration, whatever it is called."""
+    """Return a tooltip's values: the step and one number per configuration, under any name."""
     assert tooltip[0] == ["training step:", "2"]
     assert sorted(name for name, _ in tooltip[1:]) == sorted(f"{key}:" for key in keys)
     assert all(np.isfinite(float(number.replace("−", "-"))) for _, number in tooltip[1:])
@@ -320,7 +320,7 @@ STRANGE = ("constructor", "step", "tostring", "__proto__", "title", "image", "lo
 
 
 def renamed(made: Made, paths: Paths, keys: Sequence[str]) -> None:
-    """One of the demo's configurations again and again, under other names."""
+    """Copy one of the demo's configurations several times, under other names."""
     for key in keys:
         shutil.copytree(made.paths.training("mnist_mlp", DEMO[0]), paths.training("mnist_mlp", key))
         shutil.copytree(made.paths.samples("mnist_mlp", DEMO[0]), paths.samples("mnist_mlp", key))

@@ -1,4 +1,4 @@
-"""A data folder that is shared: every file and folder of a chain has the permissions that the umask says."""
+"""In a shared data folder every file and folder of a chain has the permissions of the umask."""
 
 import os
 import stat
@@ -22,7 +22,7 @@ def umask(request: pytest.FixtureRequest) -> Iterator[int]:
 
 
 def narrower(root: Path, umask: int) -> dict[str, str]:
-    """What has fewer permissions than a new file or folder has."""
+    """Return the paths with fewer permissions than a new file or folder."""
     found = {}
     for path in (root, *root.rglob("*")):
         mode = stat.S_IMODE(path.stat().st_mode)

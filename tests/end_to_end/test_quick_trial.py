@@ -1,4 +1,4 @@
-"""A quick trial of one configuration: announced as not comparable before it trains, and no ranking is lost to it."""
+"""A quick trial of one configuration: it is announced as not comparable before it trains, and the ranking stays."""
 
 from pathlib import Path
 

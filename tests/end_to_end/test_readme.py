@@ -52,7 +52,7 @@ def test_the_configurations_shown_can_be_used(page: Path, tmp_path: Path) -> Non
 
 @pytest.fixture
 def environment(made: Made) -> dict[str, str]:
-    """The commands of the environment that runs this test come first."""
+    """Put the commands of the environment that runs this test first."""
     return {**made.environment, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 

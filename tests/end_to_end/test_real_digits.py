@@ -1,4 +1,4 @@
-"""The chain on the 60,000 real digits: minutes, so marked slow; skipped with a reason where they are not."""
+"""The chain on the 60,000 real digits: it takes minutes and is marked slow; without the digits it is skipped."""
 
 from pathlib import Path
 

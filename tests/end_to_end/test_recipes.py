@@ -89,7 +89,7 @@ def test_faces_without_attributes_are_trained_and_not_scored(
     assert "--extractor inception" in said
     assert read_artefact(paths.samples("celeba_dense", "sgd")) is not None
     assert store.latest(paths.reports(), "celeba_dense", "sgd") is None
-    with pytest.raises(NoLabelsError, match="INCEPTION"):  # what the report's asset says in the UI
+    with pytest.raises(NoLabelsError, match="INCEPTION"):  # the metadata of the report's asset in the UI
         Judge.load("celeba", paths)
 
 

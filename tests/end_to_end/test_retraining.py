@@ -1,4 +1,4 @@
-"""What a schedule's tick trains: its job, executed in this process with the config and tags of the tick's request."""
+"""A schedule's tick trains: its job, executed in this process with the config and tags of the tick's request."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

@@ -97,7 +97,7 @@ def test_a_report_holds_what_its_images_score_and_its_anchors_what_as_many_real_
 
 
 def stand_in(dataset: str, paths: Paths, sha256: str = "0" * 64) -> Extractor:
-    """Inception's kind of logits from a random projection: the real network takes a tenth of a second an image."""
+    """Use logits of a random projection: the real network takes a tenth of a second per image."""
 
     def load() -> Callable[[Pixels], Features]:
         projection = np.random.default_rng(0).standard_normal((784, 16)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""`ganforge ui` with the Dagster instance of another project, whose folder holds that project's own files."""
+"""`ganforge ui` with the Dagster instance of another project, in a folder with that project's files."""
 
 import time
 from pathlib import Path

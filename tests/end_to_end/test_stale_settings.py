@@ -1,4 +1,4 @@
-"""What an edited table makes stale, through Dagster's own API, on a small data set and a tiny budget."""
+"""An edited table makes assets stale in Dagster's own API; a small data set and a tiny budget."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def named(dependency: AssetKeyPartitionKey | None) -> str:
 
 
 def stale(instance: dg.DagsterInstance) -> dict[tuple[str, str | None], set[str]]:
-    """Assets of the recipe that are stale, by name and partition, and what each names as the cause."""
+    """Return the stale assets of the recipe by name and partition, each with its causes."""
     resolver = get_stale_status_resolver(instance, list(defs.resolve_asset_graph().assets_defs))
     wanted = [(name, partition) for name in PARTITIONED for partition in MADE]
     found: dict[tuple[str, str | None], set[str]] = {}
@@ -73,7 +73,7 @@ def test_one_edited_rate_makes_exactly_that_partition_and_what_follows_from_it_s
         materialize(monkeypatch, *chosen)
         assert {place for place in stale(instance) if place[1] is not None} == set(of_partition)
 
-    monkeypatch.setitem(OPTIMIZERS, "sgd", settings.load_optimizers()["sgd"])  # as the next process finds it
+    monkeypatch.setitem(OPTIMIZERS, "sgd", settings.load_optimizers()["sgd"])  # the table of the next process
     materialize(monkeypatch, "sgd")
     assert stale(instance) == {}
     after = {key: read_artefact(paths.training("mnist_mlp", key)) for key in MADE}

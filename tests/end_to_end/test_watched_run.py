@@ -105,7 +105,7 @@ def test_a_run_is_observed_while_it_trains_and_warns_of_the_cpu(served: Served) 
 
 @pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_run_terminated_after_observations_continues_from_where_it_was(served: Served, processes: int) -> None:
-    """*Terminate*, then *Re-execute*, as the UI does both."""
+    """Send *Terminate*, then *Re-execute*, with the requests of the UI."""
     run = launch(served, "rmsprop", steps=3000, seed=processes, processes=processes)
     checkpoints = served.paths.training("mnist_mlp", "rmsprop") / "checkpoints"
     before = set(checkpoints.glob("*/step_*")) if checkpoints.exists() else set()
@@ -124,7 +124,7 @@ def test_a_run_terminated_after_observations_continues_from_where_it_was(served:
 
 @pytest.mark.slow
 def test_a_job_of_the_ui_makes_the_presets_partition(served: Served) -> None:
-    """Launched as the Launchpad does: the job by its name, without a partition chosen."""
+    """Launch a job as the Launchpad does: by its name, without a partition."""
     selector = {"repositoryName": "__repository__", "repositoryLocationName": "ganforge", "jobName": "notebook"}
     ops = {
         "mnist_mlp__training": {"config": {"steps": 2, "members": 1}},

@@ -61,7 +61,7 @@ def test_the_frechet_distance_is_the_libraries(library: Callable[[np.ndarray, np
 
 
 def of_40_digits(first: np.ndarray, second: np.ndarray) -> float:
-    """The definition, in arithmetic of 40 digits: eigenvalues of the small matrix X Yᵀ Y Xᵀ of centred rows."""
+    """Evaluate the definition with 40 digits: eigenvalues of the small matrix X Yᵀ Y Xᵀ of centred rows."""
     mp = pytest.importorskip("mpmath").mp
     with mp.workdps(DIGITS):
         means, rows = zip(*(_centred(mp, each) for each in (first, second)), strict=True)
@@ -73,7 +73,7 @@ def of_40_digits(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def _centred(mp: Any, features: np.ndarray) -> tuple[list[Any], Any]:
-    """The mean as numbers of mpmath, and the centred rows over √(N - 1) as its matrix."""
+    """Return the mean as numbers of mpmath, and the centred rows over √(N - 1) as its matrix."""
     exact = [[mp.mpf(float(value)) for value in row] for row in features]
     mean = [sum(column) / len(exact) for column in zip(*exact, strict=True)]
     centred = [[value - at for value, at in zip(row, mean, strict=True)] for row in exact]
@@ -81,7 +81,7 @@ def _centred(mp: Any, features: np.ndarray) -> tuple[list[Any], Any]:
 
 
 def _triangle(mp: Any, rows: Any) -> Any:
-    """A square root of the covariance, symmetric, by its eigenvalues."""
+    """Return the symmetric square root of the covariance, from its eigenvalues."""
     values, vectors = mp.eigsy(rows.T * rows)
     return mp.diag([mp.sqrt(max(value, 0)) for value in values]) * vectors.T
 

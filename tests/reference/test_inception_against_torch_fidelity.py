@@ -1,6 +1,6 @@
 """The Inception extractor beside torch-fidelity's, with the same random weights: resize, features and logits.
 
-Skipped where torch-fidelity is not installed: it is no dependency.
+Skipped if torch-fidelity is not installed, because it is no dependency.
 """
 
 from typing import Any
@@ -21,7 +21,7 @@ resizes = pytest.importorskip("torch_fidelity.interpolate_compat_tensorflow", re
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Inception, Any]:
-    """Our network and torch-fidelity's, each with the same weights from a file of its own kind."""
+    """Return our network and torch-fidelity's with equal weights, each read from its own kind of file."""
     folder, state = tmp_path_factory.mktemp("inception"), random_state()
     save_file(state, folder / "weights.safetensors")
     torch.save(state, folder / "weights.pth")
@@ -51,6 +51,6 @@ def test_torch_fidelity_sees_the_same_features_and_logits(
 
 
 def expect_same(ours: np.ndarray, theirs: np.ndarray) -> None:
-    """To 1e-5 of the values, and to 1e-4 of what tells one image from another, which a Fréchet distance is made of."""
+    """Expect a difference below 1e-5 of the values and below 1e-4 of their spread over images."""
     assert np.linalg.norm(ours - theirs) < 1e-5 * np.linalg.norm(theirs)
     assert np.linalg.norm(ours - theirs) < 1e-4 * np.linalg.norm(theirs - theirs.mean(axis=0))

@@ -1,6 +1,6 @@
-"""Kernel distance and precision/recall beside other people's programs on the same features.
+"""Kernel distance and precision/recall beside published programs on the same features.
 
-Skipped where these are not installed: they are no dependencies.
+Skipped if these are not installed, because they are no dependencies.
 """
 
 from typing import Any

@@ -1,6 +1,6 @@
 """The sources' Keras models, built with Keras itself, beside ours: parameter counts and outputs.
 
-Skipped where Keras is not installed: it is no dependency.
+Skipped if Keras is not installed, because it is no dependency.
 """
 
 import importlib
@@ -27,7 +27,7 @@ DIGITS = (1, 28, 28)
 
 @pytest.fixture(scope="module")
 def keras() -> Any:
-    """Keras over PyTorch. It gives the root logger a handler for today's standard error, which pytest soon closes."""
+    """Import Keras over PyTorch and remove its handler of standard error, which pytest closes."""
     os.environ.setdefault("KERAS_BACKEND", "torch")
     handlers = list(logging.root.handlers)
     imported = importlib.import_module("keras")
@@ -68,7 +68,7 @@ def drawn(network: Stacked, seed: int) -> Stacked:
 
 
 def kernel(convolution: Any) -> np.ndarray:
-    """(O, I, k, k) → Keras' (k, k, I, O)."""
+    """Transpose (O, I, k, k) to Keras' (k, k, I, O)."""
     weights: np.ndarray = convolution.weight[0].detach().permute(2, 3, 1, 0).numpy()
     return weights
 
@@ -106,7 +106,7 @@ def test_bultens_discriminator_judges_as_keras_does_with_its_padding(keras: Any)
 
 
 def test_the_blogs_generator_draws_what_keras_predicts_after_a_training_step(keras: Any) -> None:
-    """Running statistics too: Keras' momentum of 0.8 and epsilon of 1e-3."""
+    """Running statistics agree too: Keras' momentum of 0.8 and epsilon of 1e-3."""
     ours = drawn(network_for("celeba_dense", (3, 28, 28), 8).generator(1), 0)
     hidden: list[Any] = []
     for size in (8, 16, 32):

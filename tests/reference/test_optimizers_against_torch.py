@@ -1,4 +1,4 @@
-"""Our stacked optimizers beside `torch.optim`, which nobody here wrote, on the same gradients."""
+"""Our stacked optimizers beside `torch.optim`, an independent implementation, on the same gradients."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -43,14 +43,14 @@ every_way = pytest.mark.parametrize("way", WAYS)
 
 
 def gradients(member: int, step: int) -> list[Tensor]:
-    """Of one member's parameters, from 1e-6 to 10 in size."""
+    """Return gradients of one member's parameters, from 1e-6 to 10 in size."""
     stream = torch.Generator().manual_seed(1000 * member + step)
     flat = torch.randn(sum(SIZES), generator=stream) * 10.0 ** torch.randint(-6, 2, (sum(SIZES),), generator=stream)
     return [part.view(shape) for part, shape in zip(flat.split(SIZES), SHAPES, strict=True)]
 
 
 class Ours:
-    """A stack of weights, all 1 and padded, and its optimizer."""
+    """Return a stack of weights, all 1 and padded, and its optimizer."""
 
     def __init__(self, settings: Sequence[OptimizerSettings], way: str) -> None:
         self.weights = torch.ones(len(settings), PADDED)
@@ -72,14 +72,14 @@ class Ours:
 
 
 def ours(settings: Sequence[OptimizerSettings], way: str) -> Tensor:
-    """(M, 35) after all steps; the padding is as it was."""
+    """Return the weights after all steps, (M, 35), and expect an unchanged padding."""
     trained = Ours(settings, way).train(range(len(settings))).weights
     assert (trained[:, sum(SIZES) :] == 1).all()
     return trained[:, : sum(SIZES)]
 
 
 def torchs(make: TorchOptimizer, member: int, change: Change = lambda weights: None) -> Tensor:
-    """(35,) after all steps; `change` is done to the weights' gradients before each update."""
+    """Return the weights after all steps, (35,); `change` modifies their gradients before each update."""
     weights = [torch.ones(shape, requires_grad=True) for shape in SHAPES]
     optimizer = make(weights)
     for step in range(STEPS):
@@ -100,7 +100,7 @@ def test_an_update_rule_equals_torchs(kind: str, way: str) -> None:
 @every_way
 @pytest.mark.parametrize("kind", SAME)
 def test_transposed_gradients_are_the_same_gradients(kind: str, way: str) -> None:
-    """As double backward gives them; fused kernels would read them in the order of memory."""
+    """The layout is that of double backward; fused kernels would read it in the order of memory."""
     settings = [SAME[kind][0]] * 2
     plain, transposed = Ours(settings, way), Ours(settings, way)
     for step in range(3):
@@ -148,7 +148,7 @@ def test_clipping_by_value_is_torchs_and_each_members_own(way: str) -> None:
 
 @every_way
 def test_clipping_by_norm_is_torchs_over_a_members_whole_gradient(way: str) -> None:
-    """Equal neighbours share a fused call, and their norms are still their own; 15 is above some norms."""
+    """Equal neighbours share a fused call but are clipped by their own norms; 15 is above some norms."""
     limits = [1.0, 1.0, None, 15.0]
     together = ours([SGD(0.01, clip_norm=limit) for limit in limits], way)
     for member, limit in enumerate(limits):
@@ -179,13 +179,13 @@ def test_a_gradient_of_0_is_clipped_to_0(way: str) -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What torch has no like of
+# Features that torch lacks
 
 
 @every_way
 @pytest.mark.parametrize("kind", ["sgd", "rmsprop", "adam"])
 def test_three_updates_equal_keras_formulas_worked_by_hand(kind: str, way: str) -> None:
-    """Keras 2.2 `optimizers.py`, in Python floats; decay is what torch has no like of."""
+    """Follow `optimizers.py` of Keras 2.2 in Python floats; torch has no such decay."""
     rate, decay, rho, beta1, beta2, momentum, epsilon = 0.1, 0.5, 0.9, 0.9, 0.999, 0.5, 1e-3
     weight, velocity, square, first, second = 1.0, 0.0, 0.0, 0.0, 0.0
     for t, gradient in enumerate((0.5, -2.0, 0.25)):

@@ -1,4 +1,4 @@
-"""One member of the engine beside a training loop written the way a PyTorch tutorial writes it."""
+"""One member of the engine beside a training loop in the style of a PyTorch tutorial."""
 
 import copy
 import statistics
@@ -46,7 +46,7 @@ def bias_of(layer: Layer) -> Tensor:
 
 
 def as_linear(layer: Layer) -> Tensor:
-    """The weight of a layer's only member the way `nn.Linear` keeps it: (O, I)."""
+    """Return the weight of a layer's only member in the layout of `nn.Linear`: (O, I)."""
     return layer.weight.detach()[0].movedim(layer.OUTPUT_DIM - 1, 0).clone()
 
 
@@ -133,7 +133,7 @@ def test_penalised_steps_equal_those_of_a_plain_loop(network: str, penalty: str)
 
 
 def slopes(discriminator: nn.Module, images: Tensor) -> Tensor:
-    """(B, C * H * W), themselves differentiable."""
+    """Return gradients by the images, (B, C * H * W), themselves differentiable."""
     images = images.detach().requires_grad_()
     return torch.autograd.grad(discriminator(images).sum(), images, create_graph=True)[0].flatten(2)[0]
 
@@ -153,7 +153,7 @@ def denses(network: nn.Module) -> list[Layer]:
 
 
 def pairs(plain: nn.Sequential, ours: nn.Module) -> Iterator[tuple[Tensor, Tensor]]:
-    """Every parameter and running statistic of a plain network, and ours of the only member."""
+    """Return every parameter and running statistic of a plain network, with ours of the only member."""
     for linear, dense in linears_and_denses(plain, ours):
         yield linear.weight, as_linear(dense)
         yield linear.bias, bias_of(dense).flatten()
@@ -173,7 +173,7 @@ def take_over(plain: nn.Sequential, ours: nn.Module) -> None:
 
 
 def largest_difference(plain: nn.Sequential, ours: nn.Module) -> float:
-    """Relative, of the weights."""
+    """Return the relative difference of the weights."""
     weights = [(one, other) for one, other in pairs(plain, ours) if one.ndim == 2]
     return max(float((one - other).norm() / one.norm()) for one, other in weights)
 
@@ -181,7 +181,7 @@ def largest_difference(plain: nn.Sequential, ours: nn.Module) -> float:
 def test_the_blogs_steps_equal_those_of_a_plain_loop_with_keras_predict() -> None:
     """16 real and 16 predicted images for the discriminator, 32 other latents for the generator.
 
-    Each step starts from equal weights: what drifts over many may cross a leaky ReLU's kink on one side alone, which
+    Each step starts from equal weights: a drift over many steps may cross a leaky ReLU's kink on one side alone, which
     batch normalisation spreads over the layer.
     """
     pixels = torch.randint(0, 256, (256, *FACES), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))

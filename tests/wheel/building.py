@@ -1,4 +1,4 @@
-"""The wheel, built from a copy of the sources: `build/` of an earlier build would end up in it."""
+"""Build the wheel from a copy of the sources; it would otherwise include `build/` of an earlier build."""
 
 import shutil
 import subprocess

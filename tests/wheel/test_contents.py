@@ -1,4 +1,4 @@
-"""The built wheel holds everything that the installed package reads, and nothing else."""
+"""The built wheel holds all files that the installed package reads, and no others."""
 
 import ast
 import email
@@ -49,7 +49,7 @@ def test_the_command_prints_the_version(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def imported(path: Path) -> set[str]:
-    """The top-level packages that a file imports, anywhere in it."""
+    """Return the top-level packages that a file imports at any line."""
     nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
     plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     members = {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level}
@@ -57,13 +57,13 @@ def imported(path: Path) -> set[str]:
 
 
 def names_of(requirements: Iterable[str]) -> set[str]:
-    """The distributions that are always required, in lower case with hyphens."""
+    """Return the distributions that are always required, in lower case with hyphens."""
     found = [re.match(r"[\w.-]+", each) for each in requirements if "extra ==" not in each]
     return {match[0].lower().replace("_", "-") for match in found if match}
 
 
 def with_requirements(names: set[str]) -> set[str]:
-    """The distributions, and all that are installed with them."""
+    """Return the distributions and all that are installed with them."""
     found: set[str] = set()
     while names:
         found |= names
