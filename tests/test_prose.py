@@ -27,7 +27,6 @@ NOT_YET = {
     "assets/instance",
     "assets/publishing",
     "assets/triggers",
-    "benchmarks",
     "benchmarks/detectors",
     "docs",
     "pipeline",
@@ -46,7 +45,6 @@ NOT_YET = {
     "pipeline/tensors",
     "pipeline/training",
     "tests/assets",
-    "tests/end_to_end",
     "tests/pipeline",
     "tests/pipeline/champion",
     "tests/pipeline/checks",
@@ -62,8 +60,6 @@ NOT_YET = {
     "tests/pipeline/storage",
     "tests/pipeline/tensors",
     "tests/pipeline/training",
-    "tests/reference",
-    "tests/wheel",
 }
 
 
