@@ -1,9 +1,6 @@
-"""Networks: member-stacked layers (`layers.py`) and one file an architecture, generator and discriminator together.
+"""Networks: member-stacked layers, and the architectures built from them (`architectures/`, one file each).
 
-An architecture is a module of this package, named in a recipe by its file name. It defines LATENT_SIZE,
-LATENT_DISTRIBUTION, VALUE_RANGE (of the images it draws), HAS_DROPOUT, WIDTH (the size that its layers are multiples
-of) and the classes `Generator` and `Discriminator`, both made with (members, image shape (C, H, W), width). Every
-tensor carries the members first: latents (M, B, Z) → images (M, B, C, H, W) → logits (M, B).
+Every tensor has the members first: latents (M, B, Z) → images (M, B, C, H, W) → logits (M, B).
 """
 
 from __future__ import annotations
@@ -13,6 +10,7 @@ import pkgutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
+from pipeline.networks import architectures
 from pipeline.networks.latents import Distribution
 from pipeline.tables import find
 
@@ -22,24 +20,25 @@ if TYPE_CHECKING:
 
 ImageShape = tuple[int, int, int]  # C, H, W
 
-NOT_ARCHITECTURES = {"convolution", "dropout", "latents", "layers", "normalisation", "stacked"}
-
 
 class Architecture(Protocol):
-    """What a module of this package defines. A shape of images it cannot draw is a `ValueError`."""
+    """The names that every module of `architectures/` defines.
+
+    `Generator` and `Discriminator` raise `ValueError` for a shape of images that they do not support.
+    """
 
     LATENT_SIZE: int
     LATENT_DISTRIBUTION: Distribution
-    VALUE_RANGE: ValueRange
+    VALUE_RANGE: ValueRange  # of the generator's images
     HAS_DROPOUT: bool
-    WIDTH: int
+    WIDTH: int  # the size of which the layers are multiples, if a recipe sets no other
 
     def Generator(self, members: int, image_shape: ImageShape, width: int) -> Stacked:  # noqa: N802, a class
-        """Latents (M, B, Z) → images (M, B, C, H, W)."""
+        """Map latents (M, B, Z) to images (M, B, C, H, W)."""
         ...
 
     def Discriminator(self, members: int, image_shape: ImageShape, width: int) -> Stacked:  # noqa: N802, a class
-        """Images (M, B, C, H, W) → logits (M, B): positive means real."""
+        """Map images (M, B, C, H, W) to logits (M, B): positive means real."""
         ...
 
 
@@ -56,16 +55,16 @@ class Network:
     has_dropout: bool
 
     def generator(self, members: int) -> Stacked:
-        """M generators side by side, on the CPU, weights not drawn yet."""
+        """Return M generators side by side on the CPU. Their weights are zeros until `initialise`."""
         return _module(self.name).Generator(members, self.image_shape, self.width)
 
     def discriminator(self, members: int) -> Stacked:
-        """M discriminators side by side, on the CPU, weights not drawn yet."""
+        """Return M discriminators side by side on the CPU. Their weights are zeros until `initialise`."""
         return _module(self.name).Discriminator(members, self.image_shape, self.width)
 
 
 def network_for(name: str, image_shape: ImageShape, width: int | None = None) -> Network:
-    """An architecture by file name, for images of a shape; its own width unless one is given."""
+    """Return the architecture of this name for images of a shape, at its own width unless one is given."""
     module = _module(name)
     return Network(
         name,
@@ -79,11 +78,11 @@ def network_for(name: str, image_shape: ImageShape, width: int | None = None) ->
 
 
 def architecture_names() -> list[str]:
-    """The architectures there are, without importing them."""
-    return [module.name for module in pkgutil.iter_modules(__path__) if module.name not in NOT_ARCHITECTURES]
+    """Return the names of all architectures without importing them: an import would load torch."""
+    return [module.name for module in pkgutil.iter_modules(architectures.__path__)]
 
 
 def _module(name: str) -> Architecture:
-    """An architecture's module; an unknown one is one sentence naming those there are."""
+    """Import the module of an architecture. An unknown name raises one sentence with all known names."""
     find(dict.fromkeys(architecture_names()), name, "network")
-    return cast(Architecture, importlib.import_module(f"{__name__}.{name}"))
+    return cast(Architecture, importlib.import_module(f"{architectures.__name__}.{name}"))

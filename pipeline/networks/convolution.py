@@ -16,11 +16,11 @@ from pipeline.networks.stacked import Layer, stack, unstack
 
 
 def runs_folded(inputs: Tensor) -> bool:
-    """Whether members run folded into channels, as one call (CUDA), or one after the other (CPU).
+    """True if members run folded into channels, as one call (CUDA), not one after the other (CPU).
 
-    A GPU wants few, large kernels. On the CPU one after the other keeps each member's numbers bit-identical to its own
-    alone, and is no slower: a grouped convolution took 1.07 to 1.34 times as long, forward and backward (8 members,
-    batch 64, 4x4 kernels with stride 2 at 7x7 to 28x28, 1 thread; 0.87 to 1.37 times with 2 threads).
+    A GPU wants few, large kernels. On the CPU one after the other keeps each member's numbers bit-identical to those of
+    the member alone, and is no slower. A grouped convolution took 1.07 to 1.34 times as long, forward and backward (8
+    members, batch 64, 4x4 kernels with stride 2 at 7x7 to 28x28, 1 thread; 0.87 to 1.37 times with 2 threads).
     """
     return inputs.is_cuda
 
@@ -36,7 +36,7 @@ def unfold(outputs: Tensor, members: int) -> Tensor:
 
 
 def same_padding(side: int, kernel_size: int, stride: int) -> tuple[int, int]:
-    """Cells before and behind a side so that ⌈side / stride⌉ come out, as Keras' and TensorFlow's "same" has them."""
+    """Return the cells before and behind a side that give ⌈side / stride⌉ outputs: "same" in Keras and TensorFlow."""
     total = max((-(-side // stride) - 1) * stride + kernel_size - side, 0)
     return total // 2, total - total // 2
 
@@ -48,7 +48,7 @@ def upsample(inputs: Tensor) -> Tensor:
 
 
 class Convolution(Layer):
-    """What both directions share: weights, their initialisation, and the two ways through the members."""
+    """The weights of both directions, their initialisation, and the two ways to run the members."""
 
     def __init__(
         self,
@@ -62,20 +62,20 @@ class Convolution(Layer):
         bias: bool = True,
         std: float | None = None,
     ) -> None:
-        """`inputs` and `outputs` count channels; `std` draws the weights from N(0, std), None means Glorot-uniform."""
+        """`inputs` and `outputs` count channels. Initial weights: N(0, std), or Glorot-uniform if `std` is None."""
         super().__init__()
         self.stride, self.padding, self.std = stride, padding, std
         channels = (outputs, inputs) if self.OUTPUT_DIM == 1 else (inputs, outputs)
         self.weight = nn.Parameter(torch.zeros(members, *channels, kernel_size, kernel_size))
         self.bias = nn.Parameter(torch.zeros(members, outputs)) if bias else None  # (M, O)
 
-    def draw(self, streams: Sequence[torch.Generator]) -> None:
-        """Glorot-uniform or normal weights, zero biases."""
+    def initialise(self, streams: Sequence[torch.Generator]) -> None:
+        """Set Glorot-uniform or normal weights and zero biases."""
         shape = self.weight.shape[1:]
-        fans = (shape[0] + shape[1]) * shape[2] * shape[3]  # a channel's inputs or outputs count once a kernel's cell
+        fans = (shape[0] + shape[1]) * shape[2] * shape[3]  # each cell of the kernel counts
         if self.bias is not None:
             nn.init.zeros_(self.bias)
-        self.draw_weight(streams, fans, self.std)
+        self.initialise_weight(streams, fans, self.std)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(M, B, I, H, W) → (M, B, O, H', W')."""
@@ -89,8 +89,8 @@ class Convolution(Layer):
 
     def _one_by_one(self, inputs: Tensor) -> Tensor:
         biases: Sequence[Tensor | None] = [None] * len(inputs) if self.bias is None else unstack(self.bias)
-        each = zip(unstack(inputs), unstack(self.effective_weight()), biases, strict=True)
-        return stack([self._convolve(own, weight, bias, 1) for own, weight, bias in each])
+        members = zip(unstack(inputs), unstack(self.effective_weight()), biases, strict=True)
+        return stack([self._convolve(images, weight, bias, 1) for images, weight, bias in members])
 
     def _convolve(self, inputs: Tensor, weight: Tensor, bias: Tensor | None, groups: int) -> Tensor:
         """(B, G·I, H, W) → (B, G·O, H', W')."""
@@ -98,7 +98,7 @@ class Convolution(Layer):
 
 
 def has_convolutions(network: nn.Module) -> bool:
-    """Whether any layer is a convolution."""
+    """True if any layer is a convolution."""
     return any(isinstance(layer, Convolution) for layer in network.modules())
 
 

@@ -15,19 +15,19 @@ from pipeline.networks.stacked import Layer
 
 
 class FullyConnected(Layer):
-    """What both kinds of fully connected layer share: weights, biases and their initialisation."""
+    """The weights and biases of both kinds of fully connected layer, and their initialisation."""
 
     bias: nn.Parameter
 
     def __init__(self, std: float | None) -> None:
-        """`std` draws the weights from N(0, std); None means Glorot-uniform."""
+        """Initial weights come from N(0, std), or are Glorot-uniform if `std` is None."""
         super().__init__()
         self.std = std
 
-    def draw(self, streams: Sequence[torch.Generator]) -> None:
-        """Glorot-uniform or normal weights, zero biases."""
+    def initialise(self, streams: Sequence[torch.Generator]) -> None:
+        """Set Glorot-uniform or normal weights and zero biases."""
         nn.init.zeros_(self.bias)
-        self.draw_weight(streams, sum(self.weight.shape[1:]), self.std)
+        self.initialise_weight(streams, sum(self.weight.shape[1:]), self.std)
 
 
 class Dense(FullyConnected):
@@ -38,7 +38,7 @@ class Dense(FullyConnected):
     def __init__(self, members: int, inputs: int, outputs: int, *, std: float | None = None) -> None:
         super().__init__(std)
         if outputs == 1:
-            raise ValueError("Dense: found 1 output, expected at least 2; a layer of one output is a Score")
+            raise ValueError("Dense: found 1 output, expected at least 2; use LogitLayer for one output")
         self.weight = nn.Parameter(torch.zeros(members, inputs, outputs))  # (M, I, O)
         self.bias = nn.Parameter(torch.zeros(members, 1, outputs))  # (M, 1, O)
 
@@ -47,10 +47,10 @@ class Dense(FullyConnected):
         return torch.baddbmm(self.bias, inputs, self.effective_weight())
 
 
-class Score(FullyConnected):
-    """M fully connected layers of one output: (M, B, I) → (M, B).
+class LogitLayer(FullyConnected):
+    """M fully connected layers of one output each, a logit: (M, B, I) → (M, B).
 
-    No matrix product: with one column it rounds differently for one member and for many (docs/decisions/0005).
+    It computes no matrix product: with one column it rounds differently for one member and for many (decision 0005).
     """
 
     OUTPUT_DIM = 1

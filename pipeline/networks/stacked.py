@@ -1,7 +1,7 @@
 """Stacked networks and their layers: M members with a leading member dimension, trained as one.
 
 Each member's initial weights come from its own random stream, so that a member has the same weights alone and in a
-stack. `layers.py`, `convolution.py` and `normalisation.py` build on these classes; nothing here knows an architecture.
+stack. `layers.py`, `convolution.py` and `normalisation.py` build on these classes; no architecture is known here.
 Source of the stacking: Ashukha et al. 2018 and others; initialisation: Glorot & Bengio 2010, as Keras' Dense.
 """
 
@@ -23,13 +23,13 @@ class Stacked(nn.Module):
     members: int
 
     def initialise(self, streams: Sequence[torch.Generator]) -> None:
-        """Draw every layer's initial weights, member by member, each from its own stream (CPU generators)."""
+        """Set every layer's initial weights, each member's from its own random stream (CPU generators)."""
         for module in self.modules():
             if isinstance(module, Layer):
-                module.draw(streams)
+                module.initialise(streams)
 
     def flatten(self) -> Tensor:
-        """Move all parameters into one tensor (M, P) that they become views of; returns it.
+        """Move all parameters into one tensor (M, P), of which they become views, and return it.
 
         An optimizer then updates a member's whole network as one row. Rows are padded with zeros to whole cache lines:
         vectorised arithmetic then treats a member's numbers the same wherever its row lies.
@@ -46,7 +46,7 @@ class Stacked(nn.Module):
         return flat
 
     def named_parts(self, rows: Tensor) -> dict[str, Tensor]:
-        """Rows (m, P) of `flatten`'s form → views of them under the parameters' names, each (m, …)."""
+        """Return views of rows (m, P) in the layout of `flatten`, under the parameters' names, each (m, …)."""
         parts: dict[str, Tensor] = {}
         offset = 0
         for name, parameter in self.named_parameters():
@@ -57,7 +57,7 @@ class Stacked(nn.Module):
 
 
 class Layer(nn.Module):
-    """M layers side by side, with weights to draw and, where asked for, a spectral norm."""
+    """M layers side by side, with weights to initialise and optionally a spectral norm."""
 
     OUTPUT_DIM: int  # the dimension of `weight` (M, …) that counts the layer's outputs
     weight: nn.Parameter
@@ -67,12 +67,12 @@ class Layer(nn.Module):
         super().__init__()
         self.spectral_norm = None
 
-    def draw(self, streams: Sequence[torch.Generator]) -> None:
-        """Draw the initial weights in place, member by member, each from its own stream (a CPU generator)."""
+    def initialise(self, streams: Sequence[torch.Generator]) -> None:
+        """Set the initial weights in place, each member's from its own random stream (a CPU generator)."""
         raise NotImplementedError
 
-    def draw_weight(self, streams: Sequence[torch.Generator], fans: int, std: float | None) -> None:
-        """Draw `weight` from N(0, std), or Glorot-uniform (`fans`: inputs plus outputs of a layer) where it is None."""
+    def initialise_weight(self, streams: Sequence[torch.Generator], fans: int, std: float | None) -> None:
+        """Fill `weight` from N(0, std), or Glorot-uniform if `std` is None; `fans` counts inputs plus outputs."""
         shape, limit = self.weight.shape[1:], math.sqrt(6.0 / fans)
         with torch.no_grad():
             for weight, stream in zip(self.weight, streams, strict=True):
@@ -82,7 +82,7 @@ class Layer(nn.Module):
                     weight.copy_(torch.randn(shape, generator=stream).mul_(std))
 
     def effective_weight(self) -> Tensor:
-        """The weight that the layer applies: its own, or that divided by its spectral norm."""
+        """Return the weight that the layer applies: its own, divided by its spectral norm if it has one."""
         if self.spectral_norm is None:
             return self.weight
         return self.spectral_norm.normalise(self.weight, training=self.training)
@@ -103,13 +103,13 @@ class SpectralNorm(Layer):
         self.output_dim = output_dim
         self.register_buffer("u", torch.zeros(members, rows))
 
-    def draw(self, streams: Sequence[torch.Generator]) -> None:
+    def initialise(self, streams: Sequence[torch.Generator]) -> None:
         """Set u to a random direction."""
         for u, stream in zip(self.u, streams, strict=True):
             u.copy_(F.normalize(torch.randn(u.shape, generator=stream), dim=0))
 
     def normalise(self, weight: Tensor, *, training: bool) -> Tensor:
-        """Weight (M, …) → weight / σ. The gradient passes through σ = uᵀ W v, not through u and v."""
+        """Divide a weight (M, …) by its σ. The gradient passes through σ = uᵀ W v, not through u and v."""
         matrix = weight.movedim(self.output_dim, 1).flatten(2)  # (M, rows, columns)
         # Sums of products, not matrix products: those would round differently for one member and for many.
         with torch.no_grad():
@@ -123,7 +123,7 @@ class SpectralNorm(Layer):
 
 
 def unstack(stacked: Tensor) -> Sequence[Tensor]:
-    """(M, …) → a sequence of M tensors (…). With a single member both directions are views, also for gradients."""
+    """Split (M, …) into M tensors (…). With a single member this and `stack` are views, also for gradients."""
     return stacked.unbind() if len(stacked) > 1 else (stacked.squeeze(0),)
 
 

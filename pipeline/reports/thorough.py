@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline.metrics import gan_train, path_length
 from pipeline.metrics.extractors.classifier import Classifier
 from pipeline.metrics.extractors.extractor import Extractor
 from pipeline.metrics.features import CLASSES, Features
 from pipeline.metrics.score import Score
-from pipeline.networks.latents import latents_by_seed
+from pipeline.networks.latents import Latents, latents_by_seed
 from pipeline.samples.generate import SEEDS_A_SAMPLING_SEED, draw, latent_seeds
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.images import ImageFile, Pixels
@@ -61,9 +60,6 @@ class Thorough:
     @cached_property
     def _second(self) -> Classifier:
         return gan_train.second_classifier(self.dataset, self.paths)
-
-
-Latents = npt.NDArray[np.float32]
 
 
 def _path_latents(training: Artefact, seed: int) -> tuple[Latents, Latents]:

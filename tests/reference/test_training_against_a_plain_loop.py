@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.networks import network_for
-from pipeline.networks.layers import Dense, Score
+from pipeline.networks.layers import Dense, LogitLayer
 from pipeline.networks.normalisation import BatchNorm
 from pipeline.networks.stacked import Layer
 from pipeline.pixels import to_network
@@ -149,7 +149,7 @@ def plain_blog_networks() -> tuple[nn.Sequential, nn.Sequential]:
 
 
 def denses(network: nn.Module) -> list[Layer]:
-    return [layer for layer in network.modules() if isinstance(layer, Dense | Score)]
+    return [layer for layer in network.modules() if isinstance(layer, Dense | LogitLayer)]
 
 
 def pairs(plain: nn.Sequential, ours: nn.Module) -> Iterator[tuple[Tensor, Tensor]]:

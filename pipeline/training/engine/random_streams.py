@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from pipeline.networks import Network
-from pipeline.networks.latents import draw_latents
+from pipeline.networks.latents import random_latents
 from pipeline.training.engine.ranks import ALONE, Ranks
 
 LATENT_BLOCK_STEPS = 16  # the latents of so many steps lie in one stream: few streams to begin, few to skip
@@ -84,7 +84,7 @@ class LatentStream:
 
     def _draw(self, stream: torch.Generator) -> Tensor:
         shape = (self.steps_at_once, self.batch_size, self.network.latent_size)
-        return draw_latents(self.network.latent_distribution, shape, stream)
+        return random_latents(self.network.latent_distribution, shape, stream)
 
 
 class ShuffleStream:

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from pipeline.networks.latents import draw_latents
+from pipeline.networks.latents import random_latents
 from pipeline.pixels import to_network
 from pipeline.training.engine.ensemble import Ensemble, Member
 from pipeline.training.engine.losses import Loss
@@ -173,7 +173,7 @@ class Evaluation:
             [torch.randperm(len(self.held_out), generator=each)[: self.image_count] for each in streams]
         )
         network, shape = ensemble.network, (self.image_count, ensemble.network.latent_size)
-        latents = torch.stack([draw_latents(network.latent_distribution, shape, each) for each in streams])
+        latents = torch.stack([random_latents(network.latent_distribution, shape, each) for each in streams])
         with ensemble.evaluating():
             real_logits = ensemble.judge(to_network(self.held_out[chosen].to(ensemble.device), network.value_range))
             logits = ensemble.judge(ensemble.generate(latents.to(ensemble.device)))

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pipeline.networks.latents import draw_latents
+from pipeline.networks.latents import random_latents
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.images import Pixels, write_images_from_file
 from pipeline.storage.whole import UNFINISHED, whole_file
@@ -62,7 +62,7 @@ def fixed_latents(ensemble: Ensemble) -> torch.Tensor:
     """The latents (M, EVALUATION_IMAGES, Z) of every member, on the host."""
     network, streams = ensemble.network, [each.address.stream(Purpose.SCORED_IMAGES) for each in ensemble.members]
     shape = (EVALUATION_IMAGES, network.latent_size)
-    return torch.stack([draw_latents(network.latent_distribution, shape, stream) for stream in streams])
+    return torch.stack([random_latents(network.latent_distribution, shape, stream) for stream in streams])
 
 
 def draw_evaluations(ensemble: Ensemble) -> Iterator[Pixels | None]:

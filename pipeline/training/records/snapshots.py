@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from pipeline.networks.latents import draw_latents
+from pipeline.networks.latents import random_latents
 from pipeline.pixels import ValueRange, to_pixels
 from pipeline.storage.pictures import write_grid
 from pipeline.storage.whole import whole_file
@@ -47,7 +47,7 @@ def snapshot_step(path: Path) -> int:
 def fixed_latents(members: Sequence[Member], size: int, distribution: str) -> torch.Tensor:
     """The latents (M, 16, Z) that a member's snapshots show, the same for all configurations."""
     streams = [member.address.stream(Purpose.SNAPSHOT) for member in members]
-    return torch.stack([draw_latents(distribution, (IMAGES_A_MEMBER, size), stream) for stream in streams])  # type: ignore[arg-type]
+    return torch.stack([random_latents(distribution, (IMAGES_A_MEMBER, size), stream) for stream in streams])  # type: ignore[arg-type]
 
 
 def draw(ensemble: Ensemble) -> list[Pictures]:

@@ -24,7 +24,7 @@ def streams(*seeds: int) -> list[torch.Generator]:
 
 def drawn(kind: type[Convolution], *seeds: int, bias: bool = True) -> Convolution:
     layer = kind(len(seeds), 3, 5, 4, stride=2, padding=1, bias=bias)
-    layer.draw(streams(*seeds))
+    layer.initialise(streams(*seeds))
     if layer.bias is not None:
         for bias_of_one, stream in zip(layer.bias.data, streams(*seeds), strict=True):
             bias_of_one.copy_(torch.randn(5, generator=stream))
@@ -110,7 +110,7 @@ def test_a_members_nan_stays_its_own(kind: type[Convolution], folded: bool, monk
 @both_kinds
 def test_initial_weights_are_glorot_uniform_and_biases_zero(kind: type[Convolution]) -> None:
     layer = kind(1, 64, 32, 4)
-    layer.draw(streams(0))
+    layer.initialise(streams(0))
     limit = math.sqrt(6 / (64 * 4 * 4 + 32 * 4 * 4))  # Glorot & Bengio 2010, equation 16, with kernels as Keras counts
     assert layer.weight.abs().max().item() <= limit
     assert abs(layer.weight.std().item() / (limit / math.sqrt(3)) - 1) < 0.01
@@ -121,7 +121,7 @@ def test_initial_weights_are_glorot_uniform_and_biases_zero(kind: type[Convoluti
 @both_kinds
 def test_a_standard_deviation_makes_initial_weights_normal(kind: type[Convolution]) -> None:
     layer = kind(1, 64, 32, 4, std=0.02)
-    layer.draw(streams(0))
+    layer.initialise(streams(0))
     assert abs(layer.weight.std().item() / 0.02 - 1) < 0.01
     assert abs((layer.weight.abs() < 0.02).float().mean().item() - 0.6827) < 0.01
 

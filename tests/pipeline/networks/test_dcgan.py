@@ -1,9 +1,9 @@
 import torch
 from torch import Tensor, nn
 
+from pipeline.networks.architectures.dcgan import WIDTH, Discriminator, Generator
 from pipeline.networks.convolution import Convolution
-from pipeline.networks.dcgan import WIDTH, Discriminator, Generator
-from pipeline.networks.layers import Dense, Score
+from pipeline.networks.layers import Dense, LogitLayer
 from pipeline.networks.normalisation import BatchNorm
 from pipeline.networks.stacked import Stacked
 
@@ -46,7 +46,7 @@ def torchs_discriminator() -> nn.Sequential:
 
 def give(torchs: nn.Sequential, network: Stacked, member: int) -> nn.Sequential:
     """Torch's network with the weights of one member; layers with weights come in the same order in both."""
-    ours = [module for module in network.modules() if isinstance(module, Dense | Score | Convolution | BatchNorm)]
+    ours = [module for module in network.modules() if isinstance(module, Dense | LogitLayer | Convolution | BatchNorm)]
     theirs = [module for module in torchs if next(module.parameters(), None) is not None]
     for own, other in zip(ours, theirs, strict=True):
         weight = own.scale[member] if isinstance(own, BatchNorm) else own.weight[member]

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.networks.latents import Distribution, draw_latents, latents_by_seed
+from pipeline.networks.latents import Distribution, latents_by_seed, random_latents
 
 
 @pytest.mark.parametrize(("distribution", "deviation"), [("normal", 1.0), ("uniform", 3**-0.5)])
 def test_both_ways_of_drawing_have_the_declared_distribution(distribution: Distribution, deviation: float) -> None:
-    many = draw_latents(distribution, (2000, 100), torch.Generator().manual_seed(0)).numpy()
+    many = random_latents(distribution, (2000, 100), torch.Generator().manual_seed(0)).numpy()
     seeded = latents_by_seed(distribution, 100, np.arange(2000))
     for latents in (many, seeded):
         assert latents.dtype == np.float32

@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from pipeline.networks.layers import Dense, Score, tanh
-from pipeline.networks.mlp import WIDTH, Discriminator, Generator
+from pipeline.networks.architectures.mlp import WIDTH, Discriminator, Generator
+from pipeline.networks.layers import Dense, LogitLayer, tanh
 from pipeline.networks.stacked import Stacked
 
 DIGITS = (1, 28, 28)
@@ -32,19 +32,19 @@ def test_images_lie_between_minus_one_and_one() -> None:
 
 def test_a_stack_of_dense_layers_equals_each_layer_alone() -> None:
     dense = Dense(2, 5, 3)
-    dense.draw(streams(2))
+    dense.initialise(streams(2))
     inputs = torch.randn(2, 7, 5)
     alone = [torch.nn.functional.linear(inputs[m], dense.weight[m].T, dense.bias[m, 0]) for m in range(2)]
     assert torch.allclose(dense(inputs), torch.stack(alone), atol=1e-6)
 
 
 def test_a_stack_of_scores_equals_linear_layers_of_one_output() -> None:
-    score = Score(2, 5)
-    score.draw(streams(2))
+    score = LogitLayer(2, 5)
+    score.initialise(streams(2))
     inputs = torch.randn(2, 7, 5)
     alone = [torch.nn.functional.linear(inputs[m], score.weight[m], score.bias[m]).squeeze(1) for m in range(2)]
     assert torch.allclose(score(inputs), torch.stack(alone), atol=1e-6)
-    with pytest.raises(ValueError, match="found 1 output, expected at least 2; a layer of one output is a Score"):
+    with pytest.raises(ValueError, match="found 1 output, expected at least 2; use LogitLayer for one output"):
         Dense(2, 5, 1)
 
 
@@ -62,7 +62,7 @@ def test_tanh_and_its_derivatives_are_torchs_within_rounding() -> None:
 
 def test_initial_weights_are_glorot_uniform_and_biases_zero() -> None:
     dense = Dense(1, 784, 128)
-    dense.draw(streams(1))
+    dense.initialise(streams(1))
     limit = math.sqrt(6 / (784 + 128))  # Glorot & Bengio 2010, equation 16
     assert dense.weight.abs().max().item() <= limit
     assert abs(dense.weight.std().item() / (limit / math.sqrt(3)) - 1) < 0.01

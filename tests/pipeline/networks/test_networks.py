@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from pipeline.networks import ImageShape, architecture_names, network_for
 from pipeline.networks.convolution import Conv2d, ConvTranspose2d
 from pipeline.networks.dropout import Dropout
-from pipeline.networks.latents import draw_latents
+from pipeline.networks.latents import random_latents
 from pipeline.networks.stacked import Stacked
 from pipeline.tables import SettingsError
 
@@ -20,7 +20,7 @@ def streams(*seeds: int) -> list[torch.Generator]:
 
 
 def counted_as_keras_does(network: Stacked) -> int:
-    """Of one member: weights and the running statistics of batch normalisations."""
+    """Return the number of one member's weights and running statistics of batch normalisations."""
     buffers = {name: value for name, value in network.named_buffers() if "running" in name}
     return sum(value[0].numel() for value in (*network.parameters(), *buffers.values()))
 
@@ -62,7 +62,7 @@ def test_every_architecture_draws_and_judges_images_of_the_data_sets_shape_in_it
     generator.initialise(streams(0, 1))
     discriminator.initialise(streams(2, 3))
     stream = torch.Generator().manual_seed(0)
-    latents = draw_latents(network.latent_distribution, (2, 5, network.latent_size), stream)
+    latents = random_latents(network.latent_distribution, (2, 5, network.latent_size), stream)
     images = generator(latents)
     assert images.shape == (2, 5, *image_shape)
     low, high = network.value_range

@@ -30,7 +30,7 @@ def choose(folded: bool, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def drawn_norm(*seeds: int) -> BatchNorm:
     norm = BatchNorm(len(seeds), 5, std=0.3)
-    norm.draw(streams(*seeds))
+    norm.initialise(streams(*seeds))
     return norm
 
 
@@ -179,9 +179,9 @@ def test_two_ranks_with_half_a_batch_each_equal_one_with_the_whole(shape: tuple[
 
 def test_scales_are_drawn_around_one_each_member_from_its_own_stream() -> None:
     norm = BatchNorm(3, 10_000, std=0.02)
-    norm.draw(streams(4, 5, 6))
+    norm.initialise(streams(4, 5, 6))
     alone = BatchNorm(1, 10_000, std=0.02)
-    alone.draw(streams(6))
+    alone.initialise(streams(6))
     assert torch.equal(norm.scale[2], alone.scale[0])
     assert abs(norm.scale.mean().item() - 1) < 1e-3
     assert abs(norm.scale.std().item() / 0.02 - 1) < 0.02

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from pipeline.networks import ImageShape
 from pipeline.networks.latents import Distribution
-from pipeline.networks.layers import Dense, Score, tanh
+from pipeline.networks.layers import Dense, LogitLayer, tanh
 from pipeline.networks.normalisation import KERAS_EPSILON, BatchNorm
 from pipeline.networks.stacked import Stacked
 from pipeline.pixels import SYMMETRIC
@@ -30,7 +30,7 @@ MOMENTUM = 0.2  # share of a batch in the running statistics
 
 
 class Generator(Stacked):
-    """(Dense → leaky ReLU → batch normalisation) of 256, 512 and 1024 → dense, one unit a value → tanh."""
+    """(Dense → leaky ReLU → batch normalisation) of 256, 512 and 1024 → dense, one unit per value → tanh."""
 
     def __init__(self, members: int, image_shape: ImageShape, width: int) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class Generator(Stacked):
         self.output = Dense(members, sizes[-1], math.prod(image_shape))
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Latents (M, B, 100) → images (M, B, C, H, W) in [-1, 1]."""
+        """Map latents (M, B, 100) to images (M, B, C, H, W) in [-1, 1]."""
         hidden = latents
         for dense, norm in zip(self.hidden, self.norms, strict=True):
             hidden = norm(F.leaky_relu(dense(hidden), SLOPE))
@@ -58,9 +58,9 @@ class Discriminator(Stacked):
         self.members = members
         self.first = Dense(members, math.prod(image_shape), 2 * width)
         self.second = Dense(members, 2 * width, width)
-        self.output = Score(members, width)
+        self.output = LogitLayer(members, width)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (M, B, C, H, W) in [-1, 1] → logits (M, B): positive means real."""
+        """Map images (M, B, C, H, W) in [-1, 1] to logits (M, B): positive means real."""
         first = F.leaky_relu(self.first(images.flatten(2)), SLOPE)
         return self.output(F.leaky_relu(self.second(first), SLOPE))  # type: ignore[no-any-return]

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from pipeline.networks import ImageShape
 from pipeline.networks.convolution import Conv2d, ConvTranspose2d
 from pipeline.networks.latents import Distribution
-from pipeline.networks.layers import Dense, Score, tanh
+from pipeline.networks.layers import Dense, LogitLayer, tanh
 from pipeline.networks.normalisation import BatchNorm
 from pipeline.networks.stacked import Stacked
 from pipeline.pixels import SYMMETRIC
@@ -29,7 +29,7 @@ HAS_DROPOUT = False
 WIDTH = 32  # channels of the discriminator's first layer; every halving of the sides doubles them
 SLOPE = 0.2  # of the leaky ReLU below zero
 STD = 0.02  # of the initial weights and of the batch normalisations' scales
-SMALLEST_SIDES = (7, 4)  # that a side may be a power of two of
+SMALLEST_SIDES = (7, 4)  # an image's side must be one of these times a power of two
 KERNEL, STRIDE, PADDING = 4, 2, 1  # doubles or halves a side exactly
 
 
@@ -45,18 +45,18 @@ class Generator(Stacked):
         features = widths[0] * side * side
         self.dense = Dense(members, LATENT_SIZE, features, std=STD)
         self.dense_norm = BatchNorm(members, features, std=STD)  # every feature by itself, before the reshape
-        # no bias before a normalisation: its shift is one
+        # No biases: the batch normalisation behind each convolution has a shift, which does the same.
         self.hidden = nn.ModuleList(
             ConvTranspose2d(members, before, after, KERNEL, stride=STRIDE, padding=PADDING, bias=False, std=STD)
             for before, after in itertools.pairwise(widths)
         )
-        self.norms = nn.ModuleList(BatchNorm(members, each, std=STD) for each in widths[1:])
+        self.norms = nn.ModuleList(BatchNorm(members, channels, std=STD) for channels in widths[1:])
         self.output = ConvTranspose2d(
             members, widths[-1], image_shape[0], KERNEL, stride=STRIDE, padding=PADDING, std=STD
         )
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Latents (M, B, 100) → images (M, B, C, H, W) in [-1, 1]."""
+        """Map latents (M, B, 100) to images (M, B, C, H, W) in [-1, 1]."""
         images = F.relu(self.dense_norm(self.dense(latents))).view(*latents.shape[:2], *self.smallest)
         for convolution, norm in zip(self.hidden, self.norms, strict=True):
             images = F.relu(norm(convolution(images)))
@@ -76,11 +76,11 @@ class Discriminator(Stacked):
             Conv2d(members, before, after, KERNEL, stride=STRIDE, padding=PADDING, bias=False, std=STD)
             for before, after in itertools.pairwise(widths)
         )
-        self.norms = nn.ModuleList(BatchNorm(members, each, std=STD) for each in widths[1:])
-        self.output = Score(members, widths[-1] * side * side, std=STD)
+        self.norms = nn.ModuleList(BatchNorm(members, channels, std=STD) for channels in widths[1:])
+        self.output = LogitLayer(members, widths[-1] * side * side, std=STD)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (M, B, C, H, W) in [-1, 1] → logits (M, B): positive means real."""
+        """Map images (M, B, C, H, W) in [-1, 1] to logits (M, B): positive means real."""
         hidden = F.leaky_relu(self.input(images), SLOPE)
         for convolution, norm in zip(self.hidden, self.norms, strict=True):
             hidden = F.leaky_relu(norm(convolution(hidden)), SLOPE)
@@ -88,7 +88,7 @@ class Discriminator(Stacked):
 
 
 def smallest_side(image_shape: ImageShape) -> tuple[int, int]:
-    """The side of the smallest image the convolutions start from, and how often it is doubled."""
+    """Return the side of the smallest image, from which the convolutions start, and how often it doubles."""
     _, height, width = image_shape
     for smallest in SMALLEST_SIDES:
         power, rest = divmod(height, smallest)

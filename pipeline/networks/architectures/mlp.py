@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from pipeline.networks import ImageShape
 from pipeline.networks.latents import Distribution
-from pipeline.networks.layers import Dense, Score, tanh
+from pipeline.networks.layers import Dense, LogitLayer, tanh
 from pipeline.networks.stacked import Stacked
 from pipeline.pixels import SYMMETRIC
 
@@ -26,7 +26,7 @@ SLOPE = 0.01  # of the leaky ReLU below zero
 
 
 class Generator(Stacked):
-    """Dense 128 → leaky ReLU → dense, one unit a pixel → tanh."""
+    """Dense 128 → leaky ReLU → dense, one unit per pixel → tanh."""
 
     def __init__(self, members: int, image_shape: ImageShape, width: int) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class Generator(Stacked):
         self.output = Dense(members, width, math.prod(image_shape))
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Latents (M, B, 100) → images (M, B, C, H, W) in [-1, 1]."""
+        """Map latents (M, B, 100) to images (M, B, C, H, W) in [-1, 1]."""
         hidden = F.leaky_relu(self.hidden(latents), SLOPE)
         return tanh(self.output(hidden)).view(*latents.shape[:2], *self.image_shape)
 
@@ -47,9 +47,9 @@ class Discriminator(Stacked):
         super().__init__()
         self.members = members
         self.hidden = Dense(members, math.prod(image_shape), width)
-        self.output = Score(members, width)
+        self.output = LogitLayer(members, width)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (M, B, C, H, W) in [-1, 1] → logits (M, B): positive means real."""
+        """Map images (M, B, C, H, W) in [-1, 1] to logits (M, B): positive means real."""
         hidden = F.leaky_relu(self.hidden(images.flatten(2)), SLOPE)
         return self.output(hidden)  # type: ignore[no-any-return]

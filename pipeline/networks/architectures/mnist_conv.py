@@ -1,9 +1,9 @@
 """Bulten's convolutional GAN: 2,394,241 parameters, with running statistics, against 4,311,553 for 28x28 grey images.
 
 Source: article "Graduating in GANs", after W. Bulten's tutorial "Getting started with generative adversarial
-networks" (Keras). It draws through a sigmoid, so its images lie in [0, 1]. Keras' numerics: a batch normalisation's
-momentum of 0.9 is 0.1 here, its epsilon 1e-3, and a stride of 2 pads an even side by one cell before and two behind.
-The discriminator's sigmoid belongs to the loss here.
+networks" (Keras). Its generator ends in a sigmoid, so its images lie in [0, 1]. Keras' numerics: a batch
+normalisation's momentum of 0.9 is 0.1 here, its epsilon 1e-3, and a stride of 2 pads an even side by one cell before
+and two behind. The discriminator's sigmoid belongs to the loss here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pipeline.networks import ImageShape
 from pipeline.networks.convolution import Conv2d, same_padding, upsample
 from pipeline.networks.dropout import Dropout
 from pipeline.networks.latents import Distribution
-from pipeline.networks.layers import Dense, Score
+from pipeline.networks.layers import Dense, LogitLayer
 from pipeline.networks.normalisation import KERAS_EPSILON, BatchNorm
 from pipeline.networks.stacked import Stacked
 from pipeline.pixels import UNIT
@@ -51,11 +51,11 @@ class Generator(Stacked):
         self.dropout = Dropout(members)
         widths = [8 * width, 4 * width, 2 * width, width]
         self.hidden = nn.ModuleList(_convolution(members, *pair) for pair in itertools.pairwise(widths))
-        self.norms = nn.ModuleList(_norm(members, each) for each in widths[1:])
+        self.norms = nn.ModuleList(_norm(members, channels) for channels in widths[1:])
         self.output = _convolution(members, width, channels)
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Latents (M, B, 100) → images (M, B, C, H, W) in [0, 1]."""
+        """Map latents (M, B, 100) to images (M, B, C, H, W) in [0, 1]."""
         dense = F.leaky_relu(self.dense_norm(self.dense(latents)), SLOPE)
         images = self.dropout(dense.view(*latents.shape[:2], *self.smallest))
         for at, (convolution, norm) in enumerate(zip(self.hidden, self.norms, strict=True)):
@@ -65,8 +65,9 @@ class Generator(Stacked):
 
 
 class Discriminator(Stacked):
-    """Convolutions to 64, 128 and 256 channels, each halving the sides, and to 512 → dense 1; dropout behind all but
-    the first.
+    """Convolutions to 64, 128 and 256 channels, each halving the sides, then to 512 → dense 1.
+
+    Dropout follows every convolution but the first.
     """
 
     def __init__(self, members: int, image_shape: ImageShape, width: int) -> None:
@@ -84,10 +85,10 @@ class Discriminator(Stacked):
             self.paddings.append([*same_padding(width_pixels, KERNEL, stride), *same_padding(height, KERNEL, stride)])
             height, width_pixels = -(-height // stride), -(-width_pixels // stride)
         self.dropouts = nn.ModuleList(Dropout(members) for _ in strides[1:])
-        self.output = Score(members, widths[-1] * height * width_pixels)
+        self.output = LogitLayer(members, widths[-1] * height * width_pixels)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (M, B, C, H, W) in [0, 1] → logits (M, B): positive means real."""
+        """Map images (M, B, C, H, W) in [0, 1] to logits (M, B): positive means real."""
         hidden = images
         for at, (convolution, padding) in enumerate(zip(self.hidden, self.paddings, strict=True)):
             hidden = F.leaky_relu(convolution(F.pad(hidden, padding)), SLOPE)
