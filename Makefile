@@ -8,7 +8,7 @@ DENSE := mnist_mlp --optimizer rmsprop rmsprop_adam rmsprop_adam_tweaked
 CONVOLUTIONAL := mnist_dcgan --optimizer adam --members 1
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
-.PHONY: run demo test check fix format lint types imports figures wheel-chain clean
+.PHONY: run demo test check fix format lint types imports figures schemas wheel-chain clean
 
 ## run: install, train the demo configurations, open the Dagster UI on 127.0.0.1:$(PORT)
 run: demo
@@ -50,6 +50,10 @@ imports: .venv/tested
 ## figures: run the demo and make README's transcript and pictures from that one run (needs Chromium)
 figures: .venv/installed
 	$(BIN)/python docs/figures.py
+
+## schemas: write the JSON schemas of the TOML tables, which editors read, from the classes that read the tables
+schemas: .venv/tested
+	$(BIN)/python -m tests.schemas
 
 ## wheel-chain: build the wheel, install it into an environment of its own, and use it in an empty folder
 wheel-chain: .venv/tested

@@ -13,6 +13,7 @@ from pipeline.networks import network_for
 from pipeline.networks.layers import Dense, LogitLayer
 from pipeline.networks.normalisation import BatchNorm
 from pipeline.networks.stacked import Layer
+from pipeline.optimizer_kinds import Adam
 from pipeline.pixels import to_network
 from pipeline.settings import load_optimizers, load_recipes, resolve
 from pipeline.training.engine.ensemble import Ensemble, Member
@@ -56,7 +57,7 @@ def test_thirty_steps_equal_those_of_a_plain_loop(optimizer: str) -> None:
     configuration = load_optimizers()[optimizer]
     if optimizer == "adam_ttur":  # torch has no Adam with Keras' epsilon
         of_generator, of_discriminator = (
-            replace(settings, numerics="torch", epsilon=1e-8)
+            Adam(settings.learning_rate, numerics="torch", epsilon=1e-8)
             for settings in (configuration.generator, configuration.discriminator)
         )
         configuration = replace(configuration, generator=of_generator, discriminator=of_discriminator)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.optimizer_kinds import SGD
 from pipeline.settings import TrainingSettings, load_optimizers
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.paths import PROJECT, Paths
@@ -180,7 +181,7 @@ def test_a_member_that_diverges_after_a_resumption_falls_back_to_the_same_weight
     tensors: Artefact, paths: Paths, tmp_path: Path
 ) -> None:
     """It diverges in the interval that the resumption cuts in two: its last sound weights are older than that."""
-    rate = replace(load_optimizers()["sgd"].generator, learning_rate=50.0, momentum=0.9)
+    rate = SGD(50.0, momentum=0.9)
     wild = replace(load_optimizers()["sgd"], key="wild", generator=rate, discriminator=rate)
 
     def sweep(steps: int) -> list[TrainingSettings]:
