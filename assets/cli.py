@@ -11,7 +11,7 @@ from pipeline import __version__
 from pipeline.budgets import full_budget, plain_budget
 from pipeline.cli import champion, clean, export, ladder, reports, sample, score, status, train
 from pipeline.settings import load_presets, load_recipes
-from pipeline.storage.paths import data_root, make_variables_absolute, passed_over_data
+from pipeline.storage.paths import data_root, make_variables_absolute, unused_checkout_data
 
 if TYPE_CHECKING:
     from assets.run import Wanted
@@ -62,7 +62,7 @@ def _database_error(error: BaseException | None) -> sqlite3.Error | None:
 
 def _name_other_data() -> None:
     """Warn a person who starts ganforge elsewhere than before: another folder has other data."""
-    other = passed_over_data()
+    other = unused_checkout_data()
     if other is not None:
         print(
             f"ganforge: the data folder is {data_root()}, and the data in {other} are not used; "

@@ -5,7 +5,7 @@ import dagster as dg
 from assets.graph.run_config import MakeConfig
 from assets.publishing.checks import check_specs
 from assets.publishing.publishing import Made, logged, publish
-from pipeline.raw.contents import shown_first
+from pipeline.raw.contents import preview_indices
 from pipeline.raw.dataset import Dataset
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.paths import Paths
@@ -33,11 +33,11 @@ def build_tensors(dataset: Dataset) -> dg.AssetsDefinition:
     )
     def tensors(context: dg.AssetExecutionContext, config: MakeConfig) -> dg.MaterializeResult:
         from pipeline.tensors.build import build
-        from pipeline.tensors.check import kept_findings
+        from pipeline.tensors.check import stored_findings
 
         with logged(context):
             artefact = build(dataset, Paths.default(), force=config.force)
-            made = Made(artefact.fingerprint, _metadata(artefact), artefact.cached, kept_findings(artefact))
+            made = Made(artefact.fingerprint, _metadata(artefact), artefact.cached, stored_findings(artefact))
             return publish(key, made)
 
     return tensors
@@ -47,7 +47,7 @@ def _metadata(artefact: Artefact) -> dict[str, object]:
     from pipeline.tensors.load import load_split
 
     details, train = artefact.details, load_split(artefact, "train")
-    shown = train.pixels[shown_first(train.columns.get("label"), len(train))]
+    shown = train.pixels[preview_indices(train.columns.get("label"), len(train))]
     unreadable = details["unreadable"]
     return {
         "preview": dg.MetadataValue.md(inline_strip(shown)),

@@ -7,7 +7,7 @@ import them. Only these names are replaced; every other line stays. Imports no D
 import re
 from pathlib import Path
 
-from pipeline.storage.whole import whole_file
+from pipeline.storage.atomic import atomic_file
 
 PRESENT_NAMES = {
     "assets.orchestration.launcher": "assets.instance.launcher",
@@ -23,5 +23,5 @@ def replace_former_modules(home: Path) -> None:
     for name, present in PRESENT_NAMES.items():
         text = re.sub(rf"(?<=module: ){re.escape(name)}(?=\s|$)", present, text)
     if text != former:
-        with whole_file(settings) as unfinished:
+        with atomic_file(settings) as unfinished:
             unfinished.write_text(text, encoding="utf-8")

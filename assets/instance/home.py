@@ -15,9 +15,9 @@ import dagster as dg
 from assets.instance.any_folder_storage import name_storage
 from assets.instance.former_modules import replace_former_modules
 from assets.instance.launcher import OwnProcessLauncher
+from pipeline.storage.atomic import atomic_file
 from pipeline.storage.lock import hold_lock
 from pipeline.storage.paths import Paths
-from pipeline.storage.whole import whole_file
 
 TEMPLATE = Path(__file__).with_name("dagster.yaml")
 WORKSPACE = Path(__file__).with_name("workspace.yaml")
@@ -63,7 +63,7 @@ def _copy_workspace(folder: Path) -> None:
     _make_folder(folder, "GANFORGE_DATA")
     copy, text = folder / WORKSPACE.name, WORKSPACE.read_bytes()
     if not copy.is_file() or copy.read_bytes() != text:
-        with whole_file(copy) as unfinished:
+        with atomic_file(copy) as unfinished:
             unfinished.write_bytes(text)
 
 

@@ -18,7 +18,7 @@ def named_path(dataset: Dataset) -> Path | None:
     """The file or folder that the user named for a data set, whether it is there or not; None where none is named."""
     for source in dataset.sources:
         if isinstance(source, NamedInEnvironment) and source.is_named():
-            return source.named()
+            return source.named_path()
         if isinstance(source, OwnFiles):
             return source.path
     return None

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
 
+from pipeline.storage.atomic import flush
 from pipeline.storage.paths import Paths
-from pipeline.storage.whole import flush
 
 DECISIONS = "decisions.jsonl"
 Kind = Literal["promoted", "not promoted", "rolled back"]

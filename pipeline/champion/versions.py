@@ -24,9 +24,9 @@ from pipeline.storage.artefact import (
     staging_folder,
     write_json,
 )
+from pipeline.storage.atomic import flush
 from pipeline.storage.identity import Identity
 from pipeline.storage.paths import Paths
-from pipeline.storage.whole import flush
 from pipeline.training.kinds_of_weights import RAW
 
 POINTER = "current.json"

@@ -23,10 +23,10 @@ from pathlib import Path
 from pipeline.clean.removal import Removal, changed_at, remove_alone, size_of
 from pipeline.status.orphans import find_orphans
 from pipeline.storage.artefact import Artefact, read_artefact
+from pipeline.storage.atomic import UNFINISHED
 from pipeline.storage.identity import Identity
 from pipeline.storage.lock import hold_existing
 from pipeline.storage.paths import Paths
-from pipeline.storage.whole import UNFINISHED
 
 STAGES = ("raw", "tensors", "metrics", "training", "samples", "comparison")  # not reports, champion and dagster
 UNFINISHED_LOCK, DOWNLOAD = f"{UNFINISHED}.lock", ".download"

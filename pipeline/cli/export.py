@@ -28,7 +28,7 @@ from pipeline.cli.generator_choice import (
 from pipeline.settings import load_recipes
 
 if TYPE_CHECKING:
-    from pipeline.samples.picture_files import Drawn
+    from pipeline.samples.picture_files import GeneratedImages
     from pipeline.storage.paths import Paths
 
 DESCRIPTION = (
@@ -131,13 +131,13 @@ def _export_samples(arguments: argparse.Namespace, kind: str, paths: Paths) -> N
         _write_pages(path, drawn, arguments.columns)
     else:
         columns = arguments.columns or picture_files.near_square(len(drawn))
-        picture_files.write_drawn(path, kind, drawn, columns, force=arguments.force)
+        picture_files.write_generated(path, kind, drawn, columns, force=arguments.force)
     count = len(set(drawn.members.tolist()))
     together = f", of {count} members together (--member M takes one)" if count > 1 else ""
     print(f"{arguments.output}: {len(drawn):,} stored images of {recipe} {samples.details['optimizer']}{together}")
 
 
-def _write_pages(path: Path, drawn: Drawn, columns: int | None) -> None:
+def _write_pages(path: Path, drawn: GeneratedImages, columns: int | None) -> None:
     """One page of images after another."""
     from pipeline.samples import picture_files
 

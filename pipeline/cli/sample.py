@@ -96,7 +96,7 @@ def _expect_sensible(arguments: argparse.Namespace, kind: str) -> None:
 
 def _write(arguments: argparse.Namespace, kind: str, training: Artefact, members: Sequence[int], weights: str) -> None:
     from pipeline.samples import picture_files
-    from pipeline.samples.fresh import FRAME_MILLISECONDS, draw_images, draw_strips, draw_walk
+    from pipeline.samples.fresh import FRAME_MILLISECONDS, generate_first, generate_strips, generate_walk
     from pipeline.samples.picture_folder import expect_replaceable
 
     path, seed = Path(arguments.output), arguments.seed
@@ -105,14 +105,14 @@ def _write(arguments: argparse.Namespace, kind: str, training: Artefact, members
     if kind == picture_files.FOLDER:
         expect_replaceable(path, force=arguments.force)  # before minutes of drawing
     if kind == ".gif":
-        frames = draw_walk(training, weights, members, count, seed)
+        frames = generate_walk(training, weights, members, count, seed)
         picture_files.write_animation(path, frames, columns, FRAME_MILLISECONDS)
     elif arguments.interpolate:
-        strips = draw_strips(training, weights, members, -(-count // columns), columns, seed)
+        strips = generate_strips(training, weights, members, -(-count // columns), columns, seed)
         picture_files.write_grid(path, strips, columns)
     else:
-        drawn = draw_images(training, weights, members, count, seed)
-        picture_files.write_drawn(path, kind, drawn, columns, force=arguments.force)
+        drawn = generate_first(training, weights, members, count, seed)
+        picture_files.write_generated(path, kind, drawn, columns, force=arguments.force)
 
 
 def main() -> int:

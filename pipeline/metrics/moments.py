@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save_file
 from scipy.linalg import blas
 
 from pipeline.metrics.features import Matrix, expect_finite_rows
-from pipeline.storage.whole import usual_permissions, whole_file
+from pipeline.storage.atomic import atomic_file, umask_permissions
 
 Array = npt.NDArray[np.float64]
 BLOCK = 512  # rows are merged in blocks of so many, whatever batches they come in: the result is the same to the bit
@@ -83,7 +83,7 @@ class RunningMoments:
         """Write everything that `load` needs to go on from here."""
         self._merge_block()
         values = {"count": np.array([self._merged]), "mean": self.mean, "scatter": self._scatter.T}
-        with whole_file(path) as temporary, usual_permissions(temporary):
+        with atomic_file(path) as temporary, umask_permissions(temporary):
             save_file(values, temporary)
 
     @classmethod

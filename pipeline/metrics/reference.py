@@ -28,9 +28,9 @@ from pipeline.metrics.metric import Metric, Need, RealFeatures
 from pipeline.metrics.moments import fit_moments
 from pipeline.metrics.score import Score
 from pipeline.storage.artefact import Artefact, make_artefact, require_artefact
+from pipeline.storage.atomic import umask_permissions
 from pipeline.storage.images import Pixels
 from pipeline.storage.paths import Paths
-from pipeline.storage.whole import usual_permissions
 from pipeline.tensors.load import load_split, require_tensors
 
 ANCHOR_IMAGES = 10_000  # at most so many images are scored as floor and ceiling
@@ -95,7 +95,7 @@ def make_reference(dataset: str, paths: Paths, *, extractor: str = "classifier",
             "noise": _noise(train.shape[1:]),
         }
         values = _extract(seeing, seen)
-        with usual_permissions(folder / "features.safetensors"):
+        with umask_permissions(folder / "features.safetensors"):
             save_file(values, folder / "features.safetensors")
         reference = _reference(values, seeing.labels)
         moments = fit_moments(reference.test.features)

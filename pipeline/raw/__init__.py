@@ -10,4 +10,18 @@ A new data set is one file with its sources and files (like `mnist.py`) and one 
 an entry in a TOML file (`own_data.py`). A new format of files is a reader in `read.LAYOUTS`.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pipeline.storage.identity import Identity
+
 CODE_VERSION = "2"
+
+
+def raw_identity(dataset: str, layout: str, content_sha256: Mapping[str, str]) -> Identity:
+    """Return the identity of raw files: the content, by file name, and the layout that it is read in.
+
+    `content_sha256` is of the decompressed content. The source of the files decides nothing.
+    """
+    return Identity("raw", CODE_VERSION, {"dataset": dataset, "layout": layout, **content_sha256})

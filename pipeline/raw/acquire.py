@@ -12,9 +12,9 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from pipeline.raw import raw_identity
 from pipeline.raw.dataset import Dataset
 from pipeline.raw.details import RawDetails
-from pipeline.raw.identity import raw_identity
 from pipeline.raw.idx import DamagedFileError
 from pipeline.raw.read import read_contents
 from pipeline.raw.sources import Provided, SourceUnavailableError, UserNamed
@@ -53,7 +53,7 @@ def _published(dataset: Dataset, provided: Provided, folder: Path, working: Path
     except Exception as error:
         shutil.rmtree(working)  # complete, but not what it should be; an interruption leaves it to go on from
         if isinstance(error, DamagedFileError):
-            error.args = (provided.in_words_of_origin(str(error)),)
+            error.args = (provided.name_origin(str(error)),)
         raise
     shutil.rmtree(working)
     return artefact

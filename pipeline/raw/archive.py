@@ -129,7 +129,7 @@ def find_unreadable(images: EncodedImages) -> tuple[str, ...]:
             check_header(images.content(index), f"{images.path}: {name}")
         except UnreadableImageError as error:
             damaged[name] = str(error)
-        progress.at(index + 1)
+        progress.report(index + 1)
     tolerate(damaged, len(images.names), images.path, "cannot be read", "get the file again or remove them")
     return tuple(damaged)
 
@@ -230,7 +230,7 @@ def pack(folder: Path, destination: Path) -> None:
     with zipfile.ZipFile(destination, "w") as archive:
         for done, name in enumerate(names, 1):
             _pack_one(archive, name, paths[name])
-            progress.at(done)
+            progress.report(done)
 
 
 def _files_below(folder: Path, around: frozenset[Path] = frozenset()) -> Iterator[Path]:

@@ -126,7 +126,7 @@ def _labels(path: Path, name: str, labels: npt.NDArray[Any] | None, count: int) 
 
 def _held_out(path: Path, everything: RawSplit) -> dict[str, RawSplit]:
     held_out = every_fifth(len(everything), str(path))
-    return {"train": everything.at(np.flatnonzero(~held_out)), "test": everything.at(np.flatnonzero(held_out))}
+    return {"train": everything.select(np.flatnonzero(~held_out)), "test": everything.select(np.flatnonzero(held_out))}
 
 
 def _one_line(error: Exception) -> str:

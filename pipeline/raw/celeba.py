@@ -22,7 +22,7 @@ from pipeline.raw.celeba_lists import ATTRIBUTES_FILE, PARTITION_FILE
 from pipeline.raw.dataset import Dataset, Preparation
 from pipeline.raw.download import DownloadError, expect_answer
 from pipeline.raw.idx import DamagedFileError
-from pipeline.raw.sources import NamedInEnvironment, Provided, SourceUnavailableError, empty
+from pipeline.raw.sources import NamedInEnvironment, Provided, SourceUnavailableError, clear_folder
 from pipeline.storage.verification import sha256_of_file
 
 VARIABLE = "GANFORGE_CELEBA"
@@ -39,7 +39,7 @@ OFFICIAL_MD5 = {
 Download = Callable[[str, str, str, str], None]  # file id, folder, name, md5
 
 
-def take_images(source: Path, folder: Path) -> Path:
+def copy_images(source: Path, folder: Path) -> Path:
     """Copy a zip of images into `folder`, or pack a folder of images into one there; the path of the zip."""
     if source.is_dir():
         pack(source, folder / PACKED_NAME)
@@ -65,18 +65,18 @@ class NamedPhotographs(NamedInEnvironment):
         """Copy or pack the photographs, and copy the lists beside them."""
         if not self.is_named():
             return None
-        named = self.named()
+        named = self.named_path()
         images, lists = self._find(named)
-        empty(folder)
-        archive = take_images(images, folder)
-        found_at = {name: lists / name for name in LISTS if (lists / name).is_file()}
-        for name, path in found_at.items():
+        clear_folder(folder)
+        archive = copy_images(images, folder)
+        origin_paths = {name: lists / name for name in LISTS if (lists / name).is_file()}
+        for name, path in origin_paths.items():
             shutil.copyfile(path, folder / name)
-        found_at[archive.name] = images
+        origin_paths[archive.name] = images
         official = {path.name: _md5(path) for path in folder.iterdir()} == OFFICIAL_MD5
         note = "" if official else f"{len(Archive(archive)):,} images from {named}"
         sums = {path.name: sha256_of_file(path) for path in sorted(folder.iterdir())}
-        return Provided(folder, "directory", str(named), "celeba", sums, official, note, found_at)
+        return Provided(folder, "directory", str(named), "celeba", sums, official, note, origin_paths)
 
     def _find(self, named: Path) -> tuple[Path, Path]:
         """The zip or folder of photographs, and the directory of the lists."""

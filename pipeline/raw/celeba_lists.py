@@ -21,7 +21,7 @@ TRAIN, VALIDATION, TEST = 0, 1, 2
 
 
 @dataclass(frozen=True)
-class Listed:
+class ImageList:
     """What a list says of each image it names."""
 
     path: Path
@@ -35,7 +35,7 @@ def stem(name: str) -> str:
     return PurePosixPath(name).stem
 
 
-def read_attributes(path: Path) -> Listed:
+def read_attributes(path: Path) -> ImageList:
     """The attributes: `values` is (N, K), 1 where the image has the attribute."""
     lines = _lines(path)
     announced, columns = lines[0].strip() if lines else "", tuple(lines[1].split()) if len(lines) > 1 else ()
@@ -56,7 +56,7 @@ def read_attributes(path: Path) -> Listed:
             "edited: get the file again"
         )
     values = np.frombuffer("".join(digits).encode(), np.uint8).reshape(-1, len(columns)) - ord("0")
-    return Listed(path, rows, values, columns)
+    return ImageList(path, rows, values, columns)
 
 
 def _digits(path: Path, number: int, signs: str, count: int) -> str:
@@ -71,7 +71,7 @@ def _digits(path: Path, number: int, signs: str, count: int) -> str:
     return digits
 
 
-def read_partition(path: Path) -> Listed:
+def read_partition(path: Path) -> ImageList:
     """The official partition: `values` is (N,), `TRAIN`, `VALIDATION` or `TEST`."""
     rows: dict[str, int] = {}
     values: list[int] = []
@@ -84,7 +84,7 @@ def read_partition(path: Path) -> Listed:
             )
         rows[stem(fields[0])] = len(values)
         values.append(int(fields[1]))
-    return Listed(path, rows, np.array(values, np.uint8))
+    return ImageList(path, rows, np.array(values, np.uint8))
 
 
 def _lines(path: Path) -> list[str]:

@@ -45,15 +45,16 @@ class RawSplit:
     def __len__(self) -> int:
         return len(self.names)
 
-    def at(self, places: npt.NDArray[np.int64]) -> RawSplit:
-        """The images at some places only, in that order."""
-        labels = None if self.labels is None else self.labels[places]
-        return RawSplit([self.names[place] for place in places], labels, lambda index: self.read(int(places[index])))
+    def select(self, indices: npt.NDArray[np.int64]) -> RawSplit:
+        """Return a split of the images at `indices`, in that order."""
+        labels = None if self.labels is None else self.labels[indices]
+        names = [self.names[index] for index in indices]
+        return RawSplit(names, labels, lambda index: self.read(int(indices[index])))
 
     def preview(self) -> list[npt.NDArray[np.uint8]]:
         """Ten pictures at most as (C, H, W) uint8, one of each class where there are classes; damaged ones not."""
         shown = []
-        for place in shown_first(self.labels, len(self)):
+        for place in preview_indices(self.labels, len(self)):
             with suppress(UnreadableImageError):
                 shown.append(channels_first(self.read(int(place))))
         return shown
@@ -85,7 +86,7 @@ def histogram(labels: Labels | None, class_count: int) -> list[int]:
     return found
 
 
-def shown_first(labels: Labels | None, count: int, at_most: int = 10) -> npt.NDArray[np.int64]:
+def preview_indices(labels: Labels | None, count: int, at_most: int = 10) -> npt.NDArray[np.int64]:
     """Places of the images that previews show: the first of each class in the classes' order, else the first."""
     if labels is None or labels.ndim != 1:
         return np.arange(min(count, at_most))

@@ -56,7 +56,10 @@ def read_mnist_5k(folder: Path, class_names: tuple[str, ...]) -> Contents:
         )
     everything = array_split("row", values[:, :-1].astype(np.uint8).reshape(-1, 28, 28), values[:, -1].astype(np.int64))
     held_out = every_fifth(len(everything), str(path))
-    splits = {"train": everything.at(np.flatnonzero(~held_out)), "test": everything.at(np.flatnonzero(held_out))}
+    splits = {
+        "train": everything.select(np.flatnonzero(~held_out)),
+        "test": everything.select(np.flatnonzero(held_out)),
+    }
     return _checked(folder, Contents(splits, "classes", class_names, EVERY_FIFTH))
 
 

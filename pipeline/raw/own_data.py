@@ -22,9 +22,9 @@ from typing import Annotated, Any
 from pydantic import Field
 from pydantic.dataclasses import dataclass as checked_dataclass
 
-from pipeline.raw.celeba import take_images
+from pipeline.raw.celeba import copy_images
 from pipeline.raw.dataset import Dataset, Preparation
-from pipeline.raw.sources import Provided, UserNamed, empty
+from pipeline.raw.sources import Provided, UserNamed, clear_folder
 from pipeline.storage.verification import sha256_of_file
 from pipeline.tables import CHECKED, Mistakes, SettingsError, Text, expect_names, fields_of, find, read_value
 
@@ -52,20 +52,20 @@ class OwnFiles(UserNamed):
 
     def provide(self, folder: Path) -> Provided | None:
         """Copy the file, or pack the folder."""
-        empty(folder)
+        clear_folder(folder)
         suffix = self.path.suffix.lower()
         if not self.path.exists():
             raise FileNotFoundError(f"{self.where}: path {self.path} does not exist, expected {EXPECTED}")
         if self.path.is_dir() or suffix == ".zip":
-            taken, layout = take_images(self.path, folder), "images"
+            taken, layout = copy_images(self.path, folder), "images"
         elif suffix in ARRAY_LAYOUTS:
             taken, layout = folder / f"{self.path.stem}{suffix}", ARRAY_LAYOUTS[suffix]
             shutil.copyfile(self.path, taken)
         else:
             raise ValueError(f"{self.where}: path {self.path} is a file of another kind, expected {EXPECTED}")
         note = f"own data from {self.path}"
-        sums, found_at = {taken.name: sha256_of_file(taken)}, {taken.name: self.path}
-        return Provided(folder, "directory", str(self.path), layout, sums, False, note, found_at)
+        sums, origin_paths = {taken.name: sha256_of_file(taken)}, {taken.name: self.path}
+        return Provided(folder, "directory", str(self.path), layout, sums, False, note, origin_paths)
 
 
 @checked_dataclass(frozen=True, config=CHECKED, kw_only=True)

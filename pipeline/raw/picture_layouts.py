@@ -23,7 +23,7 @@ from pipeline.raw.celeba_lists import (
     TEST,
     TRAIN,
     VALIDATION,
-    Listed,
+    ImageList,
     read_attributes,
     read_partition,
     stem,
@@ -116,7 +116,7 @@ def _expect_distinct(archive: Archive) -> None:
         seen[stem(name)] = name
 
 
-def _missing(listed: Listed, archive: Archive, places: Places) -> dict[str, str]:
+def _missing(listed: ImageList, archive: Archive, places: Places) -> dict[str, str]:
     """The images that a list leaves out, if they are few."""
     names = [archive.names[place] for place in places]
     missing = {name: f"not in {listed.path.name}" for name in names if stem(name) not in listed.rows}
@@ -130,7 +130,7 @@ def _missing(listed: Listed, archive: Archive, places: Places) -> dict[str, str]
     return missing
 
 
-def _rows(listed: Listed | None, archive: Archive, places: Places) -> Labels | None:
+def _rows(listed: ImageList | None, archive: Archive, places: Places) -> Labels | None:
     """What a list says of the images at some places."""
     if listed is None:
         return None
@@ -139,7 +139,7 @@ def _rows(listed: Listed | None, archive: Archive, places: Places) -> Labels | N
 
 
 def _partitioned(
-    partition: Listed | None, archive: Archive, places: Places
+    partition: ImageList | None, archive: Archive, places: Places
 ) -> tuple[Places, Places, dict[str, int], str]:
     """Places for training and testing, how many are for neither, and the rule that was followed."""
     parts = _rows(partition, archive, places)

@@ -18,8 +18,8 @@ class Progress:
         self.total = total
         self._started = self._told = time.monotonic()
 
-    def at(self, done: int) -> None:
-        """So many images are done."""
+    def report(self, done: int) -> None:
+        """Log that `done` images are done, at most every `PROGRESS_SECONDS`."""
         now = time.monotonic()
         if now - self._told < PROGRESS_SECONDS:
             return

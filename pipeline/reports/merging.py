@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from pipeline.reports.files import MERGED, TIME_IN_NAME, partition_folder
 from pipeline.reports.reading import INDEX, Location, PartitionKey, ReportsOfGroup, read_index, read_rows, read_schema
 from pipeline.reports.schema import IN_PATH, SCHEMA
-from pipeline.storage.whole import flush, whole_file
+from pipeline.storage.atomic import atomic_file, flush
 
 GROUP_ROWS = 100_000  # about so many rows per row group; one group is in memory at a time
 SEARCHED = ["report_id", "created_at", "metric"]  # columns with statistics, which let readers skip row groups
@@ -34,7 +34,7 @@ def merge(root: Path, partition: PartitionKey, locations: Sequence[Location]) ->
     folder = partition_folder(root, *partition)
     path = folder / f"{datetime.now(UTC):{TIME_IN_NAME}}{MERGED}{uuid.uuid4().hex[:8]}.parquet"
     changed = [folder] if folder.is_dir() else [folder, folder.parent, root]  # folders with a new entry
-    with whole_file(path) as temporary:
+    with atomic_file(path) as temporary:
         with temporary.open("wb") as file:
             _write(file, sorted(locations, key=lambda location: location.key))
         if read_index(temporary).keys != {location.key for location in locations}:

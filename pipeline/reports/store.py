@@ -25,8 +25,8 @@ from pipeline.reports.reading import read_reports, read_rows
 from pipeline.reports.report import Block, Report
 from pipeline.reports.schema import IN_PATH, SCHEMA
 from pipeline.reports.views import VIEWS, QueryError, open_views, run
+from pipeline.storage.atomic import atomic_file
 from pipeline.storage.paths import Paths
-from pipeline.storage.whole import whole_file
 
 if TYPE_CHECKING:
     import duckdb
@@ -181,7 +181,7 @@ def _time_of_next(root: Path, recipe: str, optimizer: str) -> datetime:
 
 def _write_whole(path: Path, table: pa.Table) -> None:
     """Write a file that appears complete under its name, or not at all."""
-    with whole_file(path) as temporary:  # no statistics: those of long texts would double the file
+    with atomic_file(path) as temporary:  # no statistics: those of long texts would double the file
         pq.write_table(table, temporary, write_statistics=False)
 
 

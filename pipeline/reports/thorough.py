@@ -17,7 +17,7 @@ from pipeline.metrics.extractors.extractor import Extractor
 from pipeline.metrics.features import CLASSES, Features
 from pipeline.metrics.score import Score
 from pipeline.networks.latents import Latents, latents_by_seed
-from pipeline.samples.generate import SEEDS_A_SAMPLING_SEED, draw, latent_seeds
+from pipeline.samples.generate import SEEDS_A_SAMPLING_SEED, generate_images, latent_seeds
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.images import ImageFile, Pixels
 from pipeline.storage.paths import Paths
@@ -50,7 +50,10 @@ class Thorough:
         """Perceptual path length of one member's generator."""
         here, further = _path_latents(training, seed)
         members = np.array([member])
-        ends = [self.extractor.extract(draw(training, weights, members, latents)[0]) for latents in (here, further)]
+        ends = [
+            self.extractor.extract(generate_images(training, weights, members, latents)[0])
+            for latents in (here, further)
+        ]
         return {path_length.SCORE: path_length.path_length(ends[0].features, ends[1].features)}
 
     @cached_property

@@ -6,4 +6,29 @@ its latent seed and its member alone; all members and configurations draw the sa
 average of its weights draws with that, unless a person asks for the raw ones.
 """
 
+from __future__ import annotations
+
+from pipeline.storage.artefact import Artefact
+from pipeline.storage.identity import Identity
+from pipeline.training.kinds_of_weights import default_weights
+
 CODE_VERSION = "2"
+
+INSTEAD_OF = "instead_of"  # key of identities and manifests
+
+
+def samples_identity(training: Artefact, count: int, seed: int, weights: str) -> Identity:
+    """Return the identity of `count` images per member of sampling seed `seed`, from "raw" or "average" weights."""
+    decided_by = {"training": training.fingerprint, "count": count, "seed": seed, "weights": weights}
+    default = replaced_default(training, weights)
+    return Identity("samples", CODE_VERSION, decided_by | ({} if default is None else {INSTEAD_OF: default}))
+
+
+def replaced_default(training: Artefact, weights: str) -> str | None:
+    """Return the default kind of weights if a person chose another one, else None.
+
+    This marks raw samples that a person asked for. Raw samples of older versions, which ignored `ema_decay`, lack the
+    mark and are generated again.
+    """
+    default = default_weights(training)
+    return None if weights == default else default

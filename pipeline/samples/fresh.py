@@ -1,7 +1,7 @@
 """Fresh: images drawn from stored weights for someone to look at or take away, and walks through latent space.
 
-In: a training artefact. Out: `Drawn`, or the images of a walk. Image i of a sampling seed is image i of the samples
-artefact of that seed, to the bit.
+In: a training artefact. Out: `GeneratedImages`, or the images of a walk. Image i of a sampling seed is bit-identical to
+image i of the samples artefact of that seed.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.samples.generate import draw, first_latents, latent_seeds
+from pipeline.samples.generate import first_latents, generate_images, latent_seeds
 from pipeline.samples.interpolation import closed_path, latent_path
-from pipeline.samples.picture_files import Drawn
+from pipeline.samples.picture_files import GeneratedImages
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.images import Pixels
 from pipeline.training.trained import trained_network
@@ -22,13 +22,13 @@ STEPS = 15  # from each to the next
 FRAME_MILLISECONDS = 80
 
 
-def draw_images(training: Artefact, weights: str, members: Sequence[int], count: int, seed: int) -> Drawn:
+def generate_first(training: Artefact, weights: str, members: Sequence[int], count: int, seed: int) -> GeneratedImages:
     """The first `count` images of a sampling seed from each of the members, member by member."""
     _expect_images(count)
     seeds = latent_seeds(seed, count)
     latents = first_latents(training, seed, count)
-    pixels = draw(training, weights, np.array(members), latents)  # (M, N, C, H, W)
-    return Drawn(
+    pixels = generate_images(training, weights, np.array(members), latents)  # (M, N, C, H, W)
+    return GeneratedImages(
         pixels.reshape(-1, *pixels.shape[2:]),
         np.tile(latents, (len(members), 1)),
         np.tile(seeds, len(members)),
@@ -36,8 +36,8 @@ def draw_images(training: Artefact, weights: str, members: Sequence[int], count:
     )
 
 
-def draw_walk(training: Artefact, weights: str, members: Sequence[int], walkers: int, seed: int) -> list[Pixels]:
-    """A closed walk → KEYS · STEPS frames (M · walkers, C, H, W), the first of them what `draw_images` draws.
+def generate_walk(training: Artefact, weights: str, members: Sequence[int], walkers: int, seed: int) -> list[Pixels]:
+    """A closed walk → KEYS · STEPS frames (M · walkers, C, H, W), the first of them the images of `generate_first`.
 
     Every walker comes through KEYS latents of its own; all members walk the same ways.
     """
@@ -45,12 +45,16 @@ def draw_walk(training: Artefact, weights: str, members: Sequence[int], walkers:
     distribution = trained_network(training).latent_distribution
     keys = first_latents(training, seed, KEYS * walkers).reshape(KEYS, walkers, -1)
     ways = np.stack([closed_path(keys[:, walker], STEPS, distribution) for walker in range(walkers)])  # (N, T, Z)
-    pixels = draw(training, weights, np.array(members), ways.reshape(-1, ways.shape[2]))  # (M, N · T, C, H, W)
+    pixels = generate_images(
+        training, weights, np.array(members), ways.reshape(-1, ways.shape[2])
+    )  # (M, N · T, C, H, W)
     by_frame = pixels.reshape(len(members) * walkers, KEYS * STEPS, *pixels.shape[2:])
     return list(by_frame.swapaxes(0, 1))
 
 
-def draw_strips(training: Artefact, weights: str, members: Sequence[int], rows: int, steps: int, seed: int) -> Pixels:
+def generate_strips(
+    training: Artefact, weights: str, members: Sequence[int], rows: int, steps: int, seed: int
+) -> Pixels:
     """Rows of `steps` images from one latent to another → (M · rows · steps, C, H, W).
 
     The ends of row r are images 2r and 2r + 1 of the sampling seed.
@@ -58,7 +62,7 @@ def draw_strips(training: Artefact, weights: str, members: Sequence[int], rows: 
     distribution = trained_network(training).latent_distribution
     ends = first_latents(training, seed, 2 * rows).reshape(rows, 2, -1)
     ways = np.concatenate([latent_path(first, second, steps, distribution) for first, second in ends])
-    pixels = draw(training, weights, np.array(members), ways)
+    pixels = generate_images(training, weights, np.array(members), ways)
     return pixels.reshape(-1, *pixels.shape[2:])
 
 

@@ -17,8 +17,8 @@ import torch
 from pipeline.networks.latents import Latents, latents_by_seed
 from pipeline.networks.stacked import Stacked
 from pipeline.pixels import to_pixels
+from pipeline.samples import replaced_default, samples_identity
 from pipeline.samples.details import SamplesDetails
-from pipeline.samples.identity import passed_over, samples_identity
 from pipeline.settings import TrainingSettings
 from pipeline.storage.artefact import Artefact, make_artefact
 from pipeline.storage.details import to_json
@@ -58,7 +58,7 @@ def generate(
         _warn_of_young_average(settings, kind)
         members = _sound_members(training)
         seeds = latent_seeds(seed, count)
-        pixels = draw(training, kind, members, first_latents(training, seed, count))  # (M, N, C, H, W)
+        pixels = generate_images(training, kind, members, first_latents(training, seed, count))  # (M, N, C, H, W)
         columns = {"member": np.repeat(members, count), "latent_seed": np.tile(seeds, len(members))}
         metadata = {"recipe": settings.recipe, "optimizer": settings.optimizer, "seed": str(seed)}
         write_images(folder / "samples.arrow", pixels.reshape(-1, *pixels.shape[2:]), columns, metadata)
@@ -74,7 +74,7 @@ def generate(
             diverged_members=training.details_as(TrainingDetails).diverged_members,
             seed=seed,
             weights=kind,
-            instead_of=passed_over(training, kind),
+            instead_of=replaced_default(training, kind),
         )
         return to_json(details)
 
@@ -114,7 +114,9 @@ def _sound_members(training: Artefact) -> npt.NDArray[np.int64]:
 
 
 @torch.no_grad()
-def draw(training: Artefact, weights: str, members: npt.NDArray[np.int64], latents: npt.NDArray[np.float32]) -> Pixels:
+def generate_images(
+    training: Artefact, weights: str, members: npt.NDArray[np.int64], latents: npt.NDArray[np.float32]
+) -> Pixels:
     """Every member's image of every latent (N, L) → (M, N, C, H, W) uint8."""
     device = choose_device()
     generator: Stacked = load_generator(training, device, weights)

@@ -27,7 +27,7 @@ from pipeline.samples.members import one_generator
 from pipeline.samples.program import Operation, Program
 from pipeline.samples.tracing import write_program
 from pipeline.storage.artefact import Artefact
-from pipeline.storage.whole import whole_file
+from pipeline.storage.atomic import atomic_file
 from pipeline.training.kinds_of_weights import default_weights
 from pipeline.training.trained import read_settings, trained_network
 
@@ -63,7 +63,7 @@ def export_onnx(training: Artefact, member: int, path: Path, *, weights: str | N
     latents = latents_by_seed(network.latent_distribution, network.latent_size, latent_seeds(0, LATENTS))
     with torch.no_grad():
         drawn: Images = generator(torch.from_numpy(latents)[None])[0].numpy()
-    with whole_file(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_bytes(model.SerializeToString(deterministic=True))
         onnx.checker.check_model(temporary, full_check=True)
         difference = _largest_difference(drawn, run_onnx(temporary, latents))

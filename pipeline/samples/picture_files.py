@@ -1,7 +1,7 @@
 """Picture files: images as files that other programs read: one grid, an array, an animation, or a folder of pictures.
 
-In: `Drawn`. Out: `.png`, `.npz` (for `ganforge score` and NumPy), `.gif`, or a folder of numbered `.png` files. They
-appear whole.
+In: `GeneratedImages`. Out: `.png`, `.npz` (for `ganforge score` and NumPy), `.gif`, or a folder of numbered `.png`
+files. Each file or folder appears complete or not at all.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from pipeline.networks.latents import Latents
-from pipeline.samples.picture_folder import whole_folder
+from pipeline.samples.picture_folder import atomic_folder
+from pipeline.storage.atomic import atomic_file
 from pipeline.storage.images import Pixels
 from pipeline.storage.pictures import GAP_GREY, encode_png, tile
-from pipeline.storage.whole import whole_file
 
 FOLDER = "folder"
 SCALE = 2
@@ -28,7 +28,7 @@ ENCODABLE_PIXELS = 65_535  # of either side of a GIF; a PNG could be larger, but
 
 
 @dataclass(frozen=True)
-class Drawn:
+class GeneratedImages:
     """Images with where they come from."""
 
     pixels: Pixels  # (N, C, H, W) uint8
@@ -56,7 +56,7 @@ def near_square(count: int) -> int:
     return math.isqrt(max(count, 1) - 1) + 1
 
 
-def write_drawn(path: Path, kind: str, drawn: Drawn, columns: int, *, force: bool) -> None:
+def write_generated(path: Path, kind: str, drawn: GeneratedImages, columns: int, *, force: bool) -> None:
     """Images as a file of a kind that `kind_of` names, but for animations; `columns` are a grid's."""
     if kind == FOLDER:
         write_folder(path, drawn, force=force)
@@ -70,13 +70,13 @@ def write_grid(path: Path, pixels: Pixels, columns: int) -> None:
     """Images (N, C, H, W) as one picture, row by row."""
     grid = tile(pixels, columns)
     _expect_encodable(path, grid)
-    with whole_file(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_bytes(encode_png(grid, _scale(grid)))
 
 
-def write_array(path: Path, drawn: Drawn) -> None:
+def write_array(path: Path, drawn: GeneratedImages) -> None:
     """`images` (N, H, W, C) uint8, `latents` (N, Z) float32, `latent_seed` (N,) int64 and `member` (N,) int64."""
-    with whole_file(path) as temporary, temporary.open("wb") as file:  # a file: to a path numpy would add its suffix
+    with atomic_file(path) as temporary, temporary.open("wb") as file:  # a file: to a path numpy would add its suffix
         np.savez_compressed(
             file,
             images=np.moveaxis(drawn.pixels, 1, 3),
@@ -91,7 +91,7 @@ def write_animation(path: Path, frames: Sequence[Pixels], columns: int, frame_mi
     tiled = [tile(_filled(frame, len(frames[0])), columns) for frame in frames]
     _expect_encodable(path, tiled[0])
     pictures = [_picture(each, _scale(each)) for each in tiled]
-    with whole_file(path) as temporary:
+    with atomic_file(path) as temporary:
         # Pillow's optimisation of palettes changes grey levels in frames that do not use all 256.
         pictures[0].save(
             temporary,
@@ -104,11 +104,11 @@ def write_animation(path: Path, frames: Sequence[Pixels], columns: int, frame_mi
         )
 
 
-def write_folder(folder: Path, drawn: Drawn, *, force: bool) -> None:
+def write_folder(folder: Path, drawn: GeneratedImages, *, force: bool) -> None:
     """A picture an image, numbered from 00000; where members are several, `member_0_00000.png` and so on."""
     several = len(np.unique(drawn.members)) > 1
     numbers = dict.fromkeys(drawn.members.tolist(), 0)
-    with whole_folder(folder, force=force) as pictures:
+    with atomic_folder(folder, force=force) as pictures:
         for image, member in zip(drawn.pixels, drawn.members.tolist(), strict=True):
             prefix = f"member_{member}_" if several else ""
             (pictures / f"{prefix}{numbers[member]:05d}.png").write_bytes(encode_png(image))

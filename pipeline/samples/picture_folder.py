@@ -16,7 +16,7 @@ PICTURE_NAME = re.compile(r"(member_\d+_)?\d{5,}\.png")  # what `picture_files.p
 
 
 @contextmanager
-def whole_folder(folder: Path, *, force: bool) -> Iterator[Path]:
+def atomic_folder(folder: Path, *, force: bool) -> Iterator[Path]:
     """A temporary folder that becomes `folder` unless an error stops it.
 
     A folder that holds something is replaced only with `force`, and only where all it holds are our pictures.

@@ -1,6 +1,6 @@
 """Stored: the images of a samples artefact, all of them or the first of some members, to be taken away.
 
-In: a samples artefact and its recipe's network. Out: `Drawn`.
+In: a samples artefact and its recipe's network. Out: `GeneratedImages`.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import numpy as np
 from pipeline.networks import network_for
 from pipeline.networks.latents import latents_by_seed
 from pipeline.samples.details import SamplesDetails
-from pipeline.samples.picture_files import Drawn
+from pipeline.samples.picture_files import GeneratedImages
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.images import read_images
 
 
-def stored_images(samples: Artefact, network: str, members: Sequence[int] | None, count: int | None) -> Drawn:
+def stored_images(samples: Artefact, network: str, members: Sequence[int] | None, count: int | None) -> GeneratedImages:
     """The first `count` stored images of each of the members; None means all. Latents are drawn again from the seeds.
 
     A member that has no images there, or fewer, is one sentence.
@@ -42,4 +42,4 @@ def stored_images(samples: Artefact, network: str, members: Sequence[int] | None
     pixels, seeds = file.pixels[rows], file.columns["latent_seed"][rows]
     known = network_for(network, (pixels.shape[1], pixels.shape[2], pixels.shape[3]))
     latents = latents_by_seed(known.latent_distribution, known.latent_size, seeds)
-    return Drawn(pixels, latents, seeds, of_member[rows])
+    return GeneratedImages(pixels, latents, seeds, of_member[rows])

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.metrics.identity import EXTRACTOR_SETTINGS, classifier_identity, ladder_identity, reference_identity
+from pipeline.raw import raw_identity
 from pipeline.raw.dataset import Dataset
-from pipeline.raw.identity import raw_identity
 from pipeline.raw.sources import NamedInEnvironment, UserNamed
 from pipeline.status.state import NO_RECORD, Status, Subject, changed, judge
 from pipeline.storage.artefact import Artefact, read_artefact
 from pipeline.storage.paths import Paths
-from pipeline.tensors import LABEL_COLUMNS
-from pipeline.tensors.identity import tensors_identity
+from pipeline.tensors import LABEL_COLUMNS, tensors_identity
 
 FACTS_OF_LADDER = ("images", "train_images", "clean_draws", "seed")
 WORDS = {
@@ -75,9 +74,9 @@ def _other_origin(dataset: Dataset, raw: Artefact | None) -> list[str]:
         if raw is not None and isinstance(source, NamedInEnvironment) and source.is_named()
     ]
     return [
-        f"{source.variable} names {source.named()} now, which is read when it is materialized"
+        f"{source.variable} names {source.named_path()} now, which is read when it is materialized"
         for source in named
-        if raw is not None and str(source.named()) != raw.details["origin"]
+        if raw is not None and str(source.named_path()) != raw.details["origin"]
     ]
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.budgets import full_budget, plain_budget
-from pipeline.samples.identity import PASSED_OVER, samples_identity
+from pipeline.samples import INSTEAD_OF, samples_identity
 from pipeline.settings import OptimizerConfiguration, Recipe, TrainingSettings, resolve
 from pipeline.status.reports import report_status
 from pipeline.status.state import NO_RECORD, Status, Subject, changed, in_words, judge
@@ -172,7 +172,7 @@ def _samples(partition: Partition, generator: Status) -> Status:
         training, details = read_artefact(partition.training), artefact.details
         if training is None:
             return []
-        weights = details["weights"] if PASSED_OVER in details else default_weights(training)
+        weights = details["weights"] if INSTEAD_OF in details else default_weights(training)
         wanted = samples_identity(training, details["images_a_member"], details["seed"], weights)
         return changed(artefact, wanted, WORDS)
 
@@ -187,6 +187,6 @@ def _drawn(details: Mapping[str, Any], recipe: Recipe) -> list[str]:
     found = []
     if details["images_a_member"] != recipe.samples:
         found.append(f"{_counted(details['images_a_member'], 'image')} a member (recipe: {recipe.samples:,})")
-    if PASSED_OVER in details:
-        found.append(f"{details['weights']} weights (the training keeps their {details[PASSED_OVER]})")
+    if INSTEAD_OF in details:
+        found.append(f"{details['weights']} weights (the training keeps their {details[INSTEAD_OF]})")
     return [*found, *([f"seed {details['seed']}"] if details["seed"] else [])]

@@ -21,18 +21,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pipeline.storage.atomic import UNFINISHED, atomic_file, flush
 from pipeline.storage.details import Details, read_details
 from pipeline.storage.identity import Identity
 from pipeline.storage.lock import hold_lock
 from pipeline.storage.remedy import how_to_make
 from pipeline.storage.verification import ArtefactFileError, FileRecord, expect_readable, fault, sha256_of_file
-from pipeline.storage.whole import UNFINISHED, flush, whole_file
 
 log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
-MOST_NAMED = 3  # damaged files in a message
-DEEPEST_FILE = 2  # an artefact has files in its folder, and in folders of that one
+NAMES_IN_MESSAGE = 3  # damaged files in a message
+MAX_FILE_DEPTH = 2  # an artefact has files in its folder, and in folders of that one
 
 
 @dataclass(frozen=True)
@@ -118,12 +118,12 @@ def damaged_files(artefact: Artefact) -> list[str]:
     return [name for name, record in artefact.files.items() if fault(artefact.path(name), record)]
 
 
-def verified(path: Path) -> Path:
+def verified_file(path: Path) -> Path:
     """The path itself; a file that an artefact's manifest names is compared with it first, as by `verified_path`.
 
     For commands that take any file of the user's, also one of the data folder.
     """
-    for folder in path.absolute().parents[:DEEPEST_FILE]:
+    for folder in path.absolute().parents[:MAX_FILE_DEPTH]:
         artefact = read_artefact(folder)
         name = str(path.absolute().relative_to(folder))
         if artefact is not None and name in artefact.files:
@@ -141,7 +141,7 @@ def find_intact(folder: Path, wanted_fingerprint: str) -> Artefact | None:
         return None
     damaged = damaged_files(artefact)
     if damaged:
-        log.warning("%s: damaged, so it is made again: %s", folder, ", ".join(damaged[:MOST_NAMED]))
+        log.warning("%s: damaged, so it is made again: %s", folder, ", ".join(damaged[:NAMES_IN_MESSAGE]))
         return None
     return replace(artefact, cached=True)
 
@@ -226,6 +226,6 @@ def _record(path: Path) -> FileRecord:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON so that it appears whole."""
-    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+    with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         json.dump(value, file, indent=2, allow_nan=False)
         file.write("\n")

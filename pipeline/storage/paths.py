@@ -10,8 +10,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-NOT_PATHS = {"GANFORGE_TRACE", "GANFORGE_UI"}
-INSTALLED = {"site-packages", "dist-packages"}  # folders in which every Python process looks for packages
+NOT_PATH_VARIABLES = {"GANFORGE_TRACE", "GANFORGE_UI"}
+PACKAGE_FOLDERS = {"site-packages", "dist-packages"}  # folders in which every Python process looks for packages
 PROJECT = Path(__file__).resolve().parents[2]  # holds the packages: a checkout, or one of those folders
 
 
@@ -20,7 +20,7 @@ def data_root() -> Path:
     return Path(os.environ.get("GANFORGE_DATA") or "data").expanduser().resolve()
 
 
-def passed_over_data() -> Path | None:
+def unused_checkout_data() -> Path | None:
     """Return the checkout's data folder if it has content and the current command, started elsewhere, uses none yet."""
     checkout = PROJECT / "data"
     if os.environ.get("GANFORGE_DATA") or data_root().exists() or not checkout.is_dir():
@@ -40,7 +40,7 @@ def child_environment() -> dict[str, str]:
     `assets` or a file `pipeline.py` would take this package's place.
     """
     inherited = [str(Path(entry).resolve()) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
-    own = [] if PROJECT.name in INSTALLED else [str(PROJECT)]
+    own = [] if PROJECT.name in PACKAGE_FOLDERS else [str(PROJECT)]
     searched = os.pathsep.join(dict.fromkeys([*own, *inherited]))
     return {**os.environ, **_absolute_variables(), **({"PYTHONPATH": searched} if searched else {})}
 
@@ -49,7 +49,7 @@ def _absolute_variables() -> dict[str, str]:
     """Return `GANFORGE_DATA`, and every variable that names a folder or file, with absolute paths."""
     found = {"GANFORGE_DATA": str(data_root())}
     for name, value in os.environ.items():
-        is_path = name not in NOT_PATHS and "://" not in value  # an address may stand in a variable too
+        is_path = name not in NOT_PATH_VARIABLES and "://" not in value  # an address may stand in a variable too
         if value and is_path and (name == "DAGSTER_HOME" or name.startswith("GANFORGE_")):
             found[name] = str(Path(value).expanduser().resolve())
     return found

@@ -14,8 +14,8 @@ from pipeline.storage.paths import Paths
 if TYPE_CHECKING:
     from pipeline.storage.artefact import Artefact
 
-OF_TRAINING = {"--steps": "steps", "--members": "members", "--width": "width", "--seed": "seed"}  # option → detail
-PASSED_OVER = "instead_of"  # in the details of samples: a person chose their weights
+TRAINING_OPTIONS = {"--steps": "steps", "--members": "members", "--width": "width", "--seed": "seed"}  # option → detail
+INSTEAD_OF = "instead_of"  # key in the details of samples: a person chose the kind of weights
 
 
 def how_to_make(artefact: Artefact) -> str:
@@ -39,9 +39,9 @@ def _materialize(artefact: Artefact, stage: str) -> str:
     training, samples = (
         artefact.details if stage == each else _details_beside(artefact, each) for each in ("training", "samples")
     )
-    values = {option: training.get(name) for option, name in OF_TRAINING.items()}
+    values = {option: training.get(name) for option, name in TRAINING_OPTIONS.items()}
     values["--samples"] = samples.get("images_a_member")
-    values["--weights"] = samples.get("weights") if PASSED_OVER in samples else None
+    values["--weights"] = samples.get("weights") if INSTEAD_OF in samples else None
     words = ["ganforge", "materialize", recipe, "--optimizer", optimizer]
     return shlex.join(words + [word for name, v in values.items() if v is not None for word in (name, str(v))])
 

@@ -9,14 +9,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from pipeline.storage.atomic import umask_permissions
 from pipeline.storage.verification import expect_readable
-from pipeline.storage.whole import usual_permissions
 
 
 def save_weights(path: Path, state: Mapping[str, Tensor]) -> None:
     """Write a network's parameters and buffers, each under its own name."""
     values = {name: value.detach().cpu().contiguous() for name, value in state.items()}
-    with usual_permissions(path):
+    with umask_permissions(path):
         save_file(values, path)
 
 

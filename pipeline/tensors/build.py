@@ -19,12 +19,11 @@ from pipeline.storage.artefact import Artefact, make_artefact, require_artefact
 from pipeline.storage.details import to_json
 from pipeline.storage.images import Column, write_images_from_file
 from pipeline.storage.paths import Paths
-from pipeline.tensors import LABEL_COLUMNS
-from pipeline.tensors.check import judge
+from pipeline.tensors import LABEL_COLUMNS, preparation_facts, tensors_identity
+from pipeline.tensors.check import check_tensors
 from pipeline.tensors.decode import Decoded, decode_split
 from pipeline.tensors.details import TensorsDetails
-from pipeline.tensors.identity import tensors_identity
-from pipeline.tensors.prepare import described, note, taken
+from pipeline.tensors.prepare import chosen_indices, note
 
 TRANSFORM = "x = p / 127.5 - 1"
 
@@ -63,11 +62,11 @@ def build(dataset: Dataset, paths: Paths, *, force: bool = False) -> Artefact:
             class_histogram={name: split.class_histogram for name, split in written.items()},
             image_shape=train,
             value_range=(-1.0, 1.0),
-            preparation=described(dataset.preparation),
+            preparation=preparation_facts(dataset.preparation),
             unreadable=tuple(name for split in written.values() for name in split.unreadable),
             source=replace(raw_details.data_source, note="; ".join(text for text in notes if text)),
         )
-        findings = judge(details, {name: folder / f"{name}.arrow" for name in written})
+        findings = check_tensors(details, {name: folder / f"{name}.arrow" for name in written})
         return to_json(replace(details, checks=tuple(findings)))
 
     return make_artefact(paths.tensors(dataset.key), tensors_identity(dataset, raw), fill, force=force)
@@ -76,7 +75,7 @@ def build(dataset: Dataset, paths: Paths, *, force: bool = False) -> Artefact:
 def _write(folder: Path, name: str, split: RawSplit, dataset: Dataset, raw: Artefact) -> _Written:
     """Write one split to `<name>.arrow`, by way of a file of pixels."""
     details = raw.details_as(RawDetails)
-    split = split.at(taken(name, len(split), dataset.preparation))
+    split = split.select(chosen_indices(name, len(split), dataset.preparation))
     what = f"{dataset.key}: {name} images"
     decoded = decode_split(split, dataset.preparation, folder / f"{name}.pixels", what)
     advice = f"materialize {dataset.raw_key}/raw from a sound copy or remove them"
@@ -101,5 +100,5 @@ def _write_arrow(path: Path, decoded: Decoded, columns: dict[str, Column], metad
 def _metadata(dataset: Dataset, split_name: str) -> dict[str, str]:
     """Facts of the schema, as texts."""
     facts = {"dataset": dataset.key, "split": split_name, "value_range": "-1,1", "transform": TRANSFORM}
-    steps = described(dataset.preparation)
+    steps = preparation_facts(dataset.preparation)
     return facts | {name: "none" if value is None else str(value) for name, value in steps.items()}

@@ -23,12 +23,12 @@ AGAIN = "materialize the data set's raw files again, from a sound copy, and then
 Files = Mapping[str, Path]  # of the splits "train" and "test"
 
 
-def kept_findings(tensors: Artefact) -> list[Finding]:
+def stored_findings(tensors: Artefact) -> list[Finding]:
     """The findings of when the tensors were made."""
     return list(tensors.details_as(TensorsDetails).checks)
 
 
-def judge(details: TensorsDetails, files: Files) -> list[Finding]:
+def check_tensors(details: TensorsDetails, files: Files) -> list[Finding]:
     """One finding for each of `CHECKS` (`tensors/__init__.py`), over train and test."""
     return [counts_agree(details, files), *values_sound(files), complete(details.source.note, details.unreadable)]
 

@@ -73,7 +73,7 @@ def decode_split(split: RawSplit, preparation: Preparation, pixel_file: Path, wh
                 _expect_shape(decoded, image, split.names[index], what)
                 decoded.kept.append(index)
                 file.write(image.data)
-            progress.at(chunk.first + len(chunk.images))
+            progress.report(chunk.first + len(chunk.images))
     seconds = time.monotonic() - started
     if seconds > TOLD_FROM_SECONDS:
         rate = len(split) / seconds

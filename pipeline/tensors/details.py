@@ -21,7 +21,7 @@ class TensorsDetails:
     class_histogram: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # by split
     image_shape: tuple[int, int, int]  # channels, height, width
     value_range: tuple[float, float]  # of the images as networks get them
-    preparation: Mapping[str, Any] = field(default_factory=dict)  # `prepare.described`
+    preparation: Mapping[str, Any] = field(default_factory=dict)  # `tensors.preparation_facts`
     unreadable: tuple[str, ...] = ()  # names of images that could not be decoded
     source: DataSource
     checks: tuple[Finding, ...] = ()  # one finding for each of `tensors.CHECKS`

@@ -8,9 +8,6 @@ the same as `CenterCrop` and `Resize(antialias=True)` of torchvision, to one gre
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
@@ -18,8 +15,7 @@ from PIL import Image
 from pipeline.raw.contents import Picture, channels_first
 from pipeline.raw.dataset import Preparation
 
-RESAMPLING = Image.Resampling.BICUBIC
-RESAMPLING_NAME = "bicubic, antialiased"
+FILTER = Image.Resampling.BICUBIC
 MOST_TEST_IMAGES = 10_000  # of a data set whose training images are limited: scores compare equal counts
 
 Image3D = npt.NDArray[np.uint8]  # (C, H, W), 0..255
@@ -38,7 +34,7 @@ def prepare(picture: Picture, preparation: Preparation, name: str) -> Image3D:
     if preparation.channels not in (None, _channels(picture)):
         image = image.convert("L" if preparation.channels == 1 else "RGB")
     if preparation.size is not None:
-        image = image.resize((preparation.size, preparation.size), RESAMPLING)
+        image = image.resize((preparation.size, preparation.size), FILTER)
     return channels_first(np.asarray(image))
 
 
@@ -57,7 +53,7 @@ def _crop_centre(picture: Picture, side: int, name: str) -> Picture:
     return picture[top : top + side, left : left + side]
 
 
-def taken(split: str, count: int, preparation: Preparation) -> npt.NDArray[np.int64]:
+def chosen_indices(split: str, count: int, preparation: Preparation) -> npt.NDArray[np.int64]:
     """Places of the images of a split ("train" or "test") that are taken, of `count`, in their order."""
     limit = preparation.num_images
     if limit is None:
@@ -78,8 +74,3 @@ def note(available: int, preparation: Preparation) -> str:
         return f"all {available:,} training images, fewer than the {asked:,} asked for"
     which = f"random, seed {preparation.seed}" if preparation.subset == "random" else "the first by name"
     return f"{asked:,} of {available:,} training images ({which})"
-
-
-def described(preparation: Preparation) -> dict[str, Any]:
-    """The preparation as plain values, for fingerprints and manifests."""
-    return {**asdict(preparation), "resampling": RESAMPLING_NAME if preparation.size else None}

@@ -28,10 +28,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from pipeline.storage.artefact import staging_folder, write_json
+from pipeline.storage.atomic import flush
 from pipeline.storage.lock import hold_lock
 from pipeline.storage.verification import sha256_of_file
 from pipeline.storage.weights import save_weights
-from pipeline.storage.whole import flush
 from pipeline.training.records.history import HistoryRow, read_rows, write_history
 
 log = logging.getLogger(__name__)

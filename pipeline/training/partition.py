@@ -20,12 +20,12 @@ from pipeline.networks import Network, network_for
 from pipeline.networks.stacked import Stacked
 from pipeline.settings import TrainingSettings
 from pipeline.storage.artefact import Artefact, publish, staging_folder, write_json
+from pipeline.storage.atomic import UNFINISHED
 from pipeline.storage.details import to_json
 from pipeline.storage.identity import Identity
 from pipeline.storage.images import Pixels
 from pipeline.storage.paths import Paths
 from pipeline.storage.weights import save_weights
-from pipeline.storage.whole import UNFINISHED
 from pipeline.tensors.details import TensorsDetails
 from pipeline.training.checkpoint import Checkpoint, Checkpoints, tensors_under
 from pipeline.training.details import DivergedMember, RunDetails, TrainingDetails

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from pipeline.storage.artefact import MANIFEST, make_artefact, staging_folder
+from pipeline.storage.atomic import atomic_file
 from pipeline.storage.weights import save_weights
-from pipeline.storage.whole import whole_file
 from pipeline.training.checkpoint import Checkpoint, Checkpoints
 from tests.identities import Named
 
@@ -23,7 +23,7 @@ def test_files_and_folders_get_the_permissions_that_the_umask_says(
     try:
         with staging_folder(tmp_path / "a") as staged:
             save_weights(staged / "w.safetensors", nn.Linear(2, 2).state_dict())
-            with whole_file(staged / "w.txt") as temporary:
+            with atomic_file(staged / "w.txt") as temporary:
                 temporary.write_text("x")
             made = make_artefact(tmp_path / "b", Named("f1"), lambda _: {})
             modes = [stat.S_IMODE(path.stat().st_mode) for path in (staged, made.folder)]

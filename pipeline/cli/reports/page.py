@@ -10,8 +10,8 @@ from pipeline.cli.reports.answer import Answer
 from pipeline.cli.reports.chosen import newest_reports
 from pipeline.comparison.make import PAGE, make_comparison
 from pipeline.settings import load_optimizers
+from pipeline.storage.atomic import atomic_file
 from pipeline.storage.paths import Paths
-from pipeline.storage.whole import whole_file
 
 
 def answer(arguments: argparse.Namespace) -> Answer:
@@ -32,6 +32,6 @@ def _copied(file: Path, output: Path) -> Path:
         raise FileNotFoundError(f"{output}: there is no folder {output.parent}; make it first")
     if output.is_dir():
         raise IsADirectoryError(f"{output}: a folder, expected the name of a file to write, such as {output}/page.html")
-    with whole_file(output) as temporary:
+    with atomic_file(output) as temporary:
         shutil.copyfile(file, temporary)
     return output

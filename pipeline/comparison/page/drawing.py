@@ -1,6 +1,6 @@
 """Drawing: one member's images of a few latents, as floating-point values, and the latents they start from.
 
-In: a training artefact. Out: values (N, C, H, W) in the network's range. `pipeline.samples.generate.draw` computes
+In: a training artefact. Out: values (N, C, H, W) in the network's range. `generate_images` (samples) computes
 whole blocks of 250 images of every member; the page needs two dozen.
 """
 

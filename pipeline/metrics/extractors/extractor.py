@@ -45,7 +45,7 @@ class Extractor:
         seen = []
         for start in range(0, len(pixels), BLOCK):
             seen.append(self.see(pixels[start : start + BLOCK]))
-            progress.at(start + len(seen[-1]))
+            progress.report(start + len(seen[-1]))
         return joined(seen)
 
     def see(self, pixels: Pixels) -> Features:

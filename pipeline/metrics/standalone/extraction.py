@@ -64,7 +64,7 @@ def extract_images(
         sound = {name: found for name, found in batch if not isinstance(found, UnreadableImageError)}
         if sound and (skip_unreadable or not left_out):  # after the first failure the rest is only counted
             seen.append(_see(extractor, [_fitting(images, name, each, shape) for name, each in sound.items()]))
-        progress.at(done)
+        progress.report(done)
     progress.close()
     if left_out and not skip_unreadable:
         raise ValueError(f"{_unreadable(images, left_out)}; remove or replace them, or pass --skip-unreadable")

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from pipeline.metrics.features import Matrix, NotFiniteError, expect_finite_rows
 from pipeline.metrics.moments import Moments
-from pipeline.storage.artefact import verified
+from pipeline.storage.artefact import verified_file
 
 NPY_MAGIC = b"\x93NUMPY"
 STATISTICS = ("mu", "sigma")
@@ -54,7 +54,7 @@ def read_features(path: Path, what: str = "features") -> Matrix:
 def read_npy(path: Path) -> npt.NDArray[Any]:
     """The array in a `.npy` file, memory-mapped."""
     expect_file(path)
-    with verified(path).open("rb") as file:
+    with verified_file(path).open("rb") as file:
         head = file.read(len(NPY_MAGIC))
     if head != NPY_MAGIC:
         raise ValueError(f"{path}: begins with 0x{head[:4].hex()}, expected an array saved by numpy.save")
@@ -65,7 +65,7 @@ def read_npy(path: Path) -> npt.NDArray[Any]:
 def names_in_npz(path: Path) -> list[str]:
     """The names of the arrays in a `.npz` file."""
     expect_file(path)
-    verified(path)
+    verified_file(path)
 
     def load() -> list[str]:
         with zipfile.ZipFile(path) as archive:  # says what is wrong where numpy.load would speak of pickles

@@ -25,7 +25,7 @@ from pipeline.raw.array_layouts import Rows
 from pipeline.raw.contents import Picture, RawSplit, UnreadableImageError
 from pipeline.raw.picture import decode
 from pipeline.raw.picture_layouts import encoded_split
-from pipeline.storage.artefact import verified
+from pipeline.storage.artefact import verified_file
 from pipeline.storage.images import read_images
 
 EXPECTED = "a folder or .zip of images, or a .npz, .npy, .arrow or .parquet file of them"
@@ -56,7 +56,7 @@ def open_images(path: Path) -> ImageSet:
         raise FileNotFoundError(f"{path}: no such file or folder, expected {EXPECTED}")
     if path.suffix.lower() not in OPENERS:
         raise ValueError(f"{path}: found a file of another kind, expected {EXPECTED}")
-    found = OPENERS[path.suffix.lower()](verified(path))
+    found = OPENERS[path.suffix.lower()](verified_file(path))
     if not len(found):
         raise ValueError(f"{path}: found no image in it, expected at least 2")
     return found

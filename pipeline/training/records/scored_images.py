@@ -23,8 +23,8 @@ import torch
 
 from pipeline.networks.latents import random_latents
 from pipeline.storage.artefact import Artefact
+from pipeline.storage.atomic import UNFINISHED, atomic_file
 from pipeline.storage.images import Pixels, write_images_from_file
-from pipeline.storage.whole import UNFINISHED, whole_file
 from pipeline.training.engine.ensemble import Ensemble
 from pipeline.training.engine.random_streams import Purpose
 from pipeline.training.records.snapshots import as_pixels
@@ -132,7 +132,7 @@ def write_evaluation(folder: Path, step: int, drawn: Iterable[tuple[int, Pixels]
             return
         members = np.repeat(np.array(list(shapes), np.int64), [count for count, *_ in shapes.values()])
         whole = (len(members), *next(iter(shapes.values()))[1:])
-        with whole_file(path) as temporary:  # on the disk: a checkpoint after it promises that it is there
+        with atomic_file(path) as temporary:  # on the disk: a checkpoint after it promises that it is there
             write_images_from_file(temporary, raw, whole, {"member": members}, {"step": str(step)})
     finally:
         raw.unlink(missing_ok=True)

@@ -17,8 +17,8 @@ from PIL import Image
 
 from pipeline.networks.latents import random_latents
 from pipeline.pixels import ValueRange, to_pixels
+from pipeline.storage.atomic import atomic_file
 from pipeline.storage.pictures import write_grid
-from pipeline.storage.whole import whole_file
 from pipeline.training.engine.ensemble import Ensemble, Member
 from pipeline.training.engine.random_streams import Purpose
 
@@ -73,7 +73,7 @@ def as_pixels(images: torch.Tensor, value_range: ValueRange) -> npt.NDArray[np.u
 
 def write_snapshot(path: Path, members: Sequence[Pictures]) -> None:
     """One PNG, a row a member; it appears whole."""
-    with whole_file(path) as temporary:
+    with atomic_file(path) as temporary:
         write_grid(temporary, np.concatenate(members), IMAGES_A_MEMBER, SCALE)
 
 

@@ -18,7 +18,7 @@ from pipeline.storage.weights import save_weights
 from pipeline.training.trained import trained_network
 from tests.identities import Named
 from tests.pipeline.manifests import samples_details
-from tests.pipeline.samples.untrained import drawn_generator, untrained
+from tests.pipeline.samples.example_training import random_generator, untrained_training
 
 RECIPE = "mnist_mlp"
 OPTIMIZERS = ("adam", "sgd", "rmsprop")
@@ -53,8 +53,8 @@ def trained(
     diverged: tuple[int, ...] = (),
 ) -> Artefact:
     """Weights drawn by a seed, with the details that a training leaves."""
-    training = untrained(paths, RECIPE, optimizer, members=members, average=average, diverged=diverged)
-    generator = drawn_generator(trained_network(training), members, seed)
+    training = untrained_training(paths, RECIPE, optimizer, members=members, average=average, diverged=diverged)
+    generator = random_generator(trained_network(training), members, seed)
     save_weights(training.path("generator.safetensors"), generator.state_dict())
     manifest = json.loads(training.path(MANIFEST).read_text())
     manifest["files"]["generator.safetensors"]["sha256"] = sha256_of_file(training.path("generator.safetensors"))

@@ -11,7 +11,7 @@ from pipeline.champion.card import as_markdown
 from pipeline.champion.versions import Champion, require_champion
 from pipeline.networks.latents import latents_by_seed
 from pipeline.samples import onnx_file
-from pipeline.samples.fresh import draw_images
+from pipeline.samples.fresh import generate_first
 from pipeline.samples.onnx_file import run_onnx
 from pipeline.samples.tracing import UnsupportedNetworkError
 from pipeline.storage.artefact import is_intact, read_artefact
@@ -40,11 +40,11 @@ def test_the_folder_is_read_like_a_training_and_keeps_its_weights(champion: Cham
     assert set(found.files) == FILES
     assert found == champion.artefact
     before = load_generator(training, torch.device("cpu"), "average").state_dict()
-    drawn_before = draw_images(training, "average", [2], 3, 0)
+    drawn_before = generate_first(training, "average", [2], 3, 0)
     trained(paths, "adam", seed=9)
     now = load_generator(found, torch.device("cpu"), "average").state_dict()
     assert all(torch.equal(before[name], now[name]) for name in before)
-    assert np.array_equal(draw_images(found, "average", [2], 3, 0).pixels, drawn_before.pixels)
+    assert np.array_equal(generate_first(found, "average", [2], 3, 0).pixels, drawn_before.pixels)
 
 
 def test_the_onnx_file_is_of_the_best_sound_member_and_the_weights_that_were_scored(champion: Champion) -> None:

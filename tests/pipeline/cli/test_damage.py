@@ -14,7 +14,7 @@ from pipeline.storage.paths import Paths
 from pipeline.storage.verification import ArtefactFileError
 from tests.damage import flip_a_byte
 from tests.pipeline.cli.test_score import classifier as classifier  # a fixture
-from tests.pipeline.samples.untrained import untrained
+from tests.pipeline.samples.example_training import untrained_training
 
 
 def run(command: ModuleType, *words: object) -> int:
@@ -27,7 +27,7 @@ def run(command: ModuleType, *words: object) -> int:
 @pytest.fixture
 def training(paths: Paths) -> Artefact:
     """A generator, and samples of it."""
-    made = untrained(paths, "mnist_mlp", members=1)
+    made = untrained_training(paths, "mnist_mlp", members=1)
     generate(made, 40, paths)
     return made
 

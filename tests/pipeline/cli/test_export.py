@@ -20,7 +20,7 @@ from pipeline.storage.paths import Paths
 from tests.pipeline.champion.example_contenders import contender, decide, trained
 from tests.pipeline.champion.example_contenders import report as made_up_report
 from tests.pipeline.cli.test_sample import report
-from tests.pipeline.samples.untrained import untrained
+from tests.pipeline.samples.example_training import untrained_training
 
 
 def command(*words: object) -> int:
@@ -34,14 +34,14 @@ def command(*words: object) -> int:
 @pytest.fixture
 def stored(paths: Paths) -> ImageFile:
     """Seventy images of each of members 0 and 2; member 1 diverged."""
-    training = untrained(paths, "mnist_mlp", members=3, diverged=(1,))
+    training = untrained_training(paths, "mnist_mlp", members=3, diverged=(1,))
     return read_images(generate(training, 70, paths, seed=4).path("samples.arrow"))
 
 
 def test_a_generator_is_written_and_the_difference_said(
     paths: Paths, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    untrained(paths, "mnist_mlp", members=2, diverged=(0,), average=True)
+    untrained_training(paths, "mnist_mlp", members=2, diverged=(0,), average=True)
     report(paths, "adam", 10)
     assert command("-o", tmp_path / "digits.onnx") == 0
     said = capsys.readouterr().out
@@ -58,7 +58,7 @@ def test_a_generator_is_written_and_the_difference_said(
 def test_a_configuration_whose_raw_weights_were_scored_is_exported_with_those(
     paths: Paths, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    training = untrained(paths, "mnist_mlp", average=True)
+    training = untrained_training(paths, "mnist_mlp", average=True)
     samples = generate(training, 10, paths, weights="raw")
     latents = latents_by_seed("normal", 100, np.arange(3))
     with caplog.at_level("INFO"):
@@ -174,7 +174,7 @@ def test_a_mistake_is_one_sentence_and_nothing_is_written(
 
 
 def test_a_set_of_samples_without_images_is_one_sentence(paths: Paths, tmp_path: Path) -> None:
-    generate(untrained(paths, "mnist_mlp", members=1, diverged=(0,)), 5, paths)
+    generate(untrained_training(paths, "mnist_mlp", members=1, diverged=(0,)), 5, paths)
     with pytest.raises(ValueError, match="found no images, because every member diverged"):
         command("--optimizer", "adam", "-o", tmp_path / "grid.png")
 

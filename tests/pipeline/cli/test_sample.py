@@ -13,13 +13,13 @@ from PIL.GifImagePlugin import GifImageFile
 from pipeline.cli import sample
 from pipeline.cli.generator_choice import chosen_optimizer, scored_weights
 from pipeline.reports import store
-from pipeline.samples.fresh import draw_images
+from pipeline.samples.fresh import generate_first
 from pipeline.samples.generate import generate
 from pipeline.storage.artefact import MANIFEST
 from pipeline.storage.images import read_images
 from pipeline.storage.paths import Paths
 from tests.pipeline.champion.example_contenders import contender, decide
-from tests.pipeline.samples.untrained import untrained
+from tests.pipeline.samples.example_training import untrained_training
 
 
 def command(*words: object) -> int:
@@ -38,7 +38,7 @@ def report(paths: Paths, optimizer: str, fid: float) -> None:
 
 
 def test_an_array_holds_the_very_images_of_the_stored_samples(paths: Paths, tmp_path: Path) -> None:
-    training = untrained(paths, "mnist_mlp")
+    training = untrained_training(paths, "mnist_mlp")
     stored = read_images(generate(training, 6, paths, seed=2).path("samples.arrow"))
     words = ("--optimizer", "adam", "-n", 6, "--seed", 2, "--member", "all", "-o", tmp_path / "digits.npz")
     assert command("mnist_mlp", *words) == 0
@@ -51,7 +51,7 @@ def test_an_array_holds_the_very_images_of_the_stored_samples(paths: Paths, tmp_
 def test_without_an_optimizer_the_best_of_the_newest_comparison_draws(
     paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    untrained(paths, "mnist_mlp", "sgd", members=1)
+    untrained_training(paths, "mnist_mlp", "sgd", members=1)
     report(paths, "sgd", 10)
     report(paths, "adam", 20)
     assert chosen_optimizer("mnist_mlp", paths) == "sgd"
@@ -68,7 +68,7 @@ def test_the_champion_draws_with_its_own_weights_member_and_kind_of_weights(
     contender(paths, "sgd", [30.0, 10.0, 20.0], average=True)
     champion = decide(paths).champion
     assert champion is not None
-    expected = draw_images(champion.artefact, "average", [1], 4, 0)
+    expected = generate_first(champion.artefact, "average", [1], 4, 0)
     contender(paths, "sgd", [900.0, 910.0, 905.0], seed=5)  # trained again: other weights there now
     contender(paths, "adam", [5.0, 80.0, 20.0])  # ranked best by the newest reports, not significantly
     with caplog.at_level("INFO"):
@@ -85,7 +85,7 @@ def test_the_champion_draws_with_its_own_weights_member_and_kind_of_weights(
 
 
 def test_samples_that_do_not_say_their_weights_are_of_raw_ones(paths: Paths) -> None:
-    training = untrained(paths, "mnist_mlp", average=True)
+    training = untrained_training(paths, "mnist_mlp", average=True)
     generate(training, 6, paths)
     manifest = paths.samples("mnist_mlp", "adam") / MANIFEST
     values = json.loads(manifest.read_text())
@@ -103,7 +103,7 @@ def test_a_damaged_champion_is_one_sentence_and_no_other_draws_in_its_place(path
 
 
 def test_what_was_chosen_is_said(paths: Paths, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    untrained(paths, "mnist_mlp", members=3, diverged=(0,))
+    untrained_training(paths, "mnist_mlp", members=3, diverged=(0,))
     report(paths, "adam", 10)
     with caplog.at_level("INFO"):
         command("mnist_mlp", "-n", 1, "-o", tmp_path / "grid.png")
@@ -112,7 +112,7 @@ def test_what_was_chosen_is_said(paths: Paths, tmp_path: Path, caplog: pytest.Lo
 
 
 def test_a_gif_walks_and_a_folder_holds_a_picture_an_image(paths: Paths, tmp_path: Path) -> None:
-    untrained(paths, "mnist_mlp")
+    untrained_training(paths, "mnist_mlp")
     command("mnist_mlp", "--optimizer", "adam", "-n", 4, "-o", tmp_path / "walk.gif")
     with Image.open(tmp_path / "walk.gif") as picture:
         assert isinstance(picture, GifImageFile)
@@ -122,7 +122,7 @@ def test_a_gif_walks_and_a_folder_holds_a_picture_an_image(paths: Paths, tmp_pat
 
 
 def test_interpolating_fills_whole_rows(paths: Paths, tmp_path: Path) -> None:
-    untrained(paths, "mnist_mlp")
+    untrained_training(paths, "mnist_mlp")
     words = ("--interpolate", "-n", 20, "--columns", 8, "-o", tmp_path / "rows.png")
     command("mnist_mlp", "--optimizer", "adam", *words)
     with Image.open(tmp_path / "rows.png") as picture:
@@ -156,7 +156,7 @@ def test_a_mistake_is_one_sentence_and_nothing_is_written(
     words: str,
     sentence: str,
 ) -> None:
-    untrained(paths, "mnist_mlp", diverged=(1,))
+    untrained_training(paths, "mnist_mlp", diverged=(1,))
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     Path("ours.txt").touch()

@@ -12,8 +12,8 @@ from pipeline.samples.interpolation import latent_path
 from pipeline.samples.members import one_generator
 from pipeline.storage.paths import Paths
 from pipeline.training.trained import trained_network
+from tests.pipeline.samples.example_training import WIDTHS, untrained_training
 from tests.pipeline.samples.javascript import in_chromium, in_node, needs_chromium, needs_node
-from tests.pipeline.samples.untrained import WIDTHS, untrained
 
 IMAGES = (
     "data.map(({generator, latents}) => { const prepared = ganforgeGenerator.prepare(generator);"
@@ -26,7 +26,7 @@ def exported(paths: Paths) -> tuple[list[dict[str, Any]], list[np.ndarray]]:
     """Every architecture with three and with four bytes a weight: what JavaScript gets, and PyTorch's images."""
     given, drawn = [], []
     for recipe in WIDTHS:
-        training = untrained(paths, recipe)
+        training = untrained_training(paths, recipe)
         network = trained_network(training)
         latents = latents_by_seed(network.latent_distribution, 100, np.arange(3))
         with torch.no_grad():
@@ -57,7 +57,7 @@ def test_chromium_draws_the_images_that_pytorch_draws_for_every_architecture(pat
 @pytest.mark.browser
 @needs_chromium
 def test_chromium_paints_the_pixels_of_an_image_onto_a_canvas(paths: Paths, tmp_path: Path) -> None:
-    training = untrained(paths, "celeba_dense")
+    training = untrained_training(paths, "celeba_dense")
     latents = latents_by_seed("normal", 100, np.arange(1))
     painted = (
         "((generator) => { const context = document.createElement('canvas').getContext('2d');"
@@ -131,7 +131,7 @@ def test_pixels_in_javascript_are_those_of_python_with_half_way_cases_up(value_r
 
 @needs_node
 def test_what_javascript_cannot_use_is_an_error_and_a_latent_stays_as_it_was(paths: Paths) -> None:
-    generator = browser_generator(untrained(paths, "mnist_mlp"), 0).to_json()
+    generator = browser_generator(untrained_training(paths, "mnist_mlp"), 0).to_json()
     caught = "(() => { try { %s } catch (error) { return error.message; } })()"
     prepare = "const prepared = ganforgeGenerator.prepare(data);"
     short = in_node(caught % f"{prepare} ganforgeGenerator.run(prepared, new Float32Array(3));", generator)
@@ -164,6 +164,6 @@ def test_weights_that_are_not_finite_are_an_error() -> None:
 
 
 def test_three_bytes_make_the_largest_generator_of_the_blog_fit_a_page(paths: Paths) -> None:
-    training = untrained(paths, "celeba_dense", members=1, width=256)
+    training = untrained_training(paths, "celeba_dense", members=1, width=256)
     assert browser_generator(training, 0).size_bytes > 16.5e6
     assert 12.3e6 < browser_generator(training, 0, bytes_a_weight=3).size_bytes < 12.5e6

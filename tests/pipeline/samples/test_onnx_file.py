@@ -14,12 +14,12 @@ from pipeline.samples.members import one_generator
 from pipeline.samples.onnx_file import TOLERANCE, export_onnx, run_onnx
 from pipeline.storage.paths import Paths
 from pipeline.training.trained import load_generator, trained_network
-from tests.pipeline.samples.untrained import WIDTHS, untrained
+from tests.pipeline.samples.example_training import WIDTHS, untrained_training
 
 
 @pytest.mark.parametrize("recipe", WIDTHS)
 def test_onnxruntime_draws_what_the_member_draws_for_any_batch(recipe: str, paths: Paths, tmp_path: Path) -> None:
-    training, path = untrained(paths, recipe), tmp_path / "generator.onnx"
+    training, path = untrained_training(paths, recipe), tmp_path / "generator.onnx"
     verified = export_onnx(training, 1, path)
     assert verified.latents == 64
     assert verified.largest_difference <= TOLERANCE
@@ -37,7 +37,7 @@ def test_onnxruntime_draws_what_the_member_draws_for_any_batch(recipe: str, path
 
 
 def test_the_file_says_what_it_holds_and_needs_no_other(paths: Paths, tmp_path: Path) -> None:
-    training = untrained(paths, "mnist_conv", average=True)
+    training = untrained_training(paths, "mnist_conv", average=True)
     export_onnx(training, 0, tmp_path / "generator.onnx", weights="average")
     assert [each.name for each in tmp_path.glob("*onnx*")] == ["generator.onnx"]
     model = onnx.load(tmp_path / "generator.onnx", load_external_data=False)
@@ -63,7 +63,7 @@ def test_the_file_says_what_it_holds_and_needs_no_other(paths: Paths, tmp_path: 
 def test_raw_and_average_weights_draw_unlike_images_and_the_same_export_is_the_same_file(
     paths: Paths, tmp_path: Path
 ) -> None:
-    training = untrained(paths, "mnist_mlp", average=True)
+    training = untrained_training(paths, "mnist_mlp", average=True)
     for name, weights in (("raw", "raw"), ("again", "raw"), ("average", "average")):
         export_onnx(training, 0, tmp_path / f"{name}.onnx", weights=weights)
     raw, again, average = ((tmp_path / f"{name}.onnx").read_bytes() for name in ("raw", "again", "average"))
@@ -71,7 +71,7 @@ def test_raw_and_average_weights_draw_unlike_images_and_the_same_export_is_the_s
 
 
 def test_a_spectral_norm_is_in_the_weights(paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    training, path = untrained(paths, "mnist_dcgan"), tmp_path / "generator.onnx"
+    training, path = untrained_training(paths, "mnist_dcgan"), tmp_path / "generator.onnx"
     plain = one_generator(training, 0)
     apply_spectral_norm(plain)
     for name, values in plain.named_buffers():
@@ -84,7 +84,7 @@ def test_a_spectral_norm_is_in_the_weights(paths: Paths, tmp_path: Path, monkeyp
 def test_a_file_that_draws_something_else_is_not_kept_and_an_earlier_one_stays(
     paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    training, path = untrained(paths, "mnist_mlp"), tmp_path / "generator.onnx"
+    training, path = untrained_training(paths, "mnist_mlp"), tmp_path / "generator.onnx"
     path.write_bytes(b"an earlier one")
     for wrong in (lambda images: images + 2 * TOLERANCE, lambda images: images * np.nan, lambda images: images[1:]):
         monkeypatch.setattr(onnx_file, "run_onnx", lambda file, latents, wrong=wrong: wrong(run_onnx(file, latents)))
@@ -98,8 +98,8 @@ def test_a_file_that_draws_something_else_is_not_kept_and_an_earlier_one_stays(
     ("member", "found"), [(1, "member 1 diverged and draws no images"), (7, "found member 7"), (-1, "found member -1")]
 )
 def test_a_member_that_draws_nothing_is_one_sentence(paths: Paths, tmp_path: Path, member: int, found: str) -> None:
-    training = untrained(paths, "mnist_mlp", members=3, diverged=(1,))
+    training = untrained_training(paths, "mnist_mlp", members=3, diverged=(1,))
     with pytest.raises(ValueError, match=f"mnist_mlp adam: {found}, expected one of 0, 2"):
         export_onnx(training, member, tmp_path / "generator.onnx")
     with pytest.raises(ValueError, match="mnist_mlp adam: every member diverged"):
-        export_onnx(untrained(paths, "mnist_mlp", members=1, diverged=(0,)), 0, tmp_path / "generator.onnx")
+        export_onnx(untrained_training(paths, "mnist_mlp", members=1, diverged=(0,)), 0, tmp_path / "generator.onnx")

@@ -7,7 +7,7 @@ from PIL.GifImagePlugin import GifImageFile
 
 from pipeline.metrics.standalone.image_sets import open_images
 from pipeline.samples.picture_files import (
-    Drawn,
+    GeneratedImages,
     kind_of,
     near_square,
     write_animation,
@@ -20,10 +20,12 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (5, 1, 28, 28), np.uint8)
 COLOUR = np.random.default_rng(1).integers(0, 256, (5, 3, 28, 28), np.uint8)
 
 
-def drawn(pixels: np.ndarray, members: list[int] | None = None) -> Drawn:
+def drawn(pixels: np.ndarray, members: list[int] | None = None) -> GeneratedImages:
     count = len(pixels)
     latents = np.zeros((count, 100), np.float32)
-    return Drawn(pixels, latents, np.arange(count, dtype=np.int64), np.array(members or [0] * count, np.int64))
+    return GeneratedImages(
+        pixels, latents, np.arange(count, dtype=np.int64), np.array(members or [0] * count, np.int64)
+    )
 
 
 @pytest.mark.parametrize(

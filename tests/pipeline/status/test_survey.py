@@ -141,11 +141,11 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
         in_table("optimizers.toml", "[two]", '[three]\nboth = { kind = "sgd", learning_rate = 0.1 }\n\n[two]'),
         COMPARED,
     ),
-    "code of raw": (code_version("raw.identity"), EVERYTHING),
-    "code of tensors": (code_version("tensors.identity"), EVERYTHING - {"mnist/raw"}),
+    "code of raw": (code_version("raw"), EVERYTHING),
+    "code of tensors": (code_version("tensors"), EVERYTHING - {"mnist/raw"}),
     "code of training": (code_version("training.identity"), OF_ONE | OF_TWO | COMPARED),
     "code of samples": (
-        code_version("samples.identity"),
+        code_version("samples"),
         {f"{RECIPE}/{name} {key}" for name in ("samples", "report") for key in ("one", "two")} | COMPARED,
     ),
     "code of extractors": (

@@ -14,7 +14,7 @@ from pipeline.storage.paths import (
     child_environment,
     data_root,
     make_variables_absolute,
-    passed_over_data,
+    unused_checkout_data,
 )
 
 WHERE = "import pipeline, assets; from pipeline.storage.paths import data_root; print(pipeline.__file__, data_root())"
@@ -52,15 +52,15 @@ def test_data_of_the_checkout_that_a_command_elsewhere_does_not_use_are_named(
     work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(paths, "PROJECT", tmp_path / "checkout")
-    assert passed_over_data() is None
+    assert unused_checkout_data() is None
     kept = tmp_path / "checkout" / "data"
     (kept / "training").mkdir(parents=True)
-    assert passed_over_data() == kept
+    assert unused_checkout_data() == kept
     monkeypatch.setenv("GANFORGE_DATA", str(work / "chosen"))
-    assert passed_over_data() is None
+    assert unused_checkout_data() is None
     monkeypatch.delenv("GANFORGE_DATA")
     (work / "data").mkdir()
-    assert passed_over_data() is None
+    assert unused_checkout_data() is None
 
 
 def test_a_child_in_another_folder_uses_the_same_data_and_the_same_package(work: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.storage import verification
-from pipeline.storage.artefact import Artefact, make_artefact, require_artefact, verified
+from pipeline.storage.artefact import Artefact, make_artefact, require_artefact, verified_file
 from pipeline.storage.identity import Identity
 from pipeline.storage.paths import Paths
 from pipeline.storage.verification import ArtefactFileError
@@ -138,10 +138,10 @@ def test_a_file_that_changes_as_soon_as_it_is_written_is_noticed(artefact: Artef
 def test_any_path_is_compared_where_a_manifest_names_it(artefact: Artefact, tmp_path: Path) -> None:
     (tmp_path / "made" / "other.txt").write_text("o")
     for path in (tmp_path / "made" / "other.txt", tmp_path / "nowhere.txt", artefact.path("deep/two.txt")):
-        assert verified(path) == path
+        assert verified_file(path) == path
     flip_a_byte(artefact.path("deep/two.txt"))
     with pytest.raises(ArtefactFileError, match=r"two\.txt: damaged"):
-        verified(artefact.path("deep/two.txt"))
+        verified_file(artefact.path("deep/two.txt"))
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from pipeline.tensors.decode import decode_split
 from pipeline.tensors.load import load_split
 from pipeline.tensors.prepare import PreparationError, prepare
 from tests.celeba_archive import encode, small_attributes, write_small_celeba, write_zip
-from tests.pipeline.tensors.as_they_are import check
+from tests.pipeline.tensors.current_findings import current_findings
 
 CELEBA = DATASETS["celeba"]
 REAL_CELEBA = PROJECT.parent / "shared" / "data" / "celeba"
@@ -85,7 +85,7 @@ def test_celeba_is_stored_as_the_blog_prepares_it(raw: Paths) -> None:
         "resampling": "bicubic, antialiased",
     }
     assert "all 36 training images, fewer than the 5,000 asked for" in details["source"]["note"]
-    assert all(finding.passed for finding in check(tensors) if finding.check in BLOCKING)
+    assert all(finding.passed for finding in current_findings(tensors) if finding.check in BLOCKING)
 
 
 def test_pixels_are_those_of_one_image_after_the_other(raw: Paths) -> None:
@@ -135,7 +135,7 @@ def test_a_subset_limits_the_training_images_and_keeps_labels_beside_them(raw: P
     assert tensors.details["images"] == {"train": 20, "test": 12}
     assert np.array_equal(load_split(tensors, "train").columns["attributes"], small_attributes(60)[places])
     assert tensors.details["source"]["note"].endswith("20 of 36 training images (random, seed 3)")
-    assert check(tensors)[0].passed
+    assert current_findings(tensors)[0].passed
 
 
 def test_pictures_without_labels_have_no_column_of_them(
@@ -147,8 +147,11 @@ def test_pictures_without_labels_have_no_column_of_them(
     tensors = build(dataset, paths)
     assert (tensors.details["labels"], tensors.details["image_shape"]) == ("none", [1, 9, 9])
     assert load_split(tensors, "train").columns == {}
-    assert all(finding.passed for finding in check(tensors) if finding.check in BLOCKING)
-    assert check(replace(tensors, details=tensors.details | {"images": {"train": 7, "test": 2}}))[0].passed is False
+    assert all(finding.passed for finding in current_findings(tensors) if finding.check in BLOCKING)
+    assert (
+        current_findings(replace(tensors, details=tensors.details | {"images": {"train": 7, "test": 2}}))[0].passed
+        is False
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -175,7 +178,7 @@ def test_a_few_images_that_cannot_be_decoded_are_named_and_left_out(
     assert tensors.details["unreadable"] == ["003.jpg"]
     assert tensors.details["images"] == {"train": 119, "test": 30}
     assert "1 of 120 images cannot be decoded (003.jpg: image file is truncated" in caplog.text
-    assert all(finding.passed for finding in check(tensors) if finding.check in BLOCKING)
+    assert all(finding.passed for finding in current_findings(tensors) if finding.check in BLOCKING)
 
 
 def test_more_of_them_are_one_error_and_leave_nothing(
@@ -234,7 +237,7 @@ def test_images_of_several_shapes_need_a_size(
 
 def test_many_threads_give_what_one_gives(tmp_path: Path, raw: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     artefact = require_artefact(raw.raw("celeba"), "raw files", "celeba/raw")
-    split = open_raw(artefact)["train"].at(np.arange(720) % 36)
+    split = open_raw(artefact)["train"].select(np.arange(720) % 36)
     found = []
     for workers in (1, 8):
         monkeypatch.setattr(decode_module, "available_cores", lambda workers=workers: workers)
@@ -321,6 +324,6 @@ def test_the_real_photographs_are_all_stored(paths: Paths, monkeypatch: pytest.M
     acquire(CELEBA, paths)
     tensors = build(CELEBA, paths)
     assert (tensors.details["images"], tensors.details["unreadable"]) == ({"train": 4000, "test": 1000}, [])
-    assert all(finding.passed for finding in check(tensors) if finding.check in BLOCKING)
+    assert all(finding.passed for finding in current_findings(tensors) if finding.check in BLOCKING)
     mean = load_split(tensors, "train").pixels.mean(axis=(0, 2, 3))
     assert mean[0] > mean[1] > mean[2] > 60  # skin is red before green before blue

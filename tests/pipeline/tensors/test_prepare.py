@@ -4,7 +4,7 @@ import torch
 from torchvision.transforms import v2
 
 from pipeline.raw.dataset import Preparation
-from pipeline.tensors.prepare import PreparationError, note, prepare, taken
+from pipeline.tensors.prepare import PreparationError, chosen_indices, note, prepare
 
 GREY = np.random.default_rng(0).integers(0, 256, (7, 9), np.uint8)
 SMOOTH = np.stack(
@@ -63,10 +63,11 @@ def test_an_image_smaller_than_the_crop_is_named() -> None:
 
 
 def test_the_subset_is_the_first_images_or_random_ones_in_their_order() -> None:
-    assert taken("train", 10, Preparation()).tolist() == list(range(10))
-    assert taken("train", 10, Preparation(num_images=4)).tolist() == [0, 1, 2, 3]
+    assert chosen_indices("train", 10, Preparation()).tolist() == list(range(10))
+    assert chosen_indices("train", 10, Preparation(num_images=4)).tolist() == [0, 1, 2, 3]
     random = [
-        taken("train", 1000, Preparation(num_images=50, subset="random", seed=seed)).tolist() for seed in (0, 0, 1)
+        chosen_indices("train", 1000, Preparation(num_images=50, subset="random", seed=seed)).tolist()
+        for seed in (0, 0, 1)
     ]
     assert random[0] == random[1] == sorted(set(random[0]))
     assert random[0] != random[2]
@@ -75,12 +76,12 @@ def test_the_subset_is_the_first_images_or_random_ones_in_their_order() -> None:
 
 @pytest.mark.parametrize("subset", ["first", "random"])
 def test_more_images_than_there_are_means_all(subset: str) -> None:
-    assert taken("train", 10, Preparation(num_images=50, subset=subset)).tolist() == list(range(10))
+    assert chosen_indices("train", 10, Preparation(num_images=50, subset=subset)).tolist() == list(range(10))
 
 
 def test_test_images_are_limited_only_where_training_images_are() -> None:
-    assert len(taken("test", 19_962, Preparation())) == 19_962
-    assert taken("test", 19_962, Preparation(num_images=5000, subset="random")).tolist() == list(range(10_000))
+    assert len(chosen_indices("test", 19_962, Preparation())) == 19_962
+    assert chosen_indices("test", 19_962, Preparation(num_images=5000, subset="random")).tolist() == list(range(10_000))
 
 
 def test_the_note_says_what_was_taken() -> None:

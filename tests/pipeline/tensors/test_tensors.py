@@ -12,9 +12,9 @@ from pipeline.storage.images import write_images
 from pipeline.storage.paths import Paths
 from pipeline.tensors import BLOCKING, CHECKS
 from pipeline.tensors.build import build
-from pipeline.tensors.check import complete, kept_findings
+from pipeline.tensors.check import complete, stored_findings
 from pipeline.tensors.load import load_split, network_images, require_tensors
-from tests.pipeline.tensors.as_they_are import check
+from tests.pipeline.tensors.current_findings import current_findings
 
 MNIST = DATASETS["mnist"]
 
@@ -61,10 +61,10 @@ def test_other_raw_files_make_other_tensors(
 
 
 def test_sound_tensors_pass_every_check(tensors: Artefact) -> None:
-    findings = check(tensors)
+    findings = current_findings(tensors)
     assert [finding.check for finding in findings] == list(CHECKS)
     assert all(finding.passed for finding in findings if finding.check in BLOCKING)
-    assert kept_findings(tensors) == findings
+    assert stored_findings(tensors) == findings
 
 
 def test_a_swapped_label_is_noticed(tensors: Artefact) -> None:
@@ -72,14 +72,14 @@ def test_a_swapped_label_is_noticed(tensors: Artefact) -> None:
     labels = train.columns["label"].copy()
     labels[0] = 9
     write_images(tensors.path("train.arrow"), train.pixels.copy(), {"label": labels}, {})
-    assert [finding.passed for finding in check(tensors)] == [False, True, True, False]
+    assert [finding.passed for finding in current_findings(tensors)] == [False, True, True, False]
 
 
 def test_a_lost_image_and_a_constant_picture_fail_their_checks(tensors: Artefact) -> None:
     grey = np.full((299, 1, 28, 28), 7, np.uint8)
     for name in ("train", "test"):
         write_images(tensors.path(f"{name}.arrow"), grey, {"label": np.zeros(299, np.int64)}, {})
-    passed = {finding.check: finding.passed for finding in check(tensors) if finding.check in BLOCKING}
+    passed = {finding.check: finding.passed for finding in current_findings(tensors) if finding.check in BLOCKING}
     assert passed == {"counts_agree": False, "values_in_range": False, "values_finite": True}
 
 

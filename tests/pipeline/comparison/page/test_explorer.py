@@ -13,7 +13,7 @@ from pipeline.samples.generate import first_latents
 from pipeline.samples.members import one_generator
 from pipeline.storage.images import read_images
 from pipeline.storage.paths import Paths
-from tests.pipeline.samples.untrained import untrained
+from tests.pipeline.samples.example_training import untrained_training
 
 PLENTY = 10_000_000
 
@@ -46,7 +46,7 @@ def test_all_of_the_explorer_comes_from_one_member(entrants: list[Entrant], seco
 def test_the_browser_paints_in_the_range_that_the_network_draws_in(
     paths: Paths, entrants: list[Entrant], recipe: str, ends: list[int]
 ) -> None:
-    training = replace(untrained(paths, recipe, "rmsprop"), fingerprint=entrants[0].training().fingerprint)
+    training = replace(untrained_training(paths, recipe, "rmsprop"), fingerprint=entrants[0].training().fingerprint)
     (found,) = gather_explorer([replace(entrants[0], kept_training=training)], PLENTY)["generators"].values()
     assert found["generator"]["value_range"] == ends
     assert ends[0] <= floats(found["check"]).min() < ends[0] + 0.5 < floats(found["check"]).max() <= ends[1]

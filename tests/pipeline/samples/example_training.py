@@ -20,7 +20,7 @@ WIDTHS = {"mnist_mlp": 128, "celeba_dense": 32, "mnist_dcgan": 8, "mnist_conv": 
 SHAPES = {"celeba_dense": (3, 28, 28)}
 
 
-def untrained(
+def untrained_training(
     paths: Paths,
     recipe: str,
     optimizer: str = "adam",
@@ -37,16 +37,16 @@ def untrained(
     network = network_for(settings.network, shape, width)
     with staging_folder(paths.training(recipe, optimizer)) as staged:
         (staged / "settings.json").write_text(json.dumps(settings.to_json()))
-        save_weights(staged / "generator.safetensors", drawn_generator(network, members).state_dict())
+        save_weights(staged / "generator.safetensors", random_generator(network, members).state_dict())
         if average:
-            save_weights(staged / "generator_average.safetensors", drawn_generator(network, members, 9).state_dict())
+            save_weights(staged / "generator_average.safetensors", random_generator(network, members, 9).state_dict())
         details = training_details(
             recipe, optimizer, image_shape=list(shape), members=members, diverged_members=list(diverged)
         )
         return publish(staged, paths.training(recipe, optimizer), Named(f"{recipe} {optimizer}"), details)
 
 
-def drawn_generator(network: Network, members: int, seed: int = 0) -> Stacked:
+def random_generator(network: Network, members: int, seed: int = 0) -> Stacked:
     """A generator none of whose numbers is the 0 or 1 that it starts with, and whose images use the whole range."""
     generator = network.generator(members).eval()
     streams = [torch.Generator().manual_seed(100 * seed + member) for member in range(members)]

@@ -15,7 +15,7 @@ UNFINISHED = ".partial"  # ends the name of what is being written
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def atomic_file(path: Path) -> Iterator[Path]:
     """A temporary name beside `path`, to be written to, that becomes `path` unless an error stops it."""
     if path.is_dir():
         raise IsADirectoryError(f"{path}: found a folder, expected a file or nothing; choose another name")
@@ -30,7 +30,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def usual_permissions(path: Path) -> Iterator[None]:
+def umask_permissions(path: Path) -> Iterator[None]:
     """Give the file written inside the `with` block the permissions that the umask gives new files.
 
     safetensors writes files that only their owner can read.
