@@ -1,6 +1,6 @@
-"""Findings: what a check saw, how bad it is, and the change to try.
+"""Findings: the results of checks, with severity, evidence and the change to try.
 
-Out: `Finding`, in which data, training and reports are judged alike; Dagster shows it as an asset check's result.
+Out: `Finding`, the one form for data, trainings and reports. Dagster shows it as the result of an asset check.
 """
 
 from __future__ import annotations
@@ -15,35 +15,35 @@ Evidence = dict[str, Any]  # plain JSON values
 
 @dataclass(frozen=True)
 class Finding:
-    """Whether a check passed, and what was seen."""
+    """The result of one check on one partition."""
 
     check: str
     passed: bool
-    severity: Severity  # of a finding that passed: the worst there could have been
-    summary: str  # what was found, in one sentence
-    evidence: Evidence  # `judged` is False where what the check looks at is not there; such a finding passes
-    advice: str  # the change to try; empty where it passed
+    severity: Severity  # of a finding that passed: the worst that was possible
+    summary: str  # one sentence
+    evidence: Evidence  # "judged" is False if the inputs of the check are missing; such a finding passes
+    advice: str  # the change to try; empty if the check passed
 
 
 def passing(check: str, severity: Severity, summary: str, evidence: Mapping[str, Any]) -> Finding:
-    """Nothing wrong."""
+    """Return a finding that passed."""
     return Finding(check, True, severity, summary, {"judged": True, **evidence}, "")
 
 
 def failing(check: str, severity: Severity, summary: str, evidence: Mapping[str, Any], advice: str) -> Finding:
-    """Something is wrong."""
+    """Return a finding that failed."""
     return Finding(check, False, severity, summary, {"judged": True, **evidence}, advice)
 
 
 def not_judged(check: str, severity: Severity, why: str) -> Finding:
-    """What the check looks at is not there; `why` is a clause such as `no report`."""
+    """Return a finding that passed for lack of inputs; `why` is a clause such as `no report`."""
     return Finding(check, True, severity, f"not judged: {why}", {"judged": False}, "")
 
 
-def found(
+def passing_or_failing(
     check: str, severity: Severity, passed: bool, summary: str, evidence: Mapping[str, Any], advice: str
 ) -> Finding:
-    """Passing or failing; the advice counts where it failed."""
+    """Return a finding that passed or failed; the advice counts only if it failed."""
     if passed:
         return passing(check, severity, summary, evidence)
     return failing(check, severity, summary, evidence, advice)

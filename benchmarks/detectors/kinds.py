@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.checks.facts import ReportFacts, TrainingFacts
+from pipeline.checks.inputs import ReportInputs, TrainingInputs
 
 CURVES_A_KIND = 40
 Random = np.random.Generator
@@ -22,9 +22,9 @@ class Kind:
     description: str
     judged_by: tuple[str, ...]  # checks that these curves are negatives of, or which should find them
     sick_for: str | None  # the check that should find them; None: healthy
-    make: Callable[[Random], TrainingFacts | ReportFacts]
+    make: Callable[[Random], TrainingInputs | ReportInputs]
 
-    def curves(self, count: int = CURVES_A_KIND) -> Iterator[TrainingFacts | ReportFacts]:
+    def curves(self, count: int = CURVES_A_KIND) -> Iterator[TrainingInputs | ReportInputs]:
         """The first `count` of them: curve i is the same whatever the other kinds are."""
         for index in range(count):
             yield self.make(np.random.default_rng([zlib.crc32(self.name.encode()), index]))

@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.detectors.kinds import Kind, Random, log_uniform
-from pipeline.checks.curves import Values
-from pipeline.checks.facts import ReportFacts
+from pipeline.checks.inputs import ReportInputs
+from pipeline.checks.member_curves import Values
 from pipeline.metrics.missing_classes import LEAST_SHARE_OF_EQUAL
 from pipeline.reports.report import Block, Report
 from pipeline.reports.schema import SCHEMA
@@ -100,11 +100,11 @@ def few_classes_left(random: Random) -> list[Values]:
 
 
 def _classes(make: Callable[[Random], list[Values]], sick_for: str | None, name: str = "", rare: int = 0) -> Kind:
-    def curve(random: Random) -> ReportFacts:
+    def curve(random: Random) -> ReportInputs:
         of_members, of_real = make(random), np.full(CLASSES, EQUAL_SHARE)
         for each in (*of_members, of_real):
             each[:rare] = random.uniform(0.01, 0.09) * EQUAL_SHARE  # so rare that real images do not show them either
-        return ReportFacts(_report(_class_rows(random, of_members, of_real / of_real.sum())))
+        return ReportInputs(_report(_class_rows(random, of_members, of_real / of_real.sum())))
 
     description = (make.__doc__ or "").strip() + (f" {rare} classes are rare in the data too." if rare else "")
     return Kind(name or make.__name__, description, (MODE_DROP,), sick_for, curve)
@@ -116,10 +116,10 @@ def _classes(make: Callable[[Random], list[Values]], sick_for: str | None, name:
 
 def _copying(
     low: float, high: float, farther: tuple[float, float], authentic: tuple[float, float]
-) -> Callable[[Random], ReportFacts]:
+) -> Callable[[Random], ReportInputs]:
     """A share of copies between `low` and `high` among images that score so much more than held-out real ones do."""
 
-    def curve(random: Random) -> ReportFacts:
+    def curve(random: Random) -> ReportInputs:
         images = int(random.choice([1000, 2000, 10_000]))
         floor, far = random.uniform(0.5, 0.7), log_uniform(random, 0.005, 0.03)
         measured = {"authenticity": random.binomial(images, floor) / images}
@@ -137,7 +137,7 @@ def _copying(
                 | {"floor": measured[name], "better": "higher", "n_generated": images, "n_floor": images}
                 for name, value in (("authenticity", seen), ("memorisation_distance", distance))
             ]
-        return ReportFacts(_report(rows))
+        return ReportInputs(_report(rows))
 
     return curve
 
@@ -153,16 +153,16 @@ def _mean_distance(random: Random, mean: float, images: int) -> float:
 # One training after another
 
 
-def _retrained(low: float, high: float, *, other_seed: bool) -> Callable[[Random], ReportFacts]:
+def _retrained(low: float, high: float, *, other_seed: bool) -> Callable[[Random], ReportInputs]:
     """FIDs of 3 to 5 members before, and `low` to `high` times as much after, with the members' own spread."""
 
-    def curve(random: Random) -> ReportFacts:
+    def curve(random: Random) -> ReportInputs:
         members, level = int(random.integers(3, 6)), log_uniform(random, 5, 900)
         deviation, times = random.uniform(0.02, 0.08), log_uniform(random, low, high)
         shared = random.normal(size=members) * (0.0 if other_seed else random.uniform(0.3, 0.9))
         before, after = (level * (1 + deviation * (shared + random.normal(size=members))) for _ in range(2))
         newest = _report(_fid_rows(after * times), seed=int(other_seed))
-        return ReportFacts(newest, _report(_fid_rows(before), training="previous"))
+        return ReportInputs(newest, _report(_fid_rows(before), training="previous"))
 
     return curve
 
@@ -173,7 +173,7 @@ def _fid_rows(fids: Values) -> list[dict[str, Any]]:
     ]
 
 
-def _kind(name: str, description: str, check: str, curve: Callable[[Random], ReportFacts], *, sick: bool) -> Kind:
+def _kind(name: str, description: str, check: str, curve: Callable[[Random], ReportInputs], *, sick: bool) -> Kind:
     return Kind(name, description, (check,), check if sick else None, curve)
 
 

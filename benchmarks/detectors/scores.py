@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.detectors.kinds import Kind, Random, log_uniform, wander
-from pipeline.checks.curves import Values
-from pipeline.checks.facts import ReportFacts
+from pipeline.checks.inputs import ReportInputs
+from pipeline.checks.member_curves import Values
 
 MEMBERS = 3
 EVALUATION_STEPS = 500
@@ -195,7 +195,7 @@ def _losses(random: Random, course: Course) -> Values:
     return losses
 
 
-def _facts(random: Random, courses: list[Course]) -> ReportFacts:
+def _facts(random: Random, courses: list[Course]) -> ReportInputs:
     scores, histories = [], []
     for member, course in enumerate(courses):
         fids, losses = _fids(random, course), _losses(random, course)
@@ -204,7 +204,7 @@ def _facts(random: Random, courses: list[Course]) -> ReportFacts:
         histories.append(_history(member, losses))
     along = pa.concat_tables(scores)
     along = along.append_column("metric", pa.array(["fid"] * len(along)))
-    return ReportFacts(None, scores_by_step=along, history=pa.concat_tables(histories))
+    return ReportInputs(None, scores_by_step=along, history=pa.concat_tables(histories))
 
 
 def _history(member: int, losses: Values) -> pa.Table:
@@ -223,7 +223,7 @@ def _history(member: int, losses: Values) -> pa.Table:
 
 
 def _kind(make: Make, sick_for: str | None) -> Kind:
-    def curve(random: Random) -> ReportFacts:
+    def curve(random: Random) -> ReportInputs:
         count = int(log_uniform(random, FEWEST, MOST + 1))
         sick_members = int(random.integers(1, MEMBERS + 1)) if sick_for else MEMBERS
         return _facts(random, [(make if at < sick_members else improving)(random, count) for at in range(MEMBERS)])

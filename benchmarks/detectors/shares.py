@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.detectors.kinds import Random, log_uniform, wander
-from pipeline.checks.curves import Values
+from pipeline.checks.member_curves import Values
 
 
 def _noisy(random: Random, level: Values, deviation: float) -> Values:

@@ -14,10 +14,9 @@ import pyarrow as pa
 
 from benchmarks.detectors import shares as made
 from benchmarks.detectors.kinds import Kind, Random, log_uniform, wander
-from pipeline.checks.curves import Values
-from pipeline.checks.facts import TrainingFacts
-from pipeline.checks.least_losses import least_loss, undecided_excess
-from pipeline.objectives import ObjectiveSettings
+from pipeline.checks.inputs import TrainingInputs
+from pipeline.checks.member_curves import Values
+from pipeline.objectives import LOSSES, ObjectiveSettings
 from pipeline.optimizer_kinds import Adam
 from pipeline.settings import TrainingSettings
 
@@ -60,13 +59,15 @@ def _intervals(random: Random) -> int:
 
 def _columns(random: Random, share: Values, objective: ObjectiveSettings, member: int) -> Columns:
     """One member's columns of a history."""
-    least, unit = least_loss(objective), undecided_excess(objective)
+    loss = LOSSES[objective.loss]
+    excess = loss.undecided_excess(objective.real_label)
     on_real = random.uniform(0.35, 0.65)
-    if least is None or unit is None:  # Wasserstein: the critic's estimate, of a scale that the penalty allows
+    if loss.least is None or excess is None:  # Wasserstein: the critic's estimate, of a scale that the penalty allows
         scale, offset = log_uniform(random, 0.1, 20), random.normal()
         real, generated = scale * (offset - share), -scale * offset * np.ones_like(share)
     else:
-        real, generated = least + on_real * unit * share, (1 - on_real) * unit * share
+        least = loss.least(objective.real_label)
+        real, generated = least + on_real * excess * share, (1 - on_real) * excess * share
     generator = -np.log(np.clip(0.45 * share, 1e-5, 0.95)) * np.exp(wander(random, len(share), 0.03, 0.3))
     return {
         "step": INTERVAL_STEPS * np.arange(1, len(share) + 1),
@@ -84,18 +85,18 @@ def _table(columns: list[Columns]) -> pa.Table:
     return table.sort_by([("step", "ascending"), ("member", "ascending")])
 
 
-def _training(sick: Shares | None, healthy: Shares, losses: tuple[str, ...]) -> Callable[[Random], TrainingFacts]:
-    def make(random: Random) -> TrainingFacts:
+def _training(sick: Shares | None, healthy: Shares, losses: tuple[str, ...]) -> Callable[[Random], TrainingInputs]:
+    def make(random: Random) -> TrainingInputs:
         settings, count = _settings(random, losses), _intervals(random)
         sick_members = 0 if sick is None else int(random.integers(1, MEMBERS + 1))
         shares = [(sick if member < sick_members and sick else healthy)(random, count) for member in range(MEMBERS)]
         columns = [_columns(random, share, settings.objective, member) for member, share in enumerate(shares)]
-        return TrainingFacts(_table(columns), settings)
+        return TrainingInputs(_table(columns), settings)
 
     return make
 
 
-def _diverged(random: Random) -> TrainingFacts:
+def _diverged(random: Random) -> TrainingInputs:
     """One to three members end with losses that are no numbers, the others go on."""
     settings, count = _settings(random, PROBABILITY_LOSSES), _intervals(random)
     columns = [_columns(random, made.settling(random, count), settings.objective, member) for member in range(MEMBERS)]
@@ -105,7 +106,7 @@ def _diverged(random: Random) -> TrainingFacts:
             of_member[name] = values[:end]
         of_member["diverged"][-1] = True
         of_member["generator_loss"][-1] = float(random.choice([np.nan, np.inf, 3e5]))
-    return TrainingFacts(_table(columns), settings)
+    return TrainingInputs(_table(columns), settings)
 
 
 def _healthy(shares: Shares, losses: tuple[str, ...] = PROBABILITY_LOSSES, name: str = "") -> Kind:

@@ -1,14 +1,16 @@
-"""Advice: changes to try, as clauses that name the setting, its value now where that is known, and the value to try.
+"""Advice: changes to try, as clauses that name the setting, its value now if it is known, and the value to try.
 
-Where they come from: "How to train a GAN" (ganhacks) for smoothed labels, noise on images and slower networks; Heusel
-et al. 2017 for rates of their own; Gulrajani et al. 2017, Mescheder et al. 2018 and Miyato et al. 2018 for penalties
-and spectral normalisation; Yazıcı et al. 2019 for averaged weights. None is sure to help: a comparison decides.
+Sources: "How to train a GAN" (ganhacks) for smoothed labels, noise on images and slower networks; Heusel et al. 2017
+for different rates of the two networks; Gulrajani et al. 2017, Mescheder et al. 2018 and Miyato et al. 2018 for
+penalties and spectral normalisation; Yazıcı et al. 2019 for averaged weights. No change is sure to help: a comparison
+decides.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pipeline.objectives import LOSSES
 from pipeline.optimizer_kinds import Adam, OptimizerSettings
 from pipeline.settings import TrainingSettings
 
@@ -20,16 +22,16 @@ CLIP_NORM = 1.0
 HIGH_BETA1, LOW_BETA1 = 0.8, 0.5
 PENALTY_R1 = 1.0
 EMA_DECAY = 0.99
-LONG_EMA_DECAY, LONG_STEPS = 0.999, 20_000  # the last 1,000 steps, which it averages, should be a small part of all
+LONG_EMA_DECAY, LONG_STEPS = 0.999, 20_000  # it averages 1,000 steps, which should be a small part of the training
 
 
 def either(changes: Iterable[str | None]) -> str:
-    """Changes as one clause: `a, or b`."""
+    """Join changes into one clause: `a, or b`."""
     return ", or ".join(change for change in changes if change)
 
 
 def slower(network: str, settings: TrainingSettings | None, divisor: float) -> str:
-    """A lower learning rate of one network."""
+    """Advise a lower learning rate of one network."""
     optimizer = _optimizer(network, settings)
     if optimizer is None:
         return f"lower the {network}'s learning_rate to a {_part(divisor)}"
@@ -38,59 +40,58 @@ def slower(network: str, settings: TrainingSettings | None, divisor: float) -> s
 
 
 def slower_both(settings: TrainingSettings | None, divisor: float) -> str:
-    """Lower learning rates of both networks."""
+    """Advise lower learning rates of both networks."""
     if settings is None:
         return f"lower both learning_rates to a {_part(divisor)}"
-    rates = [_optimizer(network, settings) for network in NETWORKS]
+    rates = [optimizer.learning_rate for optimizer in (settings.generator, settings.discriminator)]
     clauses = [
-        f"{network}'s learning_rate from {each.learning_rate:g} to {each.learning_rate / divisor:.3g}"
-        for network, each in zip(NETWORKS, rates, strict=True)
-        if each is not None
+        f"{network}'s learning_rate from {rate:g} to {rate / divisor:.3g}"
+        for network, rate in zip(NETWORKS, rates, strict=True)
     ]
     return f"lower the {' and the '.join(clauses)}"
 
 
 def slower_where_faster(network: str, settings: TrainingSettings | None) -> str | None:
-    """A tenth of one network's learning rate, where it is at least ten times that of the other, of the same kind."""
+    """Advise a tenth of a network's learning rate if it is at least ten times the other's, with equal kinds."""
     if settings is None:
         return None
-    own, other = settings.generator, settings.discriminator
+    faster, slower_one = settings.generator, settings.discriminator
     if network == "discriminator":
-        own, other = other, own
-    if own.kind != other.kind or own.learning_rate < MUCH_FASTER * other.learning_rate:
+        faster, slower_one = slower_one, faster
+    if faster.kind != slower_one.kind or faster.learning_rate < MUCH_FASTER * slower_one.learning_rate:
         return None
     return slower(network, settings, MUCH_FASTER)
 
 
 def fewer_updates(settings: TrainingSettings | None) -> str | None:
-    """Fewer updates of the discriminator to one of the generator, where it has several."""
+    """Advise one update of the discriminator per update of the generator if it has several."""
     if settings is None or settings.objective.n_critic == 1:
         return None
     return f"set n_critic = 1 (it is {settings.objective.n_critic})"
 
 
 def more_updates(settings: TrainingSettings | None) -> str:
-    """More updates of the discriminator to one of the generator."""
+    """Advise one more update of the discriminator per update of the generator."""
     return f"set n_critic = {2 if settings is None else settings.objective.n_critic + 1}"
 
 
 def smoother_labels(settings: TrainingSettings | None) -> str | None:
-    """One-sided label smoothing, where the loss has labels and they are not smoothed yet."""
+    """Advise one-sided label smoothing if the loss has labels that are not smoothed yet."""
     if settings is None:
         return f"set real_label = {SMOOTHED_LABEL}"
-    has_labels = settings.objective.loss in ("non_saturating", "minimax", "least_squares")
+    has_labels = LOSSES[settings.objective.loss].has_labels
     return f"set real_label = {SMOOTHED_LABEL}" if has_labels and settings.objective.real_label == 1.0 else None
 
 
 def noisier_images(settings: TrainingSettings | None) -> str | None:
-    """Noise on what the discriminator sees, where there is none yet."""
+    """Advise noise on the discriminator's input images if there is none yet."""
     if settings is not None and settings.objective.instance_noise:
         return None
     return f"set instance_noise = {NOISE}"
 
 
 def clipped(settings: TrainingSettings | None) -> str | None:
-    """Gradients scaled down to a norm, where a network has no such limit yet."""
+    """Advise a limit of the gradients' norm for each network that has none yet."""
     if settings is None:
         return f"set clip_norm = {CLIP_NORM}"
     without = [network for network in NETWORKS if getattr(settings, network).clip_norm is None]
@@ -98,7 +99,7 @@ def clipped(settings: TrainingSettings | None) -> str | None:
 
 
 def less_momentum(settings: TrainingSettings | None) -> str | None:
-    """A lower first-moment decay of the discriminator's Adam, where it is high."""
+    """Advise a lower first-moment decay of the discriminator's Adam if it is high."""
     optimizer = _optimizer("discriminator", settings)
     if not isinstance(optimizer, Adam) or optimizer.beta1 < HIGH_BETA1:
         return None
@@ -106,7 +107,7 @@ def less_momentum(settings: TrainingSettings | None) -> str | None:
 
 
 def penalised(settings: TrainingSettings | None) -> str | None:
-    """A smoother discriminator, where nothing keeps it smooth yet."""
+    """Advise a penalty or spectral normalisation if the discriminator has neither."""
     if settings is not None:
         objective = settings.objective
         if objective.r1 or objective.gradient_penalty or objective.spectral_norm or objective.weight_clip:
@@ -115,7 +116,7 @@ def penalised(settings: TrainingSettings | None) -> str | None:
 
 
 def averaged(settings: TrainingSettings | None) -> str | None:
-    """An average of the generator's weights, where none is kept yet."""
+    """Advise an average of the generator's weights if none is kept yet."""
     if settings is not None and settings.ema_decay is not None:
         return None
     steps = None if settings is None else settings.steps
@@ -124,7 +125,7 @@ def averaged(settings: TrainingSettings | None) -> str | None:
 
 
 def larger_batch(settings: TrainingSettings | None) -> str:
-    """Twice the images a step."""
+    """Advise twice the images per step."""
     return "double batch_size" if settings is None else f"set batch_size = {2 * settings.batch_size}"
 
 

@@ -1,4 +1,4 @@
-"""Catalogue: the checks of a training and of a report. A new one is its own file and one line here.
+"""Catalogue: the checks of a training and of a report. A new check is one file and one line here.
 
 Importing it imports neither torch nor SciPy nor pyarrow, so that Dagster can build check specs when definitions load.
 """
@@ -18,15 +18,15 @@ from pipeline.checks import (
     mode_drop,
     trained_on_gpu,
 )
-from pipeline.checks.facts import Check, ReportFacts, TrainingFacts
+from pipeline.checks.inputs import Check, ReportInputs, TrainingInputs
 
-TRAINING_CHECKS: tuple[Check[TrainingFacts], ...] = (
+TRAINING_CHECKS: tuple[Check[TrainingInputs], ...] = (
     diverged_members.CHECK,
     discriminator_pinned.CHECK,
     discriminator_loss_variance.CHECK,
     trained_on_gpu.CHECK,
 )
-REPORT_CHECKS: tuple[Check[ReportFacts], ...] = (
+REPORT_CHECKS: tuple[Check[ReportInputs], ...] = (
     collapsed_scores.CHECK,
     generator_loss_misleads.CHECK,
     mode_drop.CHECK,

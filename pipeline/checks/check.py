@@ -1,35 +1,35 @@
-"""Check: all findings on a training, and all on a report.
+"""Check: run all checks on a training, or all on a report.
 
-In: what there is of them; what is not there is None. Out: one `Finding` a check of the catalogue, in its order, also
-where a check could not be judged.
+In: the inputs; None stands for one that is missing. Out: one `Finding` per check of the catalogue, in its order, also
+for a check that lacks an input.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.checks.catalogue import REPORT_CHECKS, TRAINING_CHECKS
-from pipeline.checks.facts import ReportFacts, TrainingFacts
+from pipeline.checks.inputs import ReportInputs, TrainingInputs
 from pipeline.findings import Finding
 from pipeline.settings import TrainingSettings
+from pipeline.training.details import TrainingDetails
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from pipeline.reports.store import Report
+    from pipeline.reports.report import Report
 
 
 def check_training(
-    history: pa.Table | None, settings: TrainingSettings | None, details: Mapping[str, Any] | None = None
+    history: pa.Table | None, settings: TrainingSettings | None, details: TrainingDetails | None = None
 ) -> list[Finding]:
-    """A finding for each of `TRAINING_CHECKS`.
+    """Return one finding for each of `TRAINING_CHECKS`.
 
-    `history` is what `training.history.read_history` reads, `details` those of the training artefact. `ValueError`
-    where the history lacks a column.
+    `history` is the table that `read_history` of `training/records/history.py` returns. Raises `ValueError` if it lacks
+    a column.
     """
-    facts = TrainingFacts(history, settings, details)
-    return [check(facts) for check in TRAINING_CHECKS]
+    inputs = TrainingInputs(history, settings, details)
+    return [check(inputs) for check in TRAINING_CHECKS]
 
 
 def check_report(
@@ -39,11 +39,11 @@ def check_report(
     history: pa.Table | None = None,
     settings: TrainingSettings | None = None,
 ) -> list[Finding]:
-    """A finding for each of `REPORT_CHECKS`.
+    """Return one finding for each of `REPORT_CHECKS`.
 
     `previous` is the newest older report of another training of the same recipe and configuration. `scores_by_step` has
-    the columns step and member (int64), metric (string) and value (float64, null where the score is not defined).
-    `ValueError` where a table lacks a column.
+    the columns step and member (int64), metric (string) and value (float64, null if the score is not defined). Raises
+    `ValueError` if a table lacks a column.
     """
-    facts = ReportFacts(report, previous, scores_by_step, history, settings)
-    return [check(facts) for check in REPORT_CHECKS]
+    inputs = ReportInputs(report, previous, scores_by_step, history, settings)
+    return [check(inputs) for check in REPORT_CHECKS]

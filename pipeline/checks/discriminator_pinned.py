@@ -1,79 +1,86 @@
 """Discriminator pinned: towards the end its loss stays close to the least value it can have.
 
-Such a discriminator is certain and right, and its gradient tells the generator next to nothing: a loss of 0 is the
-first sign of failure in "How to train a GAN" (ganhacks). Training itself stops a member at an excess of 1e-4
-(`training/divergence.py`); this is the earlier, weaker sign.
+Such a discriminator is certain and right, and its gradient is almost 0 for the generator. A loss of 0 is the first sign
+of failure in "How to train a GAN" (ganhacks). Training itself stops a member at an excess of 1e-4
+(`training/divergence.py`); this check is the earlier, weaker sign.
 
-Looked at: the median over the last fifth of a member's intervals (at least 3) of the loss's excess over its least
-value, as a share of the excess of a discriminator that cannot tell (`least_losses.py`: smoothed labels and kinds of
-losses are accounted for; a Wasserstein loss has no least value). Pinned: below 1 %. In healthy trainings this median
-was at least 3 % (docs/log.md), and single intervals came down to 1.3 %. The accuracy is evidence only: a share below 1
-% leaves no room for more than a few wrong judgements in a hundred, while accuracies of 100 % are common at the start of
-healthy trainings.
+The check takes the median, over the last fifth of a member's intervals (at least 3), of the loss's excess over its
+least value. It divides by the excess of an undecided discriminator (`objectives.LOSSES`), so that smoothed labels and
+the kind of loss make no difference. A Wasserstein loss has no least value. Pinned: below 1 %. In healthy trainings this
+median was at least 3 % (docs/log.md), and single intervals came down to 1.3 %.
+
+The accuracy is evidence only. A share below 1 % leaves room for a few wrong judgements in a hundred at most, while
+accuracies of 100 % are common at the start of healthy trainings.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
 from pipeline.checks import advice
-from pipeline.checks.curves import LossCurve, loss_curves, named
-from pipeline.checks.facts import Check, TrainingFacts
-from pipeline.checks.least_losses import least_loss, undecided_excess
-from pipeline.findings import Finding, failing, not_judged, passing
+from pipeline.checks.inputs import Check, NotJudgedError, Outcome, TrainingInputs
+from pipeline.checks.member_curves import LossCurve, long_loss_curves
+from pipeline.checks.member_scores import name_members
+from pipeline.objectives import LOSSES
 from pipeline.settings import TrainingSettings
 
-NAME = "discriminator_pinned"
 PINNED_SHARE = 0.01
 LATEST = 0.2  # of the intervals
 LEAST_INTERVALS = 3
 DIVISOR_OF_RATE = 2
 
 
-def judge(facts: TrainingFacts) -> Finding:
-    """Whether the discriminator leaves the generator something to learn from."""
-    if facts.history is None or facts.settings is None:
-        return not_judged(NAME, "warn", "no history")
-    least, unit = least_loss(facts.settings.objective), undecided_excess(facts.settings.objective)
-    if least is None or unit is None:
-        return not_judged(NAME, "warn", f"a {facts.settings.objective.loss} loss has no least value")
-    curves = [curve for curve in loss_curves(facts.history) if len(curve.steps) >= LEAST_INTERVALS]
-    if not curves:
-        return not_judged(NAME, "warn", f"no member has {LEAST_INTERVALS} intervals with finite losses")
-    return _finding([_latest(curve, least, unit) for curve in curves], facts.settings)
+class LatestIntervals(TypedDict):
+    """Medians over a member's last intervals."""
+
+    member: int
+    from_step: int
+    to_step: int
+    share: float  # excess over the least loss, as a share of an undecided discriminator's excess
+    accuracy: float
 
 
-def _latest(curve: LossCurve, least: float, unit: float) -> dict[str, Any]:
-    """What a member's last intervals show."""
+def examine(inputs: TrainingInputs) -> Outcome:
+    """Return a failure if a discriminator's loss stays at its least value."""
+    if inputs.history is None or inputs.settings is None:
+        raise NotJudgedError("no history")
+    objective = inputs.settings.objective
+    loss = LOSSES[objective.loss]
+    excess = loss.undecided_excess(objective.real_label)
+    if loss.least is None or excess is None:
+        raise NotJudgedError(f"a {objective.loss} loss has no least value")
+    least = loss.least(objective.real_label)
+    curves = long_loss_curves(inputs.history, LEAST_INTERVALS)
+    return _outcome([_latest(curve, least, excess) for curve in curves], inputs.settings)
+
+
+def _latest(curve: LossCurve, least: float, excess: float) -> LatestIntervals:
     count = max(LEAST_INTERVALS, round(LATEST * len(curve.steps)))
     return {
         "member": curve.member,
         "from_step": int(curve.steps[-count]),
         "to_step": int(curve.steps[-1]),
-        "share": float(np.median(curve.discriminator_loss[-count:] - least)) / unit,
+        "share": float(np.median(curve.discriminator_loss[-count:] - least)) / excess,
         "accuracy": float(np.median(curve.discriminator_accuracy[-count:])),
     }
 
 
-def _finding(seen: list[dict[str, Any]], settings: TrainingSettings) -> Finding:
-    evidence = {"limit": PINNED_SHARE, "members": seen}
-    pinned = [each for each in seen if each["share"] < PINNED_SHARE]
-    lowest = min(seen, key=lambda each: float(each["share"]))
+def _outcome(members: list[LatestIntervals], settings: TrainingSettings) -> Outcome:
+    evidence = {"limit": PINNED_SHARE, "members": members}
+    pinned = [latest["member"] for latest in members if latest["share"] < PINNED_SHARE]
+    lowest = min(members, key=lambda latest: latest["share"])
     if not pinned:
-        return passing(
-            NAME,
-            "warn",
-            f"the discriminator's loss ends {lowest['share']:.2g} or more of an undecided one's above its least value "
-            f"(limit {PINNED_SHARE:g})",
-            evidence,
+        summary = (
+            f"the discriminator's loss ends at least {lowest['share']:.2g} of an undecided discriminator's excess "
+            f"above its least value (limit {PINNED_SHARE:g})"
         )
-    who = named([each["member"] for each in pinned], settings.members)
+        return Outcome(summary, evidence)
     summary = (
-        f"the discriminator's loss is pinned at its least value in {who}: member {lowest['member']} has "
-        f"{lowest['share']:.1g} of an undecided one's excess (limit {PINNED_SHARE:g}) and an accuracy of "
-        f"{lowest['accuracy']:.3f} from step {lowest['from_step']:,} to {lowest['to_step']:,}"
+        f"the discriminator's loss is pinned at its least value in {name_members(pinned, settings.members)}: member "
+        f"{lowest['member']} has {lowest['share']:.1g} of an undecided discriminator's excess (limit {PINNED_SHARE:g}) "
+        f"and an accuracy of {lowest['accuracy']:.3f} from step {lowest['from_step']:,} to {lowest['to_step']:,}"
     )
     changes = [
         advice.slower_where_faster("generator", settings),
@@ -82,7 +89,9 @@ def _finding(seen: list[dict[str, Any]], settings: TrainingSettings) -> Finding:
         advice.smoother_labels(settings),
         advice.noisier_images(settings),
     ]
-    return failing(NAME, "warn", summary, evidence, advice.either(changes))
+    return Outcome(summary, evidence, advice.either(changes))
 
 
-CHECK = Check(NAME, "history", "warn", "The discriminator's loss does not stay at its least value.", judge)
+CHECK = Check(
+    "discriminator_pinned", "history", "warn", "The discriminator's loss does not stay at its least value.", examine
+)

@@ -1,78 +1,80 @@
-"""Diverged members: those that training itself gave up (`training/divergence.py` says when).
+"""Diverged members: members that training itself gave up (`training/divergence.py` has the rules).
 
-A warning where some did, an error where all did: then there is nothing to draw samples from.
+A warning if some did. An error if all did: then no member can generate samples.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from pipeline.checks import advice
-from pipeline.checks.curves import named
-from pipeline.checks.facts import Check, TrainingFacts
-from pipeline.findings import Finding, failing, not_judged, passing
+from pipeline.checks.inputs import Check, NotJudgedError, Outcome, TrainingInputs
+from pipeline.checks.member_scores import name_members
+from pipeline.findings import Severity
+from pipeline.settings import TrainingSettings
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-NAME = "diverged_members"
-PINNED = "pinned"  # in training's reason where it was the discriminator's loss, and not rates that are too high
+PINNED = "pinned"  # in training's reason if the cause was the discriminator's loss, and not rates that are too high
 DIVISOR_OF_RATES = 10
 
 
-def judge(facts: TrainingFacts) -> Finding:
-    """Whether all members could be trained to the end."""
-    if facts.details is None and facts.history is None:
-        return not_judged(NAME, "error", "no training")
-    divergences = _divergences(facts)
-    members = _members(facts)
-    if not divergences:
-        return passing(NAME, "error", f"none of {members} members diverged", {"members": members, "divergences": []})
+class Divergence(TypedDict):
+    """One member that diverged; the history has no reason."""
+
+    member: int
+    step: int
+    reason: str | None
+
+
+def examine(inputs: TrainingInputs) -> Outcome:
+    """Return a failure if a member was not trained to the end."""
+    if inputs.details is None and inputs.history is None:
+        raise NotJudgedError("no training")
+    divergences, members = _divergences(inputs), _count_members(inputs)
     evidence = {"members": members, "divergences": divergences}
-    told = "; ".join(f"member {each['member']} at step {each['step']:,}{_why(each)}" for each in divergences)
-    diverged = [each["member"] for each in divergences]
-    summary = f"{named(diverged, members)} diverged: {told}"
-    return failing(
-        NAME, "error" if len(diverged) == members else "warn", summary, evidence, _advice(facts, divergences)
-    )
+    if not divergences:
+        return Outcome(f"none of {members} members diverged", evidence)
+    clauses = [f"member {each['member']} at step {each['step']:,}{_cause(each)}" for each in divergences]
+    diverged = [divergence["member"] for divergence in divergences]
+    summary = f"{name_members(diverged, members)} diverged: {'; '.join(clauses)}"
+    severity: Severity | None = None if len(diverged) == members else "warn"
+    return Outcome(summary, evidence, _advise(inputs.settings, divergences), severity)
 
 
-def _divergences(facts: TrainingFacts) -> list[dict[str, Any]]:
-    """Member, step and reason of each, from the artefact, or without reasons from the history."""
-    if facts.details is not None and "divergences" in facts.details:
-        return [
-            {"member": each["member"], "step": each["step"], "reason": each["reason"]}
-            for each in facts.details["divergences"]
-        ]
-    return [] if facts.history is None else _ended(facts.history)
+def _divergences(inputs: TrainingInputs) -> list[Divergence]:
+    """Return the members that diverged, from the artefact, or without reasons from the history."""
+    details = inputs.details
+    if details is not None and (details.divergences or not details.diverged_members):
+        return [Divergence(member=each.member, step=each.step, reason=each.reason) for each in details.divergences]
+    return [] if inputs.history is None else _divergences_of_history(inputs.history)
 
 
-def _ended(history: pa.Table) -> list[dict[str, Any]]:
+def _divergences_of_history(history: pa.Table) -> list[Divergence]:
     rows = zip(*(history.column(name).to_pylist() for name in ("member", "step", "diverged")), strict=True)
-    return [{"member": member, "step": step, "reason": None} for member, step, diverged in sorted(rows) if diverged]
+    return [Divergence(member=member, step=step, reason=None) for member, step, diverged in sorted(rows) if diverged]
 
 
-def _members(facts: TrainingFacts) -> int:
-    if facts.settings is not None:
-        return facts.settings.members
-    if facts.details is not None and "members" in facts.details:
-        return int(facts.details["members"])
-    assert facts.history is not None
-    return len(set(facts.history.column("member").to_pylist()))
+def _count_members(inputs: TrainingInputs) -> int:
+    if inputs.settings is not None:
+        return inputs.settings.members
+    if inputs.details is not None:
+        return inputs.details.members
+    assert inputs.history is not None
+    return len(set(inputs.history.column("member").to_pylist()))
 
 
-def _why(divergence: Mapping[str, Any]) -> str:
-    """Training's reason without the change that it names, which the advice names better."""
+def _cause(divergence: Divergence) -> str:
+    """Return training's reason without the change that it names; the check's advice names better ones."""
     return "" if divergence["reason"] is None else f" ({divergence['reason'].rsplit(': ', 1)[0]})"
 
 
-def _advice(facts: TrainingFacts, divergences: list[dict[str, Any]]) -> str:
-    reasons = [each["reason"] or "" for each in divergences]
-    if all(PINNED in reason for reason in reasons):
-        changes = [advice.slower("discriminator", facts.settings, DIVISOR_OF_RATES)]
-        return advice.either([*changes, advice.smoother_labels(facts.settings), advice.noisier_images(facts.settings)])
-    return advice.either([advice.slower_both(facts.settings, DIVISOR_OF_RATES), advice.clipped(facts.settings)])
+def _advise(settings: TrainingSettings | None, divergences: list[Divergence]) -> str:
+    if all(PINNED in (divergence["reason"] or "") for divergence in divergences):
+        changes = [advice.slower("discriminator", settings, DIVISOR_OF_RATES)]
+        return advice.either([*changes, advice.smoother_labels(settings), advice.noisier_images(settings)])
+    return advice.either([advice.slower_both(settings, DIVISOR_OF_RATES), advice.clipped(settings)])
 
 
-CHECK = Check(NAME, "history", "error", "All members were trained to the end; none diverged.", judge)
+CHECK = Check("diverged_members", "history", "error", "All members were trained to the end; none diverged.", examine)

@@ -1,59 +1,67 @@
 """Memorisation: members whose images are closer to the training images than new real images are.
 
-Two scores of the report (`metrics/memorisation.py`): `authenticity`, the share of images that are no near copies, and
-`memorisation_distance`, the mean distance to the nearest training image. Their floor is what held-out real images
-score: a generator that has learnt the data, and copied nothing, scores the same, and one that has not learnt it yet
-scores higher, because its images are far from every real one. Below the floor there are copies. Found: a score at least
-5 % below the floor and three standard errors of the difference. The floor's error is taken as the binomial one of its
-share for authenticity, and as the score's own relative error for the distance.
+The check reads two scores of the report (`metrics/memorisation.py`): `authenticity`, the share of images that are no
+near copies, and `memorisation_distance`, the mean distance to the nearest training image. Their floor is the score of
+held-out real images. A generator that has learnt the data and copied nothing scores like them. One that has not learnt
+it yet scores higher, because its images are far from every real one. Below the floor there are copies.
 
-What this cannot see: few copies among images that are otherwise far from real ones, whose mean stays above the floor.
-An error: a generator that copies is no generator.
+It fails if a score is at least 5 % below the floor and three standard errors of the difference. For authenticity the
+floor's error is the binomial one of its share; for the distance it is the score's own relative error.
+
+The check misses a few copies among images that are otherwise far from real ones: their mean stays above the floor. An
+error: a generator that copies is no generator.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TypedDict
 
 from pipeline.checks import advice
-from pipeline.checks.curves import named
-from pipeline.checks.facts import Check, ReportFacts
-from pipeline.checks.member_rows import member_rows, members_of
-from pipeline.findings import Finding, failing, not_judged, passing
+from pipeline.checks.inputs import Check, NotJudgedError, Outcome, ReportInputs
+from pipeline.checks.member_scores import MemberScore, member_scores, name_members
 from pipeline.settings import TrainingSettings
 
-NAME = "memorisation"
 AUTHENTICITY, DISTANCE = "authenticity", "memorisation_distance"
 LEAST_DEFICIT = 0.05  # of the floor
 LEAST_ERRORS = 3.0  # standard errors
 
 
-def judge(facts: ReportFacts) -> Finding:
-    """Whether images are as new as held-out real ones."""
-    if facts.report is None:
-        return not_judged(NAME, "error", "no report")
-    rows = {name: member_rows(facts.report, name) for name in (AUTHENTICITY, DISTANCE)}
-    seen = [_judged(name, row) for name, of_metric in rows.items() for row in of_metric if row["floor"]]
-    if not seen:
-        return not_judged(NAME, "error", f"the report has neither {AUTHENTICITY} nor {DISTANCE} with a floor")
-    evidence = {"limits": {"deficit": LEAST_DEFICIT, "errors": LEAST_ERRORS}, "scores": seen}
-    low = [each for each in seen if each["errors"] >= LEAST_ERRORS and each["deficit"] >= LEAST_DEFICIT]
+class Deficit(TypedDict):
+    """How far one score of one member is below its floor."""
+
+    score: str
+    member: int
+    value: float
+    floor: float
+    deficit: float  # as a share of the floor
+    errors: float  # in standard errors of the difference
+
+
+def examine(inputs: ReportInputs) -> Outcome:
+    """Return a failure if a member's images are closer to training images than held-out real ones are."""
+    if inputs.report is None:
+        raise NotJudgedError("no report")
+    scores = [(name, score) for name in (AUTHENTICITY, DISTANCE) for score in member_scores(inputs.report, name)]
+    deficits = [_deficit(name, score, score.floor) for name, score in scores if score.floor]
+    if not deficits:
+        raise NotJudgedError(f"the report has neither {AUTHENTICITY} nor {DISTANCE} with a floor")
+    evidence = {"limits": {"deficit": LEAST_DEFICIT, "errors": LEAST_ERRORS}, "scores": deficits}
+    low = [each for each in deficits if each["errors"] >= LEAST_ERRORS and each["deficit"] >= LEAST_DEFICIT]
     if not low:
-        return passing(NAME, "error", "images are as far from the training images as held-out real ones", evidence)
-    members = sorted(set(members_of(low)))
-    worst = max(low, key=lambda each: float(each["deficit"]))
+        return Outcome("images are as far from the training images as held-out real ones", evidence)
+    worst = max(low, key=lambda deficit: deficit["deficit"])
+    who = name_members(_members(low), len(_members(deficits)))
     summary = (
-        f"images are closer to the training images than held-out real ones in {named(members, _count(seen))}: member "
+        f"images are closer to the training images than held-out real ones in {who}: member "
         f"{worst['member']} has {worst['score']} {worst['value']:.3g}, real images {worst['floor']:.3g}"
     )
-    return failing(NAME, "error", summary, evidence, _advice(facts.settings))
+    return Outcome(summary, evidence, _advise(inputs.settings))
 
 
-def _judged(name: str, row: dict[str, Any]) -> dict[str, Any]:
-    """How far a score is below its floor, as a share of it and in standard errors of the difference."""
-    value, floor, error = row["value"], row["floor"], row["standard_error"] or 0.0
-    count = row["n_floor"] or row["n_generated"]
+def _deficit(name: str, score: MemberScore, floor: float) -> Deficit:
+    value, error = score.value, score.standard_error or 0.0
+    count = score.n_floor or score.n_generated
     if name == AUTHENTICITY:
         error_of_floor = math.sqrt(floor * (1 - floor) / count) if count and 0 < floor < 1 else 0.0
     else:
@@ -62,7 +70,7 @@ def _judged(name: str, row: dict[str, Any]) -> dict[str, Any]:
     below = floor - value
     return {
         "score": name,
-        "member": row["member"],
+        "member": score.member,
         "value": value,
         "floor": floor,
         "deficit": below / floor,
@@ -70,11 +78,11 @@ def _judged(name: str, row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _count(seen: list[dict[str, Any]]) -> int:
-    return len({each["member"] for each in seen})
+def _members(deficits: list[Deficit]) -> list[int]:
+    return sorted({deficit["member"] for deficit in deficits})
 
 
-def _advice(settings: TrainingSettings | None) -> str:
+def _advise(settings: TrainingSettings | None) -> str:
     fewer = "train fewer steps" if settings is None else f"train fewer than {settings.steps:,} steps"
     narrower = None
     if settings is not None and settings.width is not None:
@@ -83,4 +91,6 @@ def _advice(settings: TrainingSettings | None) -> str:
     return advice.either([look, fewer, narrower, advice.noisier_images(settings)])
 
 
-CHECK = Check(NAME, "report", "error", "Images are no closer to training images than held-out real ones are.", judge)
+CHECK = Check(
+    "memorisation", "report", "error", "Images are no closer to training images than held-out real ones are.", examine
+)

@@ -1,72 +1,80 @@
-"""Mode drop: members whose images do not show classes that as many real images show.
+"""Mode drop: members whose images lack classes that as many real images show.
 
-The class counts are those of the report's `missing_classes` (`metrics/missing_classes.py`: a class counts as shown from
-a tenth of an equal share); as many are allowed to be missing as are among real images of the same number (the floor). A
-warning; an error where at least half of the members miss at least half of the classes.
+The class counts are those of the report's `missing_classes` (`metrics/missing_classes.py`): a class is missing below a
+tenth of an equal share. A member may miss as many classes as the same number of real images does (the floor). A
+warning; an error if at least half of the members miss at least half of the classes.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypedDict
 
 from pipeline.checks import advice
-from pipeline.checks.curves import named
-from pipeline.checks.facts import Check, ReportFacts
-from pipeline.checks.member_rows import member_rows, members_of
-from pipeline.findings import Finding, Severity, failing, not_judged, passing
+from pipeline.checks.inputs import Check, NotJudgedError, Outcome, ReportInputs
+from pipeline.checks.member_scores import MemberScore, member_scores, name_members
+from pipeline.findings import Severity
 from pipeline.settings import TrainingSettings
 
-NAME = "mode_drop"
 METRIC = "missing_classes"
-LEAST_SHARE_OF_EQUAL = 0.1  # as `metrics/missing_classes.py` counts
+LEAST_SHARE_OF_EQUAL = 0.1  # the limit of `metrics/missing_classes.py`
 SEVERE_SHARE = 0.5  # of the classes missing, and of the members
 DIVISOR_OF_RATE = 2
 
+ClassCount = TypedDict("ClassCount", {"class": int, "images": int})
 
-def judge(facts: ReportFacts) -> Finding:
-    """Whether every member shows the classes that real images show."""
-    if facts.report is None:
-        return not_judged(NAME, "error", "no report")
-    rows = member_rows(facts.report, METRIC)
-    if not rows:
-        return not_judged(NAME, "error", f"the report has no {METRIC}, which needs a data set with classes")
-    allowed = rows[0]["floor"] or 0.0
-    seen = [{"member": row["member"], "missing": row["value"], "classes": _dropped(row)} for row in rows]
-    evidence = {"images": rows[0]["n_generated"], "missing_in_real_images": allowed, "members": seen}
-    dropping = [row for row in rows if row["value"] > allowed]
+
+class MissingClasses(TypedDict):
+    """The missing classes of one member."""
+
+    member: int
+    missing: float
+    classes: list[ClassCount] | None  # None in reports without counts per class
+
+
+def examine(inputs: ReportInputs) -> Outcome:
+    """Return a failure if a member misses more classes than real images do."""
+    if inputs.report is None:
+        raise NotJudgedError("no report")
+    scores = member_scores(inputs.report, METRIC)
+    if not scores:
+        raise NotJudgedError(f"the report has no {METRIC}, which needs a data set with classes")
+    allowed = scores[0].floor or 0.0
+    members: list[MissingClasses] = [
+        {"member": score.member, "missing": score.value, "classes": _missing_classes(score)} for score in scores
+    ]
+    evidence = {"images": scores[0].n_generated, "missing_in_real_images": allowed, "members": members}
+    dropping = [score.member for score in scores if score.value > allowed]
     if not dropping:
-        summary = f"no member misses more of the classes than real images do ({allowed:g})"
-        return passing(NAME, "error", summary, evidence)
-    worst = max(seen, key=lambda each: float(each["missing"]))
+        return Outcome(f"no member misses more of the classes than real images do ({allowed:g})", evidence)
+    worst = max(members, key=lambda member: member["missing"])
     summary = (
-        f"classes are missing in {named(members_of(dropping), len(rows))}: member {worst['member']} misses "
+        f"classes are missing in {name_members(dropping, len(scores))}: member {worst['member']} misses "
         f"{worst['missing']:g}{_listed(worst['classes'])}, real images {allowed:g}"
     )
-    return failing(NAME, _severity(rows), summary, evidence, _advice(facts.settings))
+    return Outcome(summary, evidence, _advise(inputs.settings), _severity(scores))
 
 
-def _dropped(row: dict[str, Any]) -> list[dict[str, Any]] | None:
-    """The missing classes by index, with their counts; None where the report does not say."""
-    counts = row["by_class"]
+def _missing_classes(score: MemberScore) -> list[ClassCount] | None:
+    counts = score.by_class
     if counts is None:
         return None
     least = LEAST_SHARE_OF_EQUAL * sum(counts) / len(counts)
     return [{"class": index, "images": int(count)} for index, count in enumerate(counts) if count < least]
 
 
-def _listed(classes: list[dict[str, Any]] | None) -> str:
+def _listed(classes: list[ClassCount] | None) -> str:
     if not classes:
         return ""
-    told = ", ".join(f"class {each['class']}: {each['images']} images" for each in classes)
-    return f" ({told})"
+    counts = ", ".join(f"class {missing['class']}: {missing['images']} images" for missing in classes)
+    return f" ({counts})"
 
 
-def _severity(rows: list[dict[str, Any]]) -> Severity:
-    severe = [row for row in rows if row["by_class"] and row["value"] >= SEVERE_SHARE * len(row["by_class"])]
-    return "error" if len(severe) >= SEVERE_SHARE * len(rows) else "warn"
+def _severity(scores: list[MemberScore]) -> Severity:
+    severe = [score for score in scores if score.by_class and score.value >= SEVERE_SHARE * len(score.by_class)]
+    return "error" if len(severe) >= SEVERE_SHARE * len(scores) else "warn"
 
 
-def _advice(settings: TrainingSettings | None) -> str:
+def _advise(settings: TrainingSettings | None) -> str:
     longer = None if settings is None else f"train longer than {settings.steps:,} steps if scores still improve"
     changes = [
         longer,
@@ -77,4 +85,6 @@ def _advice(settings: TrainingSettings | None) -> str:
     return advice.either(changes)
 
 
-CHECK = Check(NAME, "report", "error", "Every class that real images show is among the generated images.", judge)
+CHECK = Check(
+    "mode_drop", "report", "error", "Every class that real images show is among the generated images.", examine
+)

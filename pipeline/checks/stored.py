@@ -1,6 +1,6 @@
-"""Stored: the findings on a partition from the files as they are now.
+"""Stored: findings on a partition from the files in the data folder.
 
-In: a training artefact, or a stored report. Out: one `Finding` a check.
+In: a training artefact, or a stored report. Out: one `Finding` per check.
 """
 
 from __future__ import annotations
@@ -12,51 +12,51 @@ from pipeline.findings import Finding
 from pipeline.reports.store import Report, history_of
 from pipeline.storage.artefact import Artefact, read_artefact
 from pipeline.storage.paths import Paths
+from pipeline.training.details import TrainingDetails
 
 
 def training_findings(training: Artefact) -> list[Finding]:
-    """A finding for each check of a training."""
+    """Return one finding per check of a training."""
     from pipeline.training.records.history import read_history
-    from pipeline.training.trained import read_settings  # PyTorch takes seconds to import
+    from pipeline.training.trained import read_settings  # imports PyTorch, which takes seconds
 
-    return check_training(
-        read_history(training.verified_path("history.parquet")), read_settings(training), training.details
-    )
+    history = read_history(training.verified_path("history.parquet"))
+    return check_training(history, read_settings(training), training.details_as(TrainingDetails))
 
 
 def report_findings(report: Report, paths: Paths) -> list[Finding]:
-    """A finding for each check of a report; history and settings count where its training is still there."""
+    """Return one finding per check of a report; its history and settings are inputs if its training still exists."""
     from pipeline.reports.by_step import scores_along
     from pipeline.training.records.history import read_history
-    from pipeline.training.trained import read_settings
+    from pipeline.training.trained import read_settings  # imports PyTorch, which takes seconds
 
-    previous, along = previous_report(report, paths), scores_along(report, paths)
+    previous, scores_by_step = previous_report(report, paths), scores_along(report, paths)
     training = read_artefact(paths.training(report.recipe, report.optimizer))
     if training is None or training.fingerprint != report.training_fingerprint:
-        return check_report(report, previous, along)
+        return check_report(report, previous, scores_by_step)
     history = read_history(training.verified_path("history.parquet"))
-    return check_report(report, previous, along, history, read_settings(training))
+    return check_report(report, previous, scores_by_step, history, read_settings(training))
 
 
 def stored_findings(recipe: str, paths: Paths) -> Callable[[str], Sequence[Finding]]:
-    """A function of the configuration's key: all findings on its training and its newest report.
+    """Return a function that maps a configuration's key to all findings on its training and its newest report.
 
-    It raises `FileNotFoundError` where the training is not there.
+    That function raises `FileNotFoundError` if the training does not exist.
     """
 
-    def of(optimizer: str) -> list[Finding]:
+    def findings_of(optimizer: str) -> list[Finding]:
         from pipeline.training.trained import require_training
 
-        found = training_findings(require_training(paths, recipe, optimizer))
-        stored = history_of(paths.reports(), recipe, optimizer)
-        return [*found, *(report_findings(stored[-1], paths) if stored else check_report(None))]
+        training = training_findings(require_training(paths, recipe, optimizer))
+        reports = history_of(paths.reports(), recipe, optimizer)
+        return [*training, *(report_findings(reports[-1], paths) if reports else check_report(None))]
 
-    return of
+    return findings_of
 
 
 def previous_report(report: Report, paths: Paths) -> Report | None:
-    """The newest older report of the same partition about another training."""
-    stored = history_of(paths.reports(), report.recipe, report.optimizer)
-    older = [each for each in stored if each.created_at < report.created_at]
-    others = [each for each in older if each.training_fingerprint != report.training_fingerprint]
+    """Return the newest older report of the same partition about another training, or None."""
+    reports = history_of(paths.reports(), report.recipe, report.optimizer)
+    older = [earlier for earlier in reports if earlier.created_at < report.created_at]
+    others = [earlier for earlier in older if earlier.training_fingerprint != report.training_fingerprint]
     return others[-1] if others else None

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.findings import Finding, found
+from pipeline.findings import Finding, passing_or_failing
 from pipeline.raw.contents import histogram
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.images import read_images, read_in_blocks
@@ -48,7 +48,7 @@ def counts_agree(details: TensorsDetails, files: Files) -> Finding:
     counted = " and ".join(f"{count:,} {name}" for name, count in seen["images"].items())
     agree = seen == expected
     summary = f"{counted} images, {'as' if agree else 'unlike'} the raw files"
-    return found("counts_agree", "error", agree, summary, {"found": seen, "expected": expected}, AGAIN)
+    return passing_or_failing("counts_agree", "error", agree, summary, {"found": seen, "expected": expected}, AGAIN)
 
 
 def values_sound(files: Files) -> Iterator[Finding]:
@@ -65,9 +65,11 @@ def values_sound(files: Files) -> Iterator[Finding]:
             lowest, highest = min(lowest, images.min().item()), max(highest, images.max().item())
     evidence = {"lowest": lowest, "highest": highest, "expected": [-1.0, 1.0]}
     sound, values = -1.0 <= lowest < highest <= 1.0, f"values from {lowest:g} to {highest:g}"
-    yield found("values_in_range", "error", sound, values, evidence, AGAIN)
+    yield passing_or_failing("values_in_range", "error", sound, values, evidence, AGAIN)
     counted = f"{not_finite:,} values are not finite" if not_finite else "all values are finite"
-    yield found("values_finite", "error", not_finite == 0, counted, {"values_not_finite": not_finite}, AGAIN)
+    yield passing_or_failing(
+        "values_finite", "error", not_finite == 0, counted, {"values_not_finite": not_finite}, AGAIN
+    )
 
 
 def complete(note: str, unreadable: Sequence[str]) -> Finding:
@@ -80,4 +82,4 @@ def complete(note: str, unreadable: Sequence[str]) -> Finding:
         "scores on a part of a data set compare with each other, but not with published ones: name the official "
         "files (docs/recipes.md, data sources) or connect to the internet, and materialize raw with force"
     )
-    return found("complete", "warn", not parts, summary, evidence, advice)
+    return passing_or_failing("complete", "warn", not parts, summary, evidence, advice)

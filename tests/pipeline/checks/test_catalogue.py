@@ -1,12 +1,16 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from pipeline.checks.catalogue import CATALOGUE, REPORT_CHECKS, TRAINING_CHECKS
 from pipeline.checks.check import check_report, check_training
+from pipeline.storage.details import read_details
+from pipeline.training.details import TrainingDetails
 from tests.pipeline.checks.made_up import fids, history, scores, settings
+from tests.pipeline.manifests import training_details
 
 
 def test_names_are_unique_and_every_check_belongs_to_the_asset_it_is_listed_under() -> None:
@@ -30,8 +34,9 @@ def test_a_finding_for_every_check_comes_back_where_everything_is_there() -> Non
     of = settings(members=2)
     table = history([[0.5] * 30] * 2, of)
     facts = {"training_fingerprint": "new"}
+    details = read_details(training_details(), TrainingDetails, Path("manifest.json"), "")
     findings = [
-        *check_training(table, of, {"divergences": [], "device": "CPU, 2 cores"}),
+        *check_training(table, of, details),
         *check_report(fids(1.0, 2.0, **facts), fids(1.0, 2.0), scores([[3, 2, 1]] * 2), table, of),
     ]
     assert [finding.check for finding in findings] == list(CATALOGUE)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pipeline.checks import memorisation, metric_regression, mode_drop
-from pipeline.checks.facts import ReportFacts
+from pipeline.checks.inputs import ReportInputs
 from pipeline.findings import Finding
 from pipeline.metrics import missing_classes
 from tests.pipeline.checks.made_up import fids, report, settings
@@ -20,7 +20,7 @@ def classes(*counts: Sequence[int], floor: float = 0.0) -> Finding:
         | {"floor": floor, "n_generated": sum(each)}
         for member, each in enumerate(counts)
     ]
-    return mode_drop.CHECK(ReportFacts(report(rows), settings=settings()))
+    return mode_drop.CHECK(ReportInputs(report(rows), settings=settings()))
 
 
 def missing(counts: Sequence[int]) -> float:
@@ -59,12 +59,12 @@ def test_it_is_an_error_where_half_of_the_members_miss_half_of_the_classes() -> 
 
 def test_older_reports_without_counts_name_no_classes() -> None:
     rows = [{"member": 0, "metric": "missing_classes", "value": 3.0, "floor": 0.0}]
-    finding = mode_drop.CHECK(ReportFacts(report(rows)))
+    finding = mode_drop.CHECK(ReportInputs(report(rows)))
     assert finding.summary == "classes are missing in the only member: member 0 misses 3, real images 0"
 
 
 def test_a_data_set_without_classes_is_not_judged() -> None:
-    finding = mode_drop.CHECK(ReportFacts(fids(1.0, 2.0)))
+    finding = mode_drop.CHECK(ReportInputs(fids(1.0, 2.0)))
     assert finding.summary == "not judged: the report has no missing_classes, which needs a data set with classes"
 
 
@@ -79,7 +79,7 @@ def copied(*values: float, floor: float = 0.6, images: int = 10_000) -> Finding:
         | {"standard_error": math.sqrt(value * (1 - value) / images), "n_floor": images}
         for member, value in enumerate(values)
     ]
-    return memorisation.CHECK(ReportFacts(report(rows), settings=settings()))
+    return memorisation.CHECK(ReportInputs(report(rows), settings=settings()))
 
 
 def test_authenticity_5_percent_below_that_of_real_images_is_memorisation() -> None:
@@ -106,7 +106,7 @@ def test_images_that_are_farther_than_real_ones_are_no_copies() -> None:
 def test_a_distance_far_below_the_floor_is_memorisation_too() -> None:
     def distance(value: float) -> Finding:
         row = {"member": 0, "metric": "memorisation_distance", "value": value, "standard_error": 1e-4}
-        return memorisation.CHECK(ReportFacts(report([{**row, "floor": 0.0100, "n_generated": 2000}])))
+        return memorisation.CHECK(ReportInputs(report([{**row, "floor": 0.0100, "n_generated": 2000}])))
 
     assert not distance(0.0094).passed
     assert distance(0.0096).passed
@@ -115,7 +115,7 @@ def test_a_distance_far_below_the_floor_is_memorisation_too() -> None:
 
 
 def test_a_report_without_these_scores_is_not_judged() -> None:
-    finding = memorisation.CHECK(ReportFacts(fids(1.0)))
+    finding = memorisation.CHECK(ReportInputs(fids(1.0)))
     assert finding.summary == "not judged: the report has neither authenticity nor memorisation_distance with a floor"
 
 
@@ -133,14 +133,14 @@ def regression(
     facts_before: Mapping[str, Any] = {},
 ) -> Finding:
     newest, previous = fids(*now, **{**NOW, **facts_now}), fids(*before, **{**BEFORE, **facts_before})
-    return metric_regression.CHECK(ReportFacts(newest, previous, settings=settings()))
+    return metric_regression.CHECK(ReportInputs(newest, previous, settings=settings()))
 
 
 def test_fid_that_rose_in_every_member_is_a_regression() -> None:
     finding = regression([110, 111, 113], [100, 101, 102])
     assert (finding.passed, finding.severity) == (False, "warn")
     assert finding.summary == (
-        "FID is worse than that of the training before by +10.3 (95 % interval +8.9 to +11.8), 3 pairs of members; the "
+        "FID is worse than that of the training before: +10.3 (95 % interval +8.9 to +11.8), 3 pairs of members; the "
         "settings are the same"
     )
     assert finding.evidence["previous_report"] == "1f0c"
@@ -151,7 +151,7 @@ def test_fid_that_fell_or_differs_within_the_members_spread_is_none() -> None:
     assert regression([90, 91, 93], [100, 101, 102]).passed
     undecided = regression([100, 120, 95], [101, 99, 100])
     assert undecided.passed
-    assert undecided.summary.startswith("FID is not decidedly other than that of the training before by +5")
+    assert undecided.summary.startswith("FID is not significantly different from that of the training before: +5")
     assert undecided.evidence["judged"]
 
 
@@ -162,8 +162,8 @@ def test_members_of_other_seeds_are_not_paired() -> None:
     other = regression([value * 3 for value in now], before, *seeds)
     assert not other.passed
     assert other.summary.endswith("3 members at least on either side; settings that differ: seed 0 then 1")
-    assert other.advice.startswith("another seed alone explains it: look at what changed in the data and in the code")
-    assert other.advice.endswith("or train with members = 5 to see whether it stays")
+    assert other.advice.startswith("only the seed differs: look at what changed in the data and in the code")
+    assert other.advice.endswith("or train with members = 5 to see whether the difference stays")
 
 
 def test_settings_that_differ_are_named_and_advised_to_go_back() -> None:
@@ -177,7 +177,7 @@ def test_settings_that_differ_are_named_and_advised_to_go_back() -> None:
 @pytest.mark.parametrize(
     ("facts_now", "why"),
     [
-        ({"protocol": '{"n_generated": 500}'}, "scores were measured unlike: n_generated None and 500; score both the"),
+        ({"protocol": '{"n_generated": 500}'}, "the scores were measured differently: n_generated None and 500; score"),
         ({"training_fingerprint": "old"}, "both reports are of the same training"),
     ],
 )
@@ -188,7 +188,7 @@ def test_reports_that_cannot_be_compared_are_not_judged(facts_now: dict[str, str
 
 
 def test_without_an_earlier_report_it_is_not_judged() -> None:
-    finding = metric_regression.CHECK(ReportFacts(fids(1.0)))
+    finding = metric_regression.CHECK(ReportInputs(fids(1.0)))
     assert finding.summary == "not judged: no earlier report of another training"
 
 

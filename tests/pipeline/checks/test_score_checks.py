@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 from pipeline.checks import advice, collapsed_scores, generator_loss_misleads
-from pipeline.checks.facts import ReportFacts
+from pipeline.checks.inputs import ReportInputs
 from pipeline.findings import Finding
 from tests.pipeline.checks.made_up import history, scores, settings
 
 
 def collapse(*fids: Sequence[float | None]) -> Finding:
-    return collapsed_scores.CHECK(ReportFacts(None, scores_by_step=scores(fids), settings=settings()))
+    return collapsed_scores.CHECK(ReportInputs(None, scores_by_step=scores(fids), settings=settings()))
 
 
 def test_two_evaluations_in_a_row_more_than_30_percent_above_the_best_are_a_collapse() -> None:
@@ -57,7 +57,7 @@ def test_the_finding_names_the_best_step_and_to_stop_there() -> None:
 def test_too_few_evaluations_and_none_at_all_are_not_judged() -> None:
     assert collapse([100, 900]).summary == "not judged: no member has 3 evaluations with a fid"
     assert collapse([100, None, 900]).evidence == {"judged": False}
-    absent = collapsed_scores.CHECK(ReportFacts(None))
+    absent = collapsed_scores.CHECK(ReportInputs(None))
     assert (absent.passed, absent.summary) == (True, "not judged: no scores along training")
 
 
@@ -74,7 +74,7 @@ def misleads(fids: Sequence[float], losses: Sequence[float], noise: float = 0.0)
 def beside(fids: Sequence[float], every_100: np.ndarray) -> Finding:
     of = settings(members=1)
     table = history([np.ones_like(every_100)], of, [every_100])
-    return generator_loss_misleads.CHECK(ReportFacts(None, None, scores([fids]), table, of))
+    return generator_loss_misleads.CHECK(ReportInputs(None, None, scores([fids]), table, of))
 
 
 def test_a_loss_that_falls_while_fid_rises_misleads() -> None:
@@ -142,9 +142,9 @@ def test_without_scores_or_history_it_is_not_judged() -> None:
     of = settings(members=1)
     table = history([[1.0] * 10], of)
     summaries = [
-        generator_loss_misleads.CHECK(ReportFacts(None, history=table)).summary,
-        generator_loss_misleads.CHECK(ReportFacts(None, scores_by_step=scores([[1, 2, 3]]))).summary,
-        generator_loss_misleads.CHECK(ReportFacts(None, scores_by_step=scores([[1, 2]]), history=table)).summary,
+        generator_loss_misleads.CHECK(ReportInputs(None, history=table)).summary,
+        generator_loss_misleads.CHECK(ReportInputs(None, scores_by_step=scores([[1, 2, 3]]))).summary,
+        generator_loss_misleads.CHECK(ReportInputs(None, scores_by_step=scores([[1, 2]]), history=table)).summary,
     ]
     assert summaries == [
         "not judged: no scores along training",

@@ -1,16 +1,20 @@
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pipeline.checks import discriminator_loss_variance, discriminator_pinned, diverged_members, trained_on_gpu
-from pipeline.checks.facts import TrainingFacts
+from pipeline.checks.inputs import TrainingInputs
 from pipeline.optimizer_kinds import Adam
 from pipeline.settings import TrainingSettings
+from pipeline.storage.details import read_details
+from pipeline.training.details import TrainingDetails
 from pipeline.training.divergence import divergence
 from pipeline.training.records.history import Measured
 from tests.pipeline.checks.made_up import history, settings
+from tests.pipeline.manifests import training_details
 
 SOUND = Measured(
     discriminator_loss_real=0.5,
@@ -26,10 +30,13 @@ SOUND = Measured(
 )
 
 
-def diverged(*divergences: tuple[int, int, str], members: int = 3, of: TrainingSettings | None = None) -> TrainingFacts:
+def diverged(
+    *divergences: tuple[int, int, str], members: int = 3, of: TrainingSettings | None = None
+) -> TrainingInputs:
     listed = [dict(zip(("member", "step", "reason"), each, strict=True)) for each in divergences]
     of = of or settings(members=members)
-    return TrainingFacts(None, of, {"divergences": [{**each, "weights_step": 0} for each in listed]})
+    details = training_details(divergences=[{**each, "weights_step": 0} for each in listed])
+    return TrainingInputs(None, of, read_details(details, TrainingDetails, Path("manifest.json"), ""))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -74,7 +81,7 @@ def test_a_pinned_discriminator_is_told_from_rates_by_the_reason_that_training_g
 def test_without_an_artefact_the_history_says_who_diverged() -> None:
     table = history([[1, 1], [1]], settings(members=2))
     table = table.set_column(table.column_names.index("diverged"), "diverged", [[False, False, True]])
-    finding = diverged_members.CHECK(TrainingFacts(table, None))
+    finding = diverged_members.CHECK(TrainingInputs(table, None))
     assert finding.summary == "1 of 2 members (1) diverged: member 1 at step 100"
     assert finding.evidence["divergences"] == [{"member": 1, "step": 100, "reason": None}]
 
@@ -87,7 +94,7 @@ def pinned(tail: float, count: int = 40, of: TrainingSettings | None = None) -> 
     of = of or settings(members=1)
     share = np.full(count, 0.5)
     share[-count // 5 :] = tail
-    return not discriminator_pinned.CHECK(TrainingFacts(history([share], of), of)).passed
+    return not discriminator_pinned.CHECK(TrainingInputs(history([share], of), of)).passed
 
 
 @pytest.mark.parametrize("loss", ["non_saturating", "minimax", "least_squares", "hinge"])
@@ -101,28 +108,28 @@ def test_it_is_pinned_below_a_hundredth_of_an_undecided_ones_excess_whatever_the
 def test_what_was_pinned_before_the_last_fifth_has_recovered() -> None:
     of, share = settings(members=1), np.full(40, 0.001)
     share[-8:] = 0.5
-    assert discriminator_pinned.CHECK(TrainingFacts(history([share], of), of)).passed
+    assert discriminator_pinned.CHECK(TrainingInputs(history([share], of), of)).passed
 
 
 def test_a_spike_does_not_hide_that_it_is_pinned() -> None:
     of, share = settings(members=1), np.full(40, 0.001)
     share[-3] = 2.0
-    assert not discriminator_pinned.CHECK(TrainingFacts(history([share], of), of)).passed
+    assert not discriminator_pinned.CHECK(TrainingInputs(history([share], of), of)).passed
 
 
 def test_the_smoothed_label_is_accounted_for() -> None:
     smoothed, hard = settings(members=1), settings(members=1, real_label=1.0)
     table = history([np.full(10, 0.001)], smoothed)  # a loss of 0.326, far from 0 where labels are not smoothed
-    assert not discriminator_pinned.CHECK(TrainingFacts(table, smoothed)).passed
-    assert discriminator_pinned.CHECK(TrainingFacts(table, hard)).passed
+    assert not discriminator_pinned.CHECK(TrainingInputs(table, smoothed)).passed
+    assert discriminator_pinned.CHECK(TrainingInputs(table, hard)).passed
 
 
 def test_the_finding_names_members_steps_and_the_rate_to_try() -> None:
     of = settings(members=2, real_label=1.0)
-    finding = discriminator_pinned.CHECK(TrainingFacts(history([np.full(40, 0.5), np.full(40, 0.004)], of), of))
+    finding = discriminator_pinned.CHECK(TrainingInputs(history([np.full(40, 0.5), np.full(40, 0.004)], of), of))
     assert finding.summary == (
         "the discriminator's loss is pinned at its least value in 1 of 2 members (1): member 1 has 0.004 of an "
-        "undecided one's excess (limit 0.01) and an accuracy of 0.900 from step 3,300 to 4,000"
+        "undecided discriminator's excess (limit 0.01) and an accuracy of 0.900 from step 3,300 to 4,000"
     )
     assert finding.advice == (
         "lower the discriminator's learning_rate from 0.001 to 0.0005, or set real_label = 0.9, or set "
@@ -133,7 +140,7 @@ def test_the_finding_names_members_steps_and_the_rate_to_try() -> None:
 def test_a_generator_that_is_much_faster_is_slowed_first() -> None:
     rates = [Adam(rate) for rate in (0.02, 0.0002)]
     of = replace(settings(members=1, n_critic=5), generator=rates[0], discriminator=rates[1])
-    finding = discriminator_pinned.CHECK(TrainingFacts(history([np.full(40, 0.004)], of), of))
+    finding = discriminator_pinned.CHECK(TrainingInputs(history([np.full(40, 0.004)], of), of))
     assert finding.advice.startswith(
         "lower the generator's learning_rate from 0.02 to 0.002, or set n_critic = 1 (it is 5), or lower the disc"
     )
@@ -141,10 +148,10 @@ def test_a_generator_that_is_much_faster_is_slowed_first() -> None:
 
 def test_a_wasserstein_loss_and_a_run_of_two_intervals_are_not_judged() -> None:
     of = settings(members=1, loss="wasserstein")
-    finding = discriminator_pinned.CHECK(TrainingFacts(history([np.zeros(40)], of), of))
+    finding = discriminator_pinned.CHECK(TrainingInputs(history([np.zeros(40)], of), of))
     assert finding.summary == "not judged: a wasserstein loss has no least value"
     of = settings(members=1)
-    short = discriminator_pinned.CHECK(TrainingFacts(history([np.zeros(2)], of), of))
+    short = discriminator_pinned.CHECK(TrainingInputs(history([np.zeros(2)], of), of))
     assert short.summary == "not judged: no member has 3 intervals with finite losses"
     assert short.passed
     assert short.evidence == {"judged": False}
@@ -159,7 +166,7 @@ def swinging(middle: float, last: float, first: float = 0.0, of: TrainingSetting
     of = of or settings(members=1)
     changes = np.repeat([first, middle, last], 10) * np.tile([1, -1], 15)
     share = 1 + np.concatenate([[0.0], np.cumsum(changes)])
-    return not discriminator_loss_variance.CHECK(TrainingFacts(history([share], of), of)).passed
+    return not discriminator_loss_variance.CHECK(TrainingInputs(history([share], of), of)).passed
 
 
 def test_it_explodes_at_four_times_the_spread_before_and_a_tenth_of_the_unit() -> None:
@@ -182,9 +189,9 @@ def test_swings_that_calm_down_are_healthy() -> None:
 def test_one_spike_in_the_last_third_is_not_seen_and_two_are() -> None:
     of, share = settings(members=1), np.full(37, 1.0)
     share[28] += 5
-    assert discriminator_loss_variance.CHECK(TrainingFacts(history([share], of), of)).passed
+    assert discriminator_loss_variance.CHECK(TrainingInputs(history([share], of), of)).passed
     share[33] += 5  # 4 of 12 changes: more than a quarter
-    assert not discriminator_loss_variance.CHECK(TrainingFacts(history([share], of), of)).passed
+    assert not discriminator_loss_variance.CHECK(TrainingInputs(history([share], of), of)).passed
 
 
 def test_a_wasserstein_loss_is_measured_by_its_own_size_and_only_told_when_it_explodes() -> None:
@@ -197,8 +204,8 @@ def test_a_wasserstein_loss_is_measured_by_its_own_size_and_only_told_when_it_ex
 def test_a_run_of_23_intervals_is_not_judged() -> None:
     of = settings(members=1)
     share = 1 + 0.9 * np.resize([1, -1], 24)
-    assert not discriminator_loss_variance.CHECK(TrainingFacts(history([share], of), of)).passed
-    short = discriminator_loss_variance.CHECK(TrainingFacts(history([share[:23]], of), of))
+    assert not discriminator_loss_variance.CHECK(TrainingInputs(history([share], of), of)).passed
+    short = discriminator_loss_variance.CHECK(TrainingInputs(history([share[:23]], of), of))
     assert short.summary == "not judged: no member has 24 intervals with finite losses"
 
 
@@ -207,7 +214,7 @@ def test_advice_leaves_out_what_is_set_already() -> None:
     noisy = Adam(0.01, beta1=0.9, clip_norm=1.0)
     of = replace(of, discriminator=noisy, generator=noisy)
     share = 1 + 0.5 * np.resize([1, -1], 30)
-    finding = discriminator_loss_variance.CHECK(TrainingFacts(history([share], of), of))
+    finding = discriminator_loss_variance.CHECK(TrainingInputs(history([share], of), of))
     assert finding.advice == (
         "lower the discriminator's learning_rate from 0.01 to 0.005, or set the discriminator's beta1 = 0.5 (it is 0.9)"
     )
@@ -216,6 +223,8 @@ def test_advice_leaves_out_what_is_set_already() -> None:
 
 @pytest.mark.parametrize(("device", "passed"), [("CPU, 2 threads", False), ("NVIDIA H200", True)])
 def test_a_training_on_a_cpu_is_a_warning_with_the_budget_as_advice(device: str, passed: bool) -> None:
-    finding = trained_on_gpu.CHECK(TrainingFacts(None, None, {"device": device, "steps": 4500, "seconds": 9.0}))
+    manifest = training_details(device=device, steps=4500, seconds=9.0)
+    details = read_details(manifest, TrainingDetails, Path("manifest.json"), "")
+    finding = trained_on_gpu.CHECK(TrainingInputs(None, None, details))
     assert (finding.passed, finding.severity, finding.summary) == (passed, "warn", f"trained on {device}")
     assert ("--steps" in finding.advice) != passed

@@ -3,7 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from pipeline.checks.curves import HISTORY_COLUMNS, SCORE_COLUMNS, loss_curves, named, score_curves
+from pipeline.checks.member_curves import HISTORY_COLUMNS, SCORE_COLUMNS, loss_curves, score_curves
+from pipeline.checks.member_scores import name_members
 from pipeline.reports.by_step import SCHEMA
 from pipeline.training.records.history import COLUMNS
 from tests.pipeline.checks.made_up import history, scores, settings
@@ -43,7 +44,7 @@ def test_a_missing_column_is_told_with_what_is_there() -> None:
         score_curves(scores([[1]]).drop_columns(["value"]), "fid")
 
 
-def test_members_are_named() -> None:
-    assert named([0, 2], 3) == "2 of 3 members (0, 2)"
-    assert named([0, 1], 2) == "all 2 members"
-    assert named([0], 1) == "the only member"
+def test_members_are_name_members() -> None:
+    assert name_members([0, 2], 3) == "2 of 3 members (0, 2)"
+    assert name_members([0, 1], 2) == "all 2 members"
+    assert name_members([0], 1) == "the only member"
