@@ -46,7 +46,7 @@ def examine(inputs: TrainingInputs) -> Outcome:
 def _divergences(inputs: TrainingInputs) -> list[Divergence]:
     """Return the members that diverged, from the artefact, or without reasons from the history."""
     details = inputs.details
-    if details is not None and (details.divergences or not details.diverged_members):
+    if details is not None and details.divergences:
         return [Divergence(member=each.member, step=each.step, reason=each.reason) for each in details.divergences]
     return [] if inputs.history is None else _divergences_of_history(inputs.history)
 

@@ -7,6 +7,7 @@ from pipeline.metrics.features import Features
 from pipeline.metrics.frechet_distance import frechet_distance
 from pipeline.metrics.frechet_interval import METRIC, estimate_frechet, influences
 from pipeline.metrics.metric import RealFeatures
+from tests.pipeline.metrics.computing import compute
 
 WITHIN_95_PERCENT = 1.959964
 
@@ -136,7 +137,7 @@ def test_twice_as_many_images_lie_on_the_line_through_infinity() -> None:
 def test_too_few_images_for_the_extrapolation_are_said() -> None:
     found = estimate_frechet(*Pair(64, (90, 90), 0.5, 0.5, rectified=False).draw(0))
     assert "90 images in 64 dimensions does not fall along a straight line" in found.note
-    score = METRIC.compute(*_sets(Pair(64, (90, 90), 0.5, 0.5, rectified=False).draw(0)))["fid_infinity"]
+    score = compute(METRIC, *_sets(Pair(64, (90, 90), 0.5, 0.5, rectified=False).draw(0)))["fid_infinity"]
     assert score.standard_error is None
     assert estimate_frechet(*GAUSSIAN.draw(0)).note == ""
 
@@ -144,14 +145,14 @@ def test_too_few_images_for_the_extrapolation_are_said() -> None:
 def test_the_scores_are_those_of_the_judged_against_the_test_images() -> None:
     first, second = GAUSSIAN.draw(0)
     real = RealFeatures(Features(second), train=Features(first + 5))
-    scores, found = METRIC.compute(Features(first), real), estimate_frechet(first, second)
+    scores, found = compute(METRIC, Features(first), real), estimate_frechet(first, second)
     assert (scores["fid"].value, scores["fid"].standard_error) == (found.distance.value, found.standard_error)
     assert scores["fid_infinity"].value == found.infinity
     assert scores["fid_infinity"].standard_error == found.infinity_standard_error
 
 
 def test_three_images_have_a_distance_but_no_error() -> None:
-    scores = METRIC.compute(*_sets(Pair(4, (3, 9), 0.5, 0.5, rectified=False).draw(0)))
+    scores = compute(METRIC, *_sets(Pair(4, (3, 9), 0.5, 0.5, rectified=False).draw(0)))
     assert list(scores) == ["fid"]
     assert scores["fid"].standard_error is None
     with pytest.raises(ValueError, match="found 3 and 9 images, expected at least 4"):

@@ -6,6 +6,7 @@ from pipeline.metrics.inception_score import METRIC, estimate_inception_score, l
 from pipeline.metrics.inception_score import inception_score as score_of
 from pipeline.metrics.inception_score import split_inception_score as split_score_of
 from pipeline.metrics.metric import RealFeatures
+from tests.pipeline.metrics.computing import compute
 
 CERTAIN = 1e4  # a logit so large that its softmax is one-hot
 
@@ -120,7 +121,7 @@ def test_every_score_but_the_splits_is_independent_of_the_order() -> None:
     logits = random_logits(400, 1)
     shuffled = logits[np.random.default_rng(2).permutation(400)]
     features, real = np.zeros((400, 1)), RealFeatures(Features(np.zeros((2, 1))))
-    one, other = (METRIC.compute(Features(features, each), real) for each in (logits, shuffled))
+    one, other = (compute(METRIC, Features(features, each), real) for each in (logits, shuffled))
     for name in ("inception_score", "inception_score_infinity"):
         assert one[name].value == pytest.approx(other[name].value, rel=1e-12)
     assert tuple(one) == METRIC.names

@@ -7,6 +7,7 @@ from pipeline.metrics import kernel_distance as module
 from pipeline.metrics.features import Features
 from pipeline.metrics.kernel_distance import METRIC, kernel_distance
 from pipeline.metrics.metric import RealFeatures
+from tests.pipeline.metrics.computing import compute
 
 
 def photographs(count: int, seed: int, shift: float = 0.0, width: int = 24) -> np.ndarray:
@@ -153,6 +154,6 @@ def test_too_few_images_and_unequal_widths_are_errors() -> None:
 def test_the_metric_gives_the_distance_with_its_error() -> None:
     judged, test = Features(photographs(50, 1)), Features(photographs(60, 2, shift=0.1))
     expected = kernel_distance(judged.features, test.features)
-    scores = METRIC.compute(judged, RealFeatures(test))
+    scores = compute(METRIC, judged, RealFeatures(test))
     assert (scores["kid"].value, scores["kid"].standard_error) == (expected.value, expected.standard_error)
     assert [(score.name, score.better) for score in METRIC.scores] == [("kid", "lower")]

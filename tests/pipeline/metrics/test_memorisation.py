@@ -4,6 +4,7 @@ import pytest
 from pipeline.metrics.features import Features
 from pipeline.metrics.memorisation import METRIC, authentic, memorisation_distance, nearest_training_images
 from pipeline.metrics.metric import Need, RealFeatures
+from tests.pipeline.metrics.computing import compute
 
 
 def images(count: int, seed: int, width: int = 12) -> np.ndarray:
@@ -12,7 +13,7 @@ def images(count: int, seed: int, width: int = 12) -> np.ndarray:
 
 
 def scores(generated: np.ndarray, train: np.ndarray) -> dict[str, float]:
-    found = METRIC.compute(Features(generated), RealFeatures(test=Features(images(10, 9)), train=Features(train)))
+    found = compute(METRIC, Features(generated), RealFeatures(test=Features(images(10, 9)), train=Features(train)))
     return {name: score.value for name, score in found.items()}
 
 
@@ -88,7 +89,7 @@ def test_the_closest_pairs_come_first() -> None:
 def test_the_standard_errors_are_the_deviations_between_draws_of_generated_images() -> None:
     train = Features(images(200, 1))
     real = RealFeatures(test=train, train=train)
-    draws = [METRIC.compute(Features(images(100, 10 + seed)), real) for seed in range(200)]
+    draws = [compute(METRIC, Features(images(100, 10 + seed)), real) for seed in range(200)]
     for name in METRIC.names:
         deviation = np.std([draw[name].value for draw in draws], ddof=1)
         errors = [error for draw in draws if (error := draw[name].standard_error) is not None]
@@ -98,11 +99,11 @@ def test_the_standard_errors_are_the_deviations_between_draws_of_generated_image
 
 def test_no_standard_error_is_made_up_for_one_image() -> None:
     train = Features(images(20, 1))
-    found = METRIC.compute(train.first(1), RealFeatures(test=train, train=train))
+    found = compute(METRIC, train.first(1), RealFeatures(test=train, train=train))
     assert [score.standard_error for score in found.values()] == [None, None]
 
 
 def test_the_metric_needs_training_images() -> None:
     assert Need.TRAINING_IMAGES in METRIC.needs
     with pytest.raises(ValueError, match="found no training images"):
-        METRIC.compute(Features(images(5, 1)), RealFeatures(Features(images(5, 2))))
+        compute(METRIC, Features(images(5, 1)), RealFeatures(Features(images(5, 2))))

@@ -3,6 +3,7 @@ import numpy as np
 from pipeline.metrics.features import Features
 from pipeline.metrics.metric import RealFeatures
 from pipeline.metrics.missing_classes import METRIC, class_counts, missing_classes
+from tests.pipeline.metrics.computing import compute
 
 
 def test_classes_are_counted_by_the_largest_logit() -> None:
@@ -16,5 +17,5 @@ def test_a_class_below_a_tenth_of_its_equal_share_is_missing() -> None:
 
 def test_the_score_carries_the_count_of_every_class() -> None:
     judged = Features(np.zeros((4, 1)), np.eye(3)[[0, 2, 2, 2]])
-    score = METRIC.compute(judged, RealFeatures(judged))["missing_classes"]
+    score = compute(METRIC, judged, RealFeatures(judged))["missing_classes"]
     assert (score.value, score.by_class) == (1.0, (1.0, 0.0, 3.0))

@@ -7,6 +7,7 @@ from pipeline.metrics.features import Features
 from pipeline.metrics.frechet_distance import frechet_distance
 from pipeline.metrics.metric import RealFeatures
 from pipeline.metrics.per_class_frechet_distance import METRIC
+from tests.pipeline.metrics.computing import compute
 
 
 def labelled(labels: np.ndarray, seed: int, shift: float = 0.0, classes: int = 3) -> Features:
@@ -19,7 +20,7 @@ LABELS = np.arange(300) % 3
 
 def test_each_class_is_compared_with_its_own() -> None:
     judged, real = labelled(LABELS, 0), labelled(LABELS[::-1], 1)
-    score = METRIC.compute(judged, RealFeatures(real))["per_class_fid"]
+    score = compute(METRIC, judged, RealFeatures(real))["per_class_fid"]
     assert score.by_class is not None
     expected = frechet_distance(judged.features[LABELS == 1], real.features[LABELS[::-1] == 1]).value
     assert score.by_class[1] == expected
@@ -32,11 +33,11 @@ def test_classes_that_trade_places_are_seen_though_the_whole_set_is_right() -> N
     assert real.logits is not None
     turned = Features(real.features, real.logits[:, [1, 2, 0]])
     assert frechet_distance(turned.features, real.features).value == pytest.approx(0, abs=1e-9)
-    assert METRIC.compute(turned, RealFeatures(real))["per_class_fid"].value > 100
+    assert compute(METRIC, turned, RealFeatures(real))["per_class_fid"].value > 100
 
 
 def test_a_class_that_is_not_shown_has_no_distance_and_the_mean_none_either() -> None:
-    score = METRIC.compute(labelled(np.arange(300) % 2, 0), RealFeatures(labelled(LABELS, 1)))["per_class_fid"]
+    score = compute(METRIC, labelled(np.arange(300) % 2, 0), RealFeatures(labelled(LABELS, 1)))["per_class_fid"]
     assert score.by_class is not None
     assert [math.isnan(each) for each in score.by_class] == [False, False, True]
     assert math.isnan(score.value)

@@ -6,6 +6,7 @@ import pytest
 from pipeline.metrics.features import Features
 from pipeline.metrics.metric import RealFeatures
 from pipeline.metrics.precision_recall import METRIC, precision_recall
+from tests.pipeline.metrics.computing import compute
 
 
 def normal(count: int, width: int, seed: int, scale: float = 1.0) -> np.ndarray:
@@ -90,7 +91,7 @@ def test_the_published_example_of_two_normal_samples() -> None:
 def test_the_metric_judges_generated_against_test_images_with_k_neighbours() -> None:
     judged, test = Features(normal(50, 4, 1, scale=0.5)), Features(normal(70, 4, 2))
     expected = precision_recall(judged.features, test.features, 3)
-    scores = METRIC.compute(judged, RealFeatures(test, neighbours=3))
+    scores = compute(METRIC, judged, RealFeatures(test, neighbours=3))
     assert [score.value for score in scores.values()] == list(astuple(expected))
     assert tuple(scores) == METRIC.names == ("precision", "recall", "density", "coverage")
     assert {score.better for score in METRIC.scores} == {"higher"}
