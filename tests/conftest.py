@@ -48,7 +48,7 @@ def small_mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def barred_digits(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """(N, 28, 28) uint8 with a bright bar at a place that tells the class, and labels (N,) uint8."""
+    """(N, 28, 28) uint8 with a bright bar in a column that depends on the class, and labels (N,) uint8."""
     random = np.random.default_rng(seed)
     labels = (np.arange(count) % 10).astype(np.uint8)
     images = random.integers(0, 60, (count, 28, 28), np.uint8)

@@ -1,4 +1,4 @@
-"""Identities whose fingerprint is the name a test gives them."""
+"""Identities with a given name as their fingerprint."""
 
 from pipeline.storage.identity import Identity
 

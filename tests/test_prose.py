@@ -20,7 +20,7 @@ FILES = sorted(
     | set(DOCUMENTS)
 )
 
-# Folders whose words are still to be mended; this set only ever shrinks.
+# Folders with sentences still to be mended; this set only ever shrinks.
 NOT_YET = {
     "assets",
     "assets/graph",

@@ -88,7 +88,7 @@ class Served:
 
 @dataclass(frozen=True)
 class Made:
-    """A data folder with the demo in it, and the environment whose commands see it."""
+    """A data folder with the demo in it, and the environment for commands on it."""
 
     paths: Paths
     environment: dict[str, str]
