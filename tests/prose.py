@@ -2,7 +2,7 @@
 
     python -m tests.prose PATH...     # `path:line: rule: text` for each violation, then counts per 1,000 words
 
-In: Python, TOML and Markdown files. Out: `Violation`s, and counts of words that are right only at times.
+In: source files, documents and the comparison page. Out: `Violation`s, and counts of words that are right at times.
 `tests/test_prose.py` applies these rules to the repository.
 """
 
@@ -17,11 +17,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from inspect import cleandoc
 from pathlib import Path
+from textwrap import dedent
 from typing import NamedTuple
 
 LONGEST_SENTENCE = 32  # words; aim at 25
 LONG_SENTENCE = 25  # words; longer sentences are counted
 LONGEST_LINE = 100  # characters of a line of Markdown that does not hold exactly one sentence
+SUFFIXES = (".py", ".toml", ".yaml", ".md", ".js", ".css", ".j2")  # of files that have prose
 FEWEST_WORDS = 4  # of a docstring's first sentence
 
 # A first sentence that opens so is a fragment: it needs the name of the function to mean anything.
@@ -178,7 +180,7 @@ def paragraphs(text: str, line: int = 1) -> list[Unit]:
     """Split a text at blank lines and items of lists; indented lines and tables are code and left out."""
     units: list[Unit] = []
     open_unit = False
-    for number, row in enumerate(cleandoc(text).split("\n"), line):
+    for number, row in enumerate(text.split("\n"), line):
         if not row.strip() or row.startswith("    ") or row.lstrip().startswith(("|", "```", ">>>")):
             open_unit = False
         elif open_unit and not LIST_ITEM.match(row) and not FLOW.match(row):
@@ -190,7 +192,7 @@ def paragraphs(text: str, line: int = 1) -> list[Unit]:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Python and TOML
+# Source code
 
 
 class Python(NamedTuple):
@@ -241,7 +243,7 @@ def comments(source: str) -> list[Unit]:
 
 
 def toml_comments(source: str) -> list[Unit]:
-    """Return the comments of a TOML source, one per block; lines that show an entry are code."""
+    """Return the comments of a TOML or YAML source, one per block; lines that show an entry are code."""
     units: list[Unit] = []
     open_block = False
     for number, row in enumerate(source.splitlines(), 1):
@@ -255,6 +257,32 @@ def toml_comments(source: str) -> list[Unit]:
             units.append(Unit(number, text))
             open_block = True
     return units
+
+
+def script_comments(source: str) -> list[Unit]:
+    """Return the comments of a script or a style sheet: `/* … */`, and `//` at the start of a line."""
+    units = []
+    for match in re.finditer(r"/\*+(.*?)\*/|^\s*//(.*?)$", source, re.DOTALL | re.MULTILINE):
+        first, _, rest = (match[1] or match[2] or "").partition("\n")
+        starred = re.sub(r"^\s*\*(?: |$)", "", rest, flags=re.MULTILINE)
+        rows = dedent(rest) if starred == rest else starred
+        text = re.sub(r"^  +", "    ", f"{first.strip()}\n{rows}", flags=re.MULTILINE).strip()
+        units.append(Unit(source.count("\n", 0, match.start()) + 1, re.sub(r"@\w+ ?(?:\{[^}]*\})?", "CODE", text)))
+    return units
+
+
+def template_texts(source: str) -> list[Unit]:
+    """Return the texts between the tags of an HTML template; expressions are code, statements are left out."""
+    source = re.sub(r"<(script|style)\b.*?</\1>|\{#.*?#\}", _newlines, source, flags=re.DOTALL)
+    source = re.sub(r"\{%.*?%\}", _newlines, re.sub(r"\{\{.*?\}\}", "CODE", source), flags=re.DOTALL)
+    source = re.sub(r"</?(?:b|code|em|i|span|strong|a)\b[^>]*>", "", source)
+    texts = re.finditer(r"[^<>]+(?=<|\Z)", re.sub(r"<[^>]*>", lambda tag: f"<{_newlines(tag)}>", source))
+    return [Unit(source.count("\n", 0, text.start()) + 1, text[0].strip()) for text in texts if WORD.search(text[0])]
+
+
+def _newlines(match: re.Match[str]) -> str:
+    """Return only the line breaks of a match, so that the lines after it keep their numbers."""
+    return "\n" * match[0].count("\n")
 
 
 def _comment_text(comment: str) -> str:
@@ -381,20 +409,23 @@ def texts_of_python(source: str) -> list[str]:
 
 
 def check_file(path: Path) -> list[Violation]:
-    """Return the violations in a Python, TOML or Markdown file."""
+    """Return the violations in a file of any kind that has prose."""
     source = path.read_text(encoding="utf-8")
     if path.suffix == ".md":
         return check_markdown(source, quotes=path.name == "log.md")
-    if path.suffix == ".toml":
-        return [violation for unit in toml_comments(source) for violation in check_prose(unit.text, unit.line)]
-    return check_python(source)
+    if path.suffix == ".py":
+        return check_python(source)
+    if path.suffix == ".j2":
+        return [violation for unit in template_texts(source) for violation in check_phrases(unit.text, unit.line)]
+    read_comments = toml_comments if path.suffix in (".toml", ".yaml") else script_comments
+    return [violation for unit in read_comments(source) for violation in check_prose(unit.text, unit.line)]
 
 
 def files_under(path: Path) -> list[Path]:
     """Return a file, or the files with prose under a folder, without data and environments."""
     if path.is_file():
         return [path]
-    files = [file for suffix in ("py", "toml", "md") for file in path.rglob(f"*.{suffix}")]
+    files = [file for file in path.rglob("*") if file.suffix in SUFFIXES]
     return sorted(file for file in files if not {".venv", "build", "site-packages"} & set(file.parts))
 
 

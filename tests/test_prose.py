@@ -183,6 +183,21 @@ def test_comments_of_tables_are_read_and_the_entries_shown_in_them_are_not() -> 
     assert [(unit.line, unit.text) for unit in prose.toml_comments(source)] == [(1, "Nobody\nreads it.")]
 
 
+def test_comments_of_scripts_are_read_and_the_code_shown_in_them_is_not() -> None:
+    source = "/** Nobody reads it.\n *\n *     nobody.call() // nobody\n */\nlet nobody = 1;\n// it says so\n"
+    units = prose.script_comments(source)
+    assert [(unit.line, prose.paragraphs(unit.text)[0].text.strip()) for unit in units] == [
+        (1, "Nobody reads it."),
+        (6, "it says so"),
+    ]
+    assert len(prose.paragraphs(units[0].text)) == 1
+
+
+def test_texts_of_a_template_are_read_and_statements_are_not() -> None:
+    source = "<p>\n{% if nobody %}<b>{{ it }}</b> is said\n{% endif %}</p><script>nobody()</script>"
+    assert [unit.text for unit in prose.template_texts(source)] == ["CODE is said"]
+
+
 def test_a_long_line_of_markdown_holds_one_sentence() -> None:
     one = f"This is {'very ' * 20}long."
     assert prose.check_markdown(one) == []
