@@ -15,13 +15,13 @@ from pipeline.tensors.decode import available_cores
 
 def machine(packages: Sequence[str]) -> dict[str, Any]:
     """Return cores, load before, Python, the versions of those packages that are installed, commit and time (UTC)."""
-    found = {name: version for name in packages if (version := installed_version(name)) is not None}
+    versions = {name: version for name in packages if (version := installed_version(name)) is not None}
     return {
         "cores": available_cores(),
         "load_before_last_minute": os.getloadavg()[1],
         "machine": platform.machine(),
         "python": platform.python_version(),
-        **found,
+        **versions,
         "git_commit": git_commit(),
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }

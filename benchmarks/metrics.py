@@ -63,11 +63,13 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    found = {"machine": machine(), "rounds": arguments.rounds}
-    print(", ".join(f"{name} {value}" for name, value in found["machine"].items()))
-    found["contests"] = [measure(contest, arguments.rounds) for name in arguments.only for contest in CONTESTS[name]()]
+    results = {"machine": machine(), "rounds": arguments.rounds}
+    print(", ".join(f"{name} {value}" for name, value in results["machine"].items()))
+    results["contests"] = [
+        measure(contest, arguments.rounds) for name in arguments.only for contest in CONTESTS[name]()
+    ]
     if arguments.json:
-        write_json(arguments.json, found)
+        write_json(arguments.json, results)
 
 
 def measure(contest: Contest, rounds: int) -> dict[str, Any]:
@@ -175,8 +177,8 @@ def moments() -> list[Contest]:
         running = RunningMoments(DIMENSIONS)
         for batch in batches:
             running.add(batch)
-        found = running.moments()
-        return float(np.trace(found.covariance) * (found.count - 1) + found.count * found.mean @ found.mean)
+        moments = running.moments()
+        return float(np.trace(moments.covariance) * (moments.count - 1) + moments.count * moments.mean @ moments.mean)
 
     return [
         Contest(
@@ -192,8 +194,8 @@ def kid() -> list[Contest]:
     first, second = features(5_000, 1), features(5_000, 2)
 
     def theirs() -> float:
-        found = kid_features_to_metric(torch.from_numpy(first), torch.from_numpy(second), verbose=False)
-        return float(found["kernel_inception_distance_mean"])
+        scores = kid_features_to_metric(torch.from_numpy(first), torch.from_numpy(second), verbose=False)
+        return float(scores["kernel_inception_distance_mean"])
 
     return [
         Contest(
@@ -212,8 +214,8 @@ def prdc() -> list[Contest]:
     generated, real = features(5_000, 1), features(5_000, 2)
 
     def ours() -> float:
-        found = precision_recall(generated, real, 5)
-        return found.precision + found.recall + found.density + found.coverage
+        scores = precision_recall(generated, real, 5)
+        return scores.precision + scores.recall + scores.density + scores.coverage
 
     def theirs() -> float:
         with contextlib.redirect_stdout(io.StringIO()):  # it prints counts
@@ -241,11 +243,11 @@ def wide() -> None:
     stream = np.random.default_rng(0)
     generated, real = (stream.standard_normal((WIDE_ROWS, WIDE_DIMENSIONS)).astype(np.float32) for _ in range(2))
     started = time.monotonic()
-    found = precision_recall(generated, real, 5)
+    results = precision_recall(generated, real, 5)
     seconds = time.monotonic() - started
     peak_gib = peak_kib() / 2**20
     print(f"\nPRDC, {WIDE_ROWS:,} x {WIDE_ROWS:,} x {WIDE_DIMENSIONS}  (goal: within 2 GB)")
-    print(f"  ours {seconds:.0f} s, peak of the whole process {peak_gib:.2f} GiB, {asdict(found)}")
+    print(f"  ours {seconds:.0f} s, peak of the whole process {peak_gib:.2f} GiB, {asdict(results)}")
 
 
 def peak_kib() -> int:

@@ -31,5 +31,5 @@ def test_every_sensor_is_listed_and_is_off() -> None:
 
 
 def test_the_days_that_things_are_kept_are_the_settings() -> None:
-    kept = load_operations().retention
-    assert f": {kept.checkpoint_days}, {kept.run_days} and {kept.tick_days} days)" in PAGE
+    retention = load_operations().retention
+    assert f": {retention.checkpoint_days}, {retention.run_days} and {retention.tick_days} days)" in PAGE

@@ -104,9 +104,9 @@ def test_samples_scores_and_report_are_of_the_average_and_on_request_of_the_raw_
         assert np.array_equal(np.moveaxis(arrays["images"], 3, 1), averaged_pixels[:60])
 
     materialize(monkeypatch, "--optimizer", AVERAGED, PLAIN, "--weights", "raw")
-    said = capsys.readouterr().out
-    assert f"generator {AVERAGED}: unchanged" in said and f"samples {AVERAGED}: made" in said
-    assert f"samples {PLAIN}: unchanged" in said and f"report {PLAIN}: unchanged" in said
+    printed = capsys.readouterr().out
+    assert f"generator {AVERAGED}: unchanged" in printed and f"samples {AVERAGED}: made" in printed
+    assert f"samples {PLAIN}: unchanged" in printed and f"report {PLAIN}: unchanged" in printed
     raw = report_of(paths, AVERAGED)
     assert samples_of(paths, AVERAGED).details["weights"] == "raw"
     assert raw.protocol["weights"] == "raw"
@@ -125,8 +125,8 @@ def test_an_average_where_none_is_kept_is_one_sentence(
 ) -> None:
     words = ["materialize", "mnist_mlp", "--optimizer", PLAIN, "--weights", "average", *BUDGET]
     assert run(monkeypatch, *words) == 1
-    (said,) = capsys.readouterr().err.splitlines()
-    assert f"--weights average: found no ema_decay in {PLAIN}, so they keep no average" in said
+    (printed,) = capsys.readouterr().err.splitlines()
+    assert f"--weights average: found no ema_decay in {PLAIN}, so they keep no average" in printed
     assert read_artefact(paths.training("mnist_mlp", PLAIN)) is None, "it was trained in vain"
 
 

@@ -16,7 +16,7 @@ from assets.instance.home import ensure_dagster_home
 from pipeline.storage.artefact import read_artefact
 from pipeline.storage.paths import PROJECT, Paths
 from tests.end_to_end.conftest import COMMAND
-from tests.end_to_end.own_ui import OwnUi
+from tests.end_to_end.restartable_ui import RestartableUi
 from tests.end_to_end.test_watched_run import ask, events, wait_until
 
 pytestmark = pytest.mark.slow
@@ -33,14 +33,14 @@ RECIPE = RECIPES["mnist_mlp"]
 
 
 @pytest.fixture
-def ui(named_small_mnist: object, paths: Paths) -> Iterator[OwnUi]:
+def ui(named_small_mnist: object, paths: Paths) -> Iterator[RestartableUi]:
     """Start a UI over the artefacts of a data set and one finished partition."""
     subprocess.run([*COMMAND, *FIRST], cwd=PROJECT, check=True, timeout=300, capture_output=True)
-    with OwnUi(paths) as own:
+    with RestartableUi(paths) as own:
         yield own
 
 
-def backfill(ui: OwnUi) -> dict[str, Any]:
+def backfill(ui: RestartableUi) -> dict[str, Any]:
     """Launch the backfill, wait for its end and return it."""
     ops = {
         "mnist_mlp__training": {"config": {"steps": 3, "members": 1, "seed": 1}},
@@ -64,12 +64,14 @@ def backfill(ui: OwnUi) -> dict[str, Any]:
     return found
 
 
-def test_a_backfill_trains_the_sweep_in_one_run_and_each_partition_has_its_own_results(ui: OwnUi, paths: Paths) -> None:
+def test_a_backfill_trains_the_sweep_in_one_run_and_each_partition_has_its_own_results(
+    ui: RestartableUi, paths: Paths
+) -> None:
     ended = backfill(ui)
     assert (ended["status"], ended["error"]) == ("COMPLETED_SUCCESS", None)
     ((run,),) = [[each["runId"] for each in ended["runs"]]]
-    said = [event["message"] for event in events(ui.served, run, "LogMessageEvent")]
-    (trained,) = [message for message in said if "mnist_mlp: training " in message]
+    messages = [event["message"] for event in events(ui.served, run, "LogMessageEvent")]
+    (trained,) = [message for message in messages if "mnist_mlp: training " in message]
     assert f"{len(OPTIMIZERS)} members as one model" in trained
     ensure_dagster_home()
     with dg.DagsterInstance.get() as instance:
@@ -92,7 +94,7 @@ def own_checks() -> list[dg.AssetCheckKey]:
     return found
 
 
-def checked(ui: OwnUi, check: dg.AssetCheckKey, run: str) -> list[str]:
+def checked(ui: RestartableUi, check: dg.AssetCheckKey, run: str) -> list[str]:
     """Return the partitions for which a run has evaluated a check."""
     asked = {"asset": {"path": list(check.asset_key.path)}, "check": check.name}
     executions = ask(ui.served, CHECKS, **asked)["assetCheckExecutions"]

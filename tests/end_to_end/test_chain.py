@@ -114,10 +114,10 @@ def test_a_mistake_is_one_sentence_and_exit_code_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str
 ) -> None:
     assert run(monkeypatch, *arguments) == 1
-    said = capsys.readouterr().err
-    assert said.startswith("ganforge: ")
-    assert expected in said
-    assert said.count("\n") == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith("ganforge: ")
+    assert expected in printed
+    assert printed.count("\n") == 1
 
 
 def test_a_failing_asset_is_named_with_its_reason(
@@ -125,9 +125,9 @@ def test_a_failing_asset_is_named_with_its_reason(
 ) -> None:
     monkeypatch.setenv("GANFORGE_MNIST", str(tmp_path))
     assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "sgd", *BUDGET) == 1
-    said = capsys.readouterr().err
-    assert said.startswith("ganforge: mnist/raw failed: GANFORGE_MNIST=")
-    assert "found neither train-images-idx3-ubyte.gz" in said
+    printed = capsys.readouterr().err
+    assert printed.startswith("ganforge: mnist/raw failed: GANFORGE_MNIST=")
+    assert "found neither train-images-idx3-ubyte.gz" in printed
 
 
 @pytest.mark.usefixtures("prepared")

@@ -62,11 +62,11 @@ def test_a_command_that_reads_it_stops_with_one_sentence_and_leaves_no_output(
     flip_a_byte(chain.root / damaged)
     before = {path for path in chain.root.rglob("*") if not path.name.startswith(".")}
     assert run(monkeypatch, *command.format(out=tmp_path / "out", root=chain.root).split()) == 1
-    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("ganforge: ")]
-    assert len(said) == 1
-    assert str(chain.root / damaged) in said[0]
-    assert ": damaged" in said[0]
-    assert "; materialize " in said[0]
+    printed_errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("ganforge: ")]
+    assert len(printed_errors) == 1
+    assert str(chain.root / damaged) in printed_errors[0]
+    assert ": damaged" in printed_errors[0]
+    assert "; materialize " in printed_errors[0]
     assert not (tmp_path / "out").exists()
     made = {path for path in chain.root.rglob("*") if not path.name.startswith(".")} - before
     assert not [path for path in made if path.is_file()]

@@ -9,7 +9,7 @@ import pytest
 from assets import cli
 from pipeline.storage.paths import Paths
 from tests.end_to_end.conftest import BUDGET, FEW_ANCHORS
-from tests.end_to_end.own_ui import OwnUi
+from tests.end_to_end.restartable_ui import RestartableUi
 from tests.end_to_end.test_watched_run import launch
 
 pytestmark = pytest.mark.slow
@@ -66,7 +66,7 @@ def test_the_ui_and_its_daemon_make_runs_there(
     monkeypatch.setenv("GANFORGE_DATA", str(data))
     monkeypatch.setenv("DAGSTER_HOME", str(data / "dagster"))
     shutil.copytree(prepared_once.root, data)
-    with OwnUi(Paths(data)) as ui:
+    with RestartableUi(Paths(data)) as ui:
         run_id, deadline = launch(ui.served, "adam", steps=2), time.monotonic() + 120
         while ui.statuses()[run_id] not in ("SUCCESS", "FAILURE", "CANCELED") and time.monotonic() < deadline:
             time.sleep(0.5)

@@ -58,10 +58,10 @@ def test_ctrl_c_after_several_observations_ends_the_command_and_keeps_every_step
     with monkeypatch.context() as patch:
         patch.setattr(Ensemble, "step", interrupted(Ensemble.step))
         assert cli.main() == 130
-    said = capsys.readouterr()
-    assert said.err == "ganforge: interrupted; what was finished is kept\n"
-    assert "training sgd" in said.out
-    assert "training rmsprop" not in said.out
+    printed = capsys.readouterr()
+    assert printed.err == "ganforge: interrupted; what was finished is kept\n"
+    assert "training sgd" in printed.out
+    assert "training rmsprop" not in printed.out
     checkpoints = paths.training("mnist_mlp", "sgd") / "checkpoints"
     assert [path.name for path in checkpoints.glob("*/step_*")] == [f"step_{INTERRUPTED_AT:08d}"]
     assert observed_steps(instance) == [100, 125, 200, 250, 300, 375, 400]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.storage.paths import Paths
-from tests.end_to_end.own_ui import OwnUi, processes_with
+from tests.end_to_end.restartable_ui import RestartableUi, processes_with
 from tests.end_to_end.test_watched_run import TERMINATE, ask, entries, events, launch, wait_for_status, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the processes in /proc")]
@@ -17,8 +17,8 @@ LONG_STEPS = 400_000  # longer than any test
 
 
 @pytest.fixture
-def ui(prepared: None, paths: Paths) -> Iterator[OwnUi]:
-    with OwnUi(paths) as own:
+def ui(prepared: None, paths: Paths) -> Iterator[RestartableUi]:
+    with RestartableUi(paths) as own:
         yield own
 
 
@@ -27,15 +27,15 @@ def process_of(run: str) -> int:
     return pid
 
 
-def checkpoints_of(ui: OwnUi, partition: str) -> Path:
+def checkpoints_of(ui: RestartableUi, partition: str) -> Path:
     return ui.served.paths.training("mnist_mlp", partition) / "checkpoints"
 
 
-def wait_for_interval(ui: OwnUi, partition: str) -> None:
+def wait_for_interval(ui: RestartableUi, partition: str) -> None:
     wait_until(lambda: list(checkpoints_of(ui, partition).glob("*/events/member_0")), "the first interval")
 
 
-def saved_checkpoint(ui: OwnUi, partition: str, seed: int) -> int:
+def saved_checkpoint(ui: RestartableUi, partition: str, seed: int) -> int:
     """Return the step of the checkpoint that a cancelled run left."""
     run = launch(ui.served, partition, steps=LONG_STEPS, seed=seed)
     wait_for_interval(ui, partition)
@@ -45,7 +45,7 @@ def saved_checkpoint(ui: OwnUi, partition: str, seed: int) -> int:
     return int(saved.name.removeprefix("step_"))
 
 
-def test_a_killed_run_gives_its_place_on_and_its_retry_goes_on_from_the_checkpoint(ui: OwnUi) -> None:
+def test_a_killed_run_gives_its_place_on_and_its_retry_goes_on_from_the_checkpoint(ui: RestartableUi) -> None:
     step = saved_checkpoint(ui, "rmsprop", seed=1)
     run = launch(ui.served, "rmsprop", steps=step + 8000, seed=1)
     wait_until(lambda: events(ui.served, run, "ObservationEvent"), "a first observation")
@@ -60,10 +60,10 @@ def test_a_killed_run_gives_its_place_on_and_its_retry_goes_on_from_the_checkpoi
     wait_for_status(ui.served, retry, "SUCCESS")
     resumed = [entries(event)["resumed_at_step"] for event in events(ui.served, retry, "MaterializationEvent")]
     assert resumed == [step] * 4
-    assert any(f"from step {step:,}" in said for said in messages(ui, retry))
+    assert any(f"from step {step:,}" in message for message in messages(ui, retry))
 
 
-def test_a_run_outlives_the_daemon_and_the_next_ui_finds_it_when_it_was_killed_meanwhile(ui: OwnUi) -> None:
+def test_a_run_outlives_the_daemon_and_the_next_ui_finds_it_when_it_was_killed_meanwhile(ui: RestartableUi) -> None:
     run = launch(ui.served, "rmsprop", steps=LONG_STEPS)
     wait_for_interval(ui, "rmsprop")
     pid = process_of(run)
@@ -82,7 +82,7 @@ def test_a_run_outlives_the_daemon_and_the_next_ui_finds_it_when_it_was_killed_m
     wait_for_status(ui.served, retry, "CANCELED")
 
 
-def test_a_run_that_stops_with_the_ui_saves_a_checkpoint_from_which_it_goes_on_with_the_next(ui: OwnUi) -> None:
+def test_a_run_that_stops_with_the_ui_saves_a_checkpoint_from_which_it_goes_on_with_the_next(ui: RestartableUi) -> None:
     run = launch(ui.served, "rmsprop", steps=LONG_STEPS)
     wait_for_interval(ui, "rmsprop")
     ui.stop()
@@ -92,8 +92,10 @@ def test_a_run_that_stops_with_the_ui_saves_a_checkpoint_from_which_it_goes_on_w
     assert ui.statuses()[run] == "FAILURE"
     retry = wait_until(lambda: ui.retry_of(run), "the run goes on")
     step = int(saved.name.removeprefix("step_"))
-    wait_until(lambda: any(f"from step {step:,}" in said for said in messages(ui, retry)), "it goes on from there")
+    wait_until(
+        lambda: any(f"from step {step:,}" in message for message in messages(ui, retry)), "it goes on from there"
+    )
 
 
-def messages(ui: OwnUi, run: str) -> list[str]:
+def messages(ui: RestartableUi, run: str) -> list[str]:
     return [event["message"] for event in events(ui.served, run, "LogMessageEvent")]

@@ -28,13 +28,13 @@ evaluation_images = 2
 """
 
 
-def said_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+def printed_by(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     monkeypatch.setattr("sys.argv", ["ganforge", *arguments])
     assert cli.main() == 1
-    said = capsys.readouterr().err
-    assert said.startswith("ganforge: ")
-    assert said.count("\n") == 1
-    return said
+    printed = capsys.readouterr().err
+    assert printed.startswith("ganforge: ")
+    assert printed.count("\n") == 1
+    return printed
 
 
 def break_archive(path: Path, how: str) -> None:
@@ -70,9 +70,9 @@ def test_a_broken_archive_is_named_with_what_to_do(
     folder = write_small_celeba(tmp_path / "celeba", 60)
     break_archive(folder / "img_align_celeba.zip", how)
     monkeypatch.setenv("GANFORGE_CELEBA", str(folder))
-    said = said_of(monkeypatch, capsys, "reproduce", "blog_sgd")
-    assert said.startswith(f"ganforge: celeba/raw failed: {folder / 'img_align_celeba.zip'}: ")
-    assert expected in said
+    printed = printed_by(monkeypatch, capsys, "reproduce", "blog_sgd")
+    assert printed.startswith(f"ganforge: celeba/raw failed: {folder / 'img_align_celeba.zip'}: ")
+    assert expected in printed
     assert not (paths.raw("celeba") / "manifest.json").exists()
 
 
@@ -94,21 +94,23 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, network: str = "dcga
 def test_what_a_network_cannot_draw_is_said_before_anything_is_trained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = own(tmp_path, monkeypatch)
-    assert said.startswith("ganforge: own_dcgan adam: network dcgan: found images of 30 x 30 pixels, expected squares")
+    printed = own(tmp_path, monkeypatch)
+    assert printed.startswith(
+        "ganforge: own_dcgan adam: network dcgan: found images of 30 x 30 pixels, expected squares"
+    )
 
 
 @pytest.mark.slow
 def test_a_batch_larger_than_the_data_set_is_said_before_anything_is_trained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = own(tmp_path, monkeypatch, network="mlp", batch_size=64)
-    assert said == "ganforge: own_dcgan adam: found 32 training images, expected at least batch_size=64\n"
+    printed = own(tmp_path, monkeypatch, network="mlp", batch_size=64)
+    assert printed == "ganforge: own_dcgan adam: found 32 training images, expected at least batch_size=64\n"
 
 
 def test_a_recipe_of_an_unknown_network_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = own(tmp_path, monkeypatch, network="nonet")
-    assert said == (
+    printed = own(tmp_path, monkeypatch, network="nonet")
+    assert printed == (
         "ganforge: recipe 'own_dcgan': network 'nonet' does not exist; "
         "expected one of: celeba_dense, dcgan, mlp, mnist_conv\n"
     )

@@ -26,10 +26,10 @@ def test_a_quick_trial_takes_no_ranking_away_and_is_announced(
     page = paths.comparison("mnist_mlp") / "comparison.html"
     assert "not be comparable" not in capsys.readouterr().out
     materialize(monkeypatch, "--optimizer", "adam", "--steps", "2", *BUDGET)
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     warning = "mnist_mlp adam: the new scores will not be comparable with those of"
-    assert said.index(warning) < said.index("training adam")
-    assert "(steps 3 there, 2 here)" in said
+    assert printed.index(warning) < printed.index("training adam")
+    assert "(steps 3 there, 2 here)" in printed
     ranking = compare("mnist_mlp", KEYS, paths)
     assert {standing.optimizer for standing in ranking.standings} == {"sgd", "sgd_adam"}
     assert ranking.left_out == {"adam": "steps 3 and 2"}
@@ -47,9 +47,9 @@ def test_a_file_that_is_no_report_keeps_nobody_from_training(
         "sys.argv", ["ganforge", "materialize", "mnist_mlp", "--optimizer", "adam", "--steps", "2", *BUDGET]
     )
     assert cli.main() == 1  # the comparison names the file
-    said = capsys.readouterr()
-    assert f"cannot say whether the new scores will be comparable: {broken}" in said.out
-    assert str(broken) in said.err
+    printed = capsys.readouterr()
+    assert f"cannot say whether the new scores will be comparable: {broken}" in printed.out
+    assert str(broken) in printed.err
     assert read_artefact(paths.training("mnist_mlp", "adam")) is not None
 
 

@@ -84,9 +84,9 @@ def test_faces_without_attributes_are_trained_and_not_scored(
     folder = write_small_celeba(tmp_path / "celeba", 100, attributes=False)
     monkeypatch.setenv("GANFORGE_CELEBA", str(folder))
     assert run(monkeypatch, "materialize", "celeba_dense", "--optimizer", "sgd", *BUDGET) == 0
-    said = capsys.readouterr().out
-    assert "no scores, but networks, pictures and samples" in said
-    assert "--extractor inception" in said
+    printed = capsys.readouterr().out
+    assert "no scores, but networks, pictures and samples" in printed
+    assert "--extractor inception" in printed
     assert read_artefact(paths.samples("celeba_dense", "sgd")) is not None
     assert store.latest(paths.reports(), "celeba_dense", "sgd") is None
     with pytest.raises(NoLabelsError, match="INCEPTION"):  # the metadata of the report's asset in the UI

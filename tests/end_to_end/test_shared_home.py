@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.storage.paths import Paths
-from tests.end_to_end.own_ui import OwnUi
+from tests.end_to_end.restartable_ui import RestartableUi
 from tests.end_to_end.test_watched_run import launch
 
 pytestmark = pytest.mark.slow
@@ -23,7 +23,7 @@ def test_files_of_another_project_in_the_instances_folder_are_neither_imported_n
     for name, text in foreign.items():
         (home / name).write_text(text)
     monkeypatch.setenv("DAGSTER_HOME", str(home))
-    with OwnUi(paths) as ui:
+    with RestartableUi(paths) as ui:
         run_id, deadline = launch(ui.served, "adam", steps=2), time.monotonic() + 120
         while ui.statuses()[run_id] not in ("SUCCESS", "FAILURE", "CANCELED") and time.monotonic() < deadline:
             time.sleep(0.5)

@@ -83,8 +83,8 @@ def test_bultens_generator_draws_what_keras_draws(keras: Any) -> None:
     weight = ours.dense.weight[0].detach().view(100, 32, 7, 7)  # type: ignore[union-attr,index]
     dense.set_weights([weight.permute(0, 2, 3, 1).reshape(100, -1).numpy(), np.zeros(7 * 7 * 32)])  # channels last
     assert isinstance(ours.hidden, nn.ModuleList)
-    own = [*ours.hidden, ours.output]
-    for theirs, convolution in zip(of_kind(model, keras.layers.Conv2D), own, strict=True):
+    our_layers = [*ours.hidden, ours.output]
+    for theirs, convolution in zip(of_kind(model, keras.layers.Conv2D), our_layers, strict=True):
         theirs.set_weights([kernel(convolution), convolution.bias[0].detach().numpy()])
     latents = torch.rand(5, 100, generator=torch.Generator().manual_seed(1)) * 2 - 1
     expected = np.moveaxis(np.asarray(model.predict(latents.numpy(), verbose=0)), -1, 1)
@@ -113,8 +113,8 @@ def test_the_blogs_generator_draws_what_keras_predicts_after_a_training_step(ker
         hidden += [keras.layers.Dense(size), keras.layers.LeakyReLU(0.2), keras.layers.BatchNormalization(momentum=0.8)]
     model = keras.Sequential([keras.Input((100,)), *hidden, keras.layers.Dense(2352, activation="tanh")])
     assert isinstance(ours.hidden, nn.ModuleList)
-    own = [*ours.hidden, ours.output]
-    for theirs, dense in zip(of_kind(model, keras.layers.Dense), own, strict=True):
+    our_layers = [*ours.hidden, ours.output]
+    for theirs, dense in zip(of_kind(model, keras.layers.Dense), our_layers, strict=True):
         theirs.set_weights([dense.weight[0].detach().numpy(), dense.bias[0, 0].detach().numpy()])
     latents = torch.randn(256, 100, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():

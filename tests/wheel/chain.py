@@ -67,10 +67,10 @@ class Installed:
         lent = dict.fromkeys(sysconfig.get_path(name) for name in ("purelib", "platlib"))
         (self.packages / "lent.pth").write_text("".join(f"{path}\n" for path in lent), encoding="utf-8")
         dropped = ("GANFORGE", "DAGSTER", "PYTHON")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
         path = f"{self.home / 'bin'}{os.pathsep}{os.environ['PATH']}"
         # Two threads on a busy machine take five times as long as one.
-        self.environment = {**kept, "PATH": path, "OMP_NUM_THREADS": "1"}
+        self.environment = {**inherited, "PATH": path, "OMP_NUM_THREADS": "1"}
 
     def expect_own_package(self, version: str) -> None:
         """Both packages come from the wheel, and its requirements are installed."""

@@ -17,7 +17,7 @@ RUNS = """{ runsOrError(limit: 50) { ... on Runs { results { runId status parent
 STOP_TIMEOUT_SECONDS = 90
 
 
-class OwnUi:
+class RestartableUi:
     """A running UI with the template's settings and shorter intervals; leaving the context stops it."""
 
     def __init__(self, paths: Paths) -> None:
@@ -26,7 +26,7 @@ class OwnUi:
             self.port = int(probe.getsockname()[1])
         self.served = Served(f"http://127.0.0.1:{self.port}", paths)
 
-    def __enter__(self) -> "OwnUi":
+    def __enter__(self) -> "RestartableUi":
         template = TEMPLATE.read_text()
         for found, shorter in SHORTER.items():
             assert found in template
