@@ -22,7 +22,6 @@ FILES = sorted(
 
 # Folders with sentences still to be mended; this set only ever shrinks.
 NOT_YET = {
-    ".",
     "assets",
     "assets/graph",
     "assets/instance",
@@ -32,7 +31,6 @@ NOT_YET = {
     "docs",
     "pipeline",
     "pipeline/champion",
-    "pipeline/checks",
     "pipeline/clean",
     "pipeline/cli",
     "pipeline/comparison",
