@@ -1,21 +1,19 @@
-"""`<data set>/classifier`, `reference` and `inception_reference`: what every score on a data set is taken with.
+"""`<data set>/classifier`, `reference` and `inception_reference`: every score on a data set is taken with these.
 
-`<data set>/ladder` says what each of those scores notices.
+`<data set>/ladder` shows which corruption each score notices.
 """
 
 import dagster as dg
 
 from assets.graph.run_config import MakeConfig
-from assets.publishing.publishing import Made, logged, publish, shown
+from assets.publishing.results import logged, publish, result_of
 from pipeline.metrics import CODE_VERSION, EXTRACTOR_VERSION
 from pipeline.raw.dataset import Dataset
-from pipeline.storage.artefact import Artefact
 from pipeline.storage.paths import Paths
-from pipeline.storage.pictures import markdown_file
 
 
 def build_metrics(dataset: Dataset) -> list[dg.AssetsDefinition]:
-    """The assets of one data set."""
+    """Return the assets of one data set."""
 
     @dg.asset(
         key=[dataset.key, "classifier"],
@@ -27,43 +25,46 @@ def build_metrics(dataset: Dataset) -> list[dg.AssetsDefinition]:
         pool="gpu",
     )
     def classifier(context: dg.AssetExecutionContext, config: MakeConfig) -> dg.MaterializeResult:
+        from pipeline.metrics.evidence import classifier_evidence
         from pipeline.metrics.extractors.classifier import train_classifier
 
         with logged(context):
             artefact = train_classifier(dataset.key, Paths.default(), force=config.force)
-            return publish(context.asset_key, Made(artefact.fingerprint, _classifier(artefact), artefact.cached))
+            return publish(context, context.asset_key, result_of(artefact, classifier_evidence(artefact)))
 
     @dg.asset(
         key=[dataset.key, "reference"],
         deps=[[dataset.key, "tensors"], [dataset.key, "classifier"]],
         group_name="metrics",
-        description="What the classifier sees in real test images, real training images (floor) and noise (ceiling).",
+        description="The classifier's features of real test images, real training images (floor) and noise (ceiling).",
         code_version=EXTRACTOR_VERSION,
         kinds={"pytorch"},
     )
     def reference(context: dg.AssetExecutionContext, config: MakeConfig) -> dg.MaterializeResult:
+        from pipeline.metrics.evidence import reference_evidence
         from pipeline.metrics.reference import make_reference
 
         with logged(context):
             artefact = make_reference(dataset.key, Paths.default(), force=config.force)
-            return publish(context.asset_key, Made(artefact.fingerprint, _reference(artefact), artefact.cached))
+            return publish(context, context.asset_key, result_of(artefact, reference_evidence(artefact)))
 
     @dg.asset(
         key=[dataset.key, "inception_reference"],
         deps=[[dataset.key, "tensors"]],
         group_name="metrics",
-        description="The same as Inception-v3 sees it, for scores beside published ones. Needs its weights: a "
-        "download, or GANFORGE_INCEPTION. Slow without a GPU: a tenth of a second an image.",
+        description="Inception-v3's features of the same images, for scores beside published ones. Needs its weights: "
+        "a download, or GANFORGE_INCEPTION. Slow without a GPU: a tenth of a second per image.",
         code_version=EXTRACTOR_VERSION,
         kinds={"pytorch"},
         pool="gpu",
     )
     def inception_reference(context: dg.AssetExecutionContext, config: MakeConfig) -> dg.MaterializeResult:
+        from pipeline.metrics.evidence import reference_evidence
         from pipeline.metrics.reference import make_reference
 
         with logged(context):
             artefact = make_reference(dataset.key, Paths.default(), extractor="inception", force=config.force)
-            return publish(context.asset_key, Made(artefact.fingerprint, _reference(artefact), artefact.cached))
+            return publish(context, context.asset_key, result_of(artefact, reference_evidence(artefact)))
 
     return [classifier, reference, inception_reference, _build_ladder(dataset)]
 
@@ -73,68 +74,16 @@ def _build_ladder(dataset: Dataset) -> dg.AssetsDefinition:
         key=[dataset.key, "ladder"],
         deps=[[dataset.key, name] for name in ("tensors", "classifier", "reference")],
         group_name="metrics",
-        description="Every score on graded corruptions of real images: which score notices what.",
+        description="Every score on graded corruptions of real images: which score notices which corruption.",
         code_version=CODE_VERSION,
         kinds={"parquet"},
     )
     def ladder(context: dg.AssetExecutionContext, config: MakeConfig) -> dg.MaterializeResult:
+        from pipeline.metrics.evidence import ladder_evidence
         from pipeline.metrics.ladder import make_ladder
 
         with logged(context):
             artefact = make_ladder(dataset.key, Paths.default(), force=config.force)
-            return publish(context.asset_key, Made(artefact.fingerprint, _ladder(artefact), artefact.cached))
+            return publish(context, context.asset_key, result_of(artefact, ladder_evidence(artefact)))
 
     return ladder
-
-
-def _classifier(artefact: Artefact) -> dict[str, object]:
-    details = artefact.details
-    return {
-        "labels": details["labels"],
-        "test_accuracy": details["test_accuracy"],
-        "test_images": details["test_images"],
-        "train_images": details["train_images"],
-        "weights_sha256": details["weights_sha256"],
-        "seconds": details["seconds"],
-        "note": details["source"]["note"] or "the whole published data set",
-        "path": dg.MetadataValue.path(artefact.folder),
-    }
-
-
-def _reference(artefact: Artefact) -> dict[str, object]:
-    details = artefact.details
-    rows = [
-        dg.TableRecord({"score": name, "real images": shown(floor), "noise": shown(details["ceiling"].get(name))})
-        for name, floor in details["floor"].items()
-    ]
-    return {
-        "anchors": dg.MetadataValue.table(rows),
-        "fid_floor": details["floor"]["fid"],
-        "fid_ceiling": details["ceiling"]["fid"],
-        "images": dg.MetadataValue.json(details["images"]),
-        "extractor_sha256": details["extractor_sha256"],
-        "path": dg.MetadataValue.path(artefact.folder),
-    }
-
-
-def _ladder(artefact: Artefact) -> dict[str, object]:
-    details = artefact.details
-    verdicts = details["verdicts"]
-    matrix = [
-        dg.TableRecord({"score": score, **{corruption: found[score] for corruption, found in verdicts.items()}})
-        for score in next(iter(verdicts.values()))
-    ]
-    fids = [
-        dg.TableRecord({"corruption": corruption, **{f"level {level}": shown(fid) for level, fid in enumerate(values)}})
-        for corruption, values in details["fid"].items()
-    ]
-    return {
-        "verdicts": dg.MetadataValue.table(matrix),
-        "fid": dg.MetadataValue.table(fids),
-        "corruptions": dg.MetadataValue.md(
-            markdown_file(artefact.verified_path("ladder.png"), "a row a corruption, 4 levels")
-        ),
-        "images": details["images"],
-        "extractor_sha256": details["extractor_sha256"],
-        "path": dg.MetadataValue.path(artefact.folder),
-    }

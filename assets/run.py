@@ -27,7 +27,7 @@ from assets.graph.run_tags import about_tags
 from assets.instance.databases import kept_open
 from assets.instance.dead_runs import fail_abandoned_runs, process_tag
 from assets.instance.home import ensure_dagster_home
-from assets.publishing.publishing import OWN_LOGGERS
+from assets.publishing.results import OWN_LOGGERS
 from assets.publishing.settings_versions import observe_settings
 from assets.triggers.failures import is_interruption, own_sentence
 from pipeline.budgets import budget_for

@@ -16,7 +16,8 @@ from pipeline.champion.decisions import now
 from pipeline.champion.promotion import Exported, Promotion
 from pipeline.champion.versions import CARD, CARD_TEXT, GRID, ONNX, Champion
 from pipeline.comparison.page.entrants import without_folders
-from pipeline.comparison.ranking import estimate, number
+from pipeline.comparison.ranking import estimate
+from pipeline.evidence import number
 from pipeline.reports.store import Report
 from pipeline.settings import load_recipes
 from pipeline.storage.artefact import write_json

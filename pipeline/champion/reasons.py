@@ -11,8 +11,9 @@ from pipeline.champion.challenge import Challenge
 from pipeline.champion.decisions import PROMOTED
 from pipeline.champion.promotion import Considered
 from pipeline.champion.versions import Champion
-from pipeline.comparison.ranking import Ranking, Standing, number, shown, verdicts_on
+from pipeline.comparison.ranking import Ranking, Standing, shown, verdicts_on
 from pipeline.comparison.verdicts import UNDECIDED, Verdict
+from pipeline.evidence import number
 
 
 def why(met: Challenge, standing: Standing, champion: Champion | None) -> str:

@@ -141,7 +141,7 @@ def _history(arguments: argparse.Namespace, paths: Paths) -> Answer:
 
 
 def _described(champion: Champion) -> list[str]:
-    from pipeline.comparison.ranking import number
+    from pipeline.evidence import number
 
     card, pointer = champion.card(), champion.pointer
     fid = card["scores"]["fid"]

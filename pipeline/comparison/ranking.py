@@ -18,6 +18,7 @@ import pyarrow as pa
 from pipeline.comparison.protocol import difference, expect_comparable, largest_group
 from pipeline.comparison.significance import LEVEL, t_quantile
 from pipeline.comparison.verdicts import Verdict, verdicts
+from pipeline.evidence import number
 from pipeline.reports.store import Report, latest_of_all
 from pipeline.storage.paths import Paths
 
@@ -98,13 +99,6 @@ def estimate(values: Sequence[float]) -> Estimate:
         return Estimate(float(values[0]), math.nan)
     half_width = t_quantile(LEVEL, count - 1) * np.std(values, ddof=1) / math.sqrt(count)
     return Estimate(float(np.mean(values)), float(half_width))
-
-
-def number(value: float | None) -> str:
-    """A score with four digits, without an exponent as long as it has fewer than seven before the point."""
-    if value is None or not math.isfinite(value):
-        return "-"
-    return f"{value:.0f}" if 1e4 <= abs(value) < 1e7 else f"{value:.4g}"
 
 
 def shown(report: Report, metric: str) -> str:

@@ -10,8 +10,9 @@ from pipeline.cli.reports.answer import Answer
 from pipeline.cli.reports.chosen import NoReportError, metric_named, newest_reports, recipes_of
 from pipeline.cli.reports.rankings import difference_shown, undefined
 from pipeline.cli.table import aligned
-from pipeline.comparison.ranking import Ranking, Standing, best_of, compare, number, verdicts_on, verdicts_on_best
+from pipeline.comparison.ranking import Ranking, Standing, best_of, compare, verdicts_on, verdicts_on_best
 from pipeline.comparison.verdicts import Verdict, how_sure
+from pipeline.evidence import number
 from pipeline.settings import load_optimizers
 from pipeline.storage.paths import Paths
 

@@ -14,12 +14,12 @@ from pipeline.comparison.ranking import (
     Standing,
     as_table,
     compare,
-    number,
     shown,
     verdicts_on,
     verdicts_on_best,
 )
 from pipeline.comparison.verdicts import Verdict, how_sure
+from pipeline.evidence import number
 from pipeline.reports.store import Report
 from pipeline.settings import load_optimizers
 from pipeline.storage.paths import Paths

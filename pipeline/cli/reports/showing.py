@@ -12,7 +12,8 @@ from pipeline.cli.reports.answer import Answer
 from pipeline.cli.reports.chosen import newest_report, newest_reports
 from pipeline.cli.table import aligned
 from pipeline.comparison.differences import flat
-from pipeline.comparison.ranking import estimate, number, shown
+from pipeline.comparison.ranking import estimate, shown
+from pipeline.evidence import number
 from pipeline.reports.store import Report, find_report
 from pipeline.storage.paths import Paths
 

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.comparison.page.entrants import Entrant
-from pipeline.comparison.ranking import Estimate, Ranking, number, verdicts_on
+from pipeline.comparison.ranking import Estimate, Ranking, verdicts_on
 from pipeline.comparison.verdicts import BETTER, UNDECIDED, WORSE, Verdict, member_scores
+from pipeline.evidence import number
 from pipeline.metrics.catalogue import definition
 
 SHOWN = ("fid", "kid", "inception_score", "precision", "recall", "missing_classes")  # columns of the ranking

@@ -18,7 +18,7 @@ import pytest
 from dagster._core.errors import DagsterExecutionInterruptedError
 
 from assets.graph.partitions import RANGE_END_TAG, RANGE_START_TAG
-from assets.publishing.publishing import Made, publish_partitions, read_provenance
+from assets.publishing.results import Result, publish_partitions, read_provenance
 from assets.triggers import alert_sinks
 from assets.triggers import alerts as alerts_module
 from assets.triggers.alert_sinks import Alert, RefusedError, UndeliveredError, send
@@ -70,7 +70,7 @@ def report(context: dg.AssetExecutionContext) -> Iterator[object]:
     yield from publish_partitions(
         context,
         context.asset_key,
-        {key: Made(key, {}, said["cached"], [finding(said[key])]) for key in context.partition_keys},
+        {key: Result(key, {}, said["cached"], [finding(said[key])]) for key in context.partition_keys},
         read_provenance(context),
     )
 

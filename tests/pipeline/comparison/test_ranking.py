@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from pipeline.comparison.protocol import UnlikeProtocolsError
-from pipeline.comparison.ranking import Estimate, best_of, compare, estimate, number, rank, shown
+from pipeline.comparison.ranking import Estimate, best_of, compare, estimate, rank, shown
+from pipeline.evidence import number
 from pipeline.storage.paths import Paths
 from tests.pipeline.comparison.example_scores import add, add_metrics
 

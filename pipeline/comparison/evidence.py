@@ -1,0 +1,64 @@
+"""Evidence of a comparison: the ranking, a verdict on every pair, curves and sample grids."""
+
+from __future__ import annotations
+
+from pipeline.comparison.make import CURVES, GRIDS, PAGE
+from pipeline.comparison.ranking import Ranking, Standing, shown, verdicts_on
+from pipeline.comparison.verdicts import Verdict
+from pipeline.evidence import Evidence, Json, Markdown, Table
+from pipeline.storage.artefact import Artefact
+from pipeline.storage.pictures import markdown_file
+
+TABLED = ("fid", "inception_score", "missing_classes")
+PLOTTED = ("fid", "inception_score")
+
+
+def comparison_evidence(artefact: Artefact, ranking: Ranking) -> Evidence:
+    """Return ranking and verdicts as tables, with the pictures that the comparison holds."""
+    rows = [_ranking_row(standing) for standing in ranking.standings]
+    verdicts = [_verdict_row(verdict) for verdict in verdicts_on(ranking)]
+    return {
+        "ranking": Table(rows) if rows else "no report yet",
+        "verdicts": Table(verdicts) if verdicts else "needs at least 2 configurations",
+        "best": artefact.details["best"] or "none",
+        "page": artefact.path(PAGE),
+        **_pictures(artefact, ranking),
+        **_means(ranking),
+        "missing": ", ".join(ranking.missing) or "none",
+        "left_out": Json(ranking.left_out),
+        "not_on_page": Json(artefact.details["not_on_page"]),
+        "path": artefact.folder,
+    }
+
+
+def _pictures(artefact: Artefact, ranking: Ranking) -> Evidence:
+    """Return overlaid loss curves and sample grids, where their trainings and samples exist."""
+    order = ", ".join(standing.optimizer for standing in ranking.standings)
+    captions = {CURVES: "losses by training step", GRIDS: f"the same latents, one row per configuration: {order}"}
+    return {
+        name.removesuffix(".png"): Markdown(markdown_file(artefact.verified_path(name), caption, crisp=True))
+        for name, caption in captions.items()
+        if name in artefact.files
+    }
+
+
+def _means(ranking: Ranking) -> Evidence:
+    """Return each configuration's mean scores, so that the UI plots them over materializations."""
+    scored = [(standing, name) for name in PLOTTED for standing in ranking.standings if standing.scored_by(name)]
+    return {f"{name}_{standing.optimizer}": standing.scores[name].mean for standing, name in scored}
+
+
+def _ranking_row(standing: Standing) -> dict[str, str | int | float]:
+    facts = standing.report.facts(("members", "steps", "width", "n_generated"))
+    scores = {name: shown(standing.report, name) for name in TABLED if name in standing.scores}
+    return {"rank": standing.rank, "optimizer": standing.optimizer, **scores, **facts}
+
+
+def _verdict_row(verdict: Verdict) -> dict[str, str | int | float]:
+    numbers = {"difference": verdict.difference, "low": verdict.low, "high": verdict.high, "p": verdict.corrected_p}
+    return {
+        "verdict on FID": str(verdict),
+        "pair": f"{verdict.first} against {verdict.second}",
+        **{name: "-" if value is None else f"{value:.3g}" for name, value in numbers.items()},
+        "members": verdict.members,
+    }
