@@ -1,8 +1,8 @@
-"""`<recipe>/settings`: what the tables say of each partition now, for Dagster to compare with what is made.
+"""`<recipe>/settings`: the current settings of each partition, which Dagster compares with those of its artefacts.
 
-A source: nothing is made here, only looked at, by `ganforge materialize`, by the sensor `configurations`, or with
-"Observe" in the UI. Everything of a recipe depends on it directly, because Dagster hands staleness on no further than
-one step (`CachingStaleStatusResolver` in 1.13): one edited rate marks the partition's whole chain.
+This is a source asset: it is observed and never made, by `ganforge materialize`, by the sensor `configurations`, or
+with "Observe" in the UI. All assets of a recipe depend on it directly, because Dagster passes staleness on by one step
+only (`CachingStaleStatusResolver` in 1.13). One edited learning rate therefore marks the partition's whole chain.
 """
 
 import warnings
@@ -16,13 +16,13 @@ from pipeline.settings import Recipe
 
 
 def build_settings(recipe: Recipe) -> dg.AssetsDefinition:
-    """The source of one recipe."""
+    """Return the source asset of one recipe."""
     spec = dg.AssetSpec(
         settings_key(recipe.key),
-        description="What the tables of recipes and optimizer configurations decide of each partition.",
+        description="Settings of each partition, from the tables of recipes and optimizer configurations.",
         group_name=NAME,
         code_version="1",
-        skippable=True,  # an observation for each partition that changed, and none for the source as a whole
+        skippable=True,  # only partitions with a new version get an observation, and the whole source gets none
         kinds={"toml"},
     )
 
@@ -30,7 +30,7 @@ def build_settings(recipe: Recipe) -> dg.AssetsDefinition:
         yield from changed_settings(context.instance, read_versions(), [recipe.key])
 
     with warnings.catch_warnings():
-        # `observable_source_asset` would do, but what Dagster makes of it warns each time that it loads.
+        # `observable_source_asset` is the simpler way, but Dagster's own code warns each time such an asset loads.
         warnings.simplefilter("ignore", dg.BetaWarning)
         observable = dg.multi_observable_source_asset(
             name=f"{recipe.key}__{NAME}", specs=[spec], partitions_def=PARTITIONS

@@ -1,7 +1,8 @@
 """Objectives: the losses and regularisers that two networks can be trained for, and the facts of each loss.
 
-In: the fields of a recipe or configuration. Out: `ObjectiveSettings`. Nothing here imports torch. The losses as
-functions, with formulas and sources, are in `training/losses.py`; the penalties are in `training/regularisers.py`.
+In: the fields of a recipe or configuration. Out: `ObjectiveSettings`. This file imports no torch. The
+losses as functions, with formulas and sources, are in `training/engine/losses.py`, the penalties in `regularisers.py`
+beside it.
 
 | loss | least value | value of an undecided discriminator |
 |---|---|---|

@@ -1,7 +1,7 @@
 """Optimizer kinds: per kind its fields with types, ranges, defaults and descriptions, without torch.
 
 In: an entry such as `{ kind = "adam", learning_rate = 1e-4 }`. Out: a frozen value of that kind's class. A new kind is
-one class in `KINDS` and its update rule in `training/optimizers.py`, which states the formulas and their sources.
+one class in `KINDS` and its update rule in `training/engine/optimizers.py`, which states the formulas and their sources.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pydantic_core import ArgsKwargs
 
 from pipeline.tables import CHECKED, Mistakes, SettingsError, expect_names, fields_of, find, read_value
 
-DEFAULT_EPSILON = {  # by the library whose formulas are followed
+DEFAULT_EPSILON = {  # by the library that gives the formulas
     "keras": 1e-7,  # Keras 2: Adam adds epsilon before the bias correction
     "torch": 1e-8,  # PyTorch: Adam adds epsilon after it
 }
@@ -42,13 +42,14 @@ class OptimizerSettings:
         Positive | None, Field(description="A network's whole gradient is scaled down to this Euclidean norm.")
     ] = None
     numerics: Annotated[
-        Literal["keras", "torch"], Field(description="The library whose placement and default of epsilon hold.")
+        Literal["keras", "torch"],
+        Field(description="Library that epsilon's place in the formula and its default follow."),
     ] = "keras"
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values with `kind`, the form that is fingerprinted and saved."""
-        # Stored trainings are fingerprinted with the fields of the first three kinds, whichever their own kind is.
-        # Leaving out the fields that a kind lacks would change every fingerprint, and all would be trained again.
+        # The fingerprint of every stored training covers the fields of all first three kinds. Without those that a kind
+        # lacks, each fingerprint would change, and every partition would be trained again.
         first_kinds = {
             "kind": self.kind,
             "learning_rate": self.learning_rate,
@@ -74,7 +75,7 @@ class _WithEpsilon:
 
 @dataclass(frozen=True, config=CHECKED)
 class SGD(OptimizerSettings):
-    """Stochastic gradient descent."""
+    """Stochastic gradient descent with momentum."""
 
     kind: ClassVar[str] = "sgd"
 

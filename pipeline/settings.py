@@ -3,7 +3,7 @@
 In: `recipes.toml`, `optimizers.toml` and `presets.toml` beside this file, and the user's files that `GANFORGE_RECIPES`
 and `GANFORGE_OPTIMIZERS` name. Out: `Recipe`, `OptimizerConfiguration`, `Preset`, and `TrainingSettings`, the resolved
 settings of one partition, which are saved beside its weights. Each field's type, range, default and description stand
-on the field. Nothing here imports torch, because Dagster reads the tables whenever its definitions load.
+on the field. This file imports no torch, because Dagster reads the tables whenever its definitions load.
 """
 
 from __future__ import annotations
@@ -235,11 +235,17 @@ def _configuration(path: Path, key: str, entry: dict[str, Any]) -> OptimizerConf
 
 
 def _networks(where: str, entry: Mapping[str, Any]) -> dict[str, OptimizerSettings]:
-    """Return each network's optimizer, given apart or once for `both`."""
+    """Return each network's optimizer; an entry names one per network, or one for `both`."""
     if ("both" in entry) == any(name in entry for name in NETWORKS):
         raise SettingsError(f"{where}: expected either both = {{…}}, or generator = {{…}} and discriminator = {{…}}")
     if "both" in entry:
         return dict.fromkeys(NETWORKS, read_optimizer(f"{where} both", entry["both"]))
     mistakes = Mistakes()
-    optimizers = {name: mistakes.attempt(read_optimizer, f"{where} {name}", entry.get(name)) for name in NETWORKS}
+    optimizers = {name: mistakes.attempt(_network, where, name, entry) for name in NETWORKS}
     return {name: mistakes.settle(optimizer) for name, optimizer in optimizers.items()}
+
+
+def _network(where: str, name: str, entry: Mapping[str, Any]) -> OptimizerSettings:
+    if name not in entry:
+        raise SettingsError(f"{where}: field {name!r} is missing; expected {{ kind = …, learning_rate = … }}")
+    return read_optimizer(f"{where} {name}", entry[name])

@@ -167,7 +167,8 @@ def expect_names(where: str, entry: Mapping[str, Any], names: Collection[str], s
 def read_value(model: type[Value], where: str, entry: Mapping[str, Any], /, **filled: Any) -> Value:
     """Return a value from the fields of an entry that its class has, and from the fields that the caller filled in.
 
-    Raises `SettingsError` with a sentence for each mistake in the entry. Filled fields are the caller's own concern.
+    Raises `SettingsError` with a sentence for each mistake in the entry. The caller answers for the fields it filled
+    in, so their mistakes are left out.
     """
     values = {name: entry[name] for name in fields_of(model) if name in entry} | filled
     try:
@@ -184,7 +185,7 @@ def _sentence(model: type, where: str, detail: ErrorDetails, values: Mapping[str
     name = str(detail["loc"][0])
     if detail["type"] == "missing":
         return f"{where}: field {name!r} is missing; expected {expectation(model, name)}"
-    if detail["type"] == "value_error":  # raised by a check of ours, whose text begins with "expected"
+    if detail["type"] == "value_error":  # raised by a check of ours; its text begins with "expected"
         return f"{where}: {name} is {values[name]!r}, {detail['ctx']['error']}"
     return f"{where}: {name} is {values[name]!r}, expected {expectation(model, name)}"
 

@@ -61,7 +61,7 @@ def _table(title: str, entry: Schema) -> Schema:
 
 
 def _entry(models: Collection[type], left_out: Collection[str] = ("key", "objective")) -> Schema:
-    """Return the schema of an entry whose fields are those of several classes."""
+    """Return the schema of an entry with the fields of several classes."""
     properties: Schema = {}
     required: list[str] = []
     for model in models:
@@ -73,7 +73,7 @@ def _entry(models: Collection[type], left_out: Collection[str] = ("key", "object
 
 def _field(schema: Schema) -> Schema:
     """Return a field's schema without titles, which repeat its name, and without None, which no file can hold."""
-    chosen = next((part for part in schema.get("anyOf", []) if part["type"] != "null"), {})
+    chosen: Schema = next((part for part in schema.get("anyOf", []) if part["type"] != "null"), {})
     merged = chosen | {name: value for name, value in schema.items() if name not in ("anyOf", "title")}
     return {name: value for name, value in merged.items() if (name, value) != ("default", None)}
 

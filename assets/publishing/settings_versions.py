@@ -1,9 +1,9 @@
-"""Settings' versions: what the tables say of every partition now, as a version that Dagster compares.
+"""Versions of settings: one version per partition, which Dagster compares with the version of each artefact.
 
-In: the tables in `pipeline` and the user's own, read anew at each call, not as they were when the definitions loaded.
-Out: a sha256 for each recipe and configuration over everything in them that decides what is made, so not over
-descriptions; and observations of `<recipe>/settings` for those that changed. An edited rate is thereby a new version of
-exactly the partitions that it decides, and what was made under the old one is stale.
+In: the tables in `pipeline` and the user's files, read again at each call. Out: a sha256 per recipe and configuration,
+and observations of `<recipe>/settings` for the partitions with a new version. The sha256 covers every value that
+decides an artefact, and leaves out descriptions. An edited learning rate is therefore a new version of exactly the
+partitions that train with it, and Dagster marks their artefacts as stale.
 """
 
 import hashlib
@@ -18,18 +18,18 @@ from assets.graph.partitions import OPTIMIZERS, RECIPES
 from pipeline.settings import OptimizerConfiguration, Recipe, load_optimizers, load_recipes, resolve
 from pipeline.training.kinds_of_weights import AVERAGE
 
-NAME = "settings"  # of the asset, behind its recipe
-BUDGET = ("steps", "width", "members", "seed")
-DESCRIBING = ("description", "source")  # fields of an entry that decide nothing
+NAME = "settings"  # last part of the asset's key
+BUDGET = ("steps", "width", "members", "seed")  # fields that a run chooses
+DESCRIBING = ("description", "source")  # fields of an entry that decide no artefact
 
 
 def settings_key(recipe_key: str) -> dg.AssetKey:
-    """`<recipe>/settings`."""
+    """Return the key `<recipe>/settings`."""
     return dg.AssetKey([recipe_key, NAME])
 
 
 def read_versions() -> dict[str, dict[str, str]]:
-    """The version of each recipe's partitions, by recipe and configuration, as the tables say now."""
+    """Return the current version of every partition, by recipe and configuration."""
     recipes, optimizers = load_recipes(), load_optimizers()
     return {
         recipe.key: {key: settings_version(recipe, entry) for key, entry in optimizers.items()}
@@ -38,19 +38,20 @@ def read_versions() -> dict[str, dict[str, str]]:
 
 
 def settings_version(recipe: Recipe, configuration: OptimizerConfiguration) -> str:
-    """sha256 over what the tables decide of one partition, without the budget: that is what a run asks for."""
+    """Return the sha256 of one partition's settings without its budget, which each run chooses."""
     settings = resolve(recipe, configuration)
-    decided = {name: value for name, value in settings.to_json().items() if name not in BUDGET}
-    return _sha256(decided if settings.ema_decay is None else {**decided, "drawn_with": AVERAGE})
+    decisive = {name: value for name, value in settings.to_json().items() if name not in BUDGET}
+    # With an average of weights, the weights that samples come from decide them too. Older samples used raw weights.
+    return _sha256(decisive if settings.ema_decay is None else {**decisive, "drawn_with": AVERAGE})
 
 
 def loaded_version(recipe_key: str, optimizer: str) -> str:
-    """The version of what this process trains with: the tables as they were when it began."""
+    """Return the version that this process trains with: that of the tables it loaded when it began."""
     return settings_version(RECIPES[recipe_key], OPTIMIZERS[optimizer])
 
 
 def read_entry_versions() -> dict[str, str]:
-    """The version of each entry of the optimizer configurations by itself, as the table says now."""
+    """Return the current version of each configuration's entry, without any recipe."""
     return {
         key: _sha256({name: value for name, value in entry.to_json().items() if name not in DESCRIBING})
         for key, entry in load_optimizers().items()
@@ -64,23 +65,23 @@ def _sha256(values: Mapping[str, Any]) -> str:
 def changed_settings(
     instance: dg.DagsterInstance, versions: Mapping[str, Mapping[str, str]], recipes: Collection[str] = tuple(RECIPES)
 ) -> list[dg.AssetObservation]:
-    """An observation of every partition whose version is another than the one that Dagster last saw.
+    """Return an observation of every partition with a version that Dagster has not observed last.
 
-    Recipes and configurations that the loaded definitions do not know yet are left out.
+    Recipes and configurations that are missing from the loaded definitions are left out.
     """
     return [
         _observation(recipe, optimizer, version)
         for recipe in recipes
-        for observed in [_observed(instance, recipe)]
+        for observed in [_observed_versions(instance, recipe)]
         for optimizer, version in versions.get(recipe, {}).items()
         if optimizer in OPTIMIZERS and version != observed.get(optimizer)
     ]
 
 
 def observe_settings(instance: dg.DagsterInstance, recipes: Collection[str] = tuple(RECIPES)) -> list[tuple[str, str]]:
-    """Tell Dagster what changed in the tables of these recipes; the recipe and configuration of each change.
+    """Report new versions of these recipes to Dagster, and return the recipe and configuration of each.
 
-    Cost: a query a recipe, and an event a change. Raises `SettingsError` where a table has a mistake.
+    Cost: one query per recipe and one event per new version. Raises `SettingsError` if a table has a mistake.
     """
     observations = changed_settings(instance, read_versions(), recipes)
     for observation in observations:
@@ -93,9 +94,9 @@ def _observation(recipe: str, optimizer: str, version: str) -> dg.AssetObservati
     return dg.AssetObservation(settings_key(recipe), partition=optimizer, tags=tags)
 
 
-def _observed(instance: dg.DagsterInstance, recipe: str) -> dict[str, str]:
-    """The versions that Dagster last saw, by configuration."""
+def _observed_versions(instance: dg.DagsterInstance, recipe: str) -> dict[str, str]:
+    """Return the versions that Dagster observed last, by configuration."""
     tags = instance.event_log_storage.get_latest_tags_by_partition(
         settings_key(recipe), dg.DagsterEventType.ASSET_OBSERVATION, [DATA_VERSION_TAG]
     )
-    return {partition: found[DATA_VERSION_TAG] for partition, found in tags.items()}
+    return {partition: values[DATA_VERSION_TAG] for partition, values in tags.items()}

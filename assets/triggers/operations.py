@@ -1,7 +1,7 @@
 """Operations: settings of the schedules, sensors, alerts and retention that run without a user.
 
-In: `assets/operations.toml`, and the user's file that `GANFORGE_OPERATIONS` names, whose fields replace those of the
-first. Out: `Operations`. The files are read when the definitions load. Defaults stand in the built-in file alone; type,
+In: `assets/operations.toml`, and the user's file that `GANFORGE_OPERATIONS` names. Its fields replace those of the
+built-in file. Out: `Operations`. The files are read when the definitions load. Defaults stand in the built-in file alone; type,
 range and description stand on the field.
 """
 
@@ -105,7 +105,7 @@ class Interval:
 
 @dataclass(frozen=True, config=CHECKED)
 class Alerts:
-    """Where alerts about failed checks and failed runs are sent."""
+    """Sink of the alerts about failed checks and failed runs."""
 
     sink: Annotated[Literal["none", "log", "webhook", "email"], Field(description="Where alerts are sent.")]
     url: Annotated[

@@ -1,4 +1,7 @@
-"""Dataset: what a data set file (`mnist.py`, …) declares: its sources, its classes, how its images are prepared."""
+"""Data sets as values: the sources of the files, the classes and the preparation of the images.
+
+Each data set is declared in a file of its own, such as `mnist.py`, or in an entry of the user's file (`own_data.py`).
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ Count = Annotated[int, Field(ge=1)]
 
 @checked_dataclass(frozen=True, config=CHECKED)
 class Preparation:
-    """What is done to the images of the raw files before they are stored as tensors. Nothing, where all is None."""
+    """Changes to the images of the raw files before they are stored as tensors; by default there are none."""
 
     crop: Annotated[
         Count | None,
@@ -43,17 +46,17 @@ UNPREPARED = Preparation()
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set: the sources of its files in the order they are tried, its classes, the preparation of its images."""
+    """A data set: its sources in the order in which they are tried, its classes, and the preparation of its images."""
 
     key: str
     description: str
     licence: str
     sources: tuple[Source, ...]
     class_names: tuple[str, ...] | None = None  # None: found in the data
-    raw: str = ""  # key of the data set whose raw files it is prepared from, where not its own
+    raw: str = ""  # key of the data set with the raw files; empty: its own files
     preparation: Preparation = UNPREPARED
 
     @property
     def raw_key(self) -> str:
-        """The key of the data set whose raw files it is prepared from."""
+        """The key of the data set that has the raw files."""
         return self.raw or self.key

@@ -25,12 +25,12 @@ from pydantic.dataclasses import dataclass as checked_dataclass
 from pipeline.raw.celeba import copy_images
 from pipeline.raw.dataset import Dataset, Preparation
 from pipeline.raw.sources import Provided, UserNamed, clear_folder
+from pipeline.settings import Description
 from pipeline.storage.verification import sha256_of_file
 from pipeline.tables import CHECKED, Mistakes, SettingsError, Text, expect_names, fields_of, find, read_value
 
 VARIABLE = "GANFORGE_DATASETS"
 ARRAY_LAYOUTS = {".npz": "npz", ".parquet": "parquet"}
-Description = Annotated[Text, Field(description="One line for lists and pages.")]
 EXPECTED = "a folder of images, a .zip of images, an .npz or a .parquet"
 
 

@@ -1,4 +1,4 @@
-"""What the tables decide of each partition, as Dagster sees it."""
+"""Versions of each partition's settings in Dagster."""
 
 import hashlib
 import json
@@ -52,7 +52,7 @@ def test_a_budget_is_what_a_run_asks_for_and_no_new_version(tables: Path) -> Non
     assert read_versions() == before
 
 
-def test_what_decides_nothing_is_no_new_version(tables: Path) -> None:
+def test_another_description_is_no_new_version(tables: Path) -> None:
     before, entries = read_versions(), read_entry_versions()
     edit(tables / "optimizers.toml", "RMSprop for both networks", "Other words")
     edit(tables / "recipes.toml", "Two dense layers a network on MNIST digits", "Other words")

@@ -1,13 +1,16 @@
+import hashlib
 import json
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import pytest
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 
 from pipeline.budgets import Budget, budget_for, full_budget
-from pipeline.objectives import ObjectiveSettings
-from pipeline.optimizer_kinds import SGD, Adam
+from pipeline.objectives import LOSSES, LossFacts, ObjectiveSettings
+from pipeline.optimizer_kinds import KINDS, SGD, Adam, OptimizerSettings
 from pipeline.settings import (
     Recipe,
     TrainingSettings,
@@ -16,7 +19,7 @@ from pipeline.settings import (
     load_recipes,
     resolve,
 )
-from pipeline.tables import SettingsError, find
+from pipeline.tables import CHECKED, SettingsError, find
 
 BOTH = 'both = { kind = "sgd", learning_rate = 1 }'
 RECIPE = """[r]
@@ -158,7 +161,10 @@ def test_neighbouring_partitions_are_those_that_are_compared_together() -> None:
         ('[a]\nboth = { kind = "adam", learning_rate = 1, beta1 = 1.0 }', "beta1 is 1.0, expected a number at least 0"),
         ('[a]\nboth = "adam"', "[a] both: found 'adam'"),
         ('[a]\ndropuot = 0.5\nboth = { kind = "adam", learning_rate = 1 }', "[a]: unknown field 'dropuot'"),
-        ('[a]\ngenerator = { kind = "sgd", learning_rate = 1 }', "[a] discriminator: found None"),
+        (
+            '[a]\ngenerator = { kind = "sgd", learning_rate = 1 }',
+            "[a]: field 'discriminator' is missing; expected { kind =",
+        ),
         ('[a]\nboth = { kind = "sgd", learning_rate = 1, clip_norm = 0 }', "clip_norm is 0, expected a number above 0"),
         (f"[a]\nn_critics = 1\n{BOTH}", "[a]: unknown field 'n_critics'; expected one of: batch_size, both,"),
         (f"[a]\nprecision = 'bfloat16'\n{BOTH}", "[a]: unknown field 'precision'"),
@@ -194,6 +200,44 @@ def test_all_mistakes_of_all_files_are_shown_together_one_line_each(tmp_path: Pa
         f"more.toml: [a] is already defined in {tmp_path}/optimizers.toml; expected a new key",
         "more.toml: [c]: expected either both = {…}, or generator = {…} and discriminator = {…}",
         "more.toml: [c]: n_critic is 0, expected a whole number of at least 1",
+    ]
+
+
+def test_a_kind_of_optimizer_is_one_class_in_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @dataclass(frozen=True, config=CHECKED)
+    class Lion(OptimizerSettings):
+        kind: ClassVar[str] = "lion"
+
+        weight_decay: Annotated[float, Field(ge=0)] = 0.0
+
+    monkeypatch.setitem(KINDS, "lion", Lion)
+    entry = '[a]\nboth = {{ kind = "lion", learning_rate = 1, weight_decay = {} }}'
+    lion = load_optimizers(write(tmp_path, entry.format(0.5)))["a"]
+    settings = resolve(load_recipes()["mnist_mlp"], lion)
+    assert settings.generator == Lion(1.0, weight_decay=0.5)
+    assert TrainingSettings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
+    with pytest.raises(SettingsError, match=r"\[a\] both: weight_decay is -1, expected a number at least 0"):
+        load_optimizers(write(tmp_path, entry.format(-1)))
+
+
+def test_a_loss_is_one_entry_in_the_table_of_facts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match="loss is 'relativistic', expected one of: non_saturating"):
+        recipe_of(tmp_path, 'loss = "relativistic"')
+    monkeypatch.setitem(LOSSES, "relativistic", LossFacts(has_labels=False, least=None, undecided=None))
+    assert recipe_of(tmp_path, 'loss = "relativistic"').objective.loss == "relativistic"
+
+
+def test_settings_keep_the_fingerprint_of_trainings_that_are_stored(tmp_path: Path) -> None:
+    """Another digest would train every partition again: each kind's form has the fields of the first three kinds."""
+    kinds = 'generator = { kind = "sgd", learning_rate = 1, momentum = 0.5, numerics = "torch" }\n' + (
+        'discriminator = { kind = "rmsprop", learning_rate = 1e-3, clip_value = 1 }\nr1 = 1\nema_decay = 0.9'
+    )
+    own = load_optimizers(write(tmp_path, f'[a]\n{kinds}\n[b]\nboth = {{ kind = "adam", learning_rate = 1e-4 }}'))
+    recipe = recipe_of(tmp_path, 'loss = "hinge"\nwidth = 8')
+    texts = [json.dumps(resolve(recipe, entry, seed=3).to_json(), sort_keys=True) for entry in own.values()]
+    assert [hashlib.sha256(text.encode()).hexdigest()[:16] for text in texts] == [
+        "07a6148242a57b1a",
+        "e915caf65c007b62",
     ]
 
 
@@ -262,17 +306,17 @@ def test_an_ill_value_of_a_recipe_alone_is_one_sentence(tmp_path: Path, text: st
     assert "\n" not in str(caught.value)
 
 
-def test_a_recipe_that_says_nothing_of_its_objective_has_the_defaults(tmp_path: Path) -> None:
-    found = recipe_of(tmp_path, "")
-    assert found.objective == ObjectiveSettings()
-    assert (found.ema_decay, found.precision, found.sweep) == (None, "float32", True)
+def test_a_recipe_without_an_objective_has_the_default_one(tmp_path: Path) -> None:
+    recipe = recipe_of(tmp_path, "")
+    assert recipe.objective == ObjectiveSettings()
+    assert (recipe.ema_decay, recipe.precision, recipe.sweep) == (None, "float32", True)
 
 
 def test_every_field_of_the_objective_can_be_set_in_a_recipe(tmp_path: Path) -> None:
     assert set(OBJECTIVE) == {field.name for field in fields(ObjectiveSettings)}
-    found = recipe_of(tmp_path, lines(OBJECTIVE) + 'ema_decay = 0.99\nprecision = "bfloat16"\nsweep = false')
-    assert found.objective == ObjectiveSettings(**OBJECTIVE)
-    assert (found.ema_decay, found.precision, found.sweep) == (0.99, "bfloat16", False)
+    recipe = recipe_of(tmp_path, lines(OBJECTIVE) + 'ema_decay = 0.99\nprecision = "bfloat16"\nsweep = false')
+    assert recipe.objective == ObjectiveSettings(**OBJECTIVE)
+    assert (recipe.ema_decay, recipe.precision, recipe.sweep) == (0.99, "bfloat16", False)
 
 
 @pytest.mark.parametrize("name", OBJECTIVE)
@@ -299,8 +343,8 @@ def test_a_width_asked_for_comes_before_the_recipes(tmp_path: Path) -> None:
 
 def test_the_sources_own_budget_has_the_sources_width(tmp_path: Path) -> None:
     recipe = recipe_of(tmp_path, "width = 4\nfull_width = 32")
-    found = [budget_for(recipe, *asked) for asked in ((None, None), ("full", None), ("25", None), ("full", 8))]
-    assert found == [Budget(10, 4), Budget(1000, 32), Budget(25, 4), Budget(1000, 8)]
+    budgets = [budget_for(recipe, *asked) for asked in ((None, None), ("full", None), ("25", None), ("full", 8))]
+    assert budgets == [Budget(10, 4), Budget(1000, 32), Budget(25, 4), Budget(1000, 8)]
     assert budget_for(recipe_of(tmp_path, "width = 4"), "full", None) == Budget(1000, 4)
 
 
@@ -357,9 +401,9 @@ def test_a_users_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_numerics_choose_the_default_epsilon(tmp_path: Path) -> None:
     entry = '[{0}]\nboth = {{ kind = "adam", learning_rate = 1, numerics = "{0}" }}\n'
-    found = load_optimizers(write(tmp_path, entry.format("keras") + entry.format("torch")))
-    assert found["keras"].generator == Adam(1, epsilon=1e-7)
-    assert found["torch"].generator == Adam(1, numerics="torch", epsilon=1e-8)
+    optimizers = load_optimizers(write(tmp_path, entry.format("keras") + entry.format("torch")))
+    assert optimizers["keras"].generator == Adam(1, epsilon=1e-7)
+    assert optimizers["torch"].generator == Adam(1, numerics="torch", epsilon=1e-8)
 
 
 def test_a_run_overrides_the_recipe_and_the_configuration_overrides_the_batch_size(tmp_path: Path) -> None:

@@ -27,12 +27,12 @@ def test_built_in_settings_name_all_recipes_and_tell_nobody() -> None:
 def test_a_field_of_the_users_file_replaces_that_field_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = written(tmp_path, '[retraining]\ncron = "*/5 * * * *"\noptimizers = ["sgd", "adam"]\nsteps = 2\n')
     monkeypatch.setenv(VARIABLE, str(path))
-    found, built_in = load_operations(), load_operations(())
-    assert found.retraining.cron == "*/5 * * * *"
-    assert found.retraining.optimizers == ("sgd", "adam")  # in the order of the table
-    assert found.retraining.steps == 2
-    assert found.retraining.timezone == built_in.retraining.timezone
-    assert (found.alerts, found.retention) == (built_in.alerts, built_in.retention)
+    operations, built_in = load_operations(), load_operations(())
+    assert operations.retraining.cron == "*/5 * * * *"
+    assert operations.retraining.optimizers == ("sgd", "adam")  # in the order of the table
+    assert operations.retraining.steps == 2
+    assert operations.retraining.timezone == built_in.retraining.timezone
+    assert (operations.alerts, operations.retention) == (built_in.alerts, built_in.retention)
 
 
 @pytest.mark.parametrize(
