@@ -1,8 +1,8 @@
 """Operations: settings of the schedules, sensors, alerts and retention that run without a user.
 
 In: `assets/operations.toml`, and the user's file that `GANFORGE_OPERATIONS` names. Its fields replace those of the
-built-in file. Out: `Operations`. The files are read when the definitions load. Defaults stand in the built-in file alone; type,
-range and description stand on the field.
+built-in file. Out: `Operations`. The files are read when the definitions load. Defaults stand in the built-in file
+alone; type, range and description stand on the field.
 """
 
 from collections.abc import Mapping

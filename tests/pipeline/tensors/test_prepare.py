@@ -1,3 +1,5 @@
+from typing import Literal
+
 import numpy as np
 import pytest
 import torch
@@ -75,7 +77,7 @@ def test_the_subset_is_the_first_images_or_random_ones_in_their_order() -> None:
 
 
 @pytest.mark.parametrize("subset", ["first", "random"])
-def test_more_images_than_there_are_means_all(subset: str) -> None:
+def test_more_images_than_there_are_means_all(subset: Literal["first", "random"]) -> None:
     assert chosen_indices("train", 10, Preparation(num_images=50, subset=subset)).tolist() == list(range(10))
 
 
