@@ -1,4 +1,4 @@
-"""Chain: the assets of a recipe in the order they are made, and the jobs that make a preset's chain by its name."""
+"""Chain: the assets of a recipe in the order in which they are made, and the jobs that make a preset's chain."""
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -15,45 +15,45 @@ FULL = "_full"  # ends the name of the job with a source's own budget
 
 
 def data_keys(dataset: Dataset) -> list[dg.AssetKey]:
-    """The data set's files and tensors."""
+    """Return the keys of a data set's files and tensors."""
     return [dg.AssetKey([dataset.raw_key, "raw"]), dg.AssetKey([dataset.key, "tensors"])]
 
 
-JUDGES = {"classifier": ("classifier", "reference"), "inception": ("inception_reference",)}  # by extractor
+SCORING_ASSETS = {"classifier": ("classifier", "reference"), "inception": ("inception_reference",)}  # by extractor
 
 
-def judge_keys(dataset: Dataset, extractor: str = "classifier") -> list[dg.AssetKey]:
-    """What its scores are taken with."""
-    return [dg.AssetKey([dataset.key, name]) for name in JUDGES[extractor]]
+def scoring_keys(dataset: Dataset, extractor: str = "classifier") -> list[dg.AssetKey]:
+    """Return the keys of a data set's extractor and reference, which every score needs."""
+    return [dg.AssetKey([dataset.key, name]) for name in SCORING_ASSETS[extractor]]
 
 
 def partitioned_keys(recipe: Recipe) -> list[dg.AssetKey]:
-    """What is made for every optimizer configuration."""
+    """Return the keys of the assets with one partition per optimizer configuration."""
     return [dg.AssetKey([recipe.key, name]) for name in PARTITIONED]
 
 
 def comparison_key(recipe: Recipe) -> dg.AssetKey:
-    """What is made of all configurations together."""
+    """Return the key of the comparison of all configurations."""
     return dg.AssetKey([recipe.key, "comparison"])
 
 
 def champion_key(recipe: Recipe) -> dg.AssetKey:
-    """The one to use."""
+    """Return the key of the champion, the generator to use."""
     return dg.AssetKey([recipe.key, "champion"])
 
 
 def chain_keys(recipe: Recipe) -> list[dg.AssetKey]:
-    """Everything of a recipe, from raw files to champion."""
+    """Return the keys of a recipe's whole chain, from raw files to champion."""
     dataset = DATASETS[recipe.dataset]
-    of_all = [comparison_key(recipe), champion_key(recipe)]
-    return [*data_keys(dataset), *judge_keys(dataset), *partitioned_keys(recipe), *of_all]
+    ends = [comparison_key(recipe), champion_key(recipe)]
+    return [*data_keys(dataset), *scoring_keys(dataset), *partitioned_keys(recipe), *ends]
 
 
 CHAINS = {recipe.key: chain_keys(recipe) for recipe in RECIPES.values()}
 
 
 def preset_jobs() -> list[UnresolvedAssetJobDefinition]:
-    """Two jobs a preset: its recipe's demo budget under its own name, the source's own budget with `_full` behind."""
+    """Return two jobs per preset: one with the demo budget, and one named `..._full` with the source's own budget."""
     return [_job(preset, full=full) for preset in PRESETS.values() for full in (False, True)]
 
 
@@ -64,7 +64,7 @@ def _job(preset: Preset, *, full: bool) -> UnresolvedAssetJobDefinition:
         preset.key + (FULL if full else ""),
         selection=dg.AssetSelection.assets(*CHAINS[recipe.key]),
         description=f"{preset.description}: {budget}. Source: {preset.source}",
-        # Tags, not config: Dagster applies the config of a partitioned job only where a person picks a partition.
+        # Tags, not config: Dagster applies the config of a partitioned job only if a person picks a partition.
         tags={
             RANGE_START_TAG: preset.optimizer,
             RANGE_END_TAG: preset.optimizer,

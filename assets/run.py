@@ -12,7 +12,7 @@ import dagster as dg
 from dagster._core.storage.tags import MAX_RETRIES_TAG
 from dagster._core.utils import make_new_run_id
 
-from assets.chain import champion_key, comparison_key, data_keys, judge_keys, partitioned_keys
+from assets.chain import champion_key, comparison_key, data_keys, partitioned_keys, scoring_keys
 from assets.definitions import defs
 from assets.graph.partitions import (
     DATASETS,
@@ -90,15 +90,15 @@ def materialize_chain(recipe_key: str, optimizers: list[str] | None, wanted: Wan
             return 1
         _expect_trainable(recipe, dataset, keys, wanted)
         scored = wanted.extractor != "classifier" or _has_labels(dataset)
-        judges = judge_keys(dataset, wanted.extractor) if scored else []
+        scoring = scoring_keys(dataset, wanted.extractor) if scored else []
         if scored:
             _warn_if_incomparable(recipe, dataset, keys, wanted)
         made = [key for key in partitioned_keys(recipe) if scored or key.path[-1] != "report"]
         together = [comparison_key(recipe), champion_key(recipe)] if scored else []
         ranges = contiguous_ranges(keys) if recipe.sweep else [[key] for key in keys]
         if prepared and len(ranges) == 1:  # each run of its own costs half a second
-            return 0 if run([*data_keys(dataset), *judges, *made, *together], ranges[0]) else 1
-        before = [*(data_keys(dataset) if prepared else ()), *judges]
+            return 0 if run([*data_keys(dataset), *scoring, *made, *together], ranges[0]) else 1
+        before = [*(data_keys(dataset) if prepared else ()), *scoring]
         if before and not run(before):
             return 1
         outcomes = [run(made, some) for some in ranges]
@@ -113,8 +113,8 @@ def _is_prepared(dataset: Dataset, extractor: str) -> bool:
     Then training can begin, and nothing is trained in vain.
     """
     paths = Paths.default()
-    judges = [paths.classifier(dataset.key)] if extractor == "classifier" else []
-    folders = [paths.tensors(dataset.key), *judges, paths.reference(dataset.key, extractor)]
+    scoring = [paths.classifier(dataset.key)] if extractor == "classifier" else []
+    folders = [paths.tensors(dataset.key), *scoring, paths.reference(dataset.key, extractor)]
     found = [read_artefact(folder) for folder in folders]
     return all(artefact is not None and is_intact(artefact) for artefact in found)
 
@@ -191,10 +191,10 @@ def _run_config(recipe: Recipe, dataset: Dataset, wanted: Wanted) -> dict[str, A
     if wanted.samples is not None and wanted.samples < LEAST_SAMPLES:
         raise ValueError(f"--samples: found {wanted.samples}, expected at least {LEAST_SAMPLES} images a member")
     budget = {"steps": settings.steps, "width": settings.width}
-    judges = judge_keys(dataset, wanted.extractor)
+    scoring = scoring_keys(dataset, wanted.extractor)
     training = {**budget, "members": wanted.members, "seed": wanted.seed, "force": force}
     ops: dict[str, dict[str, Any]] = {
-        **{"__".join(key.path): {"force": force} for key in (*data_keys(dataset), *judges)},
+        **{"__".join(key.path): {"force": force} for key in (*data_keys(dataset), *scoring)},
         f"{recipe.key}__training": training,
         f"{recipe.key}__samples": {"images": wanted.samples, "weights": _weights(wanted), "force": force},
         f"{recipe.key}__report": {

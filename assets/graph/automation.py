@@ -1,9 +1,9 @@
-"""Automation: conditions under which Dagster makes what is cheap anew by itself. Training has none, and never runs so.
+"""Automation: conditions under which Dagster makes the cheap assets again. Training is never started automatically.
 
-A report follows its samples and the judges of its data set, the comparison the reports, the champion the comparison,
-wherever those were made: by a backfill, in the UI, from the command line. What is registered again unchanged moves
-nothing, and neither does a change in the tables: it is training that it asks for. Off until the sensor `automation` is
-switched on.
+A report follows its samples and its data set's classifier and reference. The comparison follows the reports, and the
+champion follows the comparison. It does not matter whether a backfill, the UI or the command line made them. An asset
+that is registered again unchanged starts no run. A change in the tables starts none either, because it needs training.
+Automation is off until a person switches on the sensor `automation`.
 """
 
 import dagster as dg
@@ -15,20 +15,20 @@ _IDLE = ~dg.AutomationCondition.in_progress() & ~dg.AutomationCondition.any_deps
 _FOLLOWS = dg.AutomationCondition.any_deps_match(_CHANGED).since_last_handled() & _IDLE
 _FOLLOWED = dg.AssetSelection.groups("metrics", "samples", "reports", "comparison")  # not the recipe's settings
 
-# Of the partitions whose samples are there.
+# Holds for partitions whose samples exist.
 REPORT_CONDITION = (
     (_FOLLOWS & ~dg.AutomationCondition.any_deps_missing()).allow(_FOLLOWED).with_label("its samples are new")
 )
-# Of comparison and champion: reports that are missing do not keep those that are there from being compared.
-COMPARISON_CONDITION = _FOLLOWS.allow(_FOLLOWED).with_label("what it is made of is new")
+# For comparison and champion: a missing report must not keep the existing reports from being compared.
+COMPARISON_CONDITION = _FOLLOWS.allow(_FOLLOWED).with_label("one of its inputs is new")
 
 
 def build_automation_sensor(*groups: str) -> dg.AutomationConditionSensorDefinition:
-    """The sensor `automation` over the assets of these groups."""
+    """Return the sensor `automation` over the assets of these groups."""
     return dg.AutomationConditionSensorDefinition(
         "automation",
         target=dg.AssetSelection.groups(*groups),
         default_status=dg.DefaultSensorStatus.STOPPED,
         minimum_interval_seconds=INTERVAL_SECONDS,
-        description="Makes reports, comparisons and champions anew where what they are made of is new. Never trains.",
+        description="Makes reports, comparisons and champions again when their inputs are new. Never trains.",
     )

@@ -2,7 +2,7 @@
 
 `DAGSTER_HOME` may name an instance that other projects use too. This project never stops, fails, deletes or reports
 their runs. A run started by a UI, schedule or sensor names its code location, and that decides. Its tags do not: this
-project's launcher also tags other projects' runs. A run of `ganforge materialize` names no code location; its tags tell
+project's launcher also tags other projects' runs. A run of `ganforge materialize` names no code location. Its tags show
 that it is this project's. A run with neither, such as one that `dagster asset materialize` started, has an unknown
 owner and counts as another project's. The one exception is such a run in the data folder's own instance: it is this
 project's if it selects only this project's assets.
@@ -32,17 +32,17 @@ def is_in_data_folder(home: Path) -> bool:
 
 
 def is_own_run(run: dg.DagsterRun) -> bool:
-    """True if this project certainly started the run."""
+    """Return True if this project certainly started the run."""
     if run.remote_job_origin is not None:
         location = run.remote_job_origin.repository_origin.code_location_origin
-        # Another project may have a module of this name too; a location named after it alone proves nothing.
+        # Another project may have a module of this name too, so a location named after the module alone is no proof.
         return is_own_location(location) and (location.location_name == LOCATION or _selects_own_assets(run))
     names_itself = run.tags.get(PROCESS_TAG, "").partition(" ")[0] == run.run_id  # a repeated run inherits the tag
     return names_itself or RECIPE_TAG in run.tags
 
 
 def is_own_run_of(home: Path, run: dg.DagsterRun) -> bool:
-    """True if this project started the run, or probably did.
+    """Return True if this project started the run, or probably did.
 
     A run with an unknown owner counts if the instance in the folder `home` is the data folder's and the run selects
     assets of this project only.
@@ -58,16 +58,16 @@ def _selects_own_assets(run: dg.DagsterRun) -> bool:
 
 
 def is_own_instigator(state: InstigatorState) -> bool:
-    """True if a schedule or sensor belongs to this project's code location."""
+    """Return True if a schedule or sensor belongs to this project's code location."""
     return is_own_location(state.origin.repository_origin.code_location_origin)
 
 
 def is_own_location(origin: CodeLocationOrigin) -> bool:
-    """True if a code location is this project's.
+    """Return True if a code location is this project's.
 
     It has this project's module, under this project's name or under the module's, as `dagster dev -m
     assets.definitions` names it. The origin of a location that is a file, or a code server that somebody else started,
-    names no module. There the name decides.
+    names no module. In that case the location's name decides.
     """
     if isinstance(origin, (InProcessCodeLocationOrigin, ManagedGrpcPythonEnvCodeLocationOrigin)):
         target = origin.loadable_target_origin
@@ -78,7 +78,7 @@ def is_own_location(origin: CodeLocationOrigin) -> bool:
 
 
 def is_own_asset(key: dg.AssetKey) -> bool:
-    """True if an asset's key begins with one of this project's recipes or data sets."""
+    """Return True if an asset's key begins with one of this project's recipes or data sets."""
     return key.path[0] in RECIPES or key.path[0] in DATASETS
 
 

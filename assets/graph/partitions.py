@@ -1,7 +1,7 @@
-"""Partitions: one a configuration of `pipeline/optimizers.toml` and of the user's own file, in their order; beside them
-the other tables that the definitions are built from.
+"""Partitions: one per optimizer configuration, in the order of the built-in table and then of the user's own file.
 
-They are read when the definitions load: a new entry is there after a reload of the code location.
+The other tables from which the definitions are built are read here too. All are read once, when the definitions load,
+so a new entry appears after a reload of the code location.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ from pipeline.tables import find
 
 
 def expect_known(recipes: Mapping[str, Recipe], datasets: Mapping[str, Dataset]) -> None:
-    """Every recipe names a data set and a network that exist."""
+    """Raise `SettingsError` if a recipe names a data set or a network that does not exist."""
     for recipe in recipes.values():
         find(datasets, recipe.dataset, f"recipe {recipe.key!r}: data set")
         find(dict.fromkeys(architecture_names()), recipe.network, f"recipe {recipe.key!r}: network")
@@ -41,12 +41,12 @@ PARTITIONS = dg.StaticPartitionsDefinition(list(OPTIMIZERS))
 
 
 def backfill_policy(recipe: Recipe) -> dg.BackfillPolicy:
-    """One run for all partitions, which train as one sweep, or one run each where the recipe says `sweep = false`."""
+    """Return one run for all partitions, which train as one sweep, or one run per partition with `sweep = false`."""
     return dg.BackfillPolicy.single_run() if recipe.sweep else dg.BackfillPolicy.multi_run(1)
 
 
 def contiguous_ranges(keys: list[str]) -> list[list[str]]:
-    """Keys in partition order, split where other partitions lie between them: a run takes one contiguous range."""
+    """Return the keys in partition order, split into contiguous ranges, because a run takes one contiguous range."""
     order = list(OPTIMIZERS)
     ranges: list[list[str]] = []
     for key in sorted(set(keys), key=order.index):
@@ -58,7 +58,7 @@ def contiguous_ranges(keys: list[str]) -> list[list[str]]:
 
 
 def partition_tags(keys: Sequence[str]) -> dict[str, str]:
-    """Return the tags that tell Dagster a run's partitions: one key, or the ends of a contiguous range.
+    """Return the tags from which Dagster reads a run's partitions: one key, or the ends of a contiguous range.
 
     Dagster files the check results of a run under a partition only by the tag of one key.
     """

@@ -1,4 +1,4 @@
-"""Run config: what a run may override. Everything else is decided by the tables in `pipeline`."""
+"""Run config: the settings that a run may override. The tables in `pipeline` decide all other settings."""
 
 from collections.abc import Mapping
 from enum import Enum
@@ -14,13 +14,13 @@ FULL_BUDGET = "full"
 
 
 class MakeConfig(dg.Config):
-    """For assets without settings of their own."""
+    """Run config of assets that have no other settings."""
 
-    force: bool = Field(default=False, description="make it anew, even if it is there unchanged")
+    force: bool = Field(default=False, description="make it again, even if it exists unchanged")
 
 
 class TrainingConfig(dg.Config):
-    """For training; what is left out comes from the recipe."""
+    """Run config of training. Settings that are left out come from the recipe."""
 
     steps: int | None = Field(default=None, ge=1, description="how long to train; default: the recipe's budget")
     full_budget: bool = Field(default=False, description="train as long as the recipe's source did")
@@ -30,14 +30,14 @@ class TrainingConfig(dg.Config):
     width: int | None = Field(
         default=None, ge=1, description="the size that the network's layers are multiples of; default: the recipe's"
     )
-    seed: int = Field(default=0, ge=0, le=LARGEST_SEED, description="of weights, latents and shuffling")
+    seed: int = Field(default=0, ge=0, le=LARGEST_SEED, description="seed of weights, latents and shuffling")
     processes: int = Field(
-        default=1, ge=1, description="train data-parallel in so many processes, which share every batch (torchrun)"
+        default=1, ge=1, description="number of processes that train data-parallel and share every batch (torchrun)"
     )
-    force: bool = Field(default=False, description="train anew, even if nothing changed")
+    force: bool = Field(default=False, description="train again, even if nothing changed")
 
     def budget(self, recipe: Recipe, tags: Mapping[str, str]) -> Budget:
-        """What this configuration, or else the run's tag, asks for."""
+        """Return the budget of this config, or of the run's tag if this config names none."""
         full = self.full_budget or tags.get(BUDGET_TAG) == FULL_BUDGET
         budget = full_budget(recipe) if full else plain_budget(recipe)
         steps = budget.steps if self.steps is None or self.full_budget else self.steps
@@ -45,43 +45,43 @@ class TrainingConfig(dg.Config):
 
 
 class Weights(Enum):
-    """Which of the generator's weights."""
+    """The kind of the generator's weights."""
 
     RAW = "raw"
     AVERAGE = "average"
 
 
 class SamplesConfig(dg.Config):
-    """For samples."""
+    """Run config of sample sets."""
 
-    images: int | None = Field(default=None, ge=LEAST_SAMPLES, description="images a member; default: the recipe's")
+    images: int | None = Field(default=None, ge=LEAST_SAMPLES, description="images per member; default: the recipe's")
     seed: int = Field(
         default=0,
         ge=0,
         le=LARGEST_SEED,
-        description="of the latents; the same for all configurations, so that they are paired",
+        description="seed of the latents; the same for all configurations, so that members are paired",
     )
     weights: Weights | None = Field(
         default=None,
-        description="of the generator: as trained, or their running average; default: the average where the "
+        description="the generator's weights as trained, or their running average; default: the average if the "
         "configuration or its recipe keeps one (ema_decay), else as trained",
     )
-    force: bool = Field(default=False, description="draw anew, even if nothing changed")
+    force: bool = Field(default=False, description="generate again, even if nothing changed")
 
 
 class ExtractorName(Enum):
-    """Which network the scores are taken with."""
+    """The network that extracts features for the scores."""
 
     CLASSIFIER = "classifier"
     INCEPTION = "inception"
 
 
 class ReportConfig(dg.Config):
-    """For reports."""
+    """Run config of reports."""
 
     extractor: ExtractorName = Field(
         default=ExtractorName.CLASSIFIER,
-        description="the network that scores are taken with: the data set's own, or Inception-v3 as papers use, "
+        description="the network that extracts features: the data set's own classifier, or Inception-v3 as in papers, "
         "which needs the data set's inception_reference",
     )
     thorough: bool = Field(

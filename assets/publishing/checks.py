@@ -1,8 +1,8 @@
 """Checks: how findings reach Dagster as asset check results, partition by partition.
 
-In: findings of `pipeline` (what was seen, how bad it is, the change to try). Out: specs for the definitions, and
-results. Dagster takes one result a check from a run; a run of several partitions also logs an evaluation for each
-(docs/decisions/0017), and its one result says which failed.
+In: findings of `pipeline` (an observation, its severity, the change to try). Out: specs for the definitions, and
+results. Dagster takes one result per check from a run. A run of several partitions therefore also logs one evaluation
+per partition (docs/decisions/0017), and its one result lists the partitions that failed.
 """
 
 import warnings
@@ -19,17 +19,17 @@ from assets.graph.partitions import PARTITIONS
 from pipeline.findings import Finding
 
 SEVERITIES = {"warn": dg.AssetCheckSeverity.WARN, "error": dg.AssetCheckSeverity.ERROR}
-CACHED = "cached"  # metadata: the asset was there already, and is registered again unchanged
-BY_PARTITION = "partitions"  # metadata of the result of several partitions, each of which has one of its own
+CACHED = "cached"  # metadata: the asset existed and is registered again unchanged
+BY_PARTITION = "partitions"  # metadata of a run's one result: a table with the result of each partition
 Findings = Mapping[str, Sequence[Finding]]  # by partition
 
 
 def check_specs(
     asset_key: dg.AssetKey, described: Mapping[str, str], *, partitioned: bool = False, blocking: bool = False
 ) -> list[dg.AssetCheckSpec]:
-    """A spec a check: its name and what it looks at."""
+    """Return one spec per check, with its name and description."""
     with warnings.catch_warnings():
-        # Checks of partitions are a preview, and say so each time that definitions load.
+        # Checks of partitions are a preview feature, and Dagster warns of it each time the definitions load.
         warnings.simplefilter("ignore", dg.PreviewWarning)
         return [
             dg.AssetCheckSpec(
@@ -46,24 +46,34 @@ def check_specs(
 def check_results(
     asset_key: dg.AssetKey, findings: Iterable[Finding], *, cached: bool = False
 ) -> list[dg.AssetCheckResult]:
-    """The results of an asset without partitions, or of the only partition of a run."""
+    """Return the check results of an asset without partitions, or of the only partition of a run."""
     return [_result(asset_key, finding, cached=cached) for finding in findings]
 
 
 def publish_checks(
     context: dg.AssetExecutionContext, asset_key: dg.AssetKey, findings: Findings, *, cached: Collection[str] = ()
 ) -> Iterator[dg.AssetCheckResult]:
-    """The results of a partitioned asset in a run of several partitions, of which some may have been `cached`."""
-    names = dict.fromkeys(finding.check for of_partition in findings.values() for finding in of_partition)
+    """Log one evaluation per partition and check, and yield one result per check for the whole run.
+
+    `cached` names the partitions that existed unchanged.
+    """
+    checks = dict.fromkeys(finding.check for partition_findings in findings.values() for finding in partition_findings)
     targets = {
-        partition: _materialization(context, asset_key, partition) for partition, each in findings.items() if each
+        partition: _materialization(context, asset_key, partition)
+        for partition, partition_findings in findings.items()
+        if partition_findings
     }
-    for name in names:
-        found = {key: finding for key, each in findings.items() for finding in each if finding.check == name}
-        for partition, finding in found.items():
+    for check in checks:
+        by_partition = {
+            partition: finding
+            for partition, partition_findings in findings.items()
+            for finding in partition_findings
+            if finding.check == check
+        }
+        for partition, finding in by_partition.items():
             result = _result(asset_key, finding, cached=partition in cached)
             _log_evaluation(context, result, partition, targets[partition])
-        yield _together(asset_key, name, found)
+        yield _run_result(asset_key, check, by_partition)
 
 
 def _result(asset_key: dg.AssetKey, finding: Finding, *, cached: bool) -> dg.AssetCheckResult:
@@ -78,10 +88,10 @@ def _result(asset_key: dg.AssetKey, finding: Finding, *, cached: bool) -> dg.Ass
 
 
 def _metadata(finding: Finding) -> dict[str, dg.MetadataValue]:
-    """The summary and the advice first, which alerts repeat."""
-    told = {"summary": finding.summary, "advice": finding.advice}
+    """Return summary and advice, which alerts repeat, and then the evidence."""
+    sentences = {"summary": finding.summary, "advice": finding.advice}
     return {
-        **{name: dg.MetadataValue.text(text) for name, text in told.items() if text},
+        **{name: dg.MetadataValue.text(text) for name, text in sentences.items() if text},
         "evidence": dg.MetadataValue.json(finding.evidence),
     }
 
@@ -89,9 +99,9 @@ def _metadata(finding: Finding) -> dict[str, dg.MetadataValue]:
 def _materialization(
     context: dg.AssetExecutionContext, asset_key: dg.AssetKey, partition: str
 ) -> AssetCheckEvaluationTargetMaterializationData | None:
-    """The newest materialization of a partition: Dagster drops check results that name another one, or none."""
-    asked = dg.AssetRecordsFilter(asset_key, asset_partitions=[partition])
-    records = context.instance.fetch_materializations(asked, limit=1).records
+    """Return the newest materialization of a partition. Dagster drops check results that name another one or none."""
+    newest = dg.AssetRecordsFilter(asset_key, asset_partitions=[partition])
+    records = context.instance.fetch_materializations(newest, limit=1).records
     return next((_target(record) for record in records), None)
 
 
@@ -107,7 +117,7 @@ def _log_evaluation(
     partition: str,
     target: AssetCheckEvaluationTargetMaterializationData | None,
 ) -> None:
-    """Log one partition's result, as Dagster itself records that of a run of one partition."""
+    """Log one partition's result in the form that Dagster records for a run of one partition."""
     assert result.asset_key is not None
     assert result.check_name is not None
     evaluation = AssetCheckEvaluation(
@@ -123,10 +133,13 @@ def _log_evaluation(
     DagsterEvent.asset_check_evaluation(context.get_step_execution_context(), evaluation)
 
 
-def _together(asset_key: dg.AssetKey, name: str, found: Mapping[str, Finding]) -> dg.AssetCheckResult:
-    """The one result of a run of several partitions: failed where one did, as bad as the worst that failed."""
-    failed = {partition: finding for partition, finding in found.items() if not finding.passed}
-    worst = "error" if any(finding.severity == "error" for finding in (failed or found).values()) else "warn"
+def _run_result(asset_key: dg.AssetKey, check: str, findings: Mapping[str, Finding]) -> dg.AssetCheckResult:
+    """Return one result for a run of several partitions.
+
+    It fails if the check of any partition failed, with the worst severity among those.
+    """
+    failed = {partition: finding for partition, finding in findings.items() if not finding.passed}
+    worst = "error" if any(finding.severity == "error" for finding in (failed or findings).values()) else "warn"
     rows = [
         dg.TableRecord(
             {
@@ -136,13 +149,13 @@ def _together(asset_key: dg.AssetKey, name: str, found: Mapping[str, Finding]) -
                 "advice": finding.advice,
             }
         )
-        for partition, finding in found.items()
+        for partition, finding in findings.items()
     ]
     return dg.AssetCheckResult(
         asset_key=asset_key,
-        check_name=name,
+        check_name=check,
         passed=not failed,
         severity=SEVERITIES[worst],
-        description=f"failed for {', '.join(failed)}" if failed else f"passed for {', '.join(found)}",
+        description=f"failed for {', '.join(failed)}" if failed else f"passed for {', '.join(findings)}",
         metadata={BY_PARTITION: dg.MetadataValue.table(rows)},
     )
