@@ -102,7 +102,7 @@ def _compute(generated: Features, real: RealFeatures) -> dict[str, Score]:
 METRIC = Metric(
     scores=(ScoreDefinition("narrowness", "Narrowness", "Deviation of real features over generated ones.", "lower"),),
     needs=(Need.FEATURES,),
-    compute=_compute,
+    from_features=_compute,
 )
 '''
 SCORED_AGAIN = """

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pipeline.metrics import CODE_VERSION
 from pipeline.metrics.catalogue import score_notes
+from pipeline.metrics.details import ClassifierDetails
 from pipeline.metrics.features import Features, Matrix
 from pipeline.metrics.inception_score import SPLITS, log_of_probabilities, log_probabilities
 from pipeline.metrics.metric import RealFeatures
@@ -23,6 +24,7 @@ from pipeline.metrics.standalone.feature_files import holds_statistics, read_fea
 from pipeline.metrics.standalone.score_sets import GeneratedSet
 from pipeline.storage.paths import Paths
 from pipeline.tables import find
+from pipeline.tensors.details import TensorsDetails
 
 if TYPE_CHECKING:
     from pipeline.metrics.extractors.extractor import Extractor
@@ -216,7 +218,7 @@ class _Seeing:
         extractor = require_extractor("classifier", name, paths)
         from pipeline.metrics.extractors.classifier import require_classifier
 
-        channels, height, width = require_classifier(paths, name).details["image_shape"]
+        channels, height, width = require_classifier(paths, name).details_as(ClassifierDetails).image_shape
         return cls(extractor, name, (channels, height, width), skip_unreadable)
 
     def see(self, images: ImageSet) -> Extracted:
@@ -252,7 +254,7 @@ class _Seeing:
         if self.dataset == key or (not self.dataset and read_artefact(paths.reference(key, name)) is not None):
             reference = require_reference(paths, key, name)
             expect_current(reference, self.extractor, tensors)
-            stored, all_train = load_reference(reference), tensors.details["images"]["train"]
+            stored, all_train = load_reference(reference), tensors.details_as(TensorsDetails).images["train"]
             if len(stored.train) == all_train:
                 return stored.test, stored.train, ()
             some = f"copies are looked for among {len(stored.train):,} of {all_train:,} training images"

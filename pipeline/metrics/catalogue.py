@@ -42,32 +42,30 @@ def definition(name: str) -> ScoreDefinition:
 
 def report_metrics(labels: str) -> list[Metric]:
     """Return the metrics of every report that are defined for logits of this meaning, in order."""
-    return [metric for metric in _defined(labels) if metric.compute is not None]
+    return [metric for metric in _defined(labels) if not metric.is_thorough]
 
 
 def score(
     generated: Features, real: RealFeatures, labels: str, metrics: Sequence[Metric] | None = None
 ) -> dict[str, Score]:
     """Compute the scores of these metrics, by default all, that are defined for logits of this meaning."""
-    defined = _defined(labels, with_train=real.train is not None)
-    return {
-        name: value
-        for metric in defined
-        if metric.compute is not None and (metrics is None or metric in metrics)
-        for name, value in metric.compute(generated, real).items()
-    }
+    scores: dict[str, Score] = {}
+    for metric in _defined(labels, with_train=real.train is not None):
+        if not metric.is_thorough and (metrics is None or metric in metrics):
+            scores |= metric.compute(generated, real)
+    return scores
 
 
 def score_names(labels: str, *, thorough: bool = False) -> list[str]:
     """Return the names of the scores of a report, in order; `thorough` adds the slow ones."""
     metrics = _defined(labels)
-    return [name for metric in metrics if thorough or metric.compute is not None for name in metric.names]
+    return [name for metric in metrics if thorough or not metric.is_thorough for name in metric.names]
 
 
 def thorough_names(labels: str | None = None) -> list[str]:
     """Return the names of the slow scores, in order; None: for logits of any meaning."""
     metrics = METRICS if labels is None else _defined(labels)
-    return [name for metric in metrics if metric.compute is None for name in metric.names]
+    return [name for metric in metrics if metric.is_thorough for name in metric.names]
 
 
 def score_notes(labels: str) -> dict[str, str]:

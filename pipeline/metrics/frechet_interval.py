@@ -222,6 +222,6 @@ METRIC = Metric(
         ),
     ),
     needs=(Need.FEATURES,),
-    compute=_compute,
+    from_features=_compute,
     from_moments=_from_moments,
 )

@@ -151,7 +151,7 @@ METRIC = Metric(
         ),
     ),
     needs=(Need.PROBABILITIES,),
-    compute=_compute,
+    from_features=_compute,
     from_probabilities=_from_probabilities,
     labels=(CLASSES, ATTRIBUTES, IMAGENET),
     notes={ATTRIBUTES: "not comparable with any published score: a softmax over attributes, of which several may hold"},

@@ -191,5 +191,5 @@ METRIC = Metric(
         ),
     ),
     needs=(Need.FEATURES,),
-    compute=_compute,
+    from_features=_compute,
 )

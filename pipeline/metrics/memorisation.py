@@ -95,5 +95,5 @@ METRIC = Metric(
         ),
     ),
     needs=(Need.FEATURES, Need.TRAINING_IMAGES),
-    compute=_compute,
+    from_features=_compute,
 )

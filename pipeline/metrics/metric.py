@@ -53,9 +53,6 @@ class ScoreDefinition:
     details: tuple[str, ...] = ()  # names in `Score.details`
 
 
-Compute = Callable[[Features, RealFeatures], dict[str, Score]]
-
-
 @dataclass(frozen=True, kw_only=True)
 class Metric:
     """One metric: its scores, its needs and its computation."""
@@ -64,7 +61,7 @@ class Metric:
     needs: tuple[Need, ...]
     # Scores by name from generated and real images. None: too slow for every report, so `reports/thorough.py`
     # computes these scores on request, from pixels or from the generator.
-    compute: Compute | None = None
+    from_features: Callable[[Features, RealFeatures], dict[str, Score]] | None = None
     # The same scores from logarithms of probabilities (N, C) alone, for a metric that needs nothing else.
     from_probabilities: Callable[[Matrix], dict[str, Score]] | None = None
     # The scores that are defined if mean and covariance are all that is known of the real images.
@@ -76,6 +73,17 @@ class Metric:
     def names(self) -> tuple[str, ...]:
         """The names of the metric's scores, in order."""
         return tuple(score.name for score in self.scores)
+
+    @property
+    def is_thorough(self) -> bool:
+        """True if the metric is too slow for every report and is computed on request."""
+        return self.from_features is None
+
+    def compute(self, generated: Features, real: RealFeatures) -> dict[str, Score]:
+        """Compute the scores, by name, of generated images against real ones."""
+        if self.from_features is None:
+            raise ValueError(f"{', '.join(self.names)}: not computed from features; see reports/thorough.py")
+        return self.from_features(generated, real)
 
     def fewest_images(self, score: ScoreDefinition, neighbours: int) -> int:
         """Return how many images per set define a score, for neighbourhoods of k = `neighbours`."""

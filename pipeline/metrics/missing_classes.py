@@ -44,6 +44,6 @@ METRIC = Metric(
         ),
     ),
     needs=(Need.PROBABILITIES,),
-    compute=_compute,
+    from_features=_compute,
     labels=(CLASSES,),
 )

@@ -51,6 +51,6 @@ METRIC = Metric(
         ),
     ),
     needs=(Need.FEATURES, Need.PROBABILITIES),
-    compute=_compute,
+    from_features=_compute,
     labels=(CLASSES,),
 )

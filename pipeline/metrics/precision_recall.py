@@ -89,5 +89,5 @@ METRIC = Metric(
         ),
     ),
     needs=(Need.FEATURES, Need.NEIGHBOURS),
-    compute=_compute,
+    from_features=_compute,
 )

@@ -21,6 +21,7 @@ from safetensors.numpy import load_file, save_file
 
 from pipeline.metrics import CODE_VERSION
 from pipeline.metrics.catalogue import METRICS, report_metrics, score, score_names
+from pipeline.metrics.details import ReferenceDetails
 from pipeline.metrics.extractors.extractor import Extractor, require_extractor
 from pipeline.metrics.features import Features
 from pipeline.metrics.identity import reference_identity
@@ -29,14 +30,16 @@ from pipeline.metrics.moments import fit_moments
 from pipeline.metrics.score import Score
 from pipeline.storage.artefact import Artefact, make_artefact, require_artefact
 from pipeline.storage.atomic import umask_permissions
+from pipeline.storage.details import to_json
 from pipeline.storage.images import Pixels
 from pipeline.storage.paths import Paths
+from pipeline.tensors.details import TensorsDetails
 from pipeline.tensors.load import load_split, require_tensors
 
 ANCHOR_IMAGES = 10_000  # at most so many images are scored as floor and ceiling
 CHOICE_SEED = 0
 
-Anchors = dict[str, float | None]  # value by score; None where a score is not defined for the images
+Anchors = dict[str, float | None]  # value by score; None if a score is not defined for the images
 
 
 class StaleReferenceError(ValueError):
@@ -101,21 +104,22 @@ def make_reference(dataset: str, paths: Paths, *, extractor: str = "classifier",
         moments = fit_moments(reference.test.features)
         np.savez(folder / "moments.npz", mu=moments.mean, sigma=moments.covariance)
         floor, ceiling = reference.anchors(ANCHOR_IMAGES)
-        return {
-            "dataset": dataset,
-            "extractor": seeing.name,
-            "labels": reference.labels,
-            "tensors": tensors.fingerprint,
-            "extractor_sha256": seeing.sha256,
-            "extractor_accuracy": seeing.accuracy,
-            "resize": seeing.resize,
-            "images": {name: len(pixels) for name, pixels in seen.items()},
-            "anchor_images": ANCHOR_IMAGES,
-            "floor": floor,
-            "ceiling": ceiling,
-            "metrics_version": CODE_VERSION,
-            "source": tensors.details["source"],
-        }
+        details = ReferenceDetails(
+            dataset=dataset,
+            extractor=seeing.name,
+            labels=reference.labels,
+            tensors=tensors.fingerprint,
+            extractor_sha256=seeing.sha256,
+            extractor_accuracy=seeing.accuracy,
+            resize=seeing.resize,
+            images={name: len(pixels) for name, pixels in seen.items()},
+            anchor_images=ANCHOR_IMAGES,
+            floor=floor,
+            ceiling=ceiling,
+            metrics_version=CODE_VERSION,
+            source=tensors.details_as(TensorsDetails).source,
+        )
+        return to_json(details)
 
     return make_artefact(paths.reference(dataset, extractor), wanted, fill, force=force)
 
@@ -128,19 +132,21 @@ def require_reference(paths: Paths, dataset: str, extractor: str = "classifier")
 
 def expect_current(reference: Artefact, extractor: Extractor, tensors: Artefact) -> None:
     """Raise where a reference was made with other weights or of other images than are there now."""
-    made_with = {"weights": reference.details["extractor_sha256"], "images": reference.details["tensors"]}
+    details = reference.details_as(ReferenceDetails)
+    made_with = {"weights": details.extractor_sha256, "images": details.tensors}
     there_now = {"weights": extractor.sha256, "images": tensors.fingerprint}
     for what, sha256 in there_now.items():
         if made_with[what] != sha256:
             raise StaleReferenceError(
                 f"{reference.folder}: features made with {what} {made_with[what][:12]}, but {sha256[:12]} are there "
-                f"now; materialize {reference.details['dataset']}/{reference.folder.name} again"
+                f"now; materialize {details.dataset}/{reference.folder.name} again"
             )
 
 
 def load_reference(artefact: Artefact) -> Reference:
     """The reference features of an artefact."""
-    return _reference(load_file(artefact.verified_path("features.safetensors")), artefact.details["labels"])
+    values = load_file(artefact.verified_path("features.safetensors"))
+    return _reference(values, artefact.details_as(ReferenceDetails).labels)
 
 
 def anchors_of(artefact: Artefact, reference: Reference, count: int) -> tuple[Anchors, Anchors]:
@@ -161,12 +167,12 @@ def anchors_of(artefact: Artefact, reference: Reference, count: int) -> tuple[An
 
 def _stored_anchors(artefact: Artefact, count: int) -> tuple[Anchors, Anchors]:
     """Return the anchors in the manifest; empty if they are of another number of images or of older metrics."""
-    details = artefact.details
+    details = artefact.details_as(ReferenceDetails)
     # Manifests before this key had one version for metrics and extractors, which is in their identity.
-    version = details.get("metrics_version", artefact.identity.code_version if artefact.identity else None)
-    if count != details["anchor_images"] or version != CODE_VERSION:
+    version = details.metrics_version or (artefact.identity.code_version if artefact.identity else None)
+    if count != details.anchor_images or version != CODE_VERSION:
         return {}, {}
-    return details["floor"], details["ceiling"]
+    return dict(details.floor), dict(details.ceiling)
 
 
 def values_of(scores: dict[str, Score]) -> Anchors:

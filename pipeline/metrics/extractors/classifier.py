@@ -22,15 +22,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pipeline.metrics.details import ClassifierDetails
 from pipeline.metrics.features import ATTRIBUTES, CLASSES, Features
 from pipeline.metrics.identity import EXTRACTOR_SETTINGS, ClassifierSettings, classifier_identity
 from pipeline.pixels import to_network
 from pipeline.storage.artefact import Artefact, make_artefact, require_artefact, write_json
+from pipeline.storage.details import to_json
 from pipeline.storage.images import ImageFile, Pixels
 from pipeline.storage.paths import Paths
 from pipeline.storage.verification import sha256_of_file
 from pipeline.storage.weights import load_weights, save_weights
 from pipeline.tensors import LABEL_COLUMNS
+from pipeline.tensors.details import TensorsDetails
 from pipeline.tensors.load import load_split, require_tensors
 from pipeline.training.engine.device import choose_device
 from pipeline.training.engine.training_images import pixel_tensor
@@ -75,40 +78,43 @@ def train_classifier(
     """The data set's classifier, trained unless it is there already; `folder` for another one than the extractor."""
     tensors = require_tensors(paths, dataset)
     expect_labels(tensors)
+    images = tensors.details_as(TensorsDetails)
     wanted = classifier_identity(tensors, settings)
 
     def fill(staged: Path) -> dict[str, Any]:
         train, test = load_split(tensors, "train"), load_split(tensors, "test")
         started = time.monotonic()
-        labels = tensors.details["labels"]
-        network = fit(f"{dataset} classifier", pixel_tensor(train), _targets(train), _classes(tensors), settings)
+        classes = len(images.class_names)
+        network = fit(f"{dataset} classifier", pixel_tensor(train), _targets(train), classes, settings)
         accuracy = measure_accuracy(network, test)
-        judged = f"{len(test):,} held-out images" if labels == CLASSES else "the held-out images' attributes"
+        judged = f"{len(test):,} held-out images" if images.labels == CLASSES else "the held-out images' attributes"
         log.info("%s classifier: %.2f %% of %s right", dataset, 100 * accuracy, judged)
         save_weights(staged / "classifier.safetensors", network.state_dict())
         write_json(staged / "settings.json", asdict(settings))
-        return {
-            "dataset": dataset,
-            "tensors": tensors.fingerprint,
-            "test_accuracy": accuracy,
-            "test_images": len(test),
-            "train_images": len(train),
-            "labels": labels,
-            "classes": _classes(tensors),
-            "image_shape": tensors.details["image_shape"],
-            "weights_sha256": sha256_of_file(staged / "classifier.safetensors"),
-            "seconds": round(time.monotonic() - started, 1),
-            "source": tensors.details["source"],
-        }
+        details = ClassifierDetails(
+            dataset=dataset,
+            tensors=tensors.fingerprint,
+            test_accuracy=accuracy,
+            test_images=len(test),
+            train_images=len(train),
+            labels=images.labels,
+            classes=classes,
+            image_shape=images.image_shape,
+            weights_sha256=sha256_of_file(staged / "classifier.safetensors"),
+            seconds=round(time.monotonic() - started, 1),
+            source=images.source,
+        )
+        return to_json(details)
 
     return make_artefact(folder or paths.classifier(dataset), wanted, fill, force=force)
 
 
 def expect_labels(tensors: Artefact) -> None:
     """Raise one sentence where the data set has no labels."""
-    if "labels" not in tensors.details:
+    labels = tensors.details_as(TensorsDetails).labels
+    if not labels:
         raise ValueError(f"{tensors.folder}: made by an older version; materialize the data set's tensors again")
-    if tensors.details["labels"] not in LABEL_COLUMNS:
+    if labels not in LABEL_COLUMNS:
         raise NoLabelsError(
             f"{tensors.folder}: found images without labels, expected classes or attributes to train the extractor of "
             "the scores on; add labels to the data set, or score with Inception: --extractor inception, in the UI "
@@ -123,9 +129,9 @@ def require_classifier(paths: Paths, dataset: str) -> Artefact:
 
 def load_classifier(artefact: Artefact) -> Classifier:
     """The trained network, in evaluation mode, on the GPU where there is one."""
-    shape = artefact.details["image_shape"]
+    details = artefact.details_as(ClassifierDetails)
     settings = ClassifierSettings(**json.loads(artefact.verified_path("settings.json").read_text(encoding="utf-8")))
-    network = Classifier((shape[0], shape[1], shape[2]), artefact.details["classes"], settings)
+    network = Classifier(details.image_shape, details.classes, settings)
     load_weights(artefact.verified_path("classifier.safetensors"), network)
     return network.to(choose_device()).eval()
 
@@ -171,10 +177,6 @@ def fit(what: str, pixels: Tensor, targets: Tensor, classes: int, settings: Clas
                 told = time.monotonic()
                 log.info("%s %s/%s loss %.3f", what, f"{step:,}", f"{steps:,}", loss.item())
     return network.eval()
-
-
-def _classes(tensors: Artefact) -> int:
-    return len(tensors.details["class_names"])
 
 
 def _batches(image_count: int, steps: int, settings: ClassifierSettings) -> list[Tensor]:

@@ -12,6 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
+from pipeline.metrics.details import ClassifierDetails
 from pipeline.metrics.features import IMAGENET, Features
 from pipeline.raw.progress import Progress
 from pipeline.storage.images import Pixels
@@ -72,9 +73,10 @@ def _classifier(dataset: str, paths: Paths) -> Extractor:
     from pipeline.metrics.extractors.classifier import extract, load_classifier, require_classifier
 
     artefact, tensors = require_classifier(paths, dataset), require_tensors(paths, dataset)
-    if artefact.details["tensors"] != tensors.fingerprint:
+    details = artefact.details_as(ClassifierDetails)
+    if details.tensors != tensors.fingerprint:
         raise StaleClassifierError(
-            f"{artefact.folder}: trained on images {artefact.details['tensors'][:12]}, but {tensors.fingerprint[:12]} "
+            f"{artefact.folder}: trained on images {details.tensors[:12]}, but {tensors.fingerprint[:12]} "
             f"are there now; materialize {dataset}/classifier again"
         )
 
@@ -82,10 +84,7 @@ def _classifier(dataset: str, paths: Paths) -> Extractor:
         network = load_classifier(artefact)
         return lambda pixels: extract(network, pixels)
 
-    details = artefact.details
-    return Extractor(
-        "classifier", details["weights_sha256"], details["labels"], "none", load, accuracy=details["test_accuracy"]
-    )
+    return Extractor("classifier", details.weights_sha256, details.labels, "none", load, accuracy=details.test_accuracy)
 
 
 def _inception(dataset: str, paths: Paths) -> Extractor:  # noqa: ARG001, the same for every data set

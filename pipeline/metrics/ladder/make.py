@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.metrics.details import LadderDetails
 from pipeline.metrics.extractors.extractor import require_extractor
 from pipeline.metrics.identity import ladder_identity
 from pipeline.metrics.ladder.climb import Rung, climb
@@ -21,7 +22,9 @@ from pipeline.metrics.ladder.real_images import IMAGES, SEED, TRAIN_IMAGES, real
 from pipeline.metrics.ladder.verdicts import CLEAN_DRAWS, TOLERANCE
 from pipeline.metrics.reference import expect_current, load_reference, require_reference
 from pipeline.storage.artefact import Artefact, make_artefact
+from pipeline.storage.details import to_json
 from pipeline.storage.paths import Paths
+from pipeline.tensors.details import TensorsDetails
 from pipeline.tensors.load import load_split, require_tensors
 
 SCHEMA = pa.schema(
@@ -57,29 +60,32 @@ def make_ladder(
         ladder = climb(found, seeing)
         pq.write_table(pa.Table.from_pylist([asdict(rung) for rung in ladder.rungs], SCHEMA), folder / "ladder.parquet")
         write_picture(folder / "ladder.png", found)
-        return {
-            "dataset": dataset,
-            "extractor": seeing.name,
-            "extractor_sha256": seeing.sha256,
-            "resize": seeing.resize,
-            "tensors": tensors.fingerprint,
-            **facts,
-            "images": found.images,
-            "amounts": {name: list(amounts) for name, amounts in found.corruptions.items()},
-            "tolerance": TOLERANCE,
-            "spreads": ladder.spreads,
-            "verdicts": ladder.verdicts,
-            "fid": fid_by_level(ladder.rungs),
-            "source": tensors.details["source"],
-        }
+        details = LadderDetails(
+            dataset=dataset,
+            extractor=seeing.name,
+            extractor_sha256=seeing.sha256,
+            resize=seeing.resize,
+            tensors=tensors.fingerprint,
+            images=found.images,
+            train_images=TRAIN_IMAGES,
+            clean_draws=CLEAN_DRAWS,
+            seed=SEED,
+            amounts=found.corruptions,
+            tolerance=TOLERANCE,
+            spreads=ladder.spreads,
+            verdicts=ladder.verdicts,
+            fid=fid_by_level(ladder.rungs),
+            source=tensors.details_as(TensorsDetails).source,
+        )
+        return to_json(details)
 
     return make_artefact(paths.ladder(dataset, extractor), wanted, fill, force=force)
 
 
-def fid_by_level(rungs: Sequence[Rung]) -> dict[str, list[float | None]]:
-    """The Fréchet distance at each level, by corruption."""
-    found: dict[str, list[float | None]] = {}
+def fid_by_level(rungs: Sequence[Rung]) -> dict[str, tuple[float | None, ...]]:
+    """Return the Fréchet distance at each level, by corruption."""
+    values: dict[str, list[float | None]] = {}
     for rung in rungs:
         if rung.metric == "fid":
-            found.setdefault(rung.corruption, []).append(rung.value)
-    return found
+            values.setdefault(rung.corruption, []).append(rung.value)
+    return {corruption: tuple(levels) for corruption, levels in values.items()}

@@ -74,7 +74,7 @@ def standalone_metrics() -> list[Metric]:
 
     First come those that compare features, then those of probabilities, and last those that look for copies.
     """
-    metrics = [metric for metric in METRICS if metric.compute is not None and IMAGENET in metric.labels]
+    metrics = [metric for metric in METRICS if not metric.is_thorough and IMAGENET in metric.labels]
     return sorted(metrics, key=lambda metric: (Need.TRAINING_IMAGES in metric.needs, Need.FEATURES not in metric.needs))
 
 
@@ -137,7 +137,6 @@ def _overflow(*sets: Matrix) -> str:
 
 
 def _compute(metric: Metric, generated: Features, real: RealFeatures, other_images: int) -> _Part:
-    assert metric.compute is not None
     if Need.PROBABILITIES in metric.needs and generated.logits is None:
         return _Part({}, (f"{_listed(metric.names)}: not defined, found no class probabilities",))
     fewest = min(len(generated), other_images)
