@@ -42,7 +42,7 @@ def main() -> int:
 
 
 def print_tables(*, with_kinds: bool) -> None:
-    """Print one row per check and, if asked for, one row per kind of curves."""
+    """Print one row per check and, on request, one row per kind of curves."""
     counts = count_flagged()
     print("\n".join(aligned(summary_rows(counts))))
     if with_kinds:

@@ -1,4 +1,4 @@
-"""Kinds: families of made-up curves, each with what is wrong with it."""
+"""Kinds: families of made-up curves, each with its fault."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Random = np.random.Generator
 
 @dataclass(frozen=True)
 class Kind:
-    """Curves that are alike."""
+    """A family of similar curves."""
 
     name: str
     description: str
@@ -25,18 +25,18 @@ class Kind:
     make: Callable[[Random], TrainingInputs | ReportInputs]
 
     def curves(self, count: int = CURVES_A_KIND) -> Iterator[TrainingInputs | ReportInputs]:
-        """The first `count` of them: curve i is the same whatever the other kinds are."""
+        """Return the first `count` curves. Curve i does not depend on the other kinds."""
         for index in range(count):
             yield self.make(np.random.default_rng([zlib.crc32(self.name.encode()), index]))
 
 
 def log_uniform(random: Random, low: float, high: float) -> float:
-    """A number whose logarithm is uniform."""
+    """Draw a number with a uniform logarithm."""
     return float(np.exp(random.uniform(np.log(low), np.log(high))))
 
 
 def wander(random: Random, count: int, deviation: float, memory: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """(count,) noise of mean 0 and that standard deviation, each value remembering a share of the one before."""
+    """Draw noise, (count,), of mean 0 and that standard deviation; each value keeps a share of the previous one."""
     shocks = random.normal(0, deviation * np.sqrt(1 - memory**2), count)
     values = np.empty(count)
     last = random.normal(0, deviation)

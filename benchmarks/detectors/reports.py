@@ -64,7 +64,7 @@ def _missing(counts: np.ndarray[Any, np.dtype[np.int64]]) -> float:
 
 
 def _even(random: Random) -> Values:
-    """(CLASSES,) shares of a generator that shows all classes, some more often than others."""
+    """Draw shares of classes, (CLASSES,), of a generator that shows all classes, some more often."""
     return random.dirichlet(np.full(CLASSES, random.uniform(8, 100)))
 
 
@@ -75,36 +75,38 @@ def all_classes(random: Random) -> list[Values]:
 
 def a_weak_class(random: Random) -> list[Values]:
     """One class in ten has 0.11 to 0.3 of an equal share, which is few but not missing."""
-    found = all_classes(random)
-    for shares in found:
+    members = all_classes(random)
+    for shares in members:
         shares[random.integers(CLASSES)] = random.uniform(0.11, 0.3) * EQUAL_SHARE
-    return found
+    return members
 
 
 def some_classes_dropped(random: Random) -> list[Values]:
     """One to three classes have less than 0.14 of an equal share, in one to three members."""
-    found = all_classes(random)
-    for shares in found[: random.integers(1, MEMBERS + 1)]:
+    members = all_classes(random)
+    for shares in members[: random.integers(1, MEMBERS + 1)]:
         dropped = random.choice(CLASSES, random.integers(1, 4), replace=False)
         shares[dropped] = random.uniform(0, 0.14, len(dropped)) * EQUAL_SHARE
-    return found
+    return members
 
 
 def few_classes_left(random: Random) -> list[Values]:
     """All images are of one to four classes, in one to three members."""
-    found = all_classes(random)
-    for shares in found[: random.integers(1, MEMBERS + 1)]:
-        kept = random.choice(CLASSES, random.integers(1, 5), replace=False)
-        shares[np.setdiff1d(np.arange(CLASSES), kept)] *= random.uniform(0, 0.05)
-    return found
+    members = all_classes(random)
+    for shares in members[: random.integers(1, MEMBERS + 1)]:
+        remaining = random.choice(CLASSES, random.integers(1, 5), replace=False)
+        shares[np.setdiff1d(np.arange(CLASSES), remaining)] *= random.uniform(0, 0.05)
+    return members
 
 
 def _classes(make: Callable[[Random], list[Values]], sick_for: str | None, name: str = "", rare: int = 0) -> Kind:
     def curve(random: Random) -> ReportInputs:
-        of_members, of_real = make(random), np.full(CLASSES, EQUAL_SHARE)
-        for each in (*of_members, of_real):
-            each[:rare] = random.uniform(0.01, 0.09) * EQUAL_SHARE  # so rare that real images do not show them either
-        return ReportInputs(_report(_class_rows(random, of_members, of_real / of_real.sum())))
+        members, real = make(random), np.full(CLASSES, EQUAL_SHARE)
+        for shares in (*members, real):
+            shares[:rare] = (
+                random.uniform(0.01, 0.09) * EQUAL_SHARE
+            )  # so rare that they are missing from real images too
+        return ReportInputs(_report(_class_rows(random, members, real / real.sum())))
 
     description = (make.__doc__ or "").strip() + (f" {rare} classes are rare in the data too." if rare else "")
     return Kind(name or make.__name__, description, (MODE_DROP,), sick_for, curve)
@@ -117,7 +119,7 @@ def _classes(make: Callable[[Random], list[Values]], sick_for: str | None, name:
 def _copying(
     low: float, high: float, farther: tuple[float, float], authentic: tuple[float, float]
 ) -> Callable[[Random], ReportInputs]:
-    """A share of copies between `low` and `high` among images that score so much more than held-out real ones do."""
+    """Draw a share of copies between `low` and `high`, among images that score so much more than held-out real ones."""
 
     def curve(random: Random) -> ReportInputs:
         images = int(random.choice([1000, 2000, 10_000]))
@@ -154,7 +156,7 @@ def _mean_distance(random: Random, mean: float, images: int) -> float:
 
 
 def _retrained(low: float, high: float, *, other_seed: bool) -> Callable[[Random], ReportInputs]:
-    """FIDs of 3 to 5 members before, and `low` to `high` times as much after, with the members' own spread."""
+    """Draw FIDs of 3 to 5 members before, and `low` to `high` times as much after, with the members' own spread."""
 
     def curve(random: Random) -> ReportInputs:
         members, level = int(random.integers(3, 6)), log_uniform(random, 5, 900)

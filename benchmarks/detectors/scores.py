@@ -1,8 +1,8 @@
 """Scores: made-up FIDs along training, with the generator's loss beside them.
 
-A member's FID falls towards a level by a power law, as FIDs of real trainings do, times a wobble. What is made up of it
-is a factor on that fall: 1 where nothing happens. The generator's loss is a level with a trend of its own, for nothing
-is certain about it in healthy trainings.
+A member's FID falls towards a level by a power law, as FIDs of real trainings do, times a wobble. A made-up fault is
+a factor on that fall, and 1 without a fault. The generator's loss is a level with an independent trend, because in
+healthy trainings it may rise or fall.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pipeline.checks.member_curves import Values
 
 MEMBERS = 3
 EVALUATION_STEPS = 500
-FEWEST, MOST = 4, 24  # evaluations; this project keeps 4 to 9 a training
+FEWEST, MOST = 4, 24  # evaluations; this project keeps 4 to 9 per training
 INTERVALS_AN_EVALUATION = 5
 COLLAPSED, MISLEADS = "collapsed_scores", "generator_loss_misleads"
 
@@ -42,12 +42,12 @@ def _time(count: int) -> Values:
 
 
 def _any_trend(random: Random, count: int) -> Values:
-    """(count,) a loss that ends between half and twice of what it was."""
+    """Draw a loss, (count,), that ends between half and twice its start."""
     return np.exp(_time(count) * random.uniform(np.log(0.5), np.log(2)))
 
 
 def _since(count: int, at: float) -> Values:
-    """0 before a share of the run, then rising to 1 at its end."""
+    """Return a ramp: 0 before a share of the run, then rising to 1 at its end."""
     return np.clip((_time(count) - at) / (1 - at), 0, 1)
 
 
@@ -56,7 +56,7 @@ def _since(count: int, at: float) -> Values:
 
 
 def improving(random: Random, count: int) -> Course:
-    """FID falls with a wobble of 1 to 6 %; the generator's loss does what it likes."""
+    """FID falls with a wobble of 1 to 6 %; the generator's loss may rise or fall."""
     return Course(np.ones(count), _any_trend(random, count), random.uniform(0.01, 0.06))
 
 
@@ -66,7 +66,7 @@ def improving_with_falling_loss(random: Random, count: int) -> Course:
 
 
 def settled_with_falling_loss(random: Random, count: int) -> Course:
-    """FID has settled within 10 % of its best, and the generator's loss goes on falling."""
+    """FID has settled within 10 % of its best, and the generator's loss continues to fall."""
     drift = 1 + random.uniform(0, 0.1) * _since(count, random.uniform(0.3, 0.6))
     return Course(drift, 1 - random.uniform(0.1, 0.6) * _time(count), random.uniform(0.01, 0.05))
 
@@ -166,7 +166,7 @@ def slightly_fooled(random: Random, count: int) -> Course:
 
 
 def fooled_with_wobble(random: Random, count: int) -> Course:
-    """As `fooled`, with FIDs that wobble by 6 to 12 %."""
+    """Curves like `fooled`, with FIDs that wobble by 6 to 12 %."""
     course = fooled(random, count)
     return Course(course.factor, course.loss, random.uniform(0.06, 0.12))
 
@@ -187,7 +187,7 @@ def _fids(random: Random, course: Course) -> Values:
 
 
 def _losses(random: Random, course: Course) -> Values:
-    """(E · INTERVALS_AN_EVALUATION,) the generator's losses between the evaluations."""
+    """Return the generator's losses between the evaluations, (E · INTERVALS_AN_EVALUATION,)."""
     count = len(course.loss) * INTERVALS_AN_EVALUATION
     trend = np.interp(_time(count), _time(len(course.loss)), course.loss)
     noise = wander(random, count, random.uniform(0.01, 0.06), random.uniform(0, 0.8))

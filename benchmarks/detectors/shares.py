@@ -1,7 +1,6 @@
-"""Shares: how far a made-up member's discriminator's loss is above its least value, interval by interval.
+"""Shares: made-up excess of a discriminator's loss over its least value, per interval.
 
-In units of that of a discriminator that cannot tell (`least_losses.py`): 1 is that one, 0 one that is certain and
-right.
+The unit is the excess of an undecided discriminator (`pipeline/objectives.py`): 1 is undecided, 0 is certain and right.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ def settling(random: Random, count: int) -> Values:
 
 
 def certain_at_first(random: Random, count: int) -> Values:
-    """As `adam_ttur` on MNIST: for hundreds of steps all judgements are right, then the generator catches up."""
+    """Like `adam_ttur` on MNIST: the discriminator is always right for hundreds of steps, then less."""
     first, last = log_uniform(random, 0.018, 0.05), random.uniform(0.08, 0.4)
     until, rise = random.uniform(0.02, 0.3), random.uniform(0.05, 0.3)
     caught_up = 1 - np.exp(-np.clip(_time(count) - until, 0, None) / rise)
@@ -54,7 +53,7 @@ def oscillating(random: Random, count: int) -> Values:
 
 
 def two_phases(random: Random, count: int) -> Values:
-    """As `celeba_dense` with Adam: calm at first, then the discriminator gains ground and its loss is livelier."""
+    """Like `celeba_dense` with Adam: calm at first, then the discriminator gains ground and its loss is livelier."""
     at = random.uniform(0.3, 0.75)
     gain = np.clip((_time(count) - at) / (1 - at), 0, 1)
     level = random.uniform(0.9, 1.2) * (1 - gain * random.uniform(0.2, 0.6))
@@ -80,7 +79,7 @@ def rare_spikes(random: Random, count: int) -> Values:
 
 
 def lively(random: Random, count: int) -> Values:
-    """As minimax and hinge losses on MNIST: every interval somewhere else, to the end."""
+    """Like minimax and hinge losses on MNIST: every interval at another level, to the end."""
     return _noisy(random, np.full(count, random.uniform(0.6, 1.1)), random.uniform(0.03, 0.09))
 
 
@@ -102,7 +101,7 @@ def pinned_late(random: Random, count: int) -> Values:
 
 
 def pinned_with_escapes(random: Random, count: int) -> Values:
-    """Certain but for some intervals."""
+    """Certain except for some intervals."""
     escapes = random.random(count) < random.uniform(0.1, 0.5)
     return pinned_early(random, count) + escapes * random.uniform(0.02, 0.5, count)
 
@@ -131,6 +130,6 @@ def growing_oscillation(random: Random, count: int) -> Values:
 
 
 def huge_throughout(random: Random, count: int) -> Values:
-    """As Adam at rates of 0.01: swings from the start to the end."""
+    """Like Adam at rates of 0.01: swings from the start to the end."""
     level = random.uniform(0.4, 1.1)
     return np.clip(level + log_uniform(random, 0.07, 0.5) * random.normal(size=count), 1e-3, None)

@@ -1,8 +1,8 @@
 """Table: how many sick curves each check finds, and how many healthy ones it flags.
 
-Precision is the share of sick ones among the curves that a check flags: it depends on how many of either are in the
-zoo. Recall is the share of sick curves that it flags. Intervals are Wilson's, 95 % (Wilson 1927, J. Am. Stat. Assoc.
-22). Curves that are sick in another way are not counted: they are not healthy.
+Precision is the share of sick ones among the curves that a check flags: it depends on the numbers of sick and
+healthy curves. Recall is the share of sick curves that it flags. Intervals are Wilson's, 95 % (Wilson 1927, J. Am.
+Stat. Assoc. 22). Curves that are sick in another way are not counted: they are not healthy.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def count_flagged(count: int = CURVES_A_KIND) -> list[Flagged]:
 
 
 def wilson(successes: int, trials: int) -> tuple[float, float]:
-    """The 95 % interval of a share; 0 to 1 without any trial."""
+    """Return the 95 % interval of a share; 0 to 1 without any trial."""
     if not trials:
         return 0.0, 1.0
     share, z2 = successes / trials, NORMAL_95**2
@@ -55,34 +55,34 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
 
 
 def summary_rows(flagged: list[Flagged]) -> list[list[str]]:
-    """A row a check, after the heading."""
+    """Return the heading and one row per check."""
     heading = ["check", "sick", "found", "healthy", "flagged", "precision", "recall"]
-    by_check = {name: [each for each in flagged if each.check == name] for name in CATALOGUE}
+    by_check = {name: [count for count in flagged if count.check == name] for name in CATALOGUE}
     return [heading, *(_summary(of_check) for of_check in by_check.values() if of_check)]
 
 
 def kind_rows(flagged: list[Flagged]) -> list[list[str]]:
-    """A row a kind of curves, after the heading."""
-    rows = [["curves", "sick for", "flagged by", "what they are"]]
-    for kind in dict.fromkeys(each.kind for each in flagged):
-        by = ", ".join(_counted(each) for each in flagged if each.kind == kind)
-        rows.append([kind.name, kind.sick_for or "nothing", by, kind.description])
+    """Return the heading and one row per kind of curves."""
+    rows = [["curves", "sick for", "flagged by", "description"]]
+    for kind in dict.fromkeys(count.kind for count in flagged):
+        by = ", ".join(_counted(count) for count in flagged if count.kind == kind)
+        rows.append([kind.name, kind.sick_for or "healthy", by, kind.description])
     return rows
 
 
 def markdown(rows: list[list[str]]) -> str:
-    """Rows as a Markdown table."""
+    """Return rows as a Markdown table."""
     lines = [f"| {' | '.join(row)} |" for row in rows]
     return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]]) + "\n"
 
 
 def _summary(of_check: list[Flagged]) -> list[str]:
-    sick = [each for each in of_check if each.kind.sick_for]
-    healthy = [each for each in of_check if not each.kind.sick_for]
-    found, false = sum(each.flagged for each in sick), sum(each.flagged for each in healthy)
-    all_sick, all_healthy = sum(each.curves for each in sick), sum(each.curves for each in healthy)
-    counts = [str(count) for count in (all_sick, found, all_healthy, false)]
-    return [of_check[0].check, *counts, _share(found, found + false), _share(found, all_sick)]
+    sick = [row for row in of_check if row.kind.sick_for]
+    healthy = [row for row in of_check if not row.kind.sick_for]
+    right, false = sum(row.flagged for row in sick), sum(row.flagged for row in healthy)
+    all_sick, all_healthy = sum(row.curves for row in sick), sum(row.curves for row in healthy)
+    counts = [str(count) for count in (all_sick, right, all_healthy, false)]
+    return [of_check[0].check, *counts, _share(right, right + false), _share(right, all_sick)]
 
 
 def _share(successes: int, trials: int) -> str:

@@ -1,4 +1,4 @@
-"""Trainings: made-up histories.
+"""Trainings: made-up histories of healthy and sick members.
 
 A member's discriminator is described by its shares (`shares.py`). From them follow the losses of any kind, the accuracy
 and the generator's loss. A sick training has one to three sick members of three.
@@ -53,12 +53,12 @@ def _settings(random: Random, losses: tuple[str, ...]) -> TrainingSettings:
 
 
 def _intervals(random: Random) -> int:
-    """Mostly runs that every check can judge, some that are very short."""
+    """Draw a number of intervals: mostly enough for every check, sometimes very few."""
     return int(log_uniform(random, 24, 250)) if random.random() < 0.9 else int(random.integers(4, 24))
 
 
 def _columns(random: Random, share: Values, objective: ObjectiveSettings, member: int) -> Columns:
-    """One member's columns of a history."""
+    """Return one member's columns of a history."""
     loss = LOSSES[objective.loss]
     excess = loss.undecided_excess(objective.real_label)
     on_real = random.uniform(0.35, 0.65)
@@ -97,7 +97,7 @@ def _training(sick: Shares | None, healthy: Shares, losses: tuple[str, ...]) -> 
 
 
 def _diverged(random: Random) -> TrainingInputs:
-    """One to three members end with losses that are no numbers, the others go on."""
+    """One to three members end with losses that are no numbers; the rest continue."""
     settings, count = _settings(random, PROBABILITY_LOSSES), _intervals(random)
     columns = [_columns(random, made.settling(random, count), settings.objective, member) for member in range(MEMBERS)]
     for of_member in columns[: random.integers(1, MEMBERS + 1)]:
