@@ -23,12 +23,8 @@ FILES = sorted(
 # Folders with sentences still to be mended; this set only ever shrinks.
 NOT_YET = {
     "assets",
-    "assets/graph",
     "assets/instance",
-    "assets/publishing",
     "assets/triggers",
-    "benchmarks/detectors",
-    "docs",
     "pipeline",
     "pipeline/champion",
     "pipeline/clean",
