@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +12,12 @@ import pytest
 
 from pipeline import settings
 from pipeline.raw.idx import encode_idx
-from pipeline.storage.paths import PROJECT, Paths
+from pipeline.storage.paths import Paths
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch is not imported yet: small networks run best on one thread
 
 KEPT_VARIABLES = ("GANFORGE_DATA", "GANFORGE_SCREENSHOTS")
-REAL_MNIST = PROJECT.parent / "shared" / "data" / "mnist"
+REAL_DATA = {name: os.environ.get(name, "") for name in ("GANFORGE_MNIST", "GANFORGE_CELEBA")}  # of the caller
 
 
 @pytest.fixture(autouse=True)
@@ -66,12 +65,23 @@ def named_small_mnist(small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 
 @pytest.fixture
-def real_mnist(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The 60,000 + 10,000 real images, or a skip with the reason."""
-    if not REAL_MNIST.is_dir():
-        pytest.skip(f"needs the real MNIST files in {REAL_MNIST}")
-    monkeypatch.setenv("GANFORGE_MNIST", str(REAL_MNIST))
-    yield REAL_MNIST
+def real_mnist(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The 60,000 + 10,000 real images in the folder that the caller's variable names, or a skip with the reason."""
+    return _name_real("GANFORGE_MNIST", monkeypatch)
+
+
+@pytest.fixture
+def real_celeba(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Original photographs of CelebA in the folder that the caller's variable names, or a skip with the reason."""
+    return _name_real("GANFORGE_CELEBA", monkeypatch)
+
+
+def _name_real(variable: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    if not REAL_DATA[variable]:
+        pytest.skip(f"needs real images: set {variable} to a folder with the official files")
+    folder = Path(REAL_DATA[variable]).expanduser().resolve()
+    monkeypatch.setenv(variable, str(folder))
+    return folder
 
 
 @pytest.fixture

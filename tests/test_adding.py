@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from pipeline.raw.catalogue import DATASETS
+from pipeline.raw.idx_files import IMAGES, LABELS
 from pipeline.storage.paths import PROJECT
 from tests.tiny_chain import make_chain, name_tables
 
@@ -202,4 +204,65 @@ def test_a_metric_is_one_file_and_its_entry_and_makes_reports_stale_and_nothing_
         "title": "Narrowness",
         "text": "Deviation of real features over generated ones.",
         "better": "lower is better",
+    }
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# A data set
+
+BARS = '''
+"""Bars: bright bars on dark images, 28x28 grey, ten classes."""
+
+from __future__ import annotations
+
+from pipeline.raw.dataset import Dataset
+from pipeline.raw.sources import NamedDirectory
+
+DATASET = Dataset(
+    key="bars",
+    description="Bars, 28x28 grey",
+    licence="CC0",
+    class_names=tuple("abcdefghij"),
+    sources=(NamedDirectory("GANFORGE_BARS", dict.fromkeys(NAMES, "")),),
+)
+'''.replace("NAMES", repr((*IMAGES.values(), *LABELS.values())))
+PREPARED = """
+import json
+
+from pipeline.raw.acquire import acquire
+from pipeline.raw.catalogue import load_datasets
+from pipeline.storage.paths import Paths
+from pipeline.tensors.build import build
+
+paths, datasets = Paths.default(), load_datasets()
+raw = acquire(datasets["bars"], paths)
+tensors = build(datasets["bars"], paths)
+print(json.dumps({
+    "keys": list(datasets),
+    "images": tensors.details["images"],
+    "class_names": tensors.details["class_names"],
+    "origin": raw.details["origin"],
+}))
+"""
+
+
+def test_a_data_set_is_one_file_and_its_entry(
+    package: PackageCopy, small_mnist: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside the package, docs/operations.md lists its variable: a test of that page requires it."""
+    package.write("pipeline/raw/bars.py", BARS)
+    package.insert("pipeline/raw/catalogue.py", "from pipeline.raw import (", "    bars,")
+    package.insert("pipeline/raw/catalogue.py", "BUILT_IN = (", "    bars.DATASET,")
+    monkeypatch.setenv("GANFORGE_BARS", str(small_mnist))
+    found = package.run(PREPARED)
+
+    assert package.touched() == {
+        "pipeline/raw/bars.py": (len(BARS.splitlines()), 0),
+        "pipeline/raw/catalogue.py": (2, 0),  # its import and its entry
+    }
+    assert found == {
+        "keys": ["bars", *DATASETS],
+        "images": {"train": 300, "test": 120},
+        "class_names": list("abcdefghij"),
+        "origin": str(small_mnist),
     }

@@ -99,6 +99,12 @@ def channels_first(picture: Picture) -> npt.NDArray[np.uint8]:
     return picture[np.newaxis] if picture.ndim == 2 else np.ascontiguousarray(np.moveaxis(picture, -1, 0))
 
 
+def shape_in_words(shape: tuple[int, ...]) -> str:
+    """Return the shape (C, H, W) of an image for messages, such as `178 x 218 RGB`."""
+    channels, height, width = shape
+    return f"{width} x {height} {'grey' if channels == 1 else 'RGB'}"
+
+
 def only_file(folder: Path, suffix: str) -> Path:
     """The one file of a kind among raw files, whatever its name."""
     found = sorted(folder.glob(f"*{suffix}"))

@@ -15,21 +15,21 @@ import pyarrow.csv
 
 from pipeline.raw.contents import EVERY_FIFTH, Contents, RawSplit, every_fifth
 from pipeline.raw.idx import DamagedFileError, decompressed, parse_idx
+from pipeline.raw.idx_files import IMAGES, LABELS
 
 
 def read_idx(folder: Path, class_names: tuple[str, ...]) -> Contents:
     """The four official files, gzipped or not."""
-    splits = {name: _read_split(folder, name, prefix) for name, prefix in (("train", "train"), ("test", "t10k"))}
+    splits = {name: _read_split(folder, name) for name in ("train", "test")}
     return _checked(folder, Contents(splits, "classes", class_names, "official test files"))
 
 
-def _read_split(folder: Path, name: str, prefix: str) -> RawSplit:
-    images = _read_file(folder, f"{prefix}-images-idx3-ubyte.gz", 3)
-    labels = _read_file(folder, f"{prefix}-labels-idx1-ubyte.gz", 1)
+def _read_split(folder: Path, name: str) -> RawSplit:
+    images, labels = _read_file(folder, IMAGES[name], 3), _read_file(folder, LABELS[name], 1)
     if len(images) != len(labels):
         raise DamagedFileError(
-            f"{folder}: found {len(images):,} images but {len(labels):,} labels in the {prefix} files; "
-            "expected one label an image: the files do not belong together"
+            f"{folder}: found {len(images):,} images but {len(labels):,} labels in the {name} files; "
+            "expected one label per image: the files do not belong together"
         )
     return array_split(name, images, labels.astype(np.int64))
 

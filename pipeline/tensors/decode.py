@@ -20,7 +20,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.raw.contents import RawSplit, UnreadableImageError
+from pipeline.raw.contents import RawSplit, UnreadableImageError, shape_in_words
 from pipeline.raw.dataset import Preparation
 from pipeline.raw.progress import Progress
 from pipeline.tensors.prepare import Image3D, PreparationError, prepare
@@ -92,14 +92,10 @@ def _expect_shape(decoded: Decoded, image: Image3D, name: str, what: str) -> Non
     decoded.image_shape = decoded.image_shape or image.shape
     if image.shape != decoded.image_shape:
         raise PreparationError(
-            f"{what}: {name} is {_words(image.shape)}, the images before it {_words(decoded.image_shape)}; expected "
+            f"{what}: {name} is {shape_in_words(image.shape)}, "
+            f"the images before it {shape_in_words(decoded.image_shape)}; expected "
             "one shape for all: set size and channels of the data set"
         )
-
-
-def _words(shape: tuple[int, ...]) -> str:
-    channels, height, width = shape
-    return f"{width} x {height} {'grey' if channels == 1 else 'RGB'}"
 
 
 def in_order(work: Callable[[int], Result], items: range, workers: int) -> Iterator[Result]:

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from pipeline.metrics.extractors.extractor import Extractor, joined
 from pipeline.metrics.features import Features
 from pipeline.metrics.standalone.image_sets import ImageSet
-from pipeline.raw.contents import Picture, UnreadableImageError, channels_first
+from pipeline.raw.contents import Picture, UnreadableImageError, channels_first, shape_in_words
 from pipeline.raw.progress import Progress
 from pipeline.tensors.decode import available_cores
 
@@ -146,11 +146,7 @@ def _fitting(images: ImageSet, name: str, picture: Picture, shape: Shape | None)
         if (image == image[:1]).all():
             return image[:1]
     raise ValueError(
-        f"{images.path}: {name} is {_words(image.shape)}, expected {_words(shape)} as the extractor's own images are; "
+        f"{images.path}: {name} is {shape_in_words(image.shape)}, expected {shape_in_words(shape)} "
+        "as the extractor's own images are; "
         "convert the images, or take the extractor inception, which resizes"
     )
-
-
-def _words(shape: tuple[int, ...]) -> str:
-    channels, height, width = shape
-    return f"{width} x {height} {'grey' if channels == 1 else 'RGB'}"

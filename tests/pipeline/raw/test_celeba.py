@@ -14,19 +14,20 @@ import pytest
 
 from pipeline.raw import celeba as celeba_module
 from pipeline.raw.acquire import NoSourceError, acquire
+from pipeline.raw.archive import Archive
 from pipeline.raw.catalogue import DATASETS
 from pipeline.raw.celeba import OFFICIAL_MD5, NamedPhotographs, TorchvisionDownload
 from pipeline.raw.celeba_lists import read_attributes
 from pipeline.raw.contents import RawSplit
+from pipeline.raw.details import RawDetails
 from pipeline.raw.download import DownloadError
 from pipeline.raw.idx import DamagedFileError
 from pipeline.raw.read import open_raw
 from pipeline.storage.artefact import Artefact
-from pipeline.storage.paths import PROJECT, Paths
+from pipeline.storage.paths import Paths
 from tests.celeba_archive import NAMES, encode, image_names, small_attributes, write_small_celeba, write_zip
 
 CELEBA = DATASETS["celeba"]
-REAL_CELEBA = PROJECT.parent / "shared" / "data" / "celeba"
 HTML = b"<!DOCTYPE html><html><head><title>Google Drive - Quota exceeded</title></head></html>"
 
 
@@ -455,15 +456,14 @@ def test_without_gdown_the_extra_to_install_is_named(paths: Paths, monkeypatch: 
 # The real photographs
 
 
-def test_the_real_photographs_are_all_readable(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not REAL_CELEBA.is_dir():
-        pytest.skip(f"needs the real CelebA files in {REAL_CELEBA}")
-    monkeypatch.setenv("GANFORGE_CELEBA", str(REAL_CELEBA))
+def test_the_real_photographs_are_all_readable(real_celeba: Path, paths: Paths) -> None:
     artefact = acquire(CELEBA, paths)
-    assert artefact.details["images"] == {"train": 4000, "test": 1000}
-    assert (artefact.details["unreadable"], artefact.details["unlisted"]) == ([], [])
+    details = artefact.details_as(RawDetails)
+    in_archive = len(Archive(real_celeba / "img_align_celeba.zip"))
+    assert sum(details.images.values()) + sum(details.unused.values()) == in_archive
+    assert (details.unreadable, details.unlisted) == ((), ())
     train = splits_of(artefact)["train"]
     assert train.read(0).shape == (218, 178, 3)
     assert train.labels is not None
-    young = train.labels[:, artefact.details["class_names"].index("Young")].mean()
+    young = train.labels[:, details.class_names.index("Young")].mean()
     assert 0.6 < young < 0.9  # 77 % of the whole data set

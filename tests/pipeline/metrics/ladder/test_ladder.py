@@ -22,12 +22,11 @@ from pipeline.raw.acquire import acquire
 from pipeline.raw.catalogue import DATASETS
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.images import ImageFile, Pixels
-from pipeline.storage.paths import PROJECT, Paths
+from pipeline.storage.paths import Paths
 from pipeline.tensors.build import build
 from pipeline.tensors.load import load_split, require_tensors
 from tests.conftest import barred_digits
 
-REAL_CELEBA = PROJECT.parent / "shared" / "data" / "celeba"
 WIDTH = 16
 USUAL, SHORT = ClassifierSettings(), ClassifierSettings(most_epochs=2)
 
@@ -235,8 +234,5 @@ def test_the_distance_on_real_digits_rises_as_the_paper_found(real_mnist: Path, 
 
 
 @pytest.mark.slow
-def test_the_distance_on_real_faces_rises_as_the_paper_found(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not REAL_CELEBA.is_dir():
-        pytest.skip(f"needs the real CelebA files in {REAL_CELEBA}")
-    monkeypatch.setenv("GANFORGE_CELEBA", str(REAL_CELEBA))
+def test_the_distance_on_real_faces_rises_as_the_paper_found(real_celeba: Path, paths: Paths) -> None:
     expect_the_papers_order("celeba", 333, paths)
