@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.storage.paths import PROJECT
+from tests.prose import plain, sentences
 
 DOCUMENTS = [*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md"), PROJECT / "data" / "README.md"]
 CURRENT = [path for path in DOCUMENTS if path.name not in ("log.md", "CHANGELOG.md")]  # those two are dated records
@@ -27,3 +28,11 @@ def test_every_file_of_the_code_that_a_document_names_exists(document: Path) -> 
 
 def test_the_readme_links_to_pictures_and_pages() -> None:
     assert len(LINK.findall((PROJECT / "README.md").read_text(encoding="utf-8"))) >= 5
+
+
+def test_the_glossary_explains_each_word_in_one_sentence_and_is_linked() -> None:
+    rows = re.findall(r"^\| (?!word)([^|]+) \| (.+) \|$", (PROJECT / "docs" / "glossary.md").read_text(), re.MULTILINE)
+    assert 20 <= len(rows) <= 35
+    assert [word for word, meaning in rows if len(sentences(plain(meaning))) != 1 or not meaning.endswith(".")] == []
+    for page in ("README.md", "CONTRIBUTING.md"):
+        assert "docs/glossary.md" in LINK.findall((PROJECT / page).read_text(encoding="utf-8"))
