@@ -37,7 +37,7 @@ def build_champion(recipe: Recipe) -> dg.AssetsDefinition:
 
         with logged(context):
             paths = Paths.default()
-            outcome = promote(recipe.key, list(OPTIMIZERS), paths, findings=stored_findings(recipe.key, paths))
+            outcome = promote(recipe.key, list(OPTIMIZERS), paths, run_checks=stored_findings(recipe.key, paths))
             log.info("%s: %s", recipe.key, outcome.reason)
             version = NONE if outcome.champion is None else outcome.champion.artefact.fingerprint
             result = Result(version, champion_evidence(outcome), cached=not outcome.promoted)

@@ -114,7 +114,7 @@ import numpy as np
 import pytest
 
 from pipeline.cli.score_output import as_json, as_table
-from pipeline.comparison.page.entrants import find_entrants
+from pipeline.comparison.page.entries import find_entries
 from pipeline.comparison.page.scores import chart_data
 from pipeline.comparison.protocol import difference
 from pipeline.comparison.ranking import compare
@@ -154,7 +154,7 @@ report = made["report"].report
 
 draw = np.random.default_rng(0).normal
 sets = score_sets(GeneratedSet(draw(size=(30, 4))), RealFeatures(Features(draw(size=(40, 4)))))
-chart = chart_data(find_entrants(compare(RECIPE, CONFIGURATIONS, paths), paths))
+chart = chart_data(find_entries(compare(RECIPE, CONFIGURATIONS, paths), paths))
 print(json.dumps({
     "states": states,
     "cached": {name: result.cached for name, result in made.items()},

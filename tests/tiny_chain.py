@@ -87,4 +87,4 @@ def make_it_tiny(patch: pytest.MonkeyPatch) -> None:
 
 def _write_short_page(ranking: object, paths: Paths, file: Path) -> SimpleNamespace:
     file.write_text("page")
-    return SimpleNamespace(size_bytes=4, left_out=[])
+    return SimpleNamespace(size_bytes=4, missing_parts={})

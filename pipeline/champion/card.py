@@ -1,12 +1,11 @@
-"""Card: all that is known of a champion, for programs (`card.json`) and for readers (`card.md`).
+"""Card: everything known about a champion, for programs (`card.json`) and for readers (`card.md`).
 
-In: a `Promotion`. Out: two files beside its weights. No path of this machine stands in them.
+In: a `Promotion`. Out: two files beside its weights, which contain no path of this machine.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -15,12 +14,15 @@ from typing import Any
 from pipeline.champion.decisions import now
 from pipeline.champion.promotion import Exported, Promotion
 from pipeline.champion.versions import CARD, CARD_TEXT, GRID, ONNX, Champion
-from pipeline.comparison.page.entrants import without_folders
+from pipeline.comparison.page.entries import without_folders
 from pipeline.comparison.ranking import estimate
 from pipeline.evidence import number
+from pipeline.raw.details import DataSource
 from pipeline.reports.store import Report
 from pipeline.settings import load_recipes
 from pipeline.storage.artefact import write_json
+from pipeline.storage.plain_json import plain_json
+from pipeline.training.details import TrainingDetails
 from pipeline.training.kinds_of_weights import FILE_OF_WEIGHTS
 from pipeline.training.trained import read_settings, trained_network
 
@@ -31,19 +33,20 @@ LINEAGE = (
 
 
 def write_card(folder: Path, promotion: Promotion, exported: Exported) -> None:
-    """Write both forms."""
+    """Write the card in both forms to a folder."""
     facts = card(promotion, exported)
     write_json(folder / CARD, facts)
     (folder / CARD_TEXT).write_text(as_markdown(facts), encoding="utf-8")
 
 
 def card(promotion: Promotion, exported: Exported) -> dict[str, Any]:
-    """The facts, plain JSON values; a number that is not defined is null."""
+    """Return the facts of the card as plain JSON values; an undefined number is null."""
     report, training = promotion.sources.report, promotion.sources.training
-    recipe = load_recipes()[training.details["recipe"]]
+    details = training.details_as(TrainingDetails)
+    recipe = load_recipes()[details.recipe]
     facts = {
         "recipe": recipe.key,
-        "optimizer": training.details["optimizer"],
+        "optimizer": details.optimizer,
         "version": promotion.version,
         "promoted_at": now(),
         "description": recipe.description,
@@ -54,14 +57,14 @@ def card(promotion: Promotion, exported: Exported) -> dict[str, Any]:
         "member": promotion.member,
         "weights": promotion.sources.weights,
         "network": _network(promotion),
-        "training": _training(promotion),
+        "training": _training(details),
         "settings": {**read_settings(training).to_json(), "width": trained_network(training).width},
         "protocol": promotion.sources.protocol,
         "lineage": _lineage(report),
-        "data": _data(promotion),
+        "data": _data(details.source),
         "onnx": {"file": None if exported.refusal else ONNX, **asdict(exported)},
     }
-    plain: dict[str, Any] = _plain(facts)
+    plain: dict[str, Any] = plain_json(facts)
     return plain
 
 
@@ -74,8 +77,8 @@ def _decision(promotion: Promotion) -> dict[str, Any]:
         "replaced_version": promotion.replaced_version,
         "replaced": None if replaced is None else _replaced(replaced),
         "considered": [
-            {**asdict(each), "verdict": None if each.verdict is None else str(each.verdict)}
-            for each in promotion.considered
+            {**asdict(decision), "verdict": None if decision.verdict is None else str(decision.verdict)}
+            for decision in promotion.decisions
         ],
     }
 
@@ -90,12 +93,12 @@ def _replaced(champion: Champion) -> dict[str, Any]:
 
 
 def _score(report: Report, metric: str) -> dict[str, Any]:
-    """Mean and half-width of the 95 % interval over members, beside real images (floor) and noise (ceiling)."""
-    found, (floor, ceiling) = estimate(report.scores(metric)), report.anchors(metric)
+    """Return mean and half-width of the 95 % interval over members, with the scores of real images and of noise."""
+    over_members, (floor, ceiling) = estimate(report.scores(metric)), report.anchors(metric)
     return {
-        "mean": found.mean,
-        "half_width": found.half_width,
-        "shown": str(found),
+        "mean": over_members.mean,
+        "half_width": over_members.half_width,
+        "shown": str(over_members),
         "by_member": report.scores(metric),
         "floor": floor,
         "ceiling": ceiling,
@@ -116,34 +119,29 @@ def _network(promotion: Promotion) -> dict[str, Any]:
     }
 
 
-def _training(promotion: Promotion) -> dict[str, Any]:
-    names = ("steps", "members", "diverged_members", "seed", "device", "seconds", "trained_together", "processes")
-    details = promotion.sources.training.details
-    return {name: details[name] for name in names if name in details}
+def _training(details: TrainingDetails) -> dict[str, Any]:
+    return {
+        "steps": details.steps,
+        "members": details.members,
+        "diverged_members": details.diverged_members,
+        "seed": details.seed,
+        "device": details.device,
+        "seconds": details.seconds,
+        "trained_together": details.trained_together,
+        "processes": details.processes,
+    }
 
 
 def _lineage(report: Report) -> dict[str, Any]:
     return {**report.facts(LINEAGE), "data_versions": report.data_versions}
 
 
-def _data(promotion: Promotion) -> dict[str, Any]:
-    source = promotion.sources.training.details["source"]
+def _data(source: DataSource) -> dict[str, Any]:
     return {
-        "source": without_folders(source["note"] or f"official, from {source['origin']}"),
-        "official": source["official"],
-        "licence": source["licence"],
+        "source": without_folders(source.note or f"official, from {source.origin}"),
+        "official": source.official,
+        "licence": source.licence,
     }
-
-
-def _plain(value: Any) -> Any:
-    """As JSON has it: numbers that are not finite as null, times as texts."""
-    if isinstance(value, Mapping):
-        return {str(name): _plain(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if isinstance(value, bool | int | float | str | None) else str(value)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -151,7 +149,7 @@ def _plain(value: Any) -> Any:
 
 
 def as_markdown(facts: Mapping[str, Any]) -> str:
-    """The card as a page: what it is, how good, why champion, how to load it, and where it comes from."""
+    """Return the card as Markdown: scores, checks, reason of the promotion, how to load it, and provenance."""
     parts = [
         f"# {facts['recipe']}, champion {facts['version']}: {facts['optimizer']}",
         f"{facts['description']}. Promoted {facts['promoted_at']}: {facts['decision']['reason']}.",
@@ -177,23 +175,24 @@ def as_markdown(facts: Mapping[str, Any]) -> str:
 
 def _score_rows(scores: Mapping[str, Any]) -> list[list[str]]:
     return [
-        [metric, found["shown"], number(found["floor"]), number(found["ceiling"]), found["better"]]
-        for metric, found in scores.items()
+        [metric, score["shown"], number(score["floor"]), number(score["ceiling"]), score["better"]]
+        for metric, score in scores.items()
     ]
 
 
 def _notes(scores: Mapping[str, Any]) -> list[str]:
-    notes = dict.fromkeys(found["note"] for found in scores.values() if found["note"])
+    notes = dict.fromkeys(score["note"] for score in scores.values() if score["note"])
     return ["\n".join(f"- {note}" for note in notes)] if notes else []
 
 
 def _checks(findings: list[dict[str, Any]]) -> str:
     if not findings:
-        return "None was made."
-    return "\n".join(
-        f"- {each['check']}: {'passed' if each['passed'] else 'failed (' + each['severity'] + ')'}; {each['summary']}"
-        for each in findings
-    )
+        return "No check was run."
+    return "\n".join(f"- {finding['check']}: {_result(finding)}; {finding['summary']}" for finding in findings)
+
+
+def _result(finding: Mapping[str, Any]) -> str:
+    return "passed" if finding["passed"] else f"failed ({finding['severity']})"
 
 
 def _how_to_load(facts: Mapping[str, Any]) -> str:
@@ -201,9 +200,10 @@ def _how_to_load(facts: Mapping[str, Any]) -> str:
     network = facts["network"]
     images = f"(N, {', '.join(map(str, network['image_shape']))}) float32 in {network['value_range']}"
     lines = [
-        f"- `ganforge sample {facts['recipe']}` draws from member {member}, the best by FID ({weights} weights).",
+        f"- `ganforge sample {facts['recipe']}` generates images with member {member}, the best by FID "
+        f"({weights} weights).",
         f"- `pipeline.training.trained.load_generator(read_artefact(folder), device, {weights!r})`, with "
-        "`read_artefact` of `pipeline.storage.artefact`, gives the generators of all members, stacked, from "
+        "`read_artefact` of `pipeline.storage.artefact`, returns the generators of all members, stacked, from "
         f"`{FILE_OF_WEIGHTS[weights]}` and `settings.json`.",
     ]
     if onnx["file"] is None:

@@ -1,6 +1,7 @@
-"""Contents: the files of a promotion: weights, settings, one member as ONNX, samples to look at, and the card.
+"""Contents: write the files of a promotion: weights, settings, one member as ONNX, a picture of samples and the card.
 
-In: a `Promotion`. Out: files in a folder, and the details that make it work as a training artefact does.
+In: a `Promotion`. Out: files in a folder, and the details of its manifest. They contain a training's details, so that a
+promotion can be read as a training artefact.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from pipeline.champion.promotion import Exported, Promotion
 from pipeline.champion.sources import copy_files
 from pipeline.champion.versions import GRID, ONNX
 from pipeline.storage.artefact import Artefact
+from pipeline.storage.details import to_json
+from pipeline.training.details import PromotionDetails, TrainingDetails
 from pipeline.training.kinds_of_weights import FILE_OF_WEIGHTS
 
 log = logging.getLogger(__name__)
@@ -22,9 +25,9 @@ SETTINGS = "settings.json"
 
 
 def write_contents(folder: Path, promotion: Promotion) -> dict[str, Any]:
-    """Write a promotion's files; returns the details of its manifest.
+    """Write a promotion's files and return the details of its manifest.
 
-    Raises `SourceGoneError` where weights or samples are damaged or were replaced meanwhile.
+    Raises `SourceGoneError` if weights or samples are damaged or are replaced while they are copied.
     """
     from pipeline.champion.card import write_card  # PyTorch takes seconds to import
 
@@ -38,32 +41,32 @@ def write_contents(folder: Path, promotion: Promotion) -> dict[str, Any]:
 
 
 def _export(copied: Artefact, promotion: Promotion, path: Path) -> Exported:
-    """A network that cannot be written as ONNX is champion all the same: the card says why there is no file."""
+    """Write the best member as ONNX. A network that cannot be exported is promoted anyway; the card has the reason."""
     from pipeline.samples.onnx_file import export_onnx
 
     try:
-        found = export_onnx(copied, promotion.member, path, weights=promotion.sources.weights)
+        file = export_onnx(copied, promotion.member, path, weights=promotion.sources.weights)
     except ValueError as error:
         refusal = str(error).replace(str(path), ONNX)
         log.warning("no %s: %s", ONNX, refusal)
         return Exported(None, None, refusal)
-    return Exported(found.largest_difference, found.latents, "")
+    return Exported(file.largest_difference, file.latents, "")
 
 
 def _details(promotion: Promotion) -> dict[str, Any]:
-    """A training's details, and what was promoted."""
-    from pipeline.comparison.page.entrants import without_folders
+    """Return the details of the training, and those of the promotion under `champion`."""
+    from pipeline.comparison.page.entries import without_folders
 
-    training, source = promotion.sources.training, promotion.sources.training.details["source"]
-    return {
-        **training.details,
-        "source": {**source, "origin": without_folders(str(source["origin"]))},  # the folder is sent to others
-        "champion": {
-            "version": promotion.version,
-            "previous": promotion.replaced_version,
-            "training": training.fingerprint,
-            "report_id": promotion.sources.report.report_id,
-            "member": promotion.member,
-            "weights": promotion.sources.weights,
-        },
-    }
+    training = promotion.sources.training
+    details = training.details_as(TrainingDetails)
+    promoted = PromotionDetails(
+        version=promotion.version,
+        previous=promotion.replaced_version,
+        training=training.fingerprint,
+        report_id=promotion.sources.report.report_id,
+        member=promotion.member,
+        weights=promotion.sources.weights,
+    )
+    # People pass this folder on to others, so the path of the data on this machine is removed.
+    source = replace(details.source, origin=without_folders(details.source.origin))
+    return to_json(replace(details, source=source, champion=promoted))

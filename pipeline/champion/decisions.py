@@ -1,7 +1,7 @@
-"""Decisions: the log of a recipe's promotions, rollbacks and refusals, one JSON object a line, oldest first.
+"""Decisions: the log of a recipe's promotions, rollbacks and refusals, one JSON object per line, oldest first.
 
-In: what was decided. Out: `decisions.jsonl`, which is only ever appended to. It is for readers: nothing is decided by
-it (what was rolled back from stands in the pointer).
+In: a decision. Out: `decisions.jsonl`, to which lines are only appended. It is for readers and decides nothing: the
+rejected weights are in the pointer.
 """
 
 from __future__ import annotations
@@ -26,42 +26,42 @@ log = logging.getLogger(__name__)
 
 
 def now() -> str:
-    """ISO 8601, UTC, in seconds."""
+    """Return the current time in UTC, ISO 8601 to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 @dataclass(frozen=True)
-class Decided:
-    """One line of the log."""
+class LogEntry:
+    """One line of the log; the names of the fields are the keys in the file."""
 
     decision: Kind
-    version: int | None  # the champion after it; None: still none
-    optimizer: str | None  # its configuration
+    version: int | None  # of the champion after the decision; None: still no champion
+    optimizer: str | None  # the champion's configuration
     reason: str
-    reports: dict[str, str] = field(default_factory=dict)  # that were compared, ids by configuration
+    reports: dict[str, str] = field(default_factory=dict)  # ids of the compared reports, by configuration
     time: str = field(default_factory=now)
 
-    def repeats(self, other: Decided) -> bool:
-        """Whether it says nothing new."""
+    def repeats(self, other: LogEntry) -> bool:
+        """Return True if the entries differ in their time only."""
         return {**asdict(self), "time": ""} == {**asdict(other), "time": ""}
 
 
-def decided(recipe: str, paths: Paths) -> list[Decided]:
-    """All lines, oldest first; one that a killed process left half-written is said and passed over."""
+def read_decisions(recipe: str, paths: Paths) -> list[LogEntry]:
+    """Return all entries, oldest first. A line that a killed process left incomplete is logged and skipped."""
     path = paths.champion(recipe) / DECISIONS
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    found = []
+    entries = []
     for number, line in enumerate(lines, start=1):
         try:
-            found.append(Decided(**json.loads(line)))
+            entries.append(LogEntry(**json.loads(line)))
         except (ValueError, TypeError) as error:
-            log.warning("%s, line %d: not a decision (%s); passed over", path, number, error)
-    return found
+            log.warning("%s, line %d: not a decision (%s); skipped", path, number, error)
+    return entries
 
 
-def record(recipe: str, new: Decided, paths: Paths) -> None:
-    """Append a decision; a refusal for the same reason after the same reports as the line before is not repeated."""
-    before = decided(recipe, paths)
+def record(recipe: str, new: LogEntry, paths: Paths) -> None:
+    """Append a decision, unless it repeats the last line's refusal with the same reason and reports."""
+    before = read_decisions(recipe, paths)
     if new.decision == NOT_PROMOTED and before and new.repeats(before[-1]):
         return
     path = paths.champion(recipe) / DECISIONS
@@ -72,6 +72,6 @@ def record(recipe: str, new: Decided, paths: Paths) -> None:
 
 
 def _ends_whole(path: Path) -> bool:
-    """Whether the next line starts at the beginning of a line."""
+    """Return True if the file is empty or ends with a line break."""
     written = path.read_bytes()
     return not written or written.endswith(b"\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.champion.promote import Outcome
-from pipeline.champion.promotion import Considered
+from pipeline.champion.promotion import ConfigurationDecision
 from pipeline.champion.versions import CARD_TEXT, GRID, Champion
 from pipeline.evidence import Evidence, Markdown, Table
 from pipeline.storage.pictures import markdown_file
@@ -11,7 +11,7 @@ from pipeline.storage.pictures import markdown_file
 
 def champion_evidence(outcome: Outcome) -> Evidence:
     """Return the reason for the outcome, the decision per configuration, and the present champion if there is one."""
-    rows = [_decision_row(considered) for considered in outcome.considered]
+    rows = [_decision_row(decision) for decision in outcome.decisions]
     return {
         "promoted": outcome.promoted,
         "reason": outcome.reason,
@@ -35,11 +35,11 @@ def _champion(champion: Champion) -> Evidence:
     }
 
 
-def _decision_row(considered: Considered) -> dict[str, str | int]:
+def _decision_row(decision: ConfigurationDecision) -> dict[str, str | int]:
     return {
-        "decision": considered.decision,
-        "optimizer": considered.optimizer,
-        "rank": considered.rank or "-",
-        "FID": considered.fid or "-",
-        "against the champion": "-" if considered.verdict is None else str(considered.verdict),
+        "decision": decision.decision,
+        "optimizer": decision.optimizer,
+        "rank": decision.rank or "-",
+        "FID": decision.fid or "-",
+        "against the champion": "-" if decision.verdict is None else str(decision.verdict),
     }

@@ -1,8 +1,10 @@
-"""Promote: a configuration becomes champion when it is significantly better than the champion and passed its checks.
+"""Promote: make a configuration the champion if it is significantly better than the champion and passed its checks.
 
-In: the newest comparable reports of a recipe, and the findings of each configuration's checks. Out: `Outcome`. Where
-there is no champion yet, the best ranked configuration that passed its checks is the first. What was rolled back from
-is not promoted again by itself: another training of it may be, or a person promotes it by name with `force`.
+In: the newest comparable reports of a recipe, and the findings of each configuration's checks. Out: `Outcome`.
+
+Without a champion, the best ranked configuration that passed its checks becomes the first one. Weights that were rolled
+back from are not promoted automatically again. Another training of the configuration may be, or a person promotes the
+weights by name with `force`.
 """
 
 from __future__ import annotations
@@ -11,14 +13,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pipeline.champion.appointment import Candidate, appoint
 from pipeline.champion.challenge import Challenge, challenge
-from pipeline.champion.crown import Chosen, crown
-from pipeline.champion.decisions import NOT_PROMOTED, Decided, record
-from pipeline.champion.promotion import Considered
-from pipeline.champion.reasons import rows, rows_by_name, stands, why, why_not
+from pipeline.champion.decisions import NOT_PROMOTED, LogEntry, record
+from pipeline.champion.promotion import ConfigurationDecision
+from pipeline.champion.reasons import (
+    decisions_by_name,
+    decisions_by_rule,
+    present_state,
+    promotion_reason,
+    refusal_reason,
+)
 from pipeline.champion.sources import SourceGoneError, find_sources
 from pipeline.champion.versions import Champion, current_champion, name_of_weights
-from pipeline.comparison.ranking import Ranking, Standing, compare
+from pipeline.comparison.ranking import RankedConfiguration, Ranking, compare
 from pipeline.reports.store import Report, history_of, latest
 from pipeline.storage.artefact import locked
 from pipeline.storage.paths import Paths
@@ -27,20 +35,20 @@ from pipeline.storage.verification import ArtefactFileError
 if TYPE_CHECKING:
     from pipeline.findings import Finding
 
-Findings = Callable[[str], Sequence["Finding"]]  # what the checks found of a configuration, by its key
+RunChecks = Callable[[str], Sequence["Finding"]]  # a configuration's key → the findings of its checks
 
 ERROR = "error"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was decided."""
+    """The result of one call of `promote`."""
 
     recipe: str
     promoted: bool
     reason: str
-    champion: Champion | None  # now; None: still none
-    considered: Sequence[Considered]
+    champion: Champion | None  # after the call; None: still no champion
+    decisions: Sequence[ConfigurationDecision]
 
 
 def promote(
@@ -48,110 +56,121 @@ def promote(
     optimizers: Sequence[str],
     paths: Paths,
     *,
-    findings: Findings,
+    run_checks: RunChecks,
     only: str | None = None,
     force: bool = False,
 ) -> Outcome:
-    """Promote the best challenger if there is one, `only` one configuration where named; one process at a time.
+    """Promote the best challenger if there is one. With `only`, consider one configuration. One process at a time.
 
-    `force` promotes that one whatever verdict and checks say. Raises `DamagedChampionError` where the champion's files
-    are damaged (not with `force`); with `force`, `ValueError` where no configuration is named, or where it has no
-    report or not the weights of its newest one any more.
+    `force` promotes the configuration `only` regardless of verdict and checks.
+
+    Raises `DamagedChampionError` if the champion's files are damaged (not with `force`). With `force`, raises
+    `ValueError` if no configuration is named, if it has no report, or if its newest report is about other weights.
     """
     if force and only is None:
         raise ValueError(f"{recipe}: promoting without a verdict needs a configuration; name it with --optimizer KEY")
     with locked(paths.champion(recipe)):
         ranking = compare(recipe, optimizers, paths)
         if force and only is not None:
-            return _by_name(recipe, only, ranking, paths, findings)
-        return _by_rule(recipe, ranking, paths, findings, only)
+            return _by_name(recipe, only, ranking, paths, run_checks)
+        return _by_rule(recipe, ranking, paths, run_checks, only)
 
 
-def _by_rule(recipe: str, ranking: Ranking, paths: Paths, findings: Findings, only: str | None) -> Outcome:
+def _by_rule(recipe: str, ranking: Ranking, paths: Paths, run_checks: RunChecks, only: str | None) -> Outcome:
     champion = current_champion(recipe, paths)
-    met = challenge(ranking, champion, _reports_of(champion, paths))
+    comparison = challenge(ranking, champion, _reports_of(champion, paths))
     try:
-        chosen = _choose(met, champion, paths, findings, only)
-        if isinstance(chosen, Chosen):
-            crowned, _ = crown(recipe, chosen, paths)
-            return Outcome(recipe, True, chosen.reason, crowned, chosen.considered)
-        reason, considered = chosen
-    except (SourceGoneError, ArtefactFileError) as error:  # the next best would take its place for want of a file
-        reason, considered = f"{stands(champion)}: {error}", rows(met, None, {})
+        choice = _choose(comparison, champion, paths, run_checks, only)
+        if isinstance(choice, Candidate):
+            new, _ = appoint(recipe, choice, paths)
+            return Outcome(recipe, True, choice.reason, new, choice.decisions)
+        reason, decisions = choice
+    except (SourceGoneError, ArtefactFileError) as error:
+        # A missing file must not make the next best configuration champion.
+        reason, decisions = f"{present_state(champion)}: {error}", decisions_by_rule(comparison, None, {})
     version, optimizer = (None, None) if champion is None else (champion.version, champion.optimizer)
-    record(recipe, Decided(NOT_PROMOTED, version, optimizer, reason, _ids(ranking)), paths)
-    return Outcome(recipe, False, reason, champion, considered)
+    record(recipe, LogEntry(NOT_PROMOTED, version, optimizer, reason, _ids(ranking)), paths)
+    return Outcome(recipe, False, reason, champion, decisions)
 
 
 def _ids(ranking: Ranking) -> dict[str, str]:
-    """The reports that were compared."""
-    return {each.optimizer: each.report.report_id for each in ranking.standings}
+    """Return the ids of the compared reports, by configuration."""
+    return {configuration.optimizer: configuration.report.report_id for configuration in ranking.configurations}
 
 
 def _reports_of(champion: Champion | None, paths: Paths) -> list[Report]:
-    """The stored reports about a champion's weights: the one it was promoted for, then the newest first."""
+    """Return the stored reports about a champion's weights: the one it was promoted for, then the newest first."""
     if champion is None:
         return []
     stored = history_of(paths.reports(), champion.recipe, champion.optimizer)
-    of_training = [each for each in stored if each.training_fingerprint == champion.training_fingerprint]
-    about = [each for each in of_training if each.weights == champion.weights]
-    own = [each for each in about if each.report_id == champion.report_id]
-    return [*own, *(each for each in reversed(about) if each not in own)]
+    same_training = [report for report in stored if report.training_fingerprint == champion.training_fingerprint]
+    same_weights = [report for report in same_training if report.weights == champion.weights]
+    first = [report for report in same_weights if report.report_id == champion.report_id]
+    return [*first, *(report for report in reversed(same_weights) if report not in first)]
 
 
 def _choose(
-    met: Challenge, champion: Champion | None, paths: Paths, findings: Findings, only: str | None
-) -> Chosen | tuple[str, list[Considered]]:
-    """The best of those who may be promoted, not rejected before and its checks passed; or why nobody is.
+    comparison: Challenge, champion: Champion | None, paths: Paths, run_checks: RunChecks, only: str | None
+) -> Candidate | tuple[str, list[ConfigurationDecision]]:
+    """Return the best configuration that may be promoted, or the reason for none and the decision about each one.
 
-    Raises `SourceGoneError` where its weights are not there.
+    A configuration may be promoted if it is better than the champion, was not rejected and passed its checks. Raises
+    `SourceGoneError` if its weights are gone.
     """
     refusals: dict[str, str] = {}
     rejected = () if champion is None else champion.pointer.rejected
-    for standing in met.better:
-        if only not in (None, standing.optimizer):
+    for configuration in comparison.better:
+        if only not in (None, configuration.optimizer):
             continue
-        report = standing.report
+        report = configuration.report
         if name_of_weights(report.training_fingerprint, report.weights) in rejected:
-            refusals[standing.optimizer] = "this training was rolled back from and is not promoted again by itself"
+            refusals[configuration.optimizer] = (
+                "this training was rolled back from and is not promoted again automatically"
+            )
             continue
-        chosen = _candidate(met, standing, champion, paths, findings)
-        failed = _failed(chosen.findings)
+        candidate = _candidate(comparison, configuration, champion, paths, run_checks)
+        failed = _failed(candidate.findings)
         if not failed:
-            return replace(chosen, considered=rows(met, standing.optimizer, refusals))
-        refusals[standing.optimizer] = "; ".join(f"failed {each.check}: {each.summary}" for each in failed)
-    return why_not(met, champion, refusals, only), rows(met, None, refusals)
+            return replace(candidate, decisions=decisions_by_rule(comparison, configuration.optimizer, refusals))
+        failures = (f"failed {finding.check}: {finding.summary}" for finding in failed)
+        refusals[configuration.optimizer] = "; ".join(failures)
+    return refusal_reason(comparison, champion, refusals, only), decisions_by_rule(comparison, None, refusals)
 
 
 def _candidate(
-    met: Challenge, standing: Standing, champion: Champion | None, paths: Paths, findings: Findings
-) -> Chosen:
-    sources = find_sources(standing.report, paths)
-    reason, verdict = why(met, standing, champion), met.verdicts.get(standing.optimizer)
-    return Chosen(sources, reason, verdict, findings(standing.optimizer), _ids(met.ranking), [])
+    comparison: Challenge,
+    configuration: RankedConfiguration,
+    champion: Champion | None,
+    paths: Paths,
+    run_checks: RunChecks,
+) -> Candidate:
+    sources = find_sources(configuration.report, paths)
+    optimizer, reason = configuration.optimizer, promotion_reason(comparison, configuration, champion)
+    verdict, reports = comparison.verdicts.get(optimizer), _ids(comparison.ranking)
+    return Candidate(sources, reason, verdict, run_checks(optimizer), reports, [])
 
 
 def _failed(findings: Sequence[Finding]) -> list[Finding]:
-    """The checks that stand in the way; warnings do not."""
-    return [each for each in findings if each.severity == ERROR and not each.passed]
+    """Return the failed checks that prevent a promotion; warnings do not."""
+    return [finding for finding in findings if finding.severity == ERROR and not finding.passed]
 
 
-def _by_name(recipe: str, optimizer: str, ranking: Ranking, paths: Paths, findings: Findings) -> Outcome:
-    """Promote a configuration's newest report because a person says so; its weights must be there."""
+def _by_name(recipe: str, optimizer: str, ranking: Ranking, paths: Paths, run_checks: RunChecks) -> Outcome:
+    """Promote a configuration's newest report without a verdict, as a person requires; its weights must exist."""
     report = latest(paths.reports(), recipe, optimizer)
     if report is None or not report.scores(ranking.ranked_by):
-        found = "no report" if report is None else f"no member with a score by {ranking.ranked_by}"
+        missing = "no report" if report is None else f"no member with a score by {ranking.ranked_by}"
         raise ValueError(
-            f"{recipe} {optimizer}: {found}, so there is nothing to promote; train and score it with: "
+            f"{recipe} {optimizer}: {missing}, so there is nothing to promote; train and score it with: "
             f"ganforge materialize {recipe} --optimizer {optimizer}"
         )
-    sources, found_by_checks = find_sources(report, paths), findings(optimizer)
-    failed = ", ".join(each.check for each in _failed(found_by_checks))
+    sources, findings = find_sources(report, paths), run_checks(optimizer)
+    failed = ", ".join(finding.check for finding in _failed(findings))
     reason = f"{optimizer} was promoted by name, without a verdict" + (f"; it failed {failed}" if failed else "")
-    considered = rows_by_name(ranking, optimizer, "promoted by name")
-    chosen = Chosen(sources, reason, None, found_by_checks, _ids(ranking), considered, forced=True)
-    crowned, is_new = crown(recipe, chosen, paths)
+    decisions = decisions_by_name(ranking, optimizer, "promoted by name")
+    candidate = Candidate(sources, reason, None, findings, _ids(ranking), decisions, forced=True)
+    champion, is_new = appoint(recipe, candidate, paths)
     if is_new:
-        return Outcome(recipe, True, reason, crowned, considered)
-    considered = rows_by_name(ranking, optimizer, "is the champion")
-    return Outcome(recipe, False, f"{crowned} stays: it is this very promotion", crowned, considered)
+        return Outcome(recipe, True, reason, champion, decisions)
+    decisions = decisions_by_name(ranking, optimizer, "is the champion")
+    return Outcome(recipe, False, f"{champion} stays: it is this very promotion", champion, decisions)

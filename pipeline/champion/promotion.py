@@ -1,4 +1,4 @@
-"""Promotion: what becomes champion and why, before it is written."""
+"""Promotion: plain values that describe a promotion before its files are written."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Considered:
-    """What was decided about one configuration."""
+class ConfigurationDecision:
+    """The decision about one configuration; the names of the fields are keys in `card.json`."""
 
     rank: int | None  # None: its report cannot be compared
     optimizer: str
-    fid: str  # with its interval, as tables show it; empty where it cannot be compared
-    verdict: Verdict | None  # on it against the champion, where there is one
+    fid: str  # with its interval, as text; empty if it cannot be compared
+    verdict: Verdict | None  # on the configuration against the champion; None without a champion
     decision: str
 
 
 @dataclass(frozen=True)
 class Promotion:
-    """One promotion."""
+    """A new version of the champion with the reasons for it."""
 
     version: int
     sources: Sources
     reason: str
-    verdict: Verdict | None  # on it against the champion before; None: there was none, or nobody asked
-    considered: Sequence[Considered]
-    findings: Sequence[Finding]  # of its checks
-    forced: bool  # without a verdict, by a person
-    replaced_version: int | None  # of the champion before
-    replaced: Champion | None  # the champion before; None: there was none, or its files are damaged
+    verdict: Verdict | None  # against the former champion; None: there was none, or the promotion is forced
+    decisions: Sequence[ConfigurationDecision]
+    findings: Sequence[Finding]  # of the configuration's checks
+    forced: bool  # a person promotes it by name, without a verdict
+    replaced_version: int | None  # of the former champion
+    replaced: Champion | None  # the former champion; None: there was none, or its files are damaged
 
     @property
     def member(self) -> int:
-        """The member that stands for the configuration: the best by what decides."""
+        """Return the member that represents the configuration: the best by the ranking's metric."""
         return self.sources.best_member(RANKED_BY)
 
 

@@ -1,21 +1,21 @@
-"""Rollback: an earlier promotion becomes champion again.
+"""Rollback: make an earlier promotion the champion again.
 
-In: a recipe, and a version where another than the one before is wanted. Out: the champion. Weights that were rolled
-back from are remembered as rejected: they are not promoted again by themselves. Where they were damaged, not rejected,
-they may be.
+In: a recipe, and a version if it is not the previous one. Out: the champion. The weights that were rolled back from are
+recorded as rejected, and are not promoted automatically again. Damaged ones are not rejected and may be promoted.
 """
 
 from __future__ import annotations
 
 import logging
 
-from pipeline.champion.decisions import ROLLED_BACK, Decided, now, record
+from pipeline.champion.decisions import ROLLED_BACK, LogEntry, now, record
 from pipeline.champion.versions import (
     Champion,
     DamagedChampionError,
     Pointer,
     intact_version,
     intact_versions,
+    promotion_of,
     read_pointer,
     require_champion,
     weights_of_version,
@@ -28,57 +28,58 @@ log = logging.getLogger(__name__)
 
 
 def rollback(recipe: str, paths: Paths, to: int | None = None) -> Champion:
-    """Make the version before, or version `to`, the champion again; one process at a time.
+    """Make the previous version, or version `to`, the champion again and return it. One process at a time.
 
-    Raises `FileNotFoundError` where there is no champion, `ValueError` where there is no such version to go back to.
+    Raises `FileNotFoundError` without a champion, and `ValueError` without such a version.
     """
     with locked(paths.champion(recipe)):
         pointer = _pointer(recipe, to, paths)
-        left = None if pointer is None else pointer.version
+        former = None if pointer is None else pointer.version
         version, target = _target(recipe, pointer, to, paths)
-        rejected = set(() if pointer is None else pointer.rejected) | _left_behind(recipe, left, version, paths)
-        reason = f"rolled back from version {left}" if left is not None else "named in place of a damaged pointer"
-        previous, still = target.details["champion"]["previous"], rejected - {weights_of_version(target)}
-        write_pointer(recipe, Pointer(version, now(), reason, previous, tuple(sorted(still))), paths)
+        rejected = set(() if pointer is None else pointer.rejected) | _newly_rejected(recipe, former, version, paths)
+        reason = f"rolled back from version {former}" if former is not None else "named in place of a damaged pointer"
+        previous = promotion_of(target).previous
+        still_rejected = tuple(sorted(rejected - {weights_of_version(target)}))
+        write_pointer(recipe, Pointer(version, now(), reason, previous, still_rejected), paths)
         champion = require_champion(recipe, paths)
-        record(recipe, Decided(ROLLED_BACK, version, champion.optimizer, reason), paths)
+        record(recipe, LogEntry(ROLLED_BACK, version, champion.optimizer, reason), paths)
         return champion
 
 
 def _pointer(recipe: str, to: int | None, paths: Paths) -> Pointer | None:
-    """The pointer; None where it is damaged and a version is named."""
+    """Return the pointer, or None if it is damaged and a version is named."""
     try:
         pointer = read_pointer(recipe, paths)
     except DamagedChampionError as error:
         if to is None:
             raise
-        log.warning("%s; what was rolled back from before is forgotten", error)
+        log.warning("%s; the list of rejected weights is lost with it", error)
         return None
     if pointer is None:
-        require_champion(recipe, paths)  # says how to promote one
+        require_champion(recipe, paths)  # raises, with the command that promotes one
     return pointer
 
 
 def _target(recipe: str, pointer: Pointer | None, to: int | None, paths: Paths) -> tuple[int, Artefact]:
-    """The version to go back to, intact; one sentence where there is none."""
+    """Return the intact version to go back to; `ValueError` if there is none."""
     current = None if pointer is None else pointer.version
     version = to if to is not None or pointer is None else pointer.previous
-    others = [each for each in intact_versions(recipe, paths) if each != current]
-    there = f"name one with --to: {', '.join(map(str, others))}" if others else "no other version is there"
+    others = [number for number in intact_versions(recipe, paths) if number != current]
+    there = f"name one with --to: {', '.join(map(str, others))}" if others else "there is no other version"
     if version is None:
-        raise ValueError(f"{recipe}: nothing to go back to, version {current} replaced no other one; {there}")
+        raise ValueError(f"{recipe}: nothing to go back to, version {current} replaced no other version; {there}")
     if version == current:
         raise ValueError(f"{recipe}: version {version} is the champion already; {there}")
     target = intact_version(recipe, version, paths)
     if target is None:
-        raise ValueError(f"{recipe}: version {version} is not there or damaged; {there}")
+        raise ValueError(f"{recipe}: version {version} is missing or damaged; {there}")
     return version, target
 
 
-def _left_behind(recipe: str, left: int | None, to: int, paths: Paths) -> set[str]:
-    """The weights rolled back from: the champion's, and of versions skipped on the way; none of damaged ones."""
-    if left is None:
+def _newly_rejected(recipe: str, former: int | None, to: int, paths: Paths) -> set[str]:
+    """Return the weights rolled back from: of version `former`, and of intact versions between it and `to`."""
+    if former is None:
         return set()
-    passed = [each for each in intact_versions(recipe, paths) if each == left or to < each < left]
-    found = [intact_version(recipe, each, paths) for each in passed]
-    return {weights_of_version(each) for each in found if each is not None}
+    numbers = [number for number in intact_versions(recipe, paths) if number == former or to < number < former]
+    versions = [intact_version(recipe, number, paths) for number in numbers]
+    return {weights_of_version(version) for version in versions if version is not None}

@@ -1,7 +1,7 @@
-"""Sources: the weights and samples that a report is about, where they are still there.
+"""Sources: the weights and samples that a report is about, if they still exist.
 
-In: a report. Out: `Sources`. Training or sampling again replaces what a report was made from; then a sentence says
-what to materialize. Imports no PyTorch.
+In: a report. Out: `Sources`. Training or sampling again replaces them; the error then names the assets to materialize.
+Imports no PyTorch.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from pipeline.storage.verification import expect_readable, sha256_of_file
 
 
 class SourceGoneError(ValueError):
-    """A report is about weights or samples that are no longer there; the message says what to materialize."""
+    """A report is about weights or samples that are gone; the message names the assets to materialize."""
 
 
 @dataclass(frozen=True)
 class Sources:
-    """A report and what it is about."""
+    """A report with its training and its samples."""
 
     report: Report
     training: Artefact
@@ -34,58 +34,60 @@ class Sources:
 
     @property
     def protocol(self) -> dict[str, Any]:
-        """How the report was measured."""
+        """Return the facts that must agree before the report may be compared with another one."""
         return self.report.protocol
 
     @property
     def weights(self) -> str:
-        """The kind of weights that drew the scored samples: "raw" or "average"."""
+        """Return the kind of weights that generated the scored samples: "raw" or "average"."""
         return self.samples.details_as(SamplesDetails).weights
 
     def best_member(self, metric: str) -> int:
-        """The sound member with the best score; at least one has one."""
+        """Return the sound member with the best score; at least one member must have a score."""
         scores = member_scores(self.report, metric).sound()
         sign = 1 if self.report.better(metric) == "lower" else -1
         return min(scores, key=lambda member: (sign * scores[member], member))
 
 
 def find_sources(report: Report, paths: Paths) -> Sources:
-    """What a report is about; `SourceGoneError` where it is gone. Files are checked when they are copied."""
+    """Return a report with its training and samples; `SourceGoneError` if one is gone. Files are checked on copying."""
     recipe, optimizer = report.recipe, report.optimizer
     training = read_artefact(paths.training(recipe, optimizer))
     if training is None:
         folder = paths.training(recipe, optimizer)
-        raise _gone(f"{folder}: no trained networks there any more", report, "generator", "samples", "report")
+        raise _gone(f"{folder}: found no trained networks", report, "generator", "samples", "report")
     if training.fingerprint != report.training_fingerprint:
-        found = f"{training.folder}: trained again after its newest report, so these weights have no scores yet"
-        raise _gone(found, report, "samples", "report")
+        problem = f"{training.folder}: trained again after its newest report, so these weights have no scores yet"
+        raise _gone(problem, report, "samples", "report")
     samples = read_artefact(paths.samples(recipe, optimizer))
-    if samples is None or samples.details["training"] != training.fingerprint:
-        found = f"{paths.samples(recipe, optimizer)}: no samples drawn by the weights there now"
-        raise _gone(found, report, "samples", "report")
+    if samples is None or samples.details_as(SamplesDetails).training != training.fingerprint:
+        problem = f"{paths.samples(recipe, optimizer)}: found no samples of the present weights"
+        raise _gone(problem, report, "samples", "report")
     if not report.is_about(samples):
-        raise _gone(f"{samples.folder}: drawn again after the newest report", report, "report")
+        raise _gone(f"{samples.folder}: generated again after the newest report", report, "report")
     return Sources(report, training, samples)
 
 
 def copy_files(artefact: Artefact, names: list[str], folder: Path) -> None:
-    """Copy an artefact's files; `SourceGoneError` where one is not what the manifest says.
+    """Copy an artefact's files; `SourceGoneError` if a copy does not match the manifest.
 
-    The copies are compared: another training may take the artefact's place meanwhile.
+    The copies are checked and not the originals, since another training may replace the artefact during the copying.
     """
     for name in names:
         expect_readable(artefact.path(name))
         try:
             copied = shutil.copyfile(artefact.path(name), folder / name)
-            is_whole = sha256_of_file(copied) == artefact.files[name].sha256
+            matches = sha256_of_file(copied) == artefact.files[name].sha256
         except FileNotFoundError:
-            is_whole = False
-        if not is_whole:
-            raise SourceGoneError(f"{artefact.path(name)}: damaged, or replaced meanwhile; {how_to_make(artefact)}")
+            matches = False
+        if not matches:
+            raise SourceGoneError(
+                f"{artefact.path(name)}: damaged, or replaced while it was copied; {how_to_make(artefact)}"
+            )
 
 
-def _gone(found: str, report: Report, *assets: str) -> SourceGoneError:
+def _gone(problem: str, report: Report, *assets: str) -> SourceGoneError:
     recipe, optimizer = report.recipe, report.optimizer
-    named = [f"{recipe}/{asset}" for asset in assets]
-    wanted = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
-    return SourceGoneError(f"{found}; materialize {wanted}, partition {optimizer}, first")
+    keys = [f"{recipe}/{asset}" for asset in assets]
+    listed = keys[0] if len(keys) == 1 else f"{', '.join(keys[:-1])} and {keys[-1]}"
+    return SourceGoneError(f"{problem}; materialize {listed}, partition {optimizer}, first")

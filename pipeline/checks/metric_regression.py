@@ -67,14 +67,14 @@ def _comparable_reports(inputs: ReportInputs) -> tuple[Report, Report]:
 
 
 def _verdicts(newest: Report, previous: Report) -> dict[str, Verdict]:
-    from pipeline.comparison.verdicts import judge, member_scores
+    from pipeline.comparison.verdicts import compare_pairs, member_scores
 
     verdicts = {}
     for metric in newest.metrics():
         better = newest.better(metric)
         if metric in previous.metrics() and better in ("lower", "higher"):
             scores = [member_scores(newest, metric, NEWEST), member_scores(previous, metric, PREVIOUS)]
-            verdicts[metric] = judge(scores, metric, lower_is_better=better == "lower")[0]
+            verdicts[metric] = compare_pairs(scores, metric, lower_is_better=better == "lower")[0]
     return verdicts
 
 

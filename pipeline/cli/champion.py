@@ -25,7 +25,7 @@ from pipeline.settings import load_optimizers, load_recipes
 from pipeline.tables import find
 
 if TYPE_CHECKING:
-    from pipeline.champion.promotion import Considered
+    from pipeline.champion.promotion import ConfigurationDecision
     from pipeline.champion.versions import Champion
     from pipeline.storage.paths import Paths
 
@@ -103,8 +103,8 @@ def _promote(arguments: argparse.Namespace, paths: Paths) -> Answer:
     optimizers, recipe = list(load_optimizers()), arguments.recipe
     if arguments.optimizer is not None:
         find(load_optimizers(), arguments.optimizer, "optimizer configuration")
-    findings = stored_findings(recipe, paths)
-    outcome = promote(recipe, optimizers, paths, findings=findings, only=arguments.optimizer, force=arguments.force)
+    run_checks = stored_findings(recipe, paths)
+    outcome = promote(recipe, optimizers, paths, run_checks=run_checks, only=arguments.optimizer, force=arguments.force)
     if outcome.champion is None:
         raise ValueError(f"{recipe}: {outcome.reason}")
     whole = {
@@ -112,9 +112,9 @@ def _promote(arguments: argparse.Namespace, paths: Paths) -> Answer:
         "reason": outcome.reason,
         "version": outcome.champion.version,
         "optimizer": outcome.champion.optimizer,
-        "considered": [asdict(each) for each in outcome.considered],
+        "considered": [asdict(each) for each in outcome.decisions],
     }
-    return [f"{recipe}: {outcome.reason}", *_table(outcome.considered)], whole
+    return [f"{recipe}: {outcome.reason}", *_table(outcome.decisions)], whole
 
 
 def _rollback(arguments: argparse.Namespace, paths: Paths) -> Answer:
@@ -125,10 +125,10 @@ def _rollback(arguments: argparse.Namespace, paths: Paths) -> Answer:
 
 
 def _history(arguments: argparse.Namespace, paths: Paths) -> Answer:
-    from pipeline.champion.decisions import decided
+    from pipeline.champion.decisions import read_decisions
     from pipeline.cli.table import aligned
 
-    found = decided(arguments.recipe, paths)
+    found = read_decisions(arguments.recipe, paths)
     if not found:
         raise FileNotFoundError(
             f"{arguments.recipe}: nothing was decided about a champion yet; promote one with: "
@@ -160,10 +160,10 @@ def _plain(champion: Champion) -> dict[str, Any]:
     return {**asdict(champion.pointer), "folder": str(champion.artefact.folder), "card": champion.card()}
 
 
-def _table(considered: Sequence[Considered]) -> list[str]:
+def _table(decisions: Sequence[ConfigurationDecision]) -> list[str]:
     from pipeline.cli.table import aligned
 
-    rows = [[str(each.rank or "-"), each.optimizer, each.fid or "-", each.decision] for each in considered]
+    rows = [[str(each.rank or "-"), each.optimizer, each.fid or "-", each.decision] for each in decisions]
     return aligned([["rank", "configuration", "FID", "decision"], *rows]) if rows else []
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pipeline.comparison.ranking import Ranking, Standing
+from pipeline.comparison.ranking import RankedConfiguration, Ranking
 from pipeline.settings import load_recipes
 from pipeline.storage.artefact import Artefact, read_artefact
 from pipeline.storage.paths import Paths
@@ -43,8 +43,8 @@ def _wrong(artefact: Artefact, name: str) -> str:
 
 def _read(ranking: Ranking, paths: Paths) -> Iterator[tuple[Artefact, Sequence[str]]]:
     """Each artefact that the page reads, with the files it reads of those that the artefact has."""
-    for standing in ranking.standings:
-        yield from _read_of_configuration(ranking.recipe, standing, paths)
+    for configuration in ranking.configurations:
+        yield from _read_of_configuration(ranking.recipe, configuration, paths)
     dataset = load_recipes()[ranking.recipe].dataset
     for folder, names in (
         (paths.classifier(dataset), None),
@@ -56,8 +56,10 @@ def _read(ranking: Ranking, paths: Paths) -> Iterator[tuple[Artefact, Sequence[s
             yield artefact, [name for name in artefact.files if names is None or name in names]
 
 
-def _read_of_configuration(recipe: str, standing: Standing, paths: Paths) -> Iterator[tuple[Artefact, Sequence[str]]]:
-    report, optimizer = standing.report, standing.optimizer
+def _read_of_configuration(
+    recipe: str, configuration: RankedConfiguration, paths: Paths
+) -> Iterator[tuple[Artefact, Sequence[str]]]:
+    report, optimizer = configuration.report, configuration.optimizer
     training, samples = (
         read_artefact(paths.training(recipe, optimizer)),
         read_artefact(paths.samples(recipe, optimizer)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.comparison.make import CURVES, GRIDS, PAGE
-from pipeline.comparison.ranking import Ranking, Standing, shown, verdicts_on
+from pipeline.comparison.ranking import RankedConfiguration, Ranking, shown, verdicts_on
 from pipeline.comparison.verdicts import Verdict
 from pipeline.evidence import Evidence, Json, Markdown, Table
 from pipeline.storage.artefact import Artefact
@@ -15,7 +15,7 @@ PLOTTED = ("fid", "inception_score")
 
 def comparison_evidence(artefact: Artefact, ranking: Ranking) -> Evidence:
     """Return ranking and verdicts as tables, with the pictures that the comparison holds."""
-    rows = [_ranking_row(standing) for standing in ranking.standings]
+    rows = [_ranking_row(configuration) for configuration in ranking.configurations]
     verdicts = [_verdict_row(verdict) for verdict in verdicts_on(ranking)]
     return {
         "ranking": Table(rows) if rows else "no report yet",
@@ -25,7 +25,7 @@ def comparison_evidence(artefact: Artefact, ranking: Ranking) -> Evidence:
         **_pictures(artefact, ranking),
         **_means(ranking),
         "missing": ", ".join(ranking.missing) or "none",
-        "left_out": Json(ranking.left_out),
+        "left_out": Json(ranking.incomparable),
         "not_on_page": Json(artefact.details["not_on_page"]),
         "path": artefact.folder,
     }
@@ -33,7 +33,7 @@ def comparison_evidence(artefact: Artefact, ranking: Ranking) -> Evidence:
 
 def _pictures(artefact: Artefact, ranking: Ranking) -> Evidence:
     """Return overlaid loss curves and sample grids, where their trainings and samples exist."""
-    order = ", ".join(standing.optimizer for standing in ranking.standings)
+    order = ", ".join(configuration.optimizer for configuration in ranking.configurations)
     captions = {CURVES: "losses by training step", GRIDS: f"the same latents, one row per configuration: {order}"}
     return {
         name.removesuffix(".png"): Markdown(markdown_file(artefact.verified_path(name), caption, crisp=True))
@@ -44,14 +44,19 @@ def _pictures(artefact: Artefact, ranking: Ranking) -> Evidence:
 
 def _means(ranking: Ranking) -> Evidence:
     """Return each configuration's mean scores, so that the UI plots them over materializations."""
-    scored = [(standing, name) for name in PLOTTED for standing in ranking.standings if standing.scored_by(name)]
-    return {f"{name}_{standing.optimizer}": standing.scores[name].mean for standing, name in scored}
+    scored = [
+        (configuration, name)
+        for name in PLOTTED
+        for configuration in ranking.configurations
+        if configuration.scored_by(name)
+    ]
+    return {f"{name}_{configuration.optimizer}": configuration.scores[name].mean for configuration, name in scored}
 
 
-def _ranking_row(standing: Standing) -> dict[str, str | int | float]:
-    facts = standing.report.facts(("members", "steps", "width", "n_generated"))
-    scores = {name: shown(standing.report, name) for name in TABLED if name in standing.scores}
-    return {"rank": standing.rank, "optimizer": standing.optimizer, **scores, **facts}
+def _ranking_row(configuration: RankedConfiguration) -> dict[str, str | int | float]:
+    facts = configuration.report.facts(("members", "steps", "width", "n_generated"))
+    scores = {name: shown(configuration.report, name) for name in TABLED if name in configuration.scores}
+    return {"rank": configuration.rank, "optimizer": configuration.optimizer, **scores, **facts}
 
 
 def _verdict_row(verdict: Verdict) -> dict[str, str | int | float]:

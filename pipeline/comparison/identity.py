@@ -26,7 +26,7 @@ def comparison_identity(
     """
     seen_by = [_now(folder(recipe.dataset)) for folder in (paths.tensors, paths.classifier, paths.reference)]
     decided = decided_by_reports(ranking)
-    along = [each.optimizer for each in ranking.standings if scores_along(each.report, paths) is not None]
+    along = [each.optimizer for each in ranking.configurations if scores_along(each.report, paths) is not None]
     decided_by = {
         "recipe": recipe.key,
         **decided,
@@ -42,8 +42,8 @@ def comparison_identity(
 
 def decided_by_reports(ranking: Ranking) -> dict[str, Any]:
     """The reports that are compared, and those that are not."""
-    reports = {standing.optimizer: standing.report.report_id for standing in ranking.standings}
-    return {"reports": reports, "missing": ranking.missing, "left_out": ranking.left_out}
+    reports = {configuration.optimizer: configuration.report.report_id for configuration in ranking.configurations}
+    return {"reports": reports, "missing": ranking.missing, "left_out": ranking.incomparable}
 
 
 def _shown(recipe: str, optimizer: str, paths: Paths) -> list[str | None]:

@@ -18,7 +18,15 @@ import pyarrow.parquet as pq
 from pipeline.comparison.curves import curves_of, draw_overlaid
 from pipeline.comparison.damage import damage
 from pipeline.comparison.identity import comparison_identity, decided_by_reports
-from pipeline.comparison.ranking import Ranking, Standing, all_verdicts, as_table, best_of, compare, verdicts_table
+from pipeline.comparison.ranking import (
+    RankedConfiguration,
+    Ranking,
+    all_verdicts,
+    as_table,
+    best_of,
+    compare,
+    verdicts_table,
+)
 from pipeline.settings import load_recipes
 from pipeline.storage.artefact import Artefact, find_intact, make_artefact, read_artefact
 from pipeline.storage.images import Pixels, read_images
@@ -51,7 +59,7 @@ def make_comparison(
         _write_grids(ranking, paths, folder / GRIDS)
         page = write_page(ranking, paths, folder / PAGE)
         details = {"recipe": recipe, "best": best_of(ranking), **decided_by_reports(ranking)}
-        return {**details, "page_bytes": page.size_bytes, "not_on_page": page.left_out}
+        return {**details, "page_bytes": page.size_bytes, "not_on_page": page.missing_parts}
 
     folder, of_recipe = paths.comparison(recipe), load_recipes()[recipe]
     made_before = None if force else find_intact(folder, comparison_identity(of_recipe, ranking, paths).fingerprint)
@@ -65,35 +73,35 @@ def make_comparison(
 
 
 def _write_curves(ranking: Ranking, paths: Paths, file: Path) -> None:
-    found = {standing.optimizer: _history(standing, paths) for standing in ranking.standings}
+    found = {configuration.optimizer: _history(configuration, paths) for configuration in ranking.configurations}
     known = {optimizer: history for optimizer, history in found.items() if history is not None}
     if known:
         file.write_bytes(draw_overlaid(known))
 
 
-def _history(standing: Standing, paths: Paths) -> pa.Table | None:
+def _history(configuration: RankedConfiguration, paths: Paths) -> pa.Table | None:
     """The training history that a report is about; None where it is gone or damaged: the page says which."""
     try:
-        return curves_of(standing.report, paths)
+        return curves_of(configuration.report, paths)
     except ArtefactFileError:
         return None
 
 
 def _write_grids(ranking: Ranking, paths: Paths, file: Path) -> None:
     """A row a configuration, the best first: what its first sound member drew of the same latents."""
-    rows = [_first_images(standing, paths) for standing in ranking.standings]
+    rows = [_first_images(configuration, paths) for configuration in ranking.configurations]
     known = [row for row in rows if row is not None]
     if known:
         write_grid(file, np.concatenate(known), GRID_COLUMNS, GRID_SCALE)
 
 
-def _first_images(standing: Standing, paths: Paths) -> Pixels | None:
+def _first_images(configuration: RankedConfiguration, paths: Paths) -> Pixels | None:
     """The first images of the samples that a report is about.
 
     None where they are gone or damaged, or every member diverged: the page says which.
     """
-    samples = read_artefact(paths.samples(standing.report.recipe, standing.optimizer))
-    if samples is None or not standing.report.is_about(samples):
+    samples = read_artefact(paths.samples(configuration.report.recipe, configuration.optimizer))
+    if samples is None or not configuration.report.is_about(samples):
         return None
     try:
         images = read_images(samples.verified_path("samples.arrow"))

@@ -62,7 +62,7 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Standing:
+class RankedConfiguration:
     """One configuration in the ranking."""
 
     rank: int  # from 1
@@ -84,9 +84,9 @@ class Ranking:
     """The configurations that can be compared, best first, and those that cannot."""
 
     recipe: str
-    standings: list[Standing]
+    configurations: list[RankedConfiguration]
     missing: list[str]  # configurations without a report
-    left_out: dict[str, str]  # configurations whose report cannot be compared with the ranked ones: what differs
+    incomparable: dict[str, str]  # configurations whose report cannot be compared with the ranked ones: what differs
     ranked_by: str = RANKED_BY
 
 
@@ -111,7 +111,7 @@ def shown(report: Report, metric: str) -> str:
     return str(estimate(report.scores(metric)))
 
 
-def rank(reports: Sequence[Report], metric: str = RANKED_BY) -> list[Standing]:
+def rank(reports: Sequence[Report], metric: str = RANKED_BY) -> list[RankedConfiguration]:
     """Return comparable reports, the best mean of a metric first and diverged ones last.
 
     Raises `UnlikeProtocolsError` for reports that cannot be compared, `ValueError` for a metric that no report has or
@@ -126,7 +126,7 @@ def rank(reports: Sequence[Report], metric: str = RANKED_BY) -> list[Standing]:
         mean = scores[metric].mean if metric in scores else math.nan
         return (math.isnan(mean), sign * mean, report.optimizer)
 
-    return [Standing(place, *entry) for place, entry in enumerate(sorted(scored, key=order), start=1)]
+    return [RankedConfiguration(place, *entry) for place, entry in enumerate(sorted(scored, key=order), start=1)]
 
 
 def _sign(reports: Sequence[Report], metric: str) -> int:
@@ -145,44 +145,44 @@ def compare(recipe: str, optimizers: Sequence[str], paths: Paths, metric: str = 
     """Rank the largest comparable group among the newest reports of a recipe's configurations."""
     reports = [report for report in latest_of_all(paths.reports(), recipe) if report.optimizer in optimizers]
     ranked = largest_group(reports)
-    unlike = {report.optimizer: difference(ranked[0], report) for report in reports if report not in ranked}
+    incomparable = {report.optimizer: difference(ranked[0], report) for report in reports if report not in ranked}
     reported = {report.optimizer for report in reports}
     return Ranking(
         recipe,
-        standings=rank(ranked, metric) if ranked else [],
+        configurations=rank(ranked, metric) if ranked else [],
         missing=[optimizer for optimizer in optimizers if optimizer not in reported],
-        left_out=unlike,
+        incomparable=incomparable,
         ranked_by=metric,
     )
 
 
 def best_of(ranking: Ranking) -> str | None:
     """The best configuration's key, or None where no configuration has a score."""
-    first = ranking.standings[0] if ranking.standings else None
+    first = ranking.configurations[0] if ranking.configurations else None
     return None if first is None or not first.scored_by(ranking.ranked_by) else first.optimizer
 
 
 def verdicts_on(ranking: Ranking, metric: str | None = None) -> list[Verdict]:
     """A verdict on every pair of the ranked configurations, in their order; by what they are ranked by, or another."""
-    return verdicts([standing.report for standing in ranking.standings], metric or ranking.ranked_by)
+    return verdicts([configuration.report for configuration in ranking.configurations], metric or ranking.ranked_by)
 
 
 def verdicts_on_best(ranking: Ranking) -> list[Verdict]:
     """A verdict on the best configuration against each other one, p corrected for all pairs of the ranking."""
-    return [verdict for verdict in verdicts_on(ranking) if verdict.first == ranking.standings[0].optimizer]
+    return [verdict for verdict in verdicts_on(ranking) if verdict.first == ranking.configurations[0].optimizer]
 
 
 def all_verdicts(ranking: Ranking) -> list[Verdict]:
     """The verdicts by every metric of which lower or higher is better."""
-    metrics = {metric: None for standing in ranking.standings for metric in standing.scores}
+    metrics = {metric: None for configuration in ranking.configurations for metric in configuration.scores}
     return [verdict for metric in metrics for verdict in verdicts_on(ranking, metric)]
 
 
 def as_table(ranking: Ranking) -> pa.Table:
     """One row a configuration: rank, facts, and of each score the mean, the half-width, floor and ceiling."""
-    if not ranking.standings:
+    if not ranking.configurations:
         return pa.table({"rank": pa.array([], pa.int64()), "optimizer": pa.array([], pa.string())})
-    rows = [_row(standing) for standing in ranking.standings]
+    rows = [_row(configuration) for configuration in ranking.configurations]
     columns = dict.fromkeys(name for row in rows for name in row)  # the best may lack a score that others have
     return pa.table({name: [row.get(name) for row in rows] for name in columns})
 
@@ -192,10 +192,10 @@ def verdicts_table(found: Sequence[Verdict]) -> pa.Table:
     return pa.Table.from_pylist([asdict(verdict) for verdict in found], schema=VERDICTS_SCHEMA)
 
 
-def _row(standing: Standing) -> dict[str, Any]:
-    row = {"rank": standing.rank, **standing.report.facts(FACTS)}
-    for metric, found in standing.scores.items():
-        floor, ceiling = standing.report.anchors(metric)
+def _row(configuration: RankedConfiguration) -> dict[str, Any]:
+    row = {"rank": configuration.rank, **configuration.report.facts(FACTS)}
+    for metric, found in configuration.scores.items():
+        floor, ceiling = configuration.report.anchors(metric)
         row |= {f"{metric}_mean": found.mean, f"{metric}_half_width": found.half_width}
         row |= {f"{metric}_floor": floor, f"{metric}_ceiling": ceiling}
     return row

@@ -118,7 +118,7 @@ def verdicts(reports: Sequence[Report], metric: str) -> list[Verdict]:
     if not having or having[0].better(metric) not in ("lower", "higher"):
         return []
     scores = [member_scores(report, metric) for report in reports]
-    return judge(scores, metric, lower_is_better=having[0].better(metric) == "lower")
+    return compare_pairs(scores, metric, lower_is_better=having[0].better(metric) == "lower")
 
 
 def member_scores(report: Report, metric: str, name: str | None = None) -> MemberScores:
@@ -128,7 +128,7 @@ def member_scores(report: Report, metric: str, name: str | None = None) -> Membe
     return MemberScores(name or report.optimizer, report.seed, by_member)
 
 
-def judge(scores: Sequence[MemberScores], metric: str, *, lower_is_better: bool) -> list[Verdict]:
+def compare_pairs(scores: Sequence[MemberScores], metric: str, *, lower_is_better: bool) -> list[Verdict]:
     """A verdict on every pair of configurations, in their order."""
     pairs = list(combinations(scores, 2))
     contrasts = [_contrast(first, second) for first, second in pairs]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from pipeline.champion.decisions import decided
+from pipeline.champion.decisions import read_decisions
 from pipeline.champion.versions import DamagedChampionError, read_pointer, version_folder
 from pipeline.settings import Recipe
 from pipeline.status.state import FAILED, FRESH, MISSING, STALE, State, Status, Subject, changed, inherited, judge
@@ -98,7 +98,7 @@ def champion_status(
         return Subject(asset, None, folder, None).status(FAILED, (f"damaged: {error}",), out_of_date=True)
     newer = _newer_reports(recipe, optimizers, paths)
     if pointer is None:
-        lines = decided(recipe.key, paths)
+        lines = read_decisions(recipe.key, paths)
         subject = Subject(asset, None, folder, None)
         if not lines:
             return subject.missing()
@@ -126,7 +126,7 @@ def _newer_reports(recipe: Recipe, optimizers: Sequence[str], paths: Paths) -> l
     """
     from pipeline.comparison.ranking import compare
 
-    lines = decided(recipe.key, paths)
+    lines = read_decisions(recipe.key, paths)
     if not lines:
         return []
     last = datetime.fromisoformat(lines[-1].time)
@@ -136,12 +136,12 @@ def _newer_reports(recipe: Recipe, optimizers: Sequence[str], paths: Paths) -> l
     except (OSError, ValueError):
         return []  # said of the comparison
     newer = [
-        standing.optimizer
-        for standing in ranking.standings
+        configuration.optimizer
+        for configuration in ranking.configurations
         if (
-            standing.report.created_at.replace(microsecond=0) > last
+            configuration.report.created_at.replace(microsecond=0) > last
             if known is None
-            else standing.report.report_id not in known
+            else configuration.report.report_id not in known
         )
     ]
     return [f"decided before the newest report of {', '.join(newer)}"] if newer else []

@@ -74,7 +74,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 @pytest.fixture
 def no_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """Write no comparison page: it takes half of a tiny chain's time and has separate tests."""
-    page = SimpleNamespace(size_bytes=0, left_out={})
+    page = SimpleNamespace(size_bytes=0, missing_parts={})
     monkeypatch.setattr("pipeline.comparison.page.write_page", lambda _ranking, _paths, file: file.touch() or page)
 
 

@@ -15,7 +15,7 @@ from pipeline.champion.promote import promote
 from pipeline.champion.versions import ONNX, Champion
 from pipeline.comparison.page import write_page
 from pipeline.comparison.page.drawing import first_two_latents
-from pipeline.comparison.page.entrants import find_entrants
+from pipeline.comparison.page.entries import find_entries
 from pipeline.comparison.page.explorer import gather_explorer
 from pipeline.comparison.page.interpolation import gather_interpolation
 from pipeline.comparison.ranking import compare
@@ -132,7 +132,7 @@ def test_an_average_where_none_is_kept_is_one_sentence(
 
 def promoted(paths: Paths) -> Champion:
     """Promote the averaged configuration by name, because after six steps it passes no check."""
-    outcome = promote("mnist_mlp", [AVERAGED, PLAIN], paths, findings=lambda _: [], only=AVERAGED, force=True)
+    outcome = promote("mnist_mlp", [AVERAGED, PLAIN], paths, run_checks=lambda _: [], only=AVERAGED, force=True)
     assert outcome.champion is not None
     return outcome.champion
 
@@ -143,12 +143,12 @@ def test_the_page_and_the_champion_hold_the_averaged_generator(
     materialize(monkeypatch, "--optimizer", AVERAGED)
     training = training_of(paths, AVERAGED)
     ranking = compare("mnist_mlp", [AVERAGED], paths)
-    (entrant,) = find_entrants(ranking, paths)
-    shown = gather_explorer([entrant], PLENTY)["generators"][AVERAGED]["generator"]
-    member = entrant.first_sound_member()
+    (entry,) = find_entries(ranking, paths)
+    shown = gather_explorer([entry], PLENTY)["generators"][AVERAGED]["generator"]
+    member = entry.first_sound_member()
     assert shown == browser_generator(training, member, "average").to_json()
     assert shown != browser_generator(training, member, "raw").to_json()
-    strips = gather_interpolation([entrant])["by_configuration"]
+    strips = gather_interpolation([entry])["by_configuration"]
     assert AVERAGED in strips
     write_page(ranking, paths, tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()
@@ -157,7 +157,7 @@ def test_the_page_and_the_champion_hold_the_averaged_generator(
 
     champion = promoted(paths)
     assert champion.card()["weights"] == "average"
-    latents = first_two_latents(entrant)
+    latents = first_two_latents(entry)
     drawn = {}
     for weights in ("average", "raw"):
         with torch.no_grad():

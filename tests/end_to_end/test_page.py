@@ -213,7 +213,7 @@ def opened(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Opened:
     """Write the demo's page anew."""
     folder = tmp_path_factory.mktemp("page")
     facts = write_page(compare("mnist_mlp", list(load_optimizers()), made.paths), made.paths, folder / "page.html")
-    assert facts.left_out == {}
+    assert facts.missing_parts == {}
     assert facts.size_bytes < 6_000_000
     return Opened(folder / "page.html", folder / "profile")
 
@@ -340,7 +340,7 @@ def test_no_name_of_a_configuration_disturbs_the_page(made: Made, tmp_path: Path
     paths = Paths(tmp_path / "data")
     renamed(made, paths, STRANGE)
     facts = write_page(compare("mnist_mlp", STRANGE, paths), paths, tmp_path / "page.html")
-    assert facts.left_out == {}
+    assert facts.missing_parts == {}
     found = Opened(tmp_path / "page.html", tmp_path / "profile").trial("wide")
     assert found["problems"] == []
     lines = CURVES * len(STRANGE)

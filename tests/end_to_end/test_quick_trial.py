@@ -31,8 +31,8 @@ def test_a_quick_trial_takes_no_ranking_away_and_is_announced(
     assert printed.index(warning) < printed.index("training adam")
     assert "(steps 3 there, 2 here)" in printed
     ranking = compare("mnist_mlp", KEYS, paths)
-    assert {standing.optimizer for standing in ranking.standings} == {"sgd", "sgd_adam"}
-    assert ranking.left_out == {"adam": "steps 3 and 2"}
+    assert {configuration.optimizer for configuration in ranking.configurations} == {"sgd", "sgd_adam"}
+    assert ranking.incomparable == {"adam": "steps 3 and 2"}
     assert "is not ranked: it cannot be compared with the ranked configurations (steps 3 and 2)" in _text(page)
 
 

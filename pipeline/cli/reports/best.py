@@ -10,7 +10,7 @@ from pipeline.cli.reports.answer import Answer
 from pipeline.cli.reports.chosen import NoReportError, metric_named, newest_reports, recipes_of
 from pipeline.cli.reports.rankings import difference_shown, undefined
 from pipeline.cli.table import aligned
-from pipeline.comparison.ranking import Ranking, Standing, best_of, compare, verdicts_on, verdicts_on_best
+from pipeline.comparison.ranking import RankedConfiguration, Ranking, best_of, compare, verdicts_on, verdicts_on_best
 from pipeline.comparison.verdicts import Verdict, how_sure
 from pipeline.evidence import number
 from pipeline.settings import load_optimizers
@@ -36,7 +36,7 @@ def answer(arguments: argparse.Namespace) -> Answer:
 
 
 def _found(ranking: Ranking) -> dict[str, Any]:
-    rows = [_row(standing, ranking.ranked_by) for standing in ranking.standings]
+    rows = [_row(configuration, ranking.ranked_by) for configuration in ranking.configurations]
     verdicts = [asdict(verdict) for verdict in verdicts_on_best(ranking)]
     return {
         "recipe": ranking.recipe,
@@ -45,20 +45,20 @@ def _found(ranking: Ranking) -> dict[str, Any]:
         "best": rows[0]["optimizer"],
         "ranking": rows,
         "verdicts": verdicts,
-        "left_out": ranking.left_out,
+        "left_out": ranking.incomparable,
     }
 
 
-def _row(standing: Standing, metric: str) -> dict[str, Any]:
-    report = standing.report
-    scored = metric in standing.scores
+def _row(configuration: RankedConfiguration, metric: str) -> dict[str, Any]:
+    report = configuration.report
+    scored = metric in configuration.scores
     floor, ceiling = report.anchors(metric) if scored else (None, None)
     return {
-        "rank": standing.rank,
-        "optimizer": standing.optimizer,
+        "rank": configuration.rank,
+        "optimizer": configuration.optimizer,
         "metric": metric,
-        "mean": standing.scores[metric].mean if scored else None,
-        "half_width": standing.scores[metric].half_width if scored else None,
+        "mean": configuration.scores[metric].mean if scored else None,
+        "half_width": configuration.scores[metric].half_width if scored else None,
         "real_images": floor,
         "noise": ceiling,
         "members": report.members,
@@ -68,7 +68,7 @@ def _row(standing: Standing, metric: str) -> dict[str, Any]:
 
 
 def _text(ranking: Ranking) -> str:
-    first, metric = ranking.standings[0], ranking.ranked_by
+    first, metric = ranking.configurations[0], ranking.ranked_by
     floor, ceiling = first.report.anchors(metric)
     anchors = ", ".join(
         f"{name} {number(value)}" for name, value in (("real images", floor), ("noise", ceiling)) if value is not None
@@ -78,9 +78,11 @@ def _text(ranking: Ranking) -> str:
         f"{ranking.recipe}: {first.optimizer}, {metric} {first.scores[metric]} "
         f"({members} {'member' if members == 1 else 'members'}; {_better(ranking)} is better; {anchors})"
     ]
-    lines += aligned([_against(verdict) for verdict in verdicts_on_best(ranking)]) if len(ranking.standings) > 1 else []
+    lines += (
+        aligned([_against(verdict) for verdict in verdicts_on_best(ranking)]) if len(ranking.configurations) > 1 else []
+    )
     lines += filter(None, [how_sure(verdicts_on(ranking))])
-    return "\n".join([*lines, *(f"not comparable: {name} ({how})" for name, how in ranking.left_out.items())])
+    return "\n".join([*lines, *(f"not comparable: {name} ({how})" for name, how in ranking.incomparable.items())])
 
 
 def _against(verdict: Verdict) -> list[str]:
@@ -88,4 +90,4 @@ def _against(verdict: Verdict) -> list[str]:
 
 
 def _better(ranking: Ranking) -> str:
-    return ranking.standings[0].report.better(ranking.ranked_by)
+    return ranking.configurations[0].report.better(ranking.ranked_by)

@@ -21,7 +21,7 @@ from pipeline.comparison.curves import COLUMNS, curves_of, draw_overlaid
 from pipeline.comparison.differences import differing_settings
 from pipeline.comparison.protocol import budget_difference, expect_one_protocol
 from pipeline.comparison.ranking import Estimate, estimate
-from pipeline.comparison.verdicts import Verdict, judge, member_scores
+from pipeline.comparison.verdicts import Verdict, compare_pairs, member_scores
 from pipeline.reports.store import Report
 from pipeline.storage.paths import Paths
 from pipeline.storage.verification import ArtefactFileError
@@ -136,7 +136,7 @@ def _verdict(sides: list[Side], metric: str, better: str) -> Verdict | None:
     if better not in ("lower", "higher"):
         return None
     scores = [member_scores(side.report, metric, side.name) for side in sides]
-    (verdict,) = judge(scores, metric, lower_is_better=better == "lower")
+    (verdict,) = compare_pairs(scores, metric, lower_is_better=better == "lower")
     return verdict
 
 

@@ -10,8 +10,8 @@ from pipeline.cli.reports.chosen import newest_reports, recipes_of
 from pipeline.cli.table import aligned
 from pipeline.comparison.ranking import (
     Estimate,
+    RankedConfiguration,
     Ranking,
-    Standing,
     as_table,
     compare,
     shown,
@@ -36,7 +36,7 @@ def answer(arguments: argparse.Namespace) -> Answer:
     reports = newest_reports(paths.reports(), arguments.recipe)
     optimizers = list(load_optimizers())
     rankings = [compare(recipe, optimizers, paths) for recipe in recipes_of(reports)]
-    rankings = [ranking for ranking in rankings if ranking.standings]
+    rankings = [ranking for ranking in rankings if ranking.configurations]
     text = "\n\n".join([*(render(ranking) for ranking in rankings), *undefined(reports, optimizers)])
     rows = [{"recipe": ranking.recipe, **row} for ranking in rankings for row in as_table(ranking).to_pylist()]
     return Answer(text, rows)
@@ -53,8 +53,8 @@ def undefined(reports: list[Report], optimizers: list[str]) -> list[str]:
 
 def render(ranking: Ranking) -> str:
     """A ranking as text: what it was measured with, a row a configuration, anchors, verdicts, and what is not in it."""
-    rows = [list(COLUMNS), *(_row(standing) for standing in ranking.standings)]
-    first = ranking.standings[0].report
+    rows = [list(COLUMNS), *(_row(configuration) for configuration in ranking.configurations)]
+    first = ranking.configurations[0].report
     rows += [_anchors(first, name, place) for place, name in enumerate(("real images", "noise"))]
     sha256 = first.extractor_sha256
     lines = [
@@ -68,7 +68,7 @@ def render(ranking: Ranking) -> str:
     lines += _averaged(ranking)
     if ranking.missing:
         lines.append(f"no report yet: {', '.join(ranking.missing)}")
-    lines += [f"not comparable: {optimizer} ({how})" for optimizer, how in ranking.left_out.items()]
+    lines += [f"not comparable: {optimizer} ({how})" for optimizer, how in ranking.incomparable.items()]
     lines += _verdicts(ranking)
     return "\n".join(lines)
 
@@ -87,19 +87,21 @@ def _accurate(report: Report) -> str:
 
 def _averaged(ranking: Ranking) -> list[str]:
     """Return a line that names the configurations of which the average of the weights was scored, if there are any."""
-    averaged = [standing.optimizer for standing in ranking.standings if standing.report.weights == AVERAGE]
+    averaged = [
+        configuration.optimizer for configuration in ranking.configurations if configuration.report.weights == AVERAGE
+    ]
     return [f"scored with averaged weights: {', '.join(averaged)}"] if averaged else []
 
 
 def _verdicts(ranking: Ranking) -> list[str]:
     """A second table: the best configuration against each other one on FID, or a line where none can be judged."""
-    if len(ranking.standings) < 2:
+    if len(ranking.configurations) < 2:
         return []
     best = verdicts_on_best(ranking)
     if all(verdict.members < 2 for verdict in best):
         return ["which is better is undecided: that takes at least 2 members with a score of each (--members)"]
     head = [f"{best[0].first} against", "FID difference", "corrected p", "verdict"]
-    pairs = math.comb(len(ranking.standings), 2)
+    pairs = math.comb(len(ranking.configurations), 2)
     lines = [
         "",
         *aligned([head, *(_verdict_row(verdict) for verdict in best)]),
@@ -131,12 +133,12 @@ def _p(value: float | None) -> str:
     return f"{value:.2g}" if value >= 0.0001 else "< 0.0001"
 
 
-def _row(standing: Standing) -> list[str]:
-    report = standing.report
+def _row(configuration: RankedConfiguration) -> list[str]:
+    report = configuration.report
     diverged = report.diverged_members
     members = str(report.members) + (f" ({diverged} diverged)" if diverged else "")
     return [
-        standing.optimizer,
+        configuration.optimizer,
         *(shown(report, metric) for metric in SHOWN),
         members,
         f"{report.steps:,}",

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.compute as pc
 
-from pipeline.comparison.page.entrants import Entrant, PartMissingError, gather_each, other_weights
+from pipeline.comparison.page.entries import PageEntry, PartMissingError, gather_each, other_weights
 from pipeline.comparison.page.scores import finite
 from pipeline.reports.by_step import images_per_member, scores_along, weights_scored
 from pipeline.storage.paths import Paths
@@ -34,17 +34,17 @@ ALONG_TRAINING_TITLE = "Fréchet distance along training"
 Steps = npt.NDArray[np.int64]
 
 
-def gather_curves(entrants: Sequence[Entrant]) -> dict[str, Any]:
+def gather_curves(entries: Sequence[PageEntry]) -> dict[str, Any]:
     """`by_configuration`: key → {"steps": […], measure: {"mean": […], "low": […], "high": […]}}, and `missing`."""
-    found, missing = gather_each(entrants, _curves)
+    found, missing = gather_each(entries, _curves)
     return {"by_configuration": found, "missing": missing, "most_points": MOST_POINTS}
 
 
-def _curves(entrant: Entrant) -> dict[str, Any]:
+def _curves(entry: PageEntry) -> dict[str, Any]:
     from pipeline.training.records.history import read_history
     from pipeline.training.records.loss_curves import over_members
 
-    history = read_history(entrant.training().verified_path("history.parquet"))
+    history = read_history(entry.training().verified_path("history.parquet"))
     if not len(history):
         raise PartMissingError("its history is empty")
     steps = np.unique(history["step"].to_numpy())
@@ -60,7 +60,7 @@ def _curves(entrant: Entrant) -> dict[str, Any]:
     return curves
 
 
-def gather_scores_along(entrants: Sequence[Entrant], paths: Paths) -> dict[str, Any]:
+def gather_scores_along(entries: Sequence[PageEntry], paths: Paths) -> dict[str, Any]:
     """The same of `ALONG_TRAINING`, from the data folder, and `images`: how many of a member are scored a step.
 
     `others` has a sentence for each configuration whose curve is of other weights than its report.
@@ -68,21 +68,21 @@ def gather_scores_along(entrants: Sequence[Entrant], paths: Paths) -> dict[str, 
     images: set[int] = set()
     weights: dict[str, str] = {}
 
-    def gather(entrant: Entrant) -> dict[str, Any]:
+    def gather(entry: PageEntry) -> dict[str, Any]:
         from pipeline.training.records.loss_curves import over_members
 
-        scores = scores_along(entrant.standing.report, paths)
+        scores = scores_along(entry.configuration.report, paths)
         if scores is None:
             raise PartMissingError("there are no scores along its training")
         images.add(images_per_member(scores))
-        weights[entrant.key] = weights_scored(scores)
+        weights[entry.key] = weights_scored(scores)
         distances = scores.filter(pc.equal(scores["metric"], "fid"))
         steps = np.unique(distances["step"].to_numpy())
         low, mean, high = ([finite(float(value)) for value in each] for each in over_members(distances, "value", steps))
         return {"steps": steps.tolist(), ALONG_TRAINING: {"low": low, "mean": mean, "high": high}}
 
-    found, missing = gather_each(entrants, gather)
-    others = other_weights(entrants, weights)
+    found, missing = gather_each(entries, gather)
+    others = other_weights(entries, weights)
     return {"by_configuration": found, "missing": missing, "images": max(images, default=0), "others": others}
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.comparison.page.entrants import Entrant
+from pipeline.comparison.page.entries import PageEntry
 from pipeline.networks.latents import Latents
 from pipeline.storage.artefact import Artefact
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 Values = npt.NDArray[np.float32]  # (N, C, H, W)
 
 
-def weights_of(entrant: Entrant) -> str:
+def weights_of(entry: PageEntry) -> str:
     """Which of the generator's weights were scored: "raw" or "average"."""
-    return entrant.standing.report.weights
+    return entry.configuration.report.weights
 
 
-def first_two_latents(entrant: Entrant) -> Latents:
+def first_two_latents(entry: PageEntry) -> Latents:
     """The latents (2, Z) of the first two of the samples that were scored."""
     from pipeline.samples.generate import first_latents
 
-    return first_latents(entrant.training(), int(entrant.protocol.get("samples_seed", 0)), 2)
+    return first_latents(entry.training(), int(entry.protocol.get("samples_seed", 0)), 2)
 
 
 def draw_values(generator: Stacked, latents: Latents) -> Values:

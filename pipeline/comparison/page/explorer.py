@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.comparison.page.drawing import draw_values, first_two_latents, weights_of
-from pipeline.comparison.page.entrants import Entrant, PartMissingError, gather_each
+from pipeline.comparison.page.entries import PageEntry, PartMissingError, gather_each
 from pipeline.networks.latents import Latents
 
 if TYPE_CHECKING:
@@ -28,44 +28,44 @@ DIRECTIONS = 5
 FOUR_BYTES_LIMIT = 3_000_000  # of all generators together; larger ones have weights of three bytes
 
 
-def gather_explorer(entrants: Sequence[Entrant], budget_bytes: int) -> dict[str, Any]:
+def gather_explorer(entries: Sequence[PageEntry], budget_bytes: int) -> dict[str, Any]:
     """`generators`: key → what the page's explorer needs; `missing`, and of them `too_large`.
 
-    `entrants` are best first.
+    `entries` are best first.
     """
-    exported, missing = gather_each(entrants, _exported)
+    exported, missing = gather_each(entries, _exported)
     is_large = sum(each.size_bytes for each in exported.values()) > FOUR_BYTES_LIMIT
     left = budget_bytes
 
-    def embedded(entrant: Entrant) -> dict[str, Any]:
+    def embedded(entry: PageEntry) -> dict[str, Any]:
         nonlocal left
-        generator = exported[entrant.key]
+        generator = exported[entry.key]
         if is_large:
             generator = replace(generator, bytes_a_weight=3)
         if generator.size_bytes > left:
             sizes = f"its weights take {generator.size_bytes / 1e6:.1f} MB, and the page has {left / 1e6:.1f} MB left"
             raise PartMissingError(sizes)
-        found = _embedded(entrant, generator)
+        found = _embedded(entry, generator)
         left -= len(json.dumps(found))
         return found
 
-    found, too_large = gather_each([entrant for entrant in entrants if entrant.key in exported], embedded)
+    found, too_large = gather_each([entry for entry in entries if entry.key in exported], embedded)
     return {"generators": found, "missing": missing | too_large, "too_large": list(too_large)}
 
 
-def _exported(entrant: Entrant) -> BrowserGenerator:
+def _exported(entry: PageEntry) -> BrowserGenerator:
     from pipeline.samples.browser import browser_generator
 
-    return browser_generator(entrant.training(), entrant.first_sound_member(), weights_of(entrant))
+    return browser_generator(entry.training(), entry.first_sound_member(), weights_of(entry))
 
 
-def _embedded(entrant: Entrant, exported: BrowserGenerator) -> dict[str, Any]:
+def _embedded(entry: PageEntry, exported: BrowserGenerator) -> dict[str, Any]:
     from pipeline.samples.members import one_generator
 
-    training = entrant.training()
-    member = entrant.first_sound_member()
-    latents = first_two_latents(entrant)
-    drawn = draw_values(one_generator(training, member, weights_of(entrant)), latents[:1])
+    training = entry.training()
+    member = entry.first_sound_member()
+    latents = first_two_latents(entry)
+    drawn = draw_values(one_generator(training, member, weights_of(entry)), latents[:1])
     return {
         "member": member,
         "generator": exported.to_json(),

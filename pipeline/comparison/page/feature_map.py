@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.comparison.page.entrants import Entrant, PartMissingError, gather_each, reason
+from pipeline.comparison.page.entries import PageEntry, PartMissingError, gather_each, reason
 from pipeline.metrics.extractors.extractor import Extractor, require_extractor
 from pipeline.metrics.features import CLASSES, Features, Matrix
 from pipeline.metrics.reference import expect_current, load_reference, require_reference, seeded_order
@@ -59,13 +59,13 @@ class Mapped:
     class_names: list[str]  # empty where the data set has no classes
 
 
-def gather_feature_map(entrants: Sequence[Entrant], dataset: str, paths: Paths) -> dict[str, Any]:
+def gather_feature_map(entries: Sequence[PageEntry], dataset: str, paths: Paths) -> dict[str, Any]:
     """`real`: points, `by_configuration`: key → points, `shares` of variance, `class_names`; or `why_missing`."""
     try:
         seen = _seen(dataset, paths)
     except (OSError, ValueError) as error:
         return {"why_missing": reason(error), "by_configuration": {}, "missing": {}}
-    found, missing = gather_each(entrants, lambda entrant: _points_of(entrant, seen))
+    found, missing = gather_each(entries, lambda entry: _points_of(entry, seen))
     return {
         "why_missing": "",
         "real": _points(seen, seen.real, seen.real_labels),
@@ -91,8 +91,8 @@ def _seen(dataset: str, paths: Paths) -> Mapped:
     return Mapped(extractor, Plane.fit(np.asarray(real.features, np.float64)), real, labels, names)
 
 
-def _points_of(entrant: Entrant, seen: Mapped) -> dict[str, Any]:
-    samples = entrant.samples()
+def _points_of(entry: PageEntry, seen: Mapped) -> dict[str, Any]:
+    samples = entry.samples()
     images = read_images(samples.verified_path("samples.arrow"))
     member = samples.details["members"][0]
     pixels = images.pixels[images.columns["member"] == member][:GENERATED_IMAGES]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.comparison.page.entrants import Entrant, PartMissingError, gather_each, reason
+from pipeline.comparison.page.entries import PageEntry, PartMissingError, gather_each, reason
 from pipeline.comparison.page.pictures import fullest, png_uri
 from pipeline.metrics.reference import seeded_order
 from pipeline.storage.images import Pixels, read_images
@@ -23,11 +23,11 @@ Plan = tuple[int | None, int]
 Grids = dict[str, list[dict[str, Any]]]
 
 
-def gather_grids(entrants: Sequence[Entrant], dataset: str, paths: Paths, budget_bytes: int) -> dict[str, Any]:
+def gather_grids(entries: Sequence[PageEntry], dataset: str, paths: Paths, budget_bytes: int) -> dict[str, Any]:
     """`by_configuration`: key → [{"member", "uri"}], `real`: a data URI or None, and what is `missing`."""
-    opened, missing = gather_each(entrants, _first_images)
+    opened, missing = gather_each(entries, _first_images)
     (members, count), grids = fullest(PLANS, lambda plan: _grids(opened, plan), _size_bytes, budget_bytes)
-    real, real_count, why_no_real = _real(entrants, dataset, paths, count)
+    real, real_count, why_no_real = _real(entries, dataset, paths, count)
     return {
         "by_configuration": grids,
         "count": count,
@@ -40,9 +40,9 @@ def gather_grids(entrants: Sequence[Entrant], dataset: str, paths: Paths, budget
     }
 
 
-def _first_images(entrant: Entrant) -> dict[int, Pixels]:
+def _first_images(entry: PageEntry) -> dict[int, Pixels]:
     """The images (24, C, H, W) of each member."""
-    samples = entrant.samples()
+    samples = entry.samples()
     images = read_images(samples.verified_path("samples.arrow"))
     most = max(count for _, count in PLANS)
     return {m: images.pixels[images.columns["member"] == m][:most] for m in samples.details["members"]}
@@ -63,11 +63,11 @@ def _size_bytes(grids: Grids) -> int:
     return sum(len(each["uri"]) for grid in grids.values() for each in grid)
 
 
-def _real(entrants: Sequence[Entrant], dataset: str, paths: Paths, count: int) -> tuple[str | None, int, str]:
+def _real(entries: Sequence[PageEntry], dataset: str, paths: Paths, count: int) -> tuple[str | None, int, str]:
     """Held-out images in a seeded order as a data URI, how many, and, where there is none, why."""
     try:
         tensors = require_tensors(paths, dataset)
-        trained_on = {e.kept_training.details["tensors"] for e in entrants if e.kept_training is not None}
+        trained_on = {e.stored_training.details["tensors"] for e in entries if e.stored_training is not None}
         if trained_on - {tensors.fingerprint}:
             raise PartMissingError("the images in the data folder are others than those that were trained on")
         held_out = load_split(tensors, "test").pixels

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from pipeline.comparison.page.drawing import draw_pixels, first_two_latents, weights_of
-from pipeline.comparison.page.entrants import Entrant, gather_each
+from pipeline.comparison.page.entries import PageEntry, gather_each
 from pipeline.comparison.page.pictures import film_uri
 from pipeline.networks.latents import Distribution
 from pipeline.samples.interpolation import latent_path
@@ -20,17 +20,17 @@ IMAGES = 12
 WAYS: Final[dict[str, Distribution]] = {"slerp": "normal", "lerp": "uniform"}  # → whose latents move in that way
 
 
-def gather_interpolation(entrants: Sequence[Entrant]) -> dict[str, Any]:
+def gather_interpolation(entries: Sequence[PageEntry]) -> dict[str, Any]:
     """`by_configuration`: key → {"slerp": data URI, "lerp": data URI}, and `missing`."""
-    found, missing = gather_each(entrants, _strips)
+    found, missing = gather_each(entries, _strips)
     return {"by_configuration": found, "missing": missing, "images": IMAGES}
 
 
-def _strips(entrant: Entrant) -> dict[str, str]:
+def _strips(entry: PageEntry) -> dict[str, str]:
     from pipeline.samples.members import one_generator
 
-    training = entrant.training()
-    generator = one_generator(training, entrant.first_sound_member(), weights_of(entrant))
-    first, second = first_two_latents(entrant)
+    training = entry.training()
+    generator = one_generator(training, entry.first_sound_member(), weights_of(entry))
+    first, second = first_two_latents(entry)
     paths = {way: latent_path(first, second, IMAGES, distribution) for way, distribution in WAYS.items()}
     return {way: film_uri(tile(draw_pixels(training, generator, path), IMAGES)) for way, path in paths.items()}

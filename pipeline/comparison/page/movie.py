@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pipeline.comparison.page.entrants import Entrant, PartMissingError, gather_each, other_weights
+from pipeline.comparison.page.entries import PageEntry, PartMissingError, gather_each, other_weights
 from pipeline.comparison.page.pictures import film_uri, fullest
 from pipeline.storage.images import Pixels
 from pipeline.storage.pictures import GAP_PIXELS, tile
@@ -27,12 +27,12 @@ PLANS = (40, 28, 20, 14, 10, 7, 5, 3, 2)  # frames at most, fullest first
 Reel = dict[int, Pixels]  # by step, the frame (C, H', W')
 
 
-def gather_movie(entrants: Sequence[Entrant], budget_bytes: int) -> dict[str, Any]:
+def gather_movie(entries: Sequence[PageEntry], budget_bytes: int) -> dict[str, Any]:
     """`steps` of the movie, `by_configuration`: key → its sheet and the place of every step's frame, `missing`.
 
     `others` has a sentence for each configuration whose frames are of other weights than its report.
     """
-    reels, missing = gather_each(entrants, _reel)
+    reels, missing = gather_each(entries, _reel)
     steps = sorted({step for reel in reels.values() for step in reel})
     plans = [most for most in PLANS if most < len(steps)]
     plans = [len(steps), *plans] if len(steps) <= PLANS[0] else plans
@@ -46,7 +46,7 @@ def gather_movie(entrants: Sequence[Entrant], budget_bytes: int) -> dict[str, An
         "missing": missing,
         "frames_left_out": len(steps) - len(shown),
         "others": other_weights(
-            entrants, {each.key: weights_along(each.training()) for each in entrants if each.key in reels}
+            entries, {each.key: weights_along(each.training()) for each in entries if each.key in reels}
         ),
     }
 
@@ -57,14 +57,14 @@ def _spread(steps: Sequence[int], most: int) -> list[int]:
     return [steps[place] for place in dict.fromkeys(places.tolist())]
 
 
-def _reel(entrant: Entrant) -> Reel:
+def _reel(entry: PageEntry) -> Reel:
     from pipeline.training.records.snapshots import snapshot_step
 
-    training = entrant.training()
+    training = entry.training()
     names = sorted(name for name in training.files if name.startswith("snapshots/"))
     if not names:
         raise PartMissingError("it kept no snapshots")
-    member = entrant.first_sound_member()
+    member = entry.first_sound_member()
     shape = training.details["image_shape"]
     return {snapshot_step(path): _frame(path, member, shape) for path in map(training.verified_path, names)}
 

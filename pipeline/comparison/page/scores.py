@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.comparison.page.entrants import Entrant
+from pipeline.comparison.page.entries import PageEntry
 from pipeline.comparison.ranking import Estimate, Ranking, verdicts_on
 from pipeline.comparison.verdicts import BETTER, UNDECIDED, WORSE, Verdict, member_scores
 from pipeline.evidence import number
@@ -20,46 +20,46 @@ MOST_PAIRS = 66  # of 12 configurations; of more, the best one's alone
 ARROWS = {"lower": "lower is better", "higher": "higher is better", "neither": "neither is better"}
 
 
-def metrics_of(entrants: Sequence[Entrant]) -> list[str]:
+def metrics_of(entries: Sequence[PageEntry]) -> list[str]:
     """Every score in the reports, in their order."""
-    return list(dict.fromkeys(metric for entrant in entrants for metric in entrant.standing.report.metrics()))
+    return list(dict.fromkeys(metric for entry in entries for metric in entry.configuration.report.metrics()))
 
 
-def ranking_table(entrants: Sequence[Entrant], ranked_by: str) -> dict[str, Any]:
+def ranking_table(entries: Sequence[PageEntry], ranked_by: str) -> dict[str, Any]:
     """Columns and rows of the ranking by a metric, and the rows of real images and noise."""
-    columns = [metric for metric in metrics_of(entrants) if metric in SHOWN]
+    columns = [metric for metric in metrics_of(entries) if metric in SHOWN]
     rows = []
-    for entrant, rank in zip(entrants, _ranks(entrants, ranked_by), strict=True):
-        report = entrant.standing.report
+    for entry, rank in zip(entries, _ranks(entries, ranked_by), strict=True):
+        report = entry.configuration.report
         facts = report.facts(("steps", "members", "diverged_members", "width"))
-        scores = [_shown(entrant.standing.scores.get(metric)) for metric in columns]
-        rows.append({"rank": rank, "key": entrant.key, "scores": scores, "weights": report.weights, **facts})
+        scores = [_shown(entry.configuration.scores.get(metric)) for metric in columns]
+        rows.append({"rank": rank, "key": entry.key, "scores": scores, "weights": report.weights, **facts})
     anchors = [
-        {"name": name, "scores": [_number(_anchor(entrants, metric, place)) for metric in columns]}
+        {"name": name, "scores": [_number(_anchor(entries, metric, place)) for metric in columns]}
         for place, name in enumerate(("real images", "noise"))
     ]
-    headings = [{"title": definition(m).title, "better": ARROWS[_better(entrants, m)]} for m in columns]
+    headings = [{"title": definition(m).title, "better": ARROWS[_better(entries, m)]} for m in columns]
     return {"headings": headings, "rows": rows, "anchors": anchors}
 
 
-def _ranks(entrants: Sequence[Entrant], ranked_by: str) -> list[str]:
+def _ranks(entries: Sequence[PageEntry], ranked_by: str) -> list[str]:
     """The places in the ranking; those whose means are equal or missing share the first of theirs: "1=", "1=", "3"."""
-    standings = [entrant.standing for entrant in entrants]
-    means = [each.scores[ranked_by].mean if each.scored_by(ranked_by) else None for each in standings]
+    configurations = [entry.configuration for entry in entries]
+    means = [each.scores[ranked_by].mean if each.scored_by(ranked_by) else None for each in configurations]
     return [
-        f"{standings[means.index(mean)].rank}=" if means.count(mean) > 1 else f"{each.rank}"
-        for each, mean in zip(standings, means, strict=True)
+        f"{configurations[means.index(mean)].rank}=" if means.count(mean) > 1 else f"{each.rank}"
+        for each, mean in zip(configurations, means, strict=True)
     ]
 
 
-def chart_data(entrants: Sequence[Entrant]) -> dict[str, dict[str, Any]]:
+def chart_data(entries: Sequence[PageEntry]) -> dict[str, dict[str, Any]]:
     """By metric: title, definition, direction, anchors, and a row a configuration with its members' scores."""
-    return {metric: _of_metric(entrants, metric) for metric in metrics_of(entrants)}
+    return {metric: _of_metric(entries, metric) for metric in metrics_of(entries)}
 
 
-def _of_metric(entrants: Sequence[Entrant], metric: str) -> dict[str, Any]:
-    having = [entrant for entrant in entrants if metric in entrant.standing.scores]
-    notes = [entrant.standing.report.notes().get(metric, "") for entrant in having]
+def _of_metric(entries: Sequence[PageEntry], metric: str) -> dict[str, Any]:
+    having = [entry for entry in entries if metric in entry.configuration.scores]
+    notes = [entry.configuration.report.notes().get(metric, "") for entry in having]
     return {
         "title": definition(metric).title,
         "text": definition(metric).definition,
@@ -67,15 +67,15 @@ def _of_metric(entrants: Sequence[Entrant], metric: str) -> dict[str, Any]:
         "note": next((note for note in notes if note), ""),
         "floor": finite(_anchor(having, metric, 0)),
         "ceiling": finite(_anchor(having, metric, 1)),
-        "rows": [_row(entrant, metric) for entrant in having],
+        "rows": [_row(entry, metric) for entry in having],
     }
 
 
-def _row(entrant: Entrant, metric: str) -> dict[str, Any]:
-    found = entrant.standing.scores[metric]
-    by_member = member_scores(entrant.standing.report, metric).sound()
+def _row(entry: PageEntry, metric: str) -> dict[str, Any]:
+    found = entry.configuration.scores[metric]
+    by_member = member_scores(entry.configuration.report, metric).sound()
     return {
-        "configuration": entrant.key,
+        "configuration": entry.key,
         "shown": _shown(found),
         "mean": finite(found.mean),
         "low": finite(found.mean - found.half_width),
@@ -86,9 +86,9 @@ def _row(entrant: Entrant, metric: str) -> dict[str, Any]:
 
 def verdict_rows(ranking: Ranking, metrics: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
     """By metric: a row a pair. A metric of which neither direction is better has none."""
-    if len(ranking.standings) < 2:
+    if len(ranking.configurations) < 2:
         return {}
-    best = ranking.standings[0].optimizer
+    best = ranking.configurations[0].optimizer
     found = {
         metric: [
             _verdict_row(each)
@@ -102,7 +102,7 @@ def verdict_rows(ranking: Ranking, metrics: Sequence[str]) -> dict[str, list[dic
 
 def only_with_best(ranking: Ranking) -> bool:
     """Whether there are too many pairs for all of them to stand on the page."""
-    count = len(ranking.standings)
+    count = len(ranking.configurations)
     return count * (count - 1) // 2 > MOST_PAIRS
 
 
@@ -122,14 +122,14 @@ def _verdict_row(verdict: Verdict) -> dict[str, Any]:
 
 def headline(ranking: Ranking) -> str:
     """Who is best by what they are ranked by and whether that is decided, in a sentence or two."""
-    if not ranking.standings:
+    if not ranking.configurations:
         return "No configuration has a report yet, so there is nothing to compare."
-    best, metric = ranking.standings[0], ranking.ranked_by
+    best, metric = ranking.configurations[0], ranking.ranked_by
     if not best.scored_by(metric):
         return "Every configuration diverged: none has a score."
     extreme = "lowest" if best.report.better(metric) == "lower" else "highest"
     said = f"{best.optimizer} has the {extreme} {definition(metric).title}: {best.scores[metric]}."
-    if len(ranking.standings) == 1:
+    if len(ranking.configurations) == 1:
         return f"{said} It is the only configuration with a comparable report, so nothing is decided."
     against = [verdict for verdict in verdicts_on(ranking) if verdict.first == best.optimizer]
     return f"{said} {_decided(against)}"
@@ -166,14 +166,14 @@ def finite(value: float | None) -> float | None:
     return float(f"{value:.6g}") if value is not None and math.isfinite(value) else None
 
 
-def _better(entrants: Sequence[Entrant], metric: str) -> str:
-    reports = [entrant.standing.report for entrant in entrants if metric in entrant.standing.report.metrics()]
+def _better(entries: Sequence[PageEntry], metric: str) -> str:
+    reports = [entry.configuration.report for entry in entries if metric in entry.configuration.report.metrics()]
     better = reports[0].better(metric) if reports else "neither"
     return better if better in ARROWS else "neither"
 
 
-def _anchor(entrants: Sequence[Entrant], metric: str, place: int) -> float | None:
-    reports = [entrant.standing.report for entrant in entrants if metric in entrant.standing.report.metrics()]
+def _anchor(entries: Sequence[PageEntry], metric: str, place: int) -> float | None:
+    reports = [entry.configuration.report for entry in entries if metric in entry.configuration.report.metrics()]
     return reports[0].anchors(metric)[place] if reports else None
 
 

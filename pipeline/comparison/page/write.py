@@ -26,7 +26,7 @@ from pipeline.comparison.page.curves import (
     gather_scores_along,
     last_values,
 )
-from pipeline.comparison.page.entrants import Entrant, colour_order, find_entrants
+from pipeline.comparison.page.entries import PageEntry, colour_order, find_entries
 from pipeline.comparison.page.explorer import gather_explorer
 from pipeline.comparison.page.feature_map import gather_feature_map
 from pipeline.comparison.page.grids import gather_grids
@@ -52,7 +52,7 @@ class PageFacts:
     """The written file."""
 
     size_bytes: int
-    left_out: dict[str, dict[str, str]] = field(default_factory=dict)  # part → configuration or "all" → why
+    missing_parts: dict[str, dict[str, str]] = field(default_factory=dict)  # part → configuration or "all" → why
 
 
 @dataclass(frozen=True)
@@ -69,17 +69,17 @@ TIGHT = Budget(grids=550_000, movie=550_000)  # leaves room for one generator of
 
 def write_page(ranking: Ranking, paths: Paths, file: Path) -> PageFacts:
     """Write the comparison page of a ranking; parts that cannot be shown are named on it and in the result."""
-    entrants = find_entrants(ranking, paths)
+    entries = find_entries(ranking, paths)
     dataset = find(load_recipes(), ranking.recipe, "recipe").dataset
-    parts = _gather(ranking, entrants, dataset, paths)
+    parts = _gather(ranking, entries, dataset, paths)
     for budget in (FULL, TIGHT, FULL):
-        parts["grids"] = gather_grids(entrants, dataset, paths, budget.grids)
-        parts["movie"] = gather_movie(entrants, budget.movie)
-        rest_bytes = len(_render(ranking, entrants, {**parts, "explorer": NO_EXPLORER}).encode())
-        parts["explorer"] = gather_explorer(entrants, LIMIT_BYTES - CONTROLS_BYTES - rest_bytes)
+        parts["grids"] = gather_grids(entries, dataset, paths, budget.grids)
+        parts["movie"] = gather_movie(entries, budget.movie)
+        rest_bytes = len(_render(ranking, entries, {**parts, "explorer": NO_EXPLORER}).encode())
+        parts["explorer"] = gather_explorer(entries, LIMIT_BYTES - CONTROLS_BYTES - rest_bytes)
         if parts["explorer"]["generators"] or not parts["explorer"]["too_large"]:
             break
-    content = _render(ranking, entrants, parts).encode()
+    content = _render(ranking, entries, parts).encode()
     if len(content) > LIMIT_BYTES:
         raise ValueError(f"{file}: the page would take {len(content):,} bytes, expected at most {LIMIT_BYTES:,}")
     file.write_bytes(content)
@@ -89,15 +89,15 @@ def write_page(ranking: Ranking, paths: Paths, file: Path) -> PageFacts:
 NO_EXPLORER: dict[str, Any] = {"generators": {}, "missing": {}, "too_large": []}
 
 
-def _gather(ranking: Ranking, entrants: Sequence[Entrant], dataset: str, paths: Paths) -> dict[str, Any]:
+def _gather(ranking: Ranking, entries: Sequence[PageEntry], dataset: str, paths: Paths) -> dict[str, Any]:
     """The parts whose size is what it is, as plain values."""
     return {
-        "scores": scores.chart_data(entrants),
-        "verdicts": scores.verdict_rows(ranking, scores.metrics_of(entrants)),
-        "curves": gather_curves(entrants),
-        "scores_along": gather_scores_along(entrants, paths),
-        "interpolation": gather_interpolation(entrants),
-        "map": gather_feature_map(entrants, dataset, paths),
+        "scores": scores.chart_data(entries),
+        "verdicts": scores.verdict_rows(ranking, scores.metrics_of(entries)),
+        "curves": gather_curves(entries),
+        "scores_along": gather_scores_along(entries, paths),
+        "interpolation": gather_interpolation(entries),
+        "map": gather_feature_map(entries, dataset, paths),
     }
 
 
@@ -108,46 +108,46 @@ def _left_out(parts: dict[str, Any]) -> dict[str, dict[str, str]]:
     return {name: missing for name, missing in found.items() if missing}
 
 
-def _render(ranking: Ranking, entrants: Sequence[Entrant], parts: dict[str, Any]) -> str:
-    keys = colour_order(entrants)
+def _render(ranking: Ranking, entries: Sequence[PageEntry], parts: dict[str, Any]) -> str:
+    keys = colour_order(entries)
     recipe = find(load_recipes(), ranking.recipe, "recipe")
     return _template().render(
         recipe=recipe,
         ranking=ranking,
         headline=scores.headline(ranking),
-        averaged=[entrant.key for entrant in entrants if entrant.standing.report.weights == AVERAGE],
+        averaged=[entry.key for entry in entries if entry.configuration.report.weights == AVERAGE],
         made=datetime.now(UTC),
-        source=provenance.data_source(entrants),
-        budget=provenance.budget(entrants, recipe),
-        measured_with=provenance.measured_with(entrants),
+        source=provenance.data_source(entries),
+        budget=provenance.budget(entries, recipe),
+        measured_with=provenance.measured_with(entries),
         only_with_best=scores.only_with_best(ranking),
         how_sure=how_sure(verdicts_on(ranking)),
         keys=keys,
-        order=[entrant.key for entrant in entrants],
-        members=max((entrant.standing.report.members or 1 for entrant in entrants), default=0),
+        order=[entry.key for entry in entries],
+        members=max((entry.configuration.report.members or 1 for entry in entries), default=0),
         dashes=dict(zip(keys, charts.dashes(keys), strict=True)),
-        table=scores.ranking_table(entrants, ranking.ranked_by),
+        table=scores.ranking_table(entries, ranking.ranked_by),
         **parts,
         measures=MEASURES,
         along_training=ALONG_TRAINING,
         along_training_title=ALONG_TRAINING_TITLE,
         last_values=last_values(parts["curves"]["by_configuration"]),
-        changed=provenance.changed_settings(entrants),
-        records=provenance.records(entrants),
-        protocol=provenance.protocol(entrants),
-        commands=provenance.how_to_repeat(ranking.recipe, entrants),
-        readings=provenance.how_to_read(entrants),
-        data=_json(_script_data(keys, entrants, parts)),
+        changed=provenance.changed_settings(entries),
+        records=provenance.records(entries),
+        protocol=provenance.protocol(entries),
+        commands=provenance.how_to_repeat(ranking.recipe, entries),
+        readings=provenance.how_to_read(entries),
+        data=_json(_script_data(keys, entries, parts)),
         vega=Markup(_vega()),
         style=Markup(_text("page.css")),
         scripts=[Markup(_text(name)) for name in SCRIPTS],
     )
 
 
-def _script_data(keys: Sequence[str], entrants: Sequence[Entrant], parts: dict[str, Any]) -> dict[str, Any]:
+def _script_data(keys: Sequence[str], entries: Sequence[PageEntry], parts: dict[str, Any]) -> dict[str, Any]:
     """What the scripts read: data and chart specifications."""
     few = all(len(each["steps"]) < FEW_STEPS for each in parts["curves"]["by_configuration"].values())
-    order = [entrant.key for entrant in entrants]
+    order = [entry.key for entry in entries]
     shown = {name: parts[name] for name in ("scores", "curves", "scores_along", "movie", "map", "explorer")}
     curves = {name: charts.curve_chart(keys, title, has_few_steps=few) for name, title in MEASURES.items()}
     curves[ALONG_TRAINING] = charts.curve_chart(keys, ALONG_TRAINING_TITLE, has_few_steps=True)

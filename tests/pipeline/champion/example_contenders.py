@@ -122,4 +122,4 @@ def failed(optimizer: str, severity: Any = "error") -> Callable[[str], list[Find
 
 def decide(paths: Paths, **given: Any) -> Outcome:
     """What the newest reports make of the champion; the checks have passed where nothing is said."""
-    return promote(RECIPE, OPTIMIZERS, paths, **{"findings": passed, **given})
+    return promote(RECIPE, OPTIMIZERS, paths, **{"run_checks": passed, **given})

@@ -27,4 +27,4 @@ def test_without_a_champion_everyone_with_a_score_may_be_promoted_in_the_order_o
     add(paths, "rmsprop", [None, None])
     met = challenge(compare("mnist_mlp", ["adam", "sgd", "rmsprop"], paths), None, [])
     assert [each.optimizer for each in met.better] == ["adam", "sgd"]
-    assert (met.verdicts, met.champion, met.standstill) == ({}, None, "")
+    assert (met.verdicts, met.champion, met.obstacle) == ({}, None, "")

@@ -105,7 +105,7 @@ def test_the_cards_text_holds_scores_licence_picture_and_how_to_load_it(champion
     assert "| fid | 102 ± 19 | 1 | 900 | lower |" in text
     assert "Licence of the data: CC BY 4.0." in text
     assert "| ganforge_version | 0.1.0 |" in text
-    assert "`ganforge sample mnist_mlp` draws from member 2" in text
+    assert "`ganforge sample mnist_mlp` generates images with member 2" in text
     assert "![generated images](grid.png)" in text
     with Image.open(champion.artefact.path("grid.png")) as picture:
         assert picture.height == 28

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.champion import contents, crown
+from pipeline.champion import appointment, contents
 from pipeline.champion.challenge import challenge
-from pipeline.champion.decisions import decided
+from pipeline.champion.decisions import read_decisions
 from pipeline.champion.promote import _reports_of
 from pipeline.champion.promotion import Exported
 from pipeline.champion.versions import current_champion, require_champion
@@ -28,7 +28,7 @@ def no_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def kept(paths: Paths) -> list[tuple[int | None, str]]:
-    return [(each.version, each.decision) for each in decided("mnist_mlp", paths)]
+    return [(each.version, each.decision) for each in read_decisions("mnist_mlp", paths)]
 
 
 def test_the_best_ranked_is_the_first_champion(paths: Paths) -> None:
@@ -38,7 +38,7 @@ def test_the_best_ranked_is_the_first_champion(paths: Paths) -> None:
     assert outcome.champion is not None
     assert (outcome.promoted, outcome.champion.version, outcome.champion.optimizer) == (True, 1, "adam")
     assert outcome.reason == "adam is the first champion: the best of 2 configurations, FID 101.7 ± 5.2"
-    assert [(each.rank, each.optimizer, each.decision) for each in outcome.considered] == [
+    assert [(each.rank, each.optimizer, each.decision) for each in outcome.decisions] == [
         (1, "adam", "promoted"),
         (2, "sgd", "not judged"),
     ]
@@ -47,7 +47,7 @@ def test_the_best_ranked_is_the_first_champion(paths: Paths) -> None:
 
 def test_without_reports_or_scores_there_is_no_champion_and_the_reason_says_what_to_do(paths: Paths) -> None:
     outcome = decide(paths)
-    assert (outcome.promoted, outcome.champion, outcome.considered) == (False, None, [])
+    assert (outcome.promoted, outcome.champion, outcome.decisions) == (False, None, [])
     made_with = "ganforge materialize mnist_mlp"
     assert outcome.reason == f"no champion yet: no configuration has a report yet; make some with: {made_with}"
     contender(paths, "sgd", [None, None])
@@ -121,7 +121,7 @@ def test_the_family_of_comparisons_corrects_the_verdict_on_the_champion(paths: P
     )
     contender(paths, "rmsprop", [290.0, 310.0, 305.0])
     outcome = decide(paths)
-    (adam,) = [each for each in outcome.considered if each.optimizer == "adam"]
+    (adam,) = [each for each in outcome.decisions if each.optimizer == "adam"]
     assert adam.verdict is not None and adam.verdict.p is not None and adam.verdict.corrected_p is not None
     assert (adam.verdict.p < 0.05 < adam.verdict.corrected_p, outcome.promoted) == (True, False)
 
@@ -129,17 +129,17 @@ def test_the_family_of_comparisons_corrects_the_verdict_on_the_champion(paths: P
 def test_one_that_failed_a_check_is_refused_and_the_next_best_takes_its_place(paths: Paths) -> None:
     contender(paths, "adam", GOOD)
     contender(paths, "sgd", BAD)
-    outcome = decide(paths, findings=failed("adam"))
+    outcome = decide(paths, run_checks=failed("adam"))
     assert require_champion("mnist_mlp", paths).optimizer == "sgd"
-    assert [each.decision for each in outcome.considered] == [
+    assert [each.decision for each in outcome.decisions] == [
         "failed mode_drop: 3 of 10 classes are missing",
         "promoted",
     ]
-    refused = decide(paths, findings=failed("adam"))
+    refused = decide(paths, run_checks=failed("adam"))
     assert refused.reason == (
         "champion 1 (sgd) stays: adam is better, but failed mode_drop: 3 of 10 classes are missing"
     )
-    assert decide(paths, findings=failed("adam", severity="warn")).promoted  # a warning does not stand in the way
+    assert decide(paths, run_checks=failed("adam", severity="warn")).promoted  # a warning does not stand in the way
 
 
 def test_a_damaged_history_promotes_nobody_and_the_decision_is_kept(paths: Paths) -> None:
@@ -150,10 +150,10 @@ def test_a_damaged_history_promotes_nobody_and_the_decision_is_kept(paths: Paths
     history.write_bytes(b"steps")
     record_again(history.parent)
     flip_a_byte(history)
-    outcome = decide(paths, findings=stored_findings("mnist_mlp", paths))
+    outcome = decide(paths, run_checks=stored_findings("mnist_mlp", paths))
     assert (outcome.promoted, require_champion("mnist_mlp", paths).optimizer) == (False, "sgd")
     assert outcome.reason.startswith(f"champion 1 (sgd) stays: {history}: damaged")
-    assert [each.reason for each in decided("mnist_mlp", paths)][-1] == outcome.reason
+    assert [each.reason for each in read_decisions("mnist_mlp", paths)][-1] == outcome.reason
 
 
 def test_unlike_protocols_promote_nobody_and_the_reason_says_what_to_do(paths: Paths) -> None:
@@ -167,7 +167,7 @@ def test_unlike_protocols_promote_nobody_and_the_reason_says_what_to_do(paths: P
         "the same way, or promote one without a verdict with: "
         "ganforge champion promote mnist_mlp --optimizer KEY --force"
     )
-    assert [each.decision for each in outcome.considered][-1] == "not comparable: n_generated 10 and 5,000"
+    assert [each.decision for each in outcome.decisions][-1] == "not comparable: n_generated 10 and 5,000"
 
 
 def test_another_report_about_the_champions_weights_is_judged_where_its_own_cannot_be(paths: Paths) -> None:
@@ -181,7 +181,7 @@ def test_another_report_about_the_champions_weights_is_judged_where_its_own_cann
     contender(paths, "adam", [200.0, 211.0, 194.0])
     outcome = decide(paths)
     assert outcome.promoted
-    assert {each.optimizer: each.verdict.second for each in outcome.considered if each.verdict} == dict.fromkeys(
+    assert {each.optimizer: each.verdict.second for each in outcome.decisions if each.verdict} == dict.fromkeys(
         ("sgd", "adam"), "champion (sgd)"
     )
 
@@ -206,7 +206,7 @@ def test_a_champion_survives_the_retraining_of_its_partition_and_is_judged_by_it
     outcome = decide(paths)
     assert (outcome.promoted, require_champion("mnist_mlp", paths)) == (False, champion)
     assert is_intact(champion.artefact)
-    by_name = {each.optimizer: each for each in outcome.considered}
+    by_name = {each.optimizer: each for each in outcome.decisions}
     assert by_name["sgd"].verdict is not None
     assert (by_name["sgd"].verdict.second, by_name["sgd"].verdict.verdict) == ("champion (adam)", "worse")
     contender(paths, "adam", [10.0, 17.0, 9.0], seed=8)  # lucky: its own successor
@@ -227,9 +227,9 @@ def test_without_weights_or_samples_nobody_else_takes_the_place(paths: Paths) ->
     contender(paths, "sgd", BAD)
     contender(paths, "adam", GOOD)
     (paths.samples("mnist_mlp", "adam") / "manifest.json").unlink()
-    assert "no samples drawn by the weights there now; materialize mnist_mlp/samples" in decide(paths).reason
+    assert "found no samples of the present weights; materialize mnist_mlp/samples" in decide(paths).reason
     (paths.training("mnist_mlp", "adam") / "manifest.json").unlink()
-    assert "no trained networks there any more; materialize mnist_mlp/generator" in decide(paths).reason
+    assert "found no trained networks; materialize mnist_mlp/generator" in decide(paths).reason
     assert current_champion("mnist_mlp", paths) is None
 
 
@@ -240,7 +240,7 @@ def test_weights_whose_samples_were_drawn_again_after_the_report_are_not_promote
     outcome = decide(paths)
     assert not outcome.promoted
     assert outcome.reason.endswith(
-        "drawn again after the newest report; materialize mnist_mlp/report, partition adam, first"
+        "generated again after the newest report; materialize mnist_mlp/report, partition adam, first"
     )
 
 
@@ -249,7 +249,7 @@ def test_damaged_weights_are_not_promoted(paths: Paths) -> None:
     with (paths.training("mnist_mlp", "adam") / "generator.safetensors").open("ab") as file:
         file.write(b"x")
     reason = decide(paths).reason
-    assert "generator.safetensors: damaged, or replaced meanwhile; make it again" in reason
+    assert "generator.safetensors: damaged, or replaced while it was copied; make it again" in reason
     assert not list(paths.champion("mnist_mlp").glob("*/"))
 
 
@@ -284,7 +284,7 @@ def test_a_process_that_dies_before_the_pointer_is_written_is_made_up_for_withou
 ) -> None:
     contender(paths, "adam", GOOD)
     with monkeypatch.context() as patched:
-        patched.setattr(crown, "write_pointer", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patched.setattr(appointment, "write_pointer", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             decide(paths)
     assert current_champion("mnist_mlp", paths) is None
@@ -297,13 +297,13 @@ def test_by_name_and_force_any_scored_configuration_is_promoted_and_the_reason_s
     decide(paths)
     contender(paths, "sgd", BAD)
     assert decide(paths, only="sgd").reason == "champion 1 (adam) stays: sgd: worse"
-    outcome = decide(paths, only="sgd", force=True, findings=failed("sgd"))
+    outcome = decide(paths, only="sgd", force=True, run_checks=failed("sgd"))
     assert outcome.reason == "sgd was promoted by name, without a verdict; it failed mode_drop"
     assert outcome.champion is not None
     assert outcome.champion.card()["decision"]["forced"]
     again = decide(paths, only="sgd", force=True)
     assert (again.promoted, again.reason) == (False, "champion 2 (sgd) stays: it is this very promotion")
-    rows = [[(each.optimizer, each.decision) for each in said.considered] for said in (outcome, again)]
+    rows = [[(each.optimizer, each.decision) for each in said.decisions] for said in (outcome, again)]
     assert rows == [[("adam", "not judged"), ("sgd", said)] for said in ("promoted by name", "is the champion")]
 
 
@@ -334,7 +334,7 @@ def test_findings_are_asked_only_of_who_might_be_promoted_and_stand_on_the_card(
         asked.append(optimizer)
         return [replace(each, summary="few of class 3") for each in good(optimizer)]
 
-    decide(paths, findings=findings)
+    decide(paths, run_checks=findings)
     assert asked == ["adam"]
     (check,) = require_champion("mnist_mlp", paths).card()["checks"]
     assert (check["check"], check["severity"], check["summary"]) == ("mode_drop", "warn", "few of class 3")

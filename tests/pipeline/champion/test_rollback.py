@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from pipeline.champion import contents
-from pipeline.champion.decisions import decided
+from pipeline.champion.decisions import read_decisions
 from pipeline.champion.promotion import Exported
 from pipeline.champion.rollback import rollback
 from pipeline.champion.versions import DamagedChampionError, current_champion, require_champion
@@ -41,10 +41,10 @@ def test_rolling_back_makes_the_version_before_champion_and_the_other_is_not_pro
     outcome = decide(paths)
     assert not outcome.promoted
     assert outcome.reason == (
-        "champion 1 (sgd) stays: adam is better, but this training was rolled back from and is not promoted again by "
-        "itself"
+        "champion 1 (sgd) stays: adam is better, but this training was rolled back from and is not promoted again "
+        "automatically"
     )
-    assert [each.decision for each in decided("mnist_mlp", paths)] == [
+    assert [each.decision for each in read_decisions("mnist_mlp", paths)] == [
         "promoted",
         "promoted",
         "rolled back",
@@ -106,16 +106,16 @@ def test_where_there_is_nothing_to_go_back_to_one_sentence_says_so(paths: Paths)
         rollback("mnist_mlp", paths)
     contender(paths, "sgd", BAD)
     decide(paths)
-    with pytest.raises(ValueError, match="version 1 replaced no other one; no other version is there"):
+    with pytest.raises(ValueError, match="version 1 replaced no other version; there is no other version"):
         rollback("mnist_mlp", paths)
     contender(paths, "adam", GOOD)
     decide(paths)
-    with pytest.raises(ValueError, match="version 7 is not there or damaged; name one with --to: 1"):
+    with pytest.raises(ValueError, match="version 7 is missing or damaged; name one with --to: 1"):
         rollback("mnist_mlp", paths, to=7)
     with pytest.raises(ValueError, match="version 2 is the champion already"):
         rollback("mnist_mlp", paths, to=2)
     rollback("mnist_mlp", paths)
-    with pytest.raises(ValueError, match="version 1 replaced no other one; name one with --to: 2"):
+    with pytest.raises(ValueError, match="version 1 replaced no other version; name one with --to: 2"):
         rollback("mnist_mlp", paths)
 
 
@@ -182,9 +182,9 @@ def test_two_processes_at_once_promote_once(paths: Paths) -> None:
     script = (
         "from pathlib import Path; from pipeline.champion.promote import promote; "
         "from pipeline.storage.paths import Paths; "
-        f"promote('mnist_mlp', ['adam'], Paths(Path({str(paths.root)!r})), findings=lambda _: [])"
+        f"promote('mnist_mlp', ['adam'], Paths(Path({str(paths.root)!r})), run_checks=lambda _: [])"
     )
     processes = [subprocess.Popen([sys.executable, "-c", script]) for _ in range(2)]
     assert [process.wait() for process in processes] == [0, 0]
-    assert [each.decision for each in decided("mnist_mlp", paths)] == ["promoted", "not promoted"]
+    assert [each.decision for each in read_decisions("mnist_mlp", paths)] == ["promoted", "not promoted"]
     assert champion_now(paths) == (1, "adam")

@@ -91,8 +91,8 @@ def test_history_is_a_table_of_all_decisions(paths: Paths, capsys: pytest.Captur
         ("promote mnist_mlp --force", "promoting without a verdict needs a configuration; name it with --optimizer"),
         ("promote mnist_mlp --optimizer nope", "optimizer configuration 'nope' does not exist; expected one of"),
         ("promote mnist_mlp --optimizer sgd --force", "mnist_mlp sgd: no report, so there is nothing to promote"),
-        ("rollback mnist_mlp", "mnist_mlp: nothing to go back to, version 1 replaced no other one"),
-        ("rollback mnist_mlp --to 4", "mnist_mlp: version 4 is not there or damaged; no other version is there"),
+        ("rollback mnist_mlp", "mnist_mlp: nothing to go back to, version 1 replaced no other version"),
+        ("rollback mnist_mlp --to 4", "mnist_mlp: version 4 is missing or damaged; there is no other version"),
     ],
 )
 def test_where_nothing_is_there_one_sentence_says_what_to_do(

@@ -80,7 +80,7 @@ def test_without_pairs_the_table_of_verdicts_is_empty_and_typed(paths: Paths) ->
 
 def test_without_any_report_the_comparison_says_so(paths: Paths, tmp_path: Path) -> None:
     artefact, ranking = make_comparison("mnist_mlp", ["adam"], paths)
-    assert (ranking.standings, artefact.details["best"]) == ([], None)
+    assert (ranking.configurations, artefact.details["best"]) == ([], None)
 
 
 def test_a_score_that_the_best_configuration_lacks_is_in_the_table(paths: Paths) -> None:

@@ -37,7 +37,7 @@ def test_the_lowest_mean_distance_ranks_first(paths: Paths) -> None:
     for optimizer, fids in (("sgd", [300.0, 310.0]), ("adam", [100.0, 400.0]), ("rmsprop", [150.0, 160.0])):
         add(paths, optimizer, fids)
     ranking = compare("mnist_mlp", ["sgd", "adam", "rmsprop"], paths)
-    assert [(standing.rank, standing.optimizer) for standing in ranking.standings] == [
+    assert [(configuration.rank, configuration.optimizer) for configuration in ranking.configurations] == [
         (1, "rmsprop"),
         (2, "adam"),
         (3, "sgd"),
@@ -47,8 +47,8 @@ def test_the_lowest_mean_distance_ranks_first(paths: Paths) -> None:
 def test_a_diverged_configuration_ranks_last_and_says_so(paths: Paths) -> None:
     add(paths, "sgd", [None, None])
     add(paths, "adam", [None, 7.0])
-    standings = compare("mnist_mlp", ["sgd", "adam"], paths).standings
-    assert [(standing.optimizer, shown(standing.report, "fid")) for standing in standings] == [
+    configurations = compare("mnist_mlp", ["sgd", "adam"], paths).configurations
+    assert [(configuration.optimizer, shown(configuration.report, "fid")) for configuration in configurations] == [
         ("adam", "7"),
         ("sgd", "diverged"),
     ]
@@ -72,8 +72,10 @@ def test_scores_measured_differently_or_after_unequal_trainings_never_meet(
     with pytest.raises(UnlikeProtocolsError, match=f"sgd and adam cannot be compared: {next(iter(unlike))}"):
         rank([old, new])
     ranking = compare("mnist_mlp", ["sgd", "adam"], paths)
-    assert [standing.optimizer for standing in ranking.standings] == ["adam"]  # of two groups of one, the newest
-    assert next(iter(unlike)) in ranking.left_out["sgd"]
+    assert [configuration.optimizer for configuration in ranking.configurations] == [
+        "adam"
+    ]  # of two groups of one, the newest
+    assert next(iter(unlike)) in ranking.incomparable["sgd"]
 
 
 @pytest.mark.parametrize("unlike", UNLIKE)
@@ -82,40 +84,42 @@ def test_a_trial_of_one_configuration_leaves_the_ranking_of_the_others(paths: Pa
         add(paths, optimizer, [fid])
     add(paths, "adam", [0.5], **unlike)
     ranking = compare("mnist_mlp", ["sgd", "adam", "rmsprop"], paths)
-    assert [standing.optimizer for standing in ranking.standings] == ["rmsprop", "sgd"]
-    assert list(ranking.left_out) == ["adam"]
-    assert next(iter(unlike)) in ranking.left_out["adam"]
+    assert [configuration.optimizer for configuration in ranking.configurations] == ["rmsprop", "sgd"]
+    assert list(ranking.incomparable) == ["adam"]
+    assert next(iter(unlike)) in ranking.incomparable["adam"]
     for optimizer in ("sgd", "rmsprop"):
         add(paths, optimizer, [0.6], **unlike)
     ranking = compare("mnist_mlp", ["sgd", "adam", "rmsprop"], paths)
-    assert (len(ranking.standings), ranking.left_out) == (3, {})
+    assert (len(ranking.configurations), ranking.incomparable) == (3, {})
 
 
 def test_of_equally_large_groups_the_one_with_the_newest_report_is_ranked(paths: Paths) -> None:
     for optimizer, steps in (("sgd", 400), ("adam", 4500), ("rmsprop", 4500), ("sgd_adam", 400)):
         add(paths, optimizer, [1.0], steps=steps)
     ranking = compare("mnist_mlp", ["sgd", "adam", "rmsprop", "sgd_adam"], paths)
-    assert {standing.optimizer for standing in ranking.standings} == {"sgd", "sgd_adam"}
-    assert ranking.left_out == dict.fromkeys(("adam", "rmsprop"), "steps 400 and 4,500")
+    assert {configuration.optimizer for configuration in ranking.configurations} == {"sgd", "sgd_adam"}
+    assert ranking.incomparable == dict.fromkeys(("adam", "rmsprop"), "steps 400 and 4,500")
 
 
 def test_averaged_and_raw_weights_are_ranked_together(paths: Paths) -> None:
     add(paths, "sgd", [3.0], weights="raw")
     add(paths, "adam", [1.0], weights="average")
-    assert compare("mnist_mlp", ["sgd", "adam"], paths).left_out == {}
+    assert compare("mnist_mlp", ["sgd", "adam"], paths).incomparable == {}
 
 
 def test_a_retired_configuration_is_not_ranked(paths: Paths) -> None:
     add(paths, "adam", [2.0])
     add(paths, "retired", [1.0])
-    assert [standing.optimizer for standing in compare("mnist_mlp", ["adam"], paths).standings] == ["adam"]
+    assert [configuration.optimizer for configuration in compare("mnist_mlp", ["adam"], paths).configurations] == [
+        "adam"
+    ]
 
 
 def test_any_metric_ranks_by_its_own_better_end(paths: Paths) -> None:
     for optimizer, scores in (("sgd", [2.0, 3.0]), ("adam", [8.0, 9.0]), ("rmsprop", [None, None])):
         add_metrics(paths, optimizer, {"fid": [1.0, 2.0], "inception_score": scores, "spread": [1.0, 2.0]})
     ranking = compare("mnist_mlp", ["sgd", "adam", "rmsprop"], paths, "inception_score")
-    assert [standing.optimizer for standing in ranking.standings] == ["adam", "sgd", "rmsprop"]
+    assert [configuration.optimizer for configuration in ranking.configurations] == ["adam", "sgd", "rmsprop"]
     assert best_of(ranking) == "adam"
     with pytest.raises(ValueError, match="metric 'spread' has no better end; expected one of: fid, inception_score"):
         compare("mnist_mlp", ["sgd"], paths, "spread")
@@ -127,7 +131,7 @@ def test_a_configuration_without_the_metric_ranks_last(paths: Paths) -> None:
     add_metrics(paths, "adam", {"fid": [1.0, 2.0]})
     add_metrics(paths, "sgd", {"fid": [5.0, 6.0], "inception_score": [3.0, 5.0]})
     ranking = compare("mnist_mlp", ["adam", "sgd"], paths, "inception_score")
-    assert [standing.optimizer for standing in ranking.standings] == ["sgd", "adam"]
+    assert [configuration.optimizer for configuration in ranking.configurations] == ["sgd", "adam"]
 
 
 @pytest.mark.parametrize(

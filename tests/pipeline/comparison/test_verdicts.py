@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.comparison.protocol import UnlikeProtocolsError
-from pipeline.comparison.verdicts import MemberScores, Verdict, how_sure, judge, verdicts
+from pipeline.comparison.verdicts import MemberScores, Verdict, compare_pairs, how_sure, verdicts
 from pipeline.reports import store
 from pipeline.storage.paths import Paths
 
@@ -18,7 +18,7 @@ def scores(name: str, values: Sequence[float | None], seed: int = 0) -> MemberSc
 
 
 def fid(*configurations: MemberScores) -> list[Verdict]:
-    return judge(configurations, "fid", lower_is_better=True)
+    return compare_pairs(configurations, "fid", lower_is_better=True)
 
 
 def test_a_difference_that_every_member_shows_is_a_verdict() -> None:
@@ -35,7 +35,7 @@ def test_the_same_difference_the_other_way_round_is_the_opposite_verdict() -> No
     good, bad = scores("adam", [100.0, 120.0, 140.0]), scores("sgd", [200.0, 221.0, 239.0])
     (found,) = fid(bad, good)
     assert (found.verdict, found.difference, str(found)) == ("worse", 100.0, "adam is better")
-    (found,) = judge([bad, good], "inception_score", lower_is_better=False)
+    (found,) = compare_pairs([bad, good], "inception_score", lower_is_better=False)
     assert (found.verdict, str(found)) == ("better", "sgd is better")
 
 

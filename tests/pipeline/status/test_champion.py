@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.champion.decisions import NOT_PROMOTED, PROMOTED, ROLLED_BACK, Decided, Kind, record
-from pipeline.champion.identity import champion_identity
+from pipeline.champion import champion_identity
+from pipeline.champion.decisions import NOT_PROMOTED, PROMOTED, ROLLED_BACK, Kind, LogEntry, record
 from pipeline.champion.versions import Pointer, add_version, write_pointer
 from pipeline.reports import store
 from pipeline.reports.judge import Judge
@@ -26,7 +26,7 @@ def told(paths: Paths, *, verify: bool = False) -> Status:
 def decide(paths: Paths, decision: str, reports: dict[str, str], days_ago: int = 0) -> None:
     time = (datetime.now(UTC) - timedelta(days=days_ago)).isoformat(timespec="seconds")
     kind: Kind = PROMOTED if decision == PROMOTED else NOT_PROMOTED
-    record(RECIPE, Decided(kind, 1, "one", "the reason", reports, time), paths)
+    record(RECIPE, LogEntry(kind, 1, "one", "the reason", reports, time), paths)
 
 
 def crown(paths: Paths) -> None:
@@ -72,9 +72,9 @@ def test_a_report_that_was_stored_while_a_promotion_was_being_written_makes_it_s
     chain: Paths,
 ) -> None:
     crown(chain)
-    record(RECIPE, Decided(PROMOTED, 1, "one", "without the newest", {"one": known(chain, "one")}), chain)
+    record(RECIPE, LogEntry(PROMOTED, 1, "one", "without the newest", {"one": known(chain, "one")}), chain)
     assert told(chain).reasons == ("decided before the newest report of two",)
-    record(RECIPE, Decided(ROLLED_BACK, 1, "one", "rolled back from version 2"), chain)
+    record(RECIPE, LogEntry(ROLLED_BACK, 1, "one", "rolled back from version 2"), chain)
     assert told(chain).state == STALE
     decide(chain, NOT_PROMOTED, {key: known(chain, key) for key in ("one", "two")})
     assert told(chain).state == FRESH

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.comparison.page.entrants import Entrant, find_entrants
+from pipeline.comparison.page.entries import PageEntry, find_entries
 from pipeline.comparison.ranking import Ranking, compare
 from pipeline.metrics.extractors.classifier import train_classifier
 from pipeline.metrics.identity import ClassifierSettings
@@ -60,13 +60,13 @@ def ranking(whole: Paths) -> Ranking:
 
 
 @pytest.fixture
-def entrants(ranking: Ranking, whole: Paths) -> list[Entrant]:
+def entries(ranking: Ranking, whole: Paths) -> list[PageEntry]:
     """Its configurations."""
-    return find_entrants(ranking, whole)
+    return find_entries(ranking, whole)
 
 
 @pytest.fixture
-def second_alone(entrants: list[Entrant]) -> Entrant:
+def second_alone(entries: list[PageEntry]) -> PageEntry:
     """The best of them with a training whose first member diverged."""
-    training = entrants[0].training()
-    return replace(entrants[0], kept_training=replace(training, details=training.details | {"diverged_members": [0]}))
+    training = entries[0].training()
+    return replace(entries[0], stored_training=replace(training, details=training.details | {"diverged_members": [0]}))

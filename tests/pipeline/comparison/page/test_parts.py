@@ -9,7 +9,7 @@ import pytest
 from pipeline import __version__
 from pipeline.comparison.page import charts
 from pipeline.comparison.page.curves import MEASURES, gather_curves, gather_scores_along, last_values
-from pipeline.comparison.page.entrants import Entrant, PartMissingError, colour_order, reason, without_folders
+from pipeline.comparison.page.entries import PageEntry, PartMissingError, colour_order, reason, without_folders
 from pipeline.comparison.page.feature_map import Plane, gather_feature_map
 from pipeline.comparison.page.provenance import (
     budget,
@@ -42,13 +42,13 @@ def test_the_plane_is_spanned_by_the_directions_of_largest_variance() -> None:
     assert plane.project(features).mean(axis=0) == pytest.approx([0, 0], abs=1e-9)
 
 
-def test_the_map_has_real_labels_and_predicted_ones(entrants: list[Entrant], whole: Paths) -> None:
-    found = gather_feature_map(entrants, "mnist", whole)
+def test_the_map_has_real_labels_and_predicted_ones(entries: list[PageEntry], whole: Paths) -> None:
+    found = gather_feature_map(entries, "mnist", whole)
     assert len(found["real"]["x"]) == len(found["real"]["label"]) == 120
-    generated = found["by_configuration"][entrants[0].key]
+    generated = found["by_configuration"][entries[0].key]
     assert (len(generated["x"]), set(generated["label"]) <= set(range(10))) == (40, True)
     assert found["class_names"] == [str(digit) for digit in range(10)]
-    images = read_images(entrants[0].samples().path("samples.arrow"))
+    images = read_images(entries[0].samples().path("samples.arrow"))
     logits = (
         require_extractor("classifier", "mnist", whole).extract(images.pixels[images.columns["member"] == 0]).logits
     )
@@ -56,24 +56,26 @@ def test_the_map_has_real_labels_and_predicted_ones(entrants: list[Entrant], who
     assert generated["label"] == [int(np.flatnonzero(row == row.max())[0]) for row in logits]
 
 
-def test_without_a_classifier_there_is_no_map_and_a_sentence_says_so(entrants: list[Entrant], whole: Paths) -> None:
+def test_without_a_classifier_there_is_no_map_and_a_sentence_says_so(entries: list[PageEntry], whole: Paths) -> None:
     (whole.classifier("mnist") / "manifest.json").unlink()
-    found = gather_feature_map(entrants, "mnist", whole)
+    found = gather_feature_map(entries, "mnist", whole)
     assert "materialize mnist/classifier" in found["why_missing"]
     assert str(whole.root) not in found["why_missing"]
 
 
-def test_curves_are_the_histories_over_members(entrants: list[Entrant]) -> None:
-    found = gather_curves(entrants)["by_configuration"][entrants[0].key]
+def test_curves_are_the_histories_over_members(entries: list[PageEntry]) -> None:
+    found = gather_curves(entries)["by_configuration"][entries[0].key]
     assert found["steps"] == [3]
     loss = found["generator_loss"]
     assert loss["low"][0] <= loss["mean"][0] <= loss["high"][0]
 
 
-def test_scores_along_training_are_means_over_members_at_their_own_steps(entrants: list[Entrant], whole: Paths) -> None:
-    found = gather_scores_along(entrants, whole)
+def test_scores_along_training_are_means_over_members_at_their_own_steps(
+    entries: list[PageEntry], whole: Paths
+) -> None:
+    found = gather_scores_along(entries, whole)
     assert (set(found["by_configuration"]), found["missing"], found["images"]) == ({"adam", "sgd"}, {}, 500)
-    best = entrants[0]
+    best = entries[0]
     curve = found["by_configuration"][best.key]
     scores = read_scores_by_step(whole, "mnist_mlp", best.key, best.training().fingerprint)
     assert scores is not None
@@ -94,8 +96,8 @@ def test_a_curve_ends_at_the_last_mean_that_is_known() -> None:
     }
 
 
-def test_colours_follow_the_table_of_configurations_and_not_the_ranking(entrants: list[Entrant]) -> None:
-    assert colour_order(entrants) == colour_order(entrants[::-1])
+def test_colours_follow_the_table_of_configurations_and_not_the_ranking(entries: list[PageEntry]) -> None:
+    assert colour_order(entries) == colour_order(entries[::-1])
 
 
 def test_configurations_differ_in_more_than_colour() -> None:
@@ -115,11 +117,11 @@ def test_thirty_configurations_look_different_wherever_they_are_drawn() -> None:
     assert len(set(zip(colours, shapes, strict=True))) == 30  # and scores no dashes
 
 
-def test_the_command_names_everything_that_decided_the_scores(entrants: list[Entrant]) -> None:
-    commands = {each["key"]: each["command"] for each in how_to_repeat("mnist_mlp", entrants)}
+def test_the_command_names_everything_that_decided_the_scores(entries: list[PageEntry]) -> None:
+    commands = {each["key"]: each["command"] for each in how_to_repeat("mnist_mlp", entries)}
     options = "--steps 3 --members 2 --width 128 --samples 40 --seed 0"
     assert commands["adam"] == f"ganforge materialize mnist_mlp --optimizer adam {options}"
-    row = entrants[0].standing.report.rows.slice(0, 1).to_pylist()[0]
+    row = entries[0].configuration.report.rows.slice(0, 1).to_pylist()[0]
     settings, protocol = json.loads(row["settings"]), json.loads(row["protocol"])
     changed = {
         **row,
@@ -127,63 +129,63 @@ def test_the_command_names_everything_that_decided_the_scores(entrants: list[Ent
         "protocol": json.dumps(protocol | {"extractor": "inception"}),
         "metric": "gan_train",
     }
-    assert command("mnist_mlp", with_report(entrants[0], changed)).endswith(
+    assert command("mnist_mlp", with_report(entries[0], changed)).endswith(
         "--width 8 --samples 40 --seed 0 --extractor inception --thorough"
     )
 
 
-def test_what_no_command_can_say_is_noted(entrants: list[Entrant]) -> None:
-    row = entrants[0].standing.report.rows.slice(0, 1).to_pylist()[0]
+def test_what_no_command_can_say_is_noted(entries: list[PageEntry]) -> None:
+    row = entries[0].configuration.report.rows.slice(0, 1).to_pylist()[0]
     protocol = json.dumps(json.loads(row["protocol"]) | {"samples_seed": 3})
-    changed = with_report(entrants[0], {**row, "protocol": protocol})
+    changed = with_report(entries[0], {**row, "protocol": protocol})
     (noted,) = how_to_repeat("mnist_mlp", [changed])
     assert noted["note"] == "the samples' run configuration also has seed=3"
-    assert how_to_repeat("mnist_mlp", entrants)[0]["note"] == ""
+    assert how_to_repeat("mnist_mlp", entries)[0]["note"] == ""
 
 
 def test_the_command_names_the_weights_where_they_are_not_those_that_the_training_keeps(
-    entrants: list[Entrant],
+    entries: list[PageEntry],
 ) -> None:
-    row = entrants[0].standing.report.rows.slice(0, 1).to_pylist()[0]
+    row = entries[0].configuration.report.rows.slice(0, 1).to_pylist()[0]
     settings, protocol = json.loads(row["settings"]), json.loads(row["protocol"])
     commands = {}
     for ema_decay in (None, 0.9):
         for weights in ("raw", "average"):
             own = {"settings": json.dumps(settings | {"ema_decay": ema_decay})}
             own |= {"protocol": json.dumps(protocol | {"weights": weights})}
-            commands[ema_decay, weights] = command("mnist_mlp", with_report(entrants[0], {**row, **own}))
+            commands[ema_decay, weights] = command("mnist_mlp", with_report(entries[0], {**row, **own}))
     assert "--weights" not in commands[None, "raw"] + commands[0.9, "average"]
     assert commands[0.9, "raw"].endswith("--weights raw")
 
 
 def test_a_fact_of_the_protocol_that_differs_is_shown_with_the_configurations_that_have_it(
-    entrants: list[Entrant],
+    entries: list[PageEntry],
 ) -> None:
-    row = entrants[0].standing.report.rows.slice(0, 1).to_pylist()[0]
+    row = entries[0].configuration.report.rows.slice(0, 1).to_pylist()[0]
     averaged = {**row, "protocol": json.dumps(json.loads(row["protocol"]) | {"weights": "average"})}
-    shown = dict(shown_protocol([with_report(entrants[0], averaged), entrants[1]]))
-    assert shown["weights"] == f"average ({entrants[0].key}), raw ({entrants[1].key})"
+    shown = dict(shown_protocol([with_report(entries[0], averaged), entries[1]]))
+    assert shown["weights"] == f"average ({entries[0].key}), raw ({entries[1].key})"
     assert shown["n generated"] == "40"
 
 
-def test_samples_that_were_drawn_again_after_the_report_are_not_shown(entrants: list[Entrant], whole: Paths) -> None:
-    best = entrants[0]
+def test_samples_that_were_drawn_again_after_the_report_are_not_shown(entries: list[PageEntry], whole: Paths) -> None:
+    best = entries[0]
     again = generate(best.training(), 40, whole, seed=1)
     with pytest.raises(PartMissingError, match="its samples were drawn again after its report was made"):
-        replace(best, kept_samples=again).samples()
+        replace(best, stored_samples=again).samples()
 
 
-def with_report(entrant: Entrant, row: dict[str, Any]) -> Entrant:
-    report = store.append(Path(entrant.standing.report.path).parents[2], [row])
-    return replace(entrant, standing=replace(entrant.standing, report=report))
+def with_report(entry: PageEntry, row: dict[str, Any]) -> PageEntry:
+    report = store.append(Path(entry.configuration.report.path).parents[2], [row])
+    return replace(entry, configuration=replace(entry.configuration, report=report))
 
 
-def test_the_query_reads_the_very_numbers_of_the_page(entrants: list[Entrant], whole: Paths) -> None:
-    reading = next(each for each in how_to_read(entrants) if each["title"] == "FID")
+def test_the_query_reads_the_very_numbers_of_the_page(entries: list[PageEntry], whole: Paths) -> None:
+    reading = next(each for each in how_to_read(entries) if each["title"] == "FID")
     sql = reading["query"].split('"')[1]
     rows = store.query(sql, whole.reports()).to_pylist()
-    best = [row["value"] for row in rows if row["optimizer"] == entrants[0].key]
-    assert best == entrants[0].standing.report.scores("fid")
+    best = [row["value"] for row in rows if row["optimizer"] == entries[0].key]
+    assert best == entries[0].configuration.report.scores("fid")
 
 
 def test_reasons_name_no_folder_of_this_machine() -> None:
@@ -196,17 +198,17 @@ def test_reasons_name_no_folder_of_this_machine() -> None:
     )
 
 
-def test_the_head_says_how_long_was_trained_and_with_what_scores_are_taken(entrants: list[Entrant]) -> None:
-    assert budget(entrants, load_recipes()["mnist_mlp"]) == "Trained for 3 steps here; the source trained 93,700."
-    sha256 = entrants[0].standing.report.extractor_sha256
-    said = measured_with(entrants)
+def test_the_head_says_how_long_was_trained_and_with_what_scores_are_taken(entries: list[PageEntry]) -> None:
+    assert budget(entries, load_recipes()["mnist_mlp"]) == "Trained for 3 steps here; the source trained 93,700."
+    sha256 = entries[0].configuration.report.extractor_sha256
+    said = measured_with(entries)
     assert said.startswith(f"the data set's own classifier ({sha256[:12]}, ")
     assert said.endswith(" % of held-out images right)")
     assert (budget([], load_recipes()["mnist_mlp"]), measured_with([])) == ("", "")
 
 
-def test_each_report_has_the_packages_version_beside_the_commit(entrants: list[Entrant]) -> None:
-    found = records(entrants)
+def test_each_report_has_the_packages_version_beside_the_commit(entries: list[PageEntry]) -> None:
+    found = records(entries)
     at = found["headings"].index("ganforge")
     assert found["headings"][at - 1] == "commit"
     for row in found["rows"]:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from pipeline.comparison.page.drawing import draw_pixels
-from pipeline.comparison.page.entrants import Entrant
+from pipeline.comparison.page.entries import PageEntry
 from pipeline.comparison.page.grids import gather_grids
 from pipeline.comparison.page.interpolation import gather_interpolation
 from pipeline.comparison.page.movie import gather_movie
@@ -43,11 +43,11 @@ def test_the_fullest_plan_within_the_budget_is_taken_or_else_the_last() -> None:
     assert fullest([9, 5, 2], str, int, 0) == (2, "2")
 
 
-def test_a_grid_shows_the_first_samples_of_each_member(entrants: list[Entrant], whole: Paths) -> None:
-    found = gather_grids(entrants, "mnist", whole, PLENTY)
-    images = read_images(entrants[0].samples().path("samples.arrow"))
+def test_a_grid_shows_the_first_samples_of_each_member(entries: list[PageEntry], whole: Paths) -> None:
+    found = gather_grids(entries, "mnist", whole, PLENTY)
+    images = read_images(entries[0].samples().path("samples.arrow"))
     second = images.pixels[images.columns["member"] == 1]
-    shown = opened(found["by_configuration"][entrants[0].key][1]["uri"])
+    shown = opened(found["by_configuration"][entries[0].key][1]["uri"])
     assert np.array_equal(shown[:28, 30:58], second[1, 0])  # after the gap of 2
     assert np.array_equal(shown[30:58, :28], second[6, 0])  # the second row
     assert (found["members"], found["count"], found["missing"]) == ([0, 1], 24, {})
@@ -56,12 +56,12 @@ def test_a_grid_shows_the_first_samples_of_each_member(entrants: list[Entrant], 
 
 @pytest.mark.parametrize("budget_bytes", [PLENTY, 0])
 def test_grids_are_the_first_images_of_each_member_in_rows(
-    entrants: list[Entrant], whole: Paths, budget_bytes: int
+    entries: list[PageEntry], whole: Paths, budget_bytes: int
 ) -> None:
-    found = gather_grids(entrants, "mnist", whole, budget_bytes)
-    for entrant in entrants:
-        images = read_images(entrant.samples().path("samples.arrow"))
-        for grid in found["by_configuration"][entrant.key]:
+    found = gather_grids(entries, "mnist", whole, budget_bytes)
+    for entry in entries:
+        images = read_images(entry.samples().path("samples.arrow"))
+        for grid in found["by_configuration"][entry.key]:
             own = images.pixels[images.columns["member"] == grid["member"]]
             assert np.array_equal(opened(grid["uri"]), tile(own[: found["count"]], 6)[0])
     held_out = load_split(require_tensors(whole, "mnist"), "test").pixels
@@ -70,28 +70,28 @@ def test_grids_are_the_first_images_of_each_member_in_rows(
 
 
 def test_grids_beyond_the_budget_show_fewer_members_and_then_fewer_images(
-    entrants: list[Entrant], whole: Paths
+    entries: list[PageEntry], whole: Paths
 ) -> None:
-    full = gather_grids(entrants, "mnist", whole, PLENTY)["by_configuration"]
+    full = gather_grids(entries, "mnist", whole, PLENTY)["by_configuration"]
     size_bytes = sum(len(each["uri"]) for grid in full.values() for each in grid)
-    one_member = gather_grids(entrants, "mnist", whole, size_bytes - 1)
+    one_member = gather_grids(entries, "mnist", whole, size_bytes - 1)
     assert (one_member["members"], one_member["count"], one_member["only_one_member"]) == ([0], 24, True)
-    assert gather_grids(entrants, "mnist", whole, 0)["count"] == 6
+    assert gather_grids(entries, "mnist", whole, 0)["count"] == 6
 
 
-def test_real_images_that_were_not_trained_on_are_not_shown(entrants: list[Entrant], whole: Paths) -> None:
+def test_real_images_that_were_not_trained_on_are_not_shown(entries: list[PageEntry], whole: Paths) -> None:
     manifest = whole.tensors("mnist") / "manifest.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"fingerprint": "other"}))
-    found = gather_grids(entrants, "mnist", whole, PLENTY)
+    found = gather_grids(entries, "mnist", whole, PLENTY)
     assert found["real"] is None
     assert "others than those that were trained on" in found["missing"]["real images"]
 
 
-def test_the_movie_holds_the_snapshots_of_the_first_member_at_pixel_size(entrants: list[Entrant]) -> None:
-    found = gather_movie(entrants, PLENTY)
-    training = entrants[0].training()
+def test_the_movie_holds_the_snapshots_of_the_first_member_at_pixel_size(entries: list[PageEntry]) -> None:
+    found = gather_movie(entries, PLENTY)
+    training = entries[0].training()
     snapshot = np.asarray(Image.open(training.path(f"snapshots/{snapshot_name(0)}")))[::2, ::2]
-    film = found["by_configuration"][entrants[0].key]
+    film = found["by_configuration"][entries[0].key]
     sheet = opened(film["uri"])
     assert found["steps"] == [0, 3]
     assert film["frames"] == [0, 1]
@@ -101,29 +101,29 @@ def test_the_movie_holds_the_snapshots_of_the_first_member_at_pixel_size(entrant
 
 
 def test_the_movie_of_a_training_whose_first_member_diverged_is_that_of_the_second(
-    entrants: list[Entrant], second_alone: Entrant
+    entries: list[PageEntry], second_alone: PageEntry
 ) -> None:
-    both = np.asarray(Image.open(entrants[0].training().path(f"snapshots/{snapshot_name(3)}")))[::2, ::2]
+    both = np.asarray(Image.open(entries[0].training().path(f"snapshots/{snapshot_name(3)}")))[::2, ::2]
     (film,) = gather_movie([second_alone], PLENTY)["by_configuration"].values()
     sheet = opened(film["uri"])
     assert np.array_equal(sheet[:28, 118 : 118 + 28], both[30:58, :28])
     assert not np.array_equal(both[:28, :28], both[30:58, :28])
 
 
-def add_snapshots(entrant: Entrant, steps: range) -> Entrant:
+def add_snapshots(entry: PageEntry, steps: range) -> PageEntry:
     """The same training with copies of its first snapshot at more steps."""
-    training = entrant.training()
+    training = entry.training()
     first = training.path(f"snapshots/{snapshot_name(0)}")
     files = dict(training.files)
     for step in steps:
         name = f"snapshots/{snapshot_name(step)}"
         training.path(name).write_bytes(first.read_bytes())
         files[name] = files[f"snapshots/{snapshot_name(0)}"]
-    return replace(entrant, kept_training=replace(training, files=files))
+    return replace(entry, stored_training=replace(training, files=files))
 
 
-def test_a_long_movie_keeps_forty_steps_with_both_ends_and_shows_the_latest_snapshot(entrants: list[Entrant]) -> None:
-    many = [add_snapshots(entrants[0], range(10, 1000, 10)), entrants[1]]
+def test_a_long_movie_keeps_forty_steps_with_both_ends_and_shows_the_latest_snapshot(entries: list[PageEntry]) -> None:
+    many = [add_snapshots(entries[0], range(10, 1000, 10)), entries[1]]
     found = gather_movie(many, PLENTY)
     assert (len(found["steps"]), found["steps"][0], found["steps"][-1]) == (40, 0, 990)
     assert found["frames_left_out"] == 101 - 40
@@ -132,19 +132,19 @@ def test_a_long_movie_keeps_forty_steps_with_both_ends_and_shows_the_latest_snap
     assert len(gather_movie(many, 0)["steps"]) == 2
 
 
-def test_strips_begin_and_end_with_the_first_two_samples_and_are_equal_there(entrants: list[Entrant]) -> None:
-    strips = gather_interpolation(entrants)["by_configuration"][entrants[0].key]
+def test_strips_begin_and_end_with_the_first_two_samples_and_are_equal_there(entries: list[PageEntry]) -> None:
+    strips = gather_interpolation(entries)["by_configuration"][entries[0].key]
     slerp, lerp = opened(strips["slerp"]), opened(strips["lerp"])
-    samples = read_images(entrants[0].samples().path("samples.arrow")).pixels
+    samples = read_images(entries[0].samples().path("samples.arrow")).pixels
     for strip in (slerp, lerp):
         assert np.abs(strip[:, :28].astype(int) - samples[0, 0]).max() <= 1  # another block size may round differently
         assert np.abs(strip[:, -28:].astype(int) - samples[1, 0]).max() <= 1
     assert not np.array_equal(slerp, lerp)
 
 
-def test_each_strip_is_drawn_on_its_own_way(entrants: list[Entrant]) -> None:
-    training = entrants[0].training()
-    strips = gather_interpolation(entrants)["by_configuration"][entrants[0].key]
+def test_each_strip_is_drawn_on_its_own_way(entries: list[PageEntry]) -> None:
+    training = entries[0].training()
+    strips = gather_interpolation(entries)["by_configuration"][entries[0].key]
     generator = one_generator(training, 0)
     ends = first_latents(training, 0, 2)
     first, second = (np.tile(end, (12, 1)) for end in ends)
@@ -155,7 +155,7 @@ def test_each_strip_is_drawn_on_its_own_way(entrants: list[Entrant]) -> None:
     assert not np.array_equal(drawn["slerp"], drawn["lerp"])
 
 
-def test_a_sheet_holds_its_frames_side_by_side_without_a_gap(entrants: list[Entrant]) -> None:
-    film = gather_movie(entrants, PLENTY)["by_configuration"][entrants[0].key]
+def test_a_sheet_holds_its_frames_side_by_side_without_a_gap(entries: list[PageEntry]) -> None:
+    film = gather_movie(entries, PLENTY)["by_configuration"][entries[0].key]
     sheet: Pixels = opened(film["uri"])
     assert sheet.shape == (film["height"], 2 * film["width"])

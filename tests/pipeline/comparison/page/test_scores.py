@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.comparison.page.entrants import find_entrants
+from pipeline.comparison.page.entries import find_entries
 from pipeline.comparison.page.scores import chart_data, headline, metrics_of, ranking_table, verdict_rows
 from pipeline.comparison.ranking import Ranking, compare
 from pipeline.reports import store
@@ -69,7 +69,7 @@ def test_equal_means_share_their_place(paths: Paths) -> None:
     add(paths, "sgd", [2.0, 4.0])
     add(paths, "adam", [3.0, 3.0])
     add(paths, "rmsprop", [8.0, 9.0])
-    table = ranking_table(find_entrants(ranked(paths), paths), "fid")
+    table = ranking_table(find_entries(ranked(paths), paths), "fid")
     assert [(row["key"], row["rank"]) for row in table["rows"]] == [("adam", "1="), ("sgd", "1="), ("rmsprop", "3")]
 
 
@@ -100,14 +100,14 @@ def test_the_headline_of_what_cannot_be_compared_says_why(
 def test_the_table_has_a_row_a_configuration_and_the_anchors(paths: Paths) -> None:
     add(paths, "sgd", [None, None], diverged_members=2)
     add(paths, "adam", [100.0, 120.0])
-    table = ranking_table(find_entrants(ranked(paths), paths), "fid")
+    table = ranking_table(find_entries(ranked(paths), paths), "fid")
     assert [(row["key"], row["scores"]) for row in table["rows"]] == [("adam", ["110 ± 127"]), ("sgd", ["none"])]
     assert [(row["name"], row["scores"]) for row in table["anchors"]] == [("real images", ["1"]), ("noise", ["900"])]
 
 
 def test_the_chart_has_the_interval_around_the_mean_and_both_anchors(paths: Paths) -> None:
     add(paths, "adam", [100.0, 120.0, 140.0])
-    fid = chart_data(find_entrants(ranked(paths), paths))["fid"]
+    fid = chart_data(find_entries(ranked(paths), paths))["fid"]
     assert (fid["floor"], fid["ceiling"]) == (1.0, 900.0)
     (row,) = fid["rows"]
     half_width = 4.302653 * 20 / 3**0.5  # Student's t of two degrees of freedom
@@ -117,7 +117,7 @@ def test_the_chart_has_the_interval_around_the_mean_and_both_anchors(paths: Path
 def test_chart_rows_are_finite_numbers_or_none(paths: Paths) -> None:
     add(paths, "sgd", [None])
     add(paths, "adam", [100.0])
-    data = chart_data(find_entrants(ranked(paths), paths))
+    data = chart_data(find_entries(ranked(paths), paths))
     adam, sgd = data["fid"]["rows"]
     assert (adam["mean"], adam["low"], adam["members"]) == (100.0, None, [{"member": 0, "value": 100.0}])
     assert (sgd["mean"], sgd["members"]) == (None, [])
@@ -128,7 +128,7 @@ def test_of_very_many_pairs_only_those_with_the_best_are_listed(paths: Paths, mo
     for place, optimizer in enumerate(("adam", "rmsprop", "sgd")):
         add(paths, optimizer, [100.0 * place + 1, 100.0 * place + 3])
     ranking = ranked(paths)
-    metrics = metrics_of(find_entrants(ranking, paths))
+    metrics = metrics_of(find_entries(ranking, paths))
     assert len(verdict_rows(ranking, metrics)["fid"]) == 3
     monkeypatch.setattr("pipeline.comparison.page.scores.MOST_PAIRS", 2)
     assert [row["first"] for row in verdict_rows(ranking, metrics)["fid"]] == ["adam", "adam"]

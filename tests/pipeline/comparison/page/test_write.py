@@ -44,7 +44,7 @@ Written = Callable[..., tuple[PageFacts, Page]]
 
 def test_a_whole_page_leaves_nothing_out_and_stays_small(written: Written) -> None:
     facts, page = written()
-    assert facts.left_out == {}
+    assert facts.missing_parts == {}
     assert page.missing() == []
     assert facts.size_bytes < 4_000_000
     assert set(page.data["explorer"]["generators"]) == {"adam", "sgd"}
@@ -70,7 +70,7 @@ def test_scores_along_training_that_are_missing_are_named_beside_others_and_else
         assert charts_along(page) == (optimizer == "adam")
         sentence = "adam is not shown: there are no scores along its training."
         assert page.missing() == ([sentence] if optimizer == "adam" else [])
-    assert set(facts.left_out["scores_along"]) == {"adam", "sgd"}
+    assert set(facts.missing_parts["scores_along"]) == {"adam", "sgd"}
 
 
 def test_nothing_is_loaded_from_anywhere(written: Written) -> None:
@@ -117,12 +117,12 @@ def test_every_score_has_a_definition_a_query_and_each_configuration_a_command(
     written: Written, ranking: Ranking
 ) -> None:
     _, page = written()
-    metrics = ranking.standings[0].report.metrics()
+    metrics = ranking.configurations[0].report.metrics()
     commands = [each.text for each in page.all("pre")]
     assert [f"metric = '{metric}'" in text for metric, text in zip(metrics, commands[2:], strict=True)] == [True] * len(
         metrics
     )
-    assert commands[0].startswith(f"ganforge materialize mnist_mlp --optimizer {ranking.standings[0].optimizer} ")
+    assert commands[0].startswith(f"ganforge materialize mnist_mlp --optimizer {ranking.configurations[0].optimizer} ")
     shown = {metric: (score["title"], score["text"]) for metric, score in page.data["scores"].items()}
     assert shown == {metric: (DEFINITIONS[metric].title, DEFINITIONS[metric].definition) for metric in metrics}
 
@@ -137,7 +137,7 @@ def test_only_settings_that_differ_are_listed(written: Written) -> None:
 def test_without_a_training_its_parts_say_so(written: Written, whole: Paths) -> None:
     shutil.rmtree(whole.training("mnist_mlp", "adam"))
     facts, page = written()
-    assert set(facts.left_out) == {"curves", "movie", "interpolation", "explorer"}
+    assert set(facts.missing_parts) == {"curves", "movie", "interpolation", "explorer"}
     assert set(page.missing()) == {"adam is not shown: its trained networks are not in the data folder."}
     assert set(page.data["movie"]["by_configuration"]) == {"sgd"}
 
@@ -148,11 +148,16 @@ def test_a_later_training_and_its_samples_are_never_shown_beside_an_older_report
     settings = resolve(load_recipes()["mnist_mlp"], load_optimizers()["adam"], steps=2, members=2)
     training = train([settings], require_tensors(whole, "mnist"), whole)["adam"]
     facts, page = written()
-    assert set(facts.left_out) == {"curves", "movie", "interpolation", "explorer"}  # the samples are still the old ones
+    assert set(facts.missing_parts) == {
+        "curves",
+        "movie",
+        "interpolation",
+        "explorer",
+    }  # the samples are still the old ones
     generate(training, 40, whole)
     facts, page = written()
-    assert set(facts.left_out) == PARTS_OF_A_CONFIGURATION - BESIDE_THE_REPORT
-    assert {next(iter(missing)) for missing in facts.left_out.values()} == {"adam"}
+    assert set(facts.missing_parts) == PARTS_OF_A_CONFIGURATION - BESIDE_THE_REPORT
+    assert {next(iter(missing)) for missing in facts.missing_parts.values()} == {"adam"}
     assert any("drawn by other weights" in sentence for sentence in page.missing())
     assert any("trained again after its report" in sentence for sentence in page.missing())
     assert "adam" in page.data["scores"]["fid"]["rows"][0]["configuration"] or len(page.data["keys"]) == 2
@@ -168,7 +173,7 @@ def test_a_diverged_member_gives_way_to_the_first_sound_one(written: Written, wh
     rewrite(whole.training("mnist_mlp", "adam") / "manifest.json", lambda details: details.update(diverged_members=[0]))
     rewrite(whole.samples("mnist_mlp", "adam") / "manifest.json", lambda details: details.update(members=[1]))
     facts, page = written()
-    assert facts.left_out == {}
+    assert facts.missing_parts == {}
     assert page.data["explorer"]["generators"]["adam"]["member"] == 1
     shown = [each.attributes["alt"] for each in page.all("img") if "of adam generated" in str(each.attributes["alt"])]
     assert shown == ["24 images that member 1 of adam generated, in rows of 6"]
@@ -180,7 +185,7 @@ def test_a_configuration_that_diverged_altogether_is_named_in_every_part(written
     )
     rewrite(whole.samples("mnist_mlp", "adam") / "manifest.json", lambda details: details.update(members=[]))
     facts, page = written()
-    assert set(facts.left_out) == PARTS_OF_A_CONFIGURATION - {"curves"} - BESIDE_THE_REPORT
+    assert set(facts.missing_parts) == PARTS_OF_A_CONFIGURATION - {"curves"} - BESIDE_THE_REPORT
     no_generator = "mnist_mlp adam: every member diverged, so there is no generator to draw from"
     assert set(page.missing()) == {f"adam is not shown: {why}." for why in ("every member diverged", no_generator)}
 
@@ -193,13 +198,13 @@ def test_damaged_files_are_named_and_not_fatal(written: Written, whole: Paths) -
     (whole.samples("mnist_mlp", "adam") / "samples.arrow").write_bytes(b"no")
     whole.scores_by_step("mnist_mlp", "adam").write_bytes(b"no")
     facts, page = written()
-    assert set(facts.left_out) == PARTS_OF_A_CONFIGURATION
+    assert set(facts.missing_parts) == PARTS_OF_A_CONFIGURATION
     assert str(whole.root) not in page.content
 
 
 def test_one_configuration_has_a_page_without_verdicts_and_changes(written: Written) -> None:
     facts, page = written("adam")
-    assert facts.left_out == {}
+    assert facts.missing_parts == {}
     assert "Verdicts need at least two configurations." in page.text
     assert "There is one configuration only." in page.text
 
@@ -208,7 +213,7 @@ def test_a_recipe_without_a_report_has_a_page_that_says_how_to_make_one(written:
     facts, page = written("adam", recipe="celeba_dense")
     assert "No configuration has a report yet" in page.text
     assert "ganforge materialize celeba_dense" in page.text
-    assert set(facts.left_out) == {"grids", "map"}
+    assert set(facts.missing_parts) == {"grids", "map"}
 
 
 def test_reports_without_settings_protocol_or_training_still_make_a_page(paths: Paths, tmp_path: Path) -> None:
@@ -216,14 +221,14 @@ def test_reports_without_settings_protocol_or_training_still_make_a_page(paths: 
         shared = {"recipe": "mnist_mlp", "optimizer": optimizer, "protocol": "{}", "better": "lower"}
         store.append(paths.reports(), [{**shared, "member": 0, "metric": "fid", "value": value}])
     facts = write_page(compare("mnist_mlp", ["adam", "sgd"], paths), paths, tmp_path / "page.html")
-    assert set(facts.left_out) == PARTS_OF_A_CONFIGURATION
+    assert set(facts.missing_parts) == PARTS_OF_A_CONFIGURATION
     assert "adam has the lowest FID: 2." in read_page(tmp_path / "page.html").text
 
 
 def test_what_is_measured_differently_is_named_with_the_difference(
     written: Written, whole: Paths, ranking: Ranking
 ) -> None:
-    row = ranking.standings[0].report.rows.to_pylist()[0]
+    row = ranking.configurations[0].report.rows.to_pylist()[0]
     protocol = json.dumps(json.loads(row["protocol"]) | {"n_generated": 99})
     store.append(whole.reports(), [{**row, "protocol": protocol}])
     _, page = written()
@@ -233,7 +238,7 @@ def test_what_is_measured_differently_is_named_with_the_difference(
 
 
 def test_no_text_can_end_the_script_that_holds_the_data(written: Written, whole: Paths, ranking: Ranking) -> None:
-    rows = ranking.standings[0].report.rows.to_pylist()
+    rows = ranking.configurations[0].report.rows.to_pylist()
     hostile = "</script><img src=x onerror=alert(1)>"
     store.append(whole.reports(), [{**row, "note": hostile, "source": hostile} for row in rows])
     _, page = written()
@@ -296,4 +301,4 @@ def test_other_parts_give_way_where_otherwise_no_generator_would_fit(
     facts, page = written()
     assert page.data["explorer"]["generators"] == {}
     assert "Only the first member is here" not in page.text
-    assert set(facts.left_out) == {"explorer"}
+    assert set(facts.missing_parts) == {"explorer"}

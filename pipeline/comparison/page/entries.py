@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from pipeline.comparison.ranking import Ranking, Standing
+from pipeline.comparison.ranking import RankedConfiguration, Ranking
 from pipeline.settings import load_optimizers
 from pipeline.storage.artefact import Artefact, read_artefact
 from pipeline.storage.paths import Paths
@@ -26,35 +26,35 @@ class PartMissingError(ValueError):
 
 
 @dataclass(frozen=True)
-class Entrant:
-    """One configuration: its standing and the artefacts behind it."""
+class PageEntry:
+    """One configuration: its configuration and the artefacts behind it."""
 
-    standing: Standing
-    kept_training: Artefact | None
-    kept_samples: Artefact | None
+    configuration: RankedConfiguration
+    stored_training: Artefact | None
+    stored_samples: Artefact | None
 
     @property
     def key(self) -> str:
         """The configuration's key."""
-        return self.standing.optimizer
+        return self.configuration.optimizer
 
     @property
     def settings(self) -> dict[str, Any]:
         """The settings it was trained with, as the report keeps them; empty where it keeps none."""
-        return self.standing.report.settings
+        return self.configuration.report.settings
 
     @property
     def protocol(self) -> dict[str, Any]:
         """How its scores were measured."""
-        return self.standing.report.protocol
+        return self.configuration.report.protocol
 
     def training(self) -> Artefact:
         """The networks that were scored."""
-        if self.kept_training is None:
+        if self.stored_training is None:
             raise PartMissingError("its trained networks are not in the data folder")
-        if self.kept_training.fingerprint != self.standing.report.training_fingerprint:
+        if self.stored_training.fingerprint != self.configuration.report.training_fingerprint:
             raise PartMissingError("it was trained again after its report was made")
-        return self.kept_training
+        return self.stored_training
 
     def first_sound_member(self) -> int:
         """The first member whose training did not diverge; where all did, an error."""
@@ -64,56 +64,56 @@ class Entrant:
 
     def samples(self) -> Artefact:
         """The images that were scored."""
-        if self.kept_samples is None:
+        if self.stored_samples is None:
             raise PartMissingError("its samples are not in the data folder")
-        if self.kept_samples.details.get("training") != self.standing.report.training_fingerprint:
+        if self.stored_samples.details.get("training") != self.configuration.report.training_fingerprint:
             raise PartMissingError("its samples were drawn by other weights than its report was made from")
-        if not self.standing.report.is_about(self.kept_samples):
+        if not self.configuration.report.is_about(self.stored_samples):
             raise PartMissingError("its samples were drawn again after its report was made")
-        if not self.kept_samples.details["members"]:
+        if not self.stored_samples.details["members"]:
             raise PartMissingError("every member diverged")
-        return self.kept_samples
+        return self.stored_samples
 
 
-def find_entrants(ranking: Ranking, paths: Paths) -> list[Entrant]:
+def find_entries(ranking: Ranking, paths: Paths) -> list[PageEntry]:
     """The ranked configurations, best first."""
     return [
-        Entrant(
-            standing,
-            read_artefact(paths.training(ranking.recipe, standing.optimizer)),
-            read_artefact(paths.samples(ranking.recipe, standing.optimizer)),
+        PageEntry(
+            configuration,
+            read_artefact(paths.training(ranking.recipe, configuration.optimizer)),
+            read_artefact(paths.samples(ranking.recipe, configuration.optimizer)),
         )
-        for standing in ranking.standings
+        for configuration in ranking.configurations
     ]
 
 
-def colour_order(entrants: Sequence[Entrant]) -> list[str]:
+def colour_order(entries: Sequence[PageEntry]) -> list[str]:
     """The keys in the order of the table of configurations: a colour does not change with the ranking."""
-    keys = [entrant.key for entrant in entrants]
+    keys = [entry.key for entry in entries]
     known = [key for key in load_optimizers() if key in keys]
     return known + [key for key in keys if key not in known]
 
 
 def gather_each(
-    entrants: Sequence[Entrant], gather: Callable[[Entrant], Found]
+    entries: Sequence[PageEntry], gather: Callable[[PageEntry], Found]
 ) -> tuple[dict[str, Found], dict[str, str]]:
     """What `gather` finds by configuration, and for those where it cannot, why."""
     found: dict[str, Found] = {}
     missing: dict[str, str] = {}
-    for entrant in entrants:
+    for entry in entries:
         try:
-            found[entrant.key] = gather(entrant)
+            found[entry.key] = gather(entry)
         except (OSError, ValueError) as error:
-            missing[entrant.key] = reason(error)
+            missing[entry.key] = reason(error)
     return found, missing
 
 
-def other_weights(entrants: Sequence[Entrant], weights: Mapping[str, str]) -> list[str]:
+def other_weights(entries: Sequence[PageEntry], weights: Mapping[str, str]) -> list[str]:
     """Return a sentence for each configuration shown here with another kind of weights than its report scored.
 
     `weights` has the kind that is shown, by configuration.
     """
-    scored = {entrant.key: entrant.standing.report.weights for entrant in entrants}
+    scored = {entry.key: entry.configuration.report.weights for entry in entries}
     return [
         f"{key}: drawn with its {kind} weights here, scored with its {scored[key]} ones"
         for key, kind in weights.items()
