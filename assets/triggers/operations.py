@@ -121,9 +121,10 @@ class Alerts:
 
     @model_validator(mode="after")
     def _expect_filled(self) -> "Alerts":
-        for name in REQUIRED.get(self.sink, ()):
-            if not getattr(self, name):
-                raise ValueError(f"sink is {self.sink!r}, but {name} is empty; expected a value, or sink = 'none'")
+        empty = [name for name in REQUIRED.get(self.sink, ()) if not getattr(self, name)]
+        if empty:
+            names = f"{', '.join(empty)} {'is' if len(empty) == 1 else 'are'} empty"
+            raise ValueError(f"sink is {self.sink!r}, but {names}; expected a value, or sink = 'none'")
         return self
 
 

@@ -1,69 +1,27 @@
+"""Recipes, configurations, presets and the settings that they resolve to."""
+
 import hashlib
 import json
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import pytest
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from pipeline.budgets import Budget, budget_for, full_budget
+from pipeline.budgets import Budget, full_budget
 from pipeline.objectives import LOSSES, LossFacts, ObjectiveSettings
 from pipeline.optimizer_kinds import KINDS, SGD, Adam, OptimizerSettings
 from pipeline.settings import (
-    Recipe,
     TrainingSettings,
     load_optimizers,
     load_presets,
     load_recipes,
     resolve,
 )
-from pipeline.tables import CHECKED, SettingsError, find
-
-BOTH = 'both = { kind = "sgd", learning_rate = 1 }'
-RECIPE = """[r]
-description = "d"
-source = "s"
-dataset = "mnist"
-network = "mlp"
-batch_size = 64
-steps = 10
-full_steps = 1000
-members = 3
-samples = 10
-history_interval_steps = 1
-snapshot_interval_steps = 1
-evaluation_images = 16
-"""
-OBJECTIVE: dict[str, Any] = {
-    "loss": "hinge",
-    "discriminator_update": "joint",
-    "n_critic": 5,
-    "generator_batch_size": 32,
-    "generated_in": "evaluation",
-    "real_label": 0.8,
-    "label_flip": 0.05,
-    "instance_noise": 0.1,
-    "instance_noise_steps": 500,
-    "gradient_penalty": 10.0,
-    "r1": 2.0,
-    "weight_clip": 0.01,
-    "spectral_norm": True,
-}
-
-
-def write(tmp_path: Path, text: str, name: str = "optimizers.toml") -> tuple[Path, ...]:
-    (tmp_path / name).write_text(text, encoding="utf-8")
-    return (tmp_path / name,)
-
-
-def lines(values: dict[str, Any]) -> str:
-    return "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
-
-
-def recipe_of(tmp_path: Path, text: str) -> Recipe:
-    return load_recipes(write(tmp_path, RECIPE + text, "recipes.toml"))["r"]
+from pipeline.tables import CHECKED, SettingsError
+from tests.pipeline.written_tables import BOTH, OBJECTIVE, lines, recipe_of, write
 
 
 def test_the_sources_configurations_have_the_sources_numbers() -> None:
@@ -145,64 +103,6 @@ def test_neighbouring_partitions_are_those_that_are_compared_together() -> None:
         assert keys[first : first + 3] == together
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ('[a]\nboth = { kind = "adamm", learning_rate = 1 }', "[a] both: kind is 'adamm', expected one of: sgd"),
-        ('[a]\nboth = { kind = "adam", learning_rate = -1 }', "[a] both: learning_rate is -1, expected a number"),
-        ('[a]\nboth = { kind = "adam", learning_rate = nan }', "learning_rate is nan"),
-        ('[a]\nboth = { kind = "adam", learning_rate = true }', "learning_rate is True"),
-        (
-            '[a]\nboth = { kind = "adam", learning_rat = 1 }',
-            "[a] both: unknown field 'learning_rat' of kind 'adam'; expected one of: beta1,",
-        ),
-        ('[a]\nboth = { kind = "adam", momentum = 0.5, learning_rate = 1 }', "unknown field 'momentum' of kind 'adam'"),
-        ('[a]\nboth = { kind = "adam" }', "[a] both: field 'learning_rate' is missing; expected a number above 0"),
-        ('[a]\nboth = { kind = "adam", learning_rate = 1, beta1 = 1.0 }', "beta1 is 1.0, expected a number at least 0"),
-        ('[a]\nboth = "adam"', "[a] both: found 'adam'"),
-        ('[a]\ndropuot = 0.5\nboth = { kind = "adam", learning_rate = 1 }', "[a]: unknown field 'dropuot'"),
-        (
-            '[a]\ngenerator = { kind = "sgd", learning_rate = 1 }',
-            "[a]: field 'discriminator' is missing; expected { kind =",
-        ),
-        ('[a]\nboth = { kind = "sgd", learning_rate = 1, clip_norm = 0 }', "clip_norm is 0, expected a number above 0"),
-        (f"[a]\nn_critics = 1\n{BOTH}", "[a]: unknown field 'n_critics'; expected one of: batch_size, both,"),
-        (f"[a]\nprecision = 'bfloat16'\n{BOTH}", "[a]: unknown field 'precision'"),
-        ("[a]\n", "[a]: expected either both"),
-        ("[A-b]\n", "key 'A-b' is ill-formed; expected small letters"),
-        ("a = 1\n", "a = 1 stands alone; expected a table [a]"),
-        ("[a]\n[a]\n", "expected TOML with each [key] once"),
-        ("[a\n", "expected TOML"),
-    ],
-)
-def test_a_mistake_is_one_sentence_with_file_key_and_what_was_expected(
-    tmp_path: Path, text: str, expected: str
-) -> None:
-    with pytest.raises(SettingsError) as caught:
-        load_optimizers(write(tmp_path, text))
-    message = str(caught.value)
-    assert expected in message
-    assert all(line.startswith(str(tmp_path / "optimizers.toml")) for line in message.splitlines())
-
-
-def test_all_mistakes_of_all_files_are_shown_together_one_line_each(tmp_path: Path) -> None:
-    entry = 'lable_flip = 0.1\nr1 = -1\ngenerator = { kind = "sgd", learning_rate = 0 }\ndiscriminator = 1\n'
-    files = [*write(tmp_path, f"[a]\n{entry}[b]\n"), *write(tmp_path, f"[a]\n{BOTH}\n[c]\nn_critic = 0", "more.toml")]
-    with pytest.raises(SettingsError) as caught:
-        load_optimizers(tuple(files))
-    lines = str(caught.value).splitlines()
-    assert [line.split("; ")[-1] for line in lines[:1]] == ["did you mean label_flip?"]
-    assert [line.removeprefix(f"{tmp_path}/") for line in lines[1:]] == [
-        "optimizers.toml: [a] generator: learning_rate is 0, expected a number above 0",
-        "optimizers.toml: [a] discriminator: found 1, expected { kind = …, learning_rate = … }",
-        "optimizers.toml: [a]: r1 is -1, expected a number at least 0",
-        "optimizers.toml: [b]: expected either both = {…}, or generator = {…} and discriminator = {…}",
-        f"more.toml: [a] is already defined in {tmp_path}/optimizers.toml; expected a new key",
-        "more.toml: [c]: expected either both = {…}, or generator = {…} and discriminator = {…}",
-        "more.toml: [c]: n_critic is 0, expected a whole number of at least 1",
-    ]
-
-
 def test_a_kind_of_optimizer_is_one_class_in_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     @dataclass(frozen=True, config=CHECKED)
     class Lion(OptimizerSettings):
@@ -252,60 +152,6 @@ def test_settings_of_another_version_are_refused() -> None:
         TrainingSettings.from_json(stored)
 
 
-ILL_VALUES = [
-    ("loss", "vanilla", "expected one of: non_saturating, minimax, least_squares, hinge, wasserstein"),
-    ("discriminator_update", "both", "expected one of: separate, joint, mixed"),
-    ("n_critic", 0, "expected a whole number of at least 1"),
-    ("n_critic", True, "expected a whole number of at least 1"),
-    ("n_critic", 1.0, "expected a whole number of at least 1"),
-    ("generator_batch_size", -1, "expected a whole number of at least 0"),
-    ("generated_in", "predict", "expected one of: training, evaluation"),
-    ("real_label", 0.5, "expected a number above 0.5 and at most 1"),
-    ("real_label", 1.1, "expected a number above 0.5 and at most 1"),
-    ("label_flip", 0.5, "expected a number at least 0 and below 0.5"),
-    ("label_flip", -0.1, "expected a number at least 0 and below 0.5"),
-    ("instance_noise", -0.1, "expected a number at least 0"),
-    ("instance_noise_steps", -1, "expected a whole number of at least 0"),
-    ("gradient_penalty", -10, "expected a number at least 0"),
-    ("gradient_penalty", "10", "expected a number at least 0"),
-    ("r1", -1, "expected a number at least 0"),
-    ("weight_clip", 0, "expected a number above 0"),
-    ("spectral_norm", 1, "expected true or false"),
-    ("ema_decay", 1, "expected a number above 0 and below 1"),
-    ("ema_decay", 0, "expected a number above 0 and below 1"),
-]
-
-
-@pytest.mark.parametrize(("name", "value", "expected"), ILL_VALUES)
-def test_an_ill_value_is_one_sentence_in_a_recipe_and_in_a_configuration(
-    tmp_path: Path, name: str, value: object, expected: str
-) -> None:
-    sentence = f": {name} is {value!r}, {expected}"
-    with pytest.raises(SettingsError) as caught:
-        recipe_of(tmp_path, lines({name: value}))
-    assert str(caught.value) == f"{tmp_path / 'recipes.toml'}: [r]{sentence}"
-    with pytest.raises(SettingsError) as caught:
-        load_optimizers(write(tmp_path, f"[a]\n{lines({name: value})}{BOTH}"))
-    assert str(caught.value) == f"{tmp_path / 'optimizers.toml'}: [a]{sentence}"
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ('precision = "fp16"', "precision is 'fp16', expected one of: float32, bfloat16"),
-        ('sweep = "no"', "sweep is 'no', expected true or false"),
-        ("dropout = 1", "dropout is 1, expected a number at least 0 and below 1"),
-        ("width = 0", "width is 0, expected a whole number of at least 1"),
-        ("objective = {}", "unknown field 'objective'"),
-    ],
-)
-def test_an_ill_value_of_a_recipe_alone_is_one_sentence(tmp_path: Path, text: str, expected: str) -> None:
-    with pytest.raises(SettingsError) as caught:
-        recipe_of(tmp_path, text)
-    assert str(caught.value).startswith(f"{tmp_path / 'recipes.toml'}: [r]: {expected}")
-    assert "\n" not in str(caught.value)
-
-
 def test_a_recipe_without_an_objective_has_the_default_one(tmp_path: Path) -> None:
     recipe = recipe_of(tmp_path, "")
     assert recipe.objective == ObjectiveSettings()
@@ -341,22 +187,6 @@ def test_a_width_asked_for_comes_before_the_recipes(tmp_path: Path) -> None:
     assert resolve(recipe_of(tmp_path, ""), configuration).width is None
 
 
-def test_the_sources_own_budget_has_the_sources_width(tmp_path: Path) -> None:
-    recipe = recipe_of(tmp_path, "width = 4\nfull_width = 32")
-    budgets = [budget_for(recipe, *asked) for asked in ((None, None), ("full", None), ("25", None), ("full", 8))]
-    assert budgets == [Budget(10, 4), Budget(1000, 32), Budget(25, 4), Budget(1000, 8)]
-    assert budget_for(recipe_of(tmp_path, "width = 4"), "full", None) == Budget(1000, 4)
-
-
-def test_the_users_own_recipes_come_after_the_built_in_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = write(tmp_path, RECIPE, "recipes.toml")[0]
-    monkeypatch.setenv("GANFORGE_RECIPES", str(path))
-    assert list(load_recipes())[-1] == "r"
-    path.write_text(RECIPE.replace("[r]", "[mnist_mlp]"))
-    with pytest.raises(SettingsError, match=r"recipes.toml: \[mnist_mlp\] is already defined in .*recipes.toml"):
-        load_recipes()
-
-
 def test_a_configuration_overrides_the_recipes_average(tmp_path: Path) -> None:
     own, other = load_optimizers(write(tmp_path, f"[a]\nema_decay = 0.9\n{BOTH}\n[b]\n{BOTH}")).values()
     recipe = recipe_of(tmp_path, "ema_decay = 0.99")
@@ -367,36 +197,6 @@ def test_gradients_are_clipped_by_norm_where_a_configuration_says_so(tmp_path: P
     clipped = 'both = { kind = "adam", learning_rate = 1, clip_norm = 5 }'
     own, other = load_optimizers(write(tmp_path, f"[a]\n{clipped}\n[b]\n{BOTH}")).values()
     assert (own.generator.clip_norm, own.discriminator.clip_norm, other.generator.clip_norm) == (5.0, 5.0, None)
-
-
-@pytest.mark.parametrize(("asked", "expected"), [(None, 10), ("full", 1000), ("25", 25)])
-def test_the_budget_is_the_recipes_or_the_sources_or_a_number(tmp_path: Path, asked: str | None, expected: int) -> None:
-    assert budget_for(recipe_of(tmp_path, ""), asked, None) == Budget(expected, None)
-
-
-@pytest.mark.parametrize("asked", ["", "ful", "-5", "1e3", "2.5"])
-def test_a_budget_that_is_no_number_is_one_sentence(tmp_path: Path, asked: str) -> None:
-    with pytest.raises(SettingsError) as caught:
-        budget_for(recipe_of(tmp_path, ""), asked, None)
-    assert str(caught.value) == f"--steps: found {asked!r}, expected a whole number or 'full'"
-
-
-def test_a_users_file_adds_partitions_after_the_built_in_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(tmp_path, '[mine]\nboth = { kind = "sgd", learning_rate = 0.1 }', "own.toml")
-    monkeypatch.setenv("GANFORGE_OPTIMIZERS", str(tmp_path / "own.toml"))
-    assert list(load_optimizers())[-1] == "mine"
-
-
-def test_a_users_key_that_is_already_taken_names_both_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(tmp_path, '[adam]\nboth = { kind = "sgd", learning_rate = 0.1 }', "own.toml")
-    monkeypatch.setenv("GANFORGE_OPTIMIZERS", str(tmp_path / "own.toml"))
-    with pytest.raises(SettingsError, match=r"own\.toml: \[adam\] is already defined in .*optimizers\.toml"):
-        load_optimizers()
-
-
-def test_a_users_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"nowhere\.toml: cannot be read"):
-        load_optimizers((tmp_path / "nowhere.toml",))
 
 
 def test_numerics_choose_the_default_epsilon(tmp_path: Path) -> None:
@@ -421,8 +221,3 @@ def test_settings_survive_json() -> None:
 def test_a_budget_that_cannot_be_trained_is_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(SettingsError, match=f"mnist_mlp, partition adam: {next(iter(wrong))} is .*, expected a whole"):
         resolve(load_recipes()["mnist_mlp"], load_optimizers()["adam"], **wrong)
-
-
-def test_an_unknown_key_names_those_there_are() -> None:
-    with pytest.raises(SettingsError, match="recipe 'mnist' does not exist; expected one of: mnist_mlp"):
-        find(load_recipes(), "mnist", "recipe")

@@ -57,6 +57,7 @@ def test_a_field_of_the_users_file_replaces_that_field_alone(tmp_path: Path, mon
             "[alerts]\nsmtp_port = 70000\n",
             "smtp_port is 70000, expected a whole number of at least 1 and at most 65535",
         ),
+        ('[alerts]\nsink = "email"\nsender = "me"\n', "sink is 'email', but smtp_host, recipients are empty"),
         ("[retention]\nrun_days = 0.5\n", "run_days is 0.5, expected a whole number of at least 1"),
     ],
 )
@@ -67,6 +68,18 @@ def test_a_mistake_is_one_sentence_that_names_the_file(tmp_path: Path, text: str
     assert expected in str(raised.value)
     assert str(raised.value).startswith(str(path))
     assert "\n" not in str(raised.value)
+
+
+def test_all_mistakes_of_a_file_are_shown_together(tmp_path: Path) -> None:
+    path = written(tmp_path, "[retraining]\nsteps = 0\nsed = 1\n[retension]\n[raw_data]\ninterval_seconds = 0\n")
+    with pytest.raises(SettingsError) as raised:
+        load_operations((path,))
+    assert [line.removeprefix(f"{path}: ").partition(";")[0] for line in str(raised.value).splitlines()] == [
+        "[retraining]: unknown field 'sed'",
+        "section 'retension' does not exist",
+        "[retraining]: steps is 0, expected a whole number of at least 1",
+        "[raw_data]: interval_seconds is 0, expected a whole number of at least 1",
+    ]
 
 
 def test_a_file_that_names_an_empty_list_again_means_all(tmp_path: Path) -> None:

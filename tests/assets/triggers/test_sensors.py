@@ -238,7 +238,7 @@ def test_a_mistake_in_a_table_is_one_sentence_and_nothing_is_forgotten(tables: P
     remembered = looking.cursor
     edit(tables / "optimizers.toml", SGD, SGD.replace("0.01", "-1"))
     assert looking.look() == []
-    assert looking.said.endswith("[sgd] generator: learning_rate is -1, expected a number above 0")
+    assert looking.said.endswith("[sgd] both: learning_rate is -1, expected a number above 0")
     assert (looking.cursor, looking.events) == (remembered, [])
     edit(tables / "optimizers.toml", SGD.replace("0.01", "-1"), SGD.replace("0.01", "0.02"))
     assert len(looking.look()) == 3
