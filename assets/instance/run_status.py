@@ -20,7 +20,7 @@ from dagster_shared.error import SerializableErrorInfo
 
 from assets.instance.dead_runs import is_gone, told
 from assets.triggers.failures import is_interruption, own_sentence
-from pipeline.status.state import FAILED, FRESH, INHERITED, MISSING, ORPHAN, STALE, State, Status
+from pipeline.status.state import BECAUSE, FAILED, FRESH, MISSING, ORPHAN, STALE, State, Status
 from pipeline.status.survey import Survey
 
 Partition = tuple[str, str | None]  # asset, such as "mnist_mlp/generator", and partition
@@ -70,7 +70,7 @@ def with_dagster(found: Survey, instance: dg.DagsterInstance, definitions: dg.De
         status = status if said is None else replace(status, notes=(*status.notes, said))
         return status if attempt is None else _after(attempt, status)
 
-    return found.mapped(completed)
+    return found.map_statuses(completed)
 
 
 def _after(attempt: Attempt, status: Status) -> Status:
@@ -85,7 +85,7 @@ def _disagreement(status: Status, resolver: CachingStaleStatusResolver) -> str |
 
     It hands staleness on by one step only, so what is stale because of something stale is no disagreement.
     """
-    inherited = status.reasons and all(reason.startswith(INHERITED) for reason in status.reasons)
+    inherited = status.reasons and all(reason.startswith(BECAUSE) for reason in status.reasons)
     if status.state == FAILED or inherited:
         return None
     key = dg.AssetKey(status.asset.split("/"))

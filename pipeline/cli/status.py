@@ -47,7 +47,7 @@ def status(arguments: argparse.Namespace, told: Callable[[Survey], Survey] | Non
     """Look, and print what was found, with what is `told` of it besides."""
     from pipeline.status.survey import survey
 
-    found = survey(Paths.default(), arguments.recipe, whole=arguments.all, verify=arguments.verify)
+    found = survey(Paths.default(), arguments.recipe, not_begun=arguments.all, verify=arguments.verify)
     found = found if told is None else told(found)
     if arguments.json:
         print(json.dumps([each.to_json() for each in found.statuses()], indent=2, allow_nan=False))

@@ -1,7 +1,7 @@
-"""Data sets: the status of raw files, tensors, and of what scores are taken with.
+"""Data sets: the statuses of raw files, tensors, classifier, references and ladders.
 
 In: a data set and the data folder. Out: its statuses by the last part of the asset's name, in the order they are made.
-An Inception reference and the ladders are looked at where they are; nobody needs them.
+An Inception reference and the ladders are optional, so they have a status only if they exist.
 """
 
 from __future__ import annotations
@@ -13,36 +13,40 @@ from typing import Any
 from pipeline.metrics.identity import EXTRACTOR_SETTINGS, classifier_identity, ladder_identity, reference_identity
 from pipeline.raw import raw_identity
 from pipeline.raw.dataset import Dataset
+from pipeline.raw.details import RawDetails
 from pipeline.raw.sources import NamedInEnvironment, UserNamed
-from pipeline.status.state import NO_RECORD, Status, Subject, changed, judge
+from pipeline.status.state import NO_RECORD, AssetFolder, Status, assess, identity_changes, unless_too_old
 from pipeline.storage.artefact import Artefact, read_artefact
 from pipeline.storage.paths import Paths
 from pipeline.tensors import LABEL_COLUMNS, tensors_identity
+from pipeline.tensors.details import TensorsDetails
 
 FACTS_OF_LADDER = ("images", "train_images", "clean_draws", "seed")
 WORDS = {
-    "raw": "the raw files are others now",
+    "raw": "the raw files changed",
     "tensors": "the tensors were made again",
-    "extractor": "the extractor's weights are others now",
+    "extractor": "the extractor's weights changed",
 }
 
 
 def dataset_statuses(dataset: Dataset, paths: Paths, *, verify: bool = False) -> dict[str, Status]:
-    """Of a data set's assets: raw, tensors, and where its images have labels classifier and reference."""
+    """Return the statuses of raw files and tensors, and of classifier and reference if the images have labels."""
     raw = _raw(dataset, paths, verify)
     tensors = _tensors(dataset, raw, paths, verify)
-    found = {"raw": raw, "tensors": tensors}
+    statuses = {"raw": raw, "tensors": tensors}
     extractors = ["inception"]
     if _can_have_classifier(read_artefact(paths.tensors(dataset.key))) or paths.classifier(dataset.key).exists():
-        found["classifier"] = _classifier(dataset, tensors, paths, verify)
+        statuses["classifier"] = _classifier(dataset, tensors, paths, verify)
         extractors.insert(0, "classifier")
     for extractor in extractors:
-        found |= _seen_by(extractor, dataset, found, paths, verify)
-    return found
+        statuses |= _extractor_statuses(extractor, dataset, statuses, paths, verify)
+    return statuses
 
 
 def _can_have_classifier(tensors: Artefact | None) -> bool:
-    return tensors is None or tensors.details.get("labels") in LABEL_COLUMNS
+    return tensors is None or unless_too_old(
+        lambda: tensors.details_as(TensorsDetails).labels in LABEL_COLUMNS, otherwise=True
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -50,113 +54,116 @@ def _can_have_classifier(tensors: Artefact | None) -> bool:
 
 
 def _raw(dataset: Dataset, paths: Paths, verify: bool) -> Status:
-    def changes(artefact: Artefact) -> list[str]:
-        details = artefact.details
-        wanted = raw_identity(dataset.raw_key, details["layout"], details["content_sha256"])
-        theirs = details["source"] == "directory" and not details["official"]
-        unnamed = theirs and not any(source.is_named() for source in _named_by_user(dataset))
-        gone = [f"{details['origin']} is named by nobody any more, and is not the published data"] if unnamed else []
-        return [*gone, *changed(artefact, wanted, WORDS)]
+    def find_changes(artefact: Artefact) -> list[str]:
+        details = artefact.details_as(RawDetails)
+        wanted = raw_identity(dataset.raw_key, details.layout, dict(details.content_sha256))
+        is_users = details.source == "directory" and not details.official
+        is_unnamed = is_users and not any(source.is_named() for source in _sources_of_user(dataset))
+        gone = f"no variable or table names {details.origin} any more, and it is not the published data"
+        return [*([gone] if is_unnamed else []), *identity_changes(artefact, wanted, WORDS)]
 
-    subject = _subject(f"{dataset.raw_key}/raw", paths.raw(dataset.raw_key), ())
-    return judge(subject, changes, verify=verify, notes=_other_origin(dataset, subject.artefact))
+    stored = _stored(f"{dataset.raw_key}/raw", paths.raw(dataset.raw_key), ())
+    notes: list[str] = unless_too_old(lambda: _describe_other_origin(dataset, stored.artefact), [])
+    return assess(stored, find_changes, verify=verify, notes=notes)
 
 
-def _named_by_user(dataset: Dataset) -> list[UserNamed]:
+def _sources_of_user(dataset: Dataset) -> list[UserNamed]:
     return [source for source in dataset.sources if isinstance(source, UserNamed)]
 
 
-def _other_origin(dataset: Dataset, raw: Artefact | None) -> list[str]:
-    """That the user names files elsewhere now: what is in them is only known when they are read."""
-    named = [
-        source
-        for source in _named_by_user(dataset)
-        if raw is not None and isinstance(source, NamedInEnvironment) and source.is_named()
-    ]
+def _describe_other_origin(dataset: Dataset, raw: Artefact | None) -> list[str]:
+    """Return notes on variables that name other files now. The content is unknown until a run reads them."""
+    if raw is None:
+        return []
     return [
-        f"{source.variable} names {source.named_path()} now, which is read when it is materialized"
-        for source in named
-        if raw is not None and str(source.named_path()) != raw.details["origin"]
+        f"{source.variable} names {source.named_path()} now; materialize the raw files to read it"
+        for source in _sources_of_user(dataset)
+        if isinstance(source, NamedInEnvironment)
+        and source.is_named()
+        and str(source.named_path()) != raw.details_as(RawDetails).origin
     ]
 
 
 def _tensors(dataset: Dataset, raw: Status, paths: Paths, verify: bool) -> Status:
-    def changes(artefact: Artefact) -> list[str]:
-        made_from = read_artefact(paths.raw(dataset.raw_key))
-        return [] if made_from is None else changed(artefact, tensors_identity(dataset, made_from), WORDS)
+    def find_changes(artefact: Artefact) -> list[str]:
+        files = read_artefact(paths.raw(dataset.raw_key))
+        return [] if files is None else identity_changes(artefact, tensors_identity(dataset, files), WORDS)
 
-    subject = _subject(f"{dataset.key}/tensors", paths.tensors(dataset.key), (raw,))
-    return judge(subject, changes, verify=verify)
+    stored = _stored(f"{dataset.key}/tensors", paths.tensors(dataset.key), (raw,))
+    return assess(stored, find_changes, verify=verify)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What scores are taken with
+# Classifier, references and ladders
 
 
 def _classifier(dataset: Dataset, tensors: Status, paths: Paths, verify: bool) -> Status:
-    def changes(artefact: Artefact) -> list[str]:
+    def find_changes(artefact: Artefact) -> list[str]:
         images = read_artefact(paths.tensors(dataset.key))
-        return [] if images is None else changed(artefact, classifier_identity(images, EXTRACTOR_SETTINGS), WORDS)
+        if images is None:
+            return []
+        return identity_changes(artefact, classifier_identity(images, EXTRACTOR_SETTINGS), WORDS)
 
-    subject = _subject(f"{dataset.key}/classifier", paths.classifier(dataset.key), (tensors,))
-    return judge(subject, changes, verify=verify)
+    stored = _stored(f"{dataset.key}/classifier", paths.classifier(dataset.key), (tensors,))
+    return assess(stored, find_changes, verify=verify)
 
 
-def _seen_by(
-    extractor: str, dataset: Dataset, made: dict[str, Status], paths: Paths, verify: bool
+def _extractor_statuses(
+    extractor: str, dataset: Dataset, upstream: dict[str, Status], paths: Paths, verify: bool
 ) -> dict[str, Status]:
-    """The reference of an extractor, and its ladder where there is one."""
-    inputs = tuple(made[name] for name in ("tensors", extractor) if name in made)
-    found: dict[str, Status] = {}
-    reference = _subject(*_place(paths.reference(dataset.key, extractor), dataset), inputs)
+    """Return the status of an extractor's reference, and of its ladder if there is one."""
+    inputs = tuple(upstream[name] for name in ("tensors", extractor) if name in upstream)
+    statuses: dict[str, Status] = {}
+    folder = paths.reference(dataset.key, extractor)
+    reference = _stored(f"{dataset.key}/{folder.name}", folder, inputs)
     if extractor == "classifier" or reference.artefact is not None:
-        status = judge(reference, lambda there: _reference_changes(there, extractor, dataset, paths), verify=verify)
-        found[reference.folder.name] = status
+        status = assess(
+            reference, lambda artefact: _reference_changes(artefact, extractor, dataset, paths), verify=verify
+        )
+        statuses[folder.name] = status
         inputs = (*inputs, status)
-    ladder = _subject(*_place(paths.ladder(dataset.key, extractor), dataset), inputs)
+    folder = paths.ladder(dataset.key, extractor)
+    ladder = _stored(f"{dataset.key}/{folder.name}", folder, inputs)
     if ladder.artefact is not None:
-        status = judge(ladder, lambda there: _ladder_changes(there, extractor, dataset, paths), verify=verify)
-        found[ladder.folder.name] = status
-    return found
-
-
-def _place(folder: Path, dataset: Dataset) -> tuple[str, Path]:
-    return f"{dataset.key}/{folder.name}", folder
+        statuses[folder.name] = assess(
+            ladder, lambda artefact: _ladder_changes(artefact, extractor, dataset, paths), verify=verify
+        )
+    return statuses
 
 
 def _reference_changes(artefact: Artefact, extractor: str, dataset: Dataset, paths: Paths) -> list[str]:
-    """Against the images and the weights there now; the numbers of images are constants of the code's version."""
+    """Compare a reference with today's images and weights; its numbers of images are constants of the code."""
     images, sha256 = _images_and_weights(artefact, extractor, dataset, paths)
     if images is None or sha256 is None:
         return []
     if artefact.identity is None and extractor != "classifier":
         return [NO_RECORD]
-    known = _decided(artefact, train_images=None)
+    decided_by = _decided_by(artefact, train_images=None)
     wanted = reference_identity(
         images,
         sha256,
         artefact.details["resize"],
         anchor_images=artefact.details["anchor_images"],
-        train_images=known["train_images"],
+        train_images=decided_by["train_images"],
     )
-    return changed(artefact, wanted, WORDS)
+    return identity_changes(artefact, wanted, WORDS)
 
 
 def _ladder_changes(artefact: Artefact, extractor: str, dataset: Dataset, paths: Paths) -> list[str]:
-    """The same of a ladder; how many images it is of was chosen when it was made."""
+    """Compare a ladder with today's images and weights; its numbers of images were chosen when it was made."""
     images, sha256 = _images_and_weights(artefact, extractor, dataset, paths)
     if images is None or sha256 is None:
         return []
     details = artefact.details
-    known = _decided(artefact, **{name: details[name] for name in FACTS_OF_LADDER})
-    facts = {name: known[name] for name in FACTS_OF_LADDER}
-    return changed(artefact, ladder_identity(images, sha256, details["resize"], facts), WORDS)
+    decided_by = _decided_by(artefact, **{name: details[name] for name in FACTS_OF_LADDER})
+    facts = {name: decided_by[name] for name in FACTS_OF_LADDER}
+    return identity_changes(artefact, ladder_identity(images, sha256, details["resize"], facts), WORDS)
 
 
 def _images_and_weights(
     artefact: Artefact, extractor: str, dataset: Dataset, paths: Paths
 ) -> tuple[Artefact | None, str | None]:
-    """The tensors and the sha256 of the extractor's weights now; Inception's are those it was made with."""
+    """Return today's tensors and sha256 of the extractor's weights; for Inception the artefact's own sha256."""
     images = read_artefact(paths.tensors(dataset.key))
     if extractor != "classifier":
         return images, artefact.details["extractor_sha256"]
@@ -164,10 +171,10 @@ def _images_and_weights(
     return images, None if classifier is None else classifier.details["weights_sha256"]
 
 
-def _decided(artefact: Artefact, **otherwise: Any) -> dict[str, Any]:
-    """What it was made from, as far as it is known."""
+def _decided_by(artefact: Artefact, **otherwise: Any) -> dict[str, Any]:
+    """Return the recorded facts that decided an artefact, and `otherwise` for facts that are not recorded."""
     return otherwise if artefact.identity is None else {**otherwise, **artefact.identity.decided_by}
 
 
-def _subject(asset: str, folder: Path, inputs: Sequence[Status]) -> Subject:
-    return Subject(asset, None, folder, read_artefact(folder), tuple(inputs))
+def _stored(asset: str, folder: Path, inputs: Sequence[Status]) -> AssetFolder:
+    return AssetFolder(asset, None, folder, read_artefact(folder), tuple(inputs))

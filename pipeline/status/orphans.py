@@ -1,6 +1,6 @@
-"""Orphans: networks and samples of recipes and configurations that are in no table any more.
+"""Orphans: networks and samples of recipes and configurations that no table has any more.
 
-In: the keys that there are, and the data folder. Out: `Orphan`s. Only folders that ganforge made count.
+In: the keys of the tables, and the data folder. Out: `Orphan`s. Only folders that ganforge made are listed.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from pathlib import Path
 from pipeline.storage.artefact import MANIFEST
 from pipeline.storage.paths import Paths
 
-ASSETS = {"training": "generator", "samples": "samples"}  # by stage: those with a folder a recipe and configuration
+ASSETS = {"training": "generator", "samples": "samples"}  # by stage: one folder per recipe and configuration
 
 
 @dataclass(frozen=True)
 class Orphan:
-    """One folder."""
+    """One folder of a recipe or configuration that is gone."""
 
     asset: str  # such as "mnist_mlp/generator"
     optimizer: str
@@ -26,7 +26,7 @@ class Orphan:
 
 
 def find_orphans(recipes: Collection[str], optimizers: Collection[str], paths: Paths) -> Iterator[Orphan]:
-    """Those of no recipe, and those of no configuration, of the given keys."""
+    """Yield the folders whose recipe or configuration is not among these keys."""
     for stage, asset in ASSETS.items():
         for folder in sorted((paths.root / stage).glob("*/*")):
             recipe, optimizer = folder.parent.name, folder.name

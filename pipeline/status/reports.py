@@ -1,7 +1,7 @@
 """Reports: the status of a partition's newest report, by the protocol that is stored in it.
 
-In: the newest report, and the samples, extractor and reference there now. Out: a `Status`. How it was scored (with
-which extractor, with or without the thorough scores) was a person's choice; what was scored, and by which code, counts.
+In: the newest report, and the samples, extractor and reference as stored now. Out: a `Status`. The extractor and the
+thorough scores were a person's choice and are read from the report. The samples and the code that scores are compared.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from pipeline.reports.identity import report_identity
 from pipeline.reports.report import Report
 from pipeline.samples.details import SamplesDetails
 from pipeline.settings import Recipe
-from pipeline.status.state import FAILED, FRESH, STALE, Status, Subject, in_words, inherited
+from pipeline.status.state import FAILED, FRESH, STALE, AssetFolder, Status, describe_differences, input_reasons
 from pipeline.storage.artefact import Artefact, read_artefact
 from pipeline.storage.identity import Identity, differences
 from pipeline.storage.paths import Paths
 
 WORDS = {
-    "samples": "the samples were drawn again",
-    "protocol.extractor_sha256": "the extractor's weights are others now",
+    "samples": "the samples were generated again",
+    "protocol.extractor_sha256": "the extractor's weights changed",
     "protocol.real_images": "the reference was made again",
-    "protocol.metrics_version": "the metrics' code has another version",
+    "protocol.metrics_version": "the metrics' code changed",
 }
 THOROUGH = "thorough"
 
@@ -32,25 +32,25 @@ THOROUGH = "thorough"
 def report_status(
     recipe: Recipe, optimizer: str, samples: Status, dataset: Mapping[str, Status], paths: Paths
 ) -> Status:
-    """Of the newest report of a partition."""
+    """Return the status of a partition's newest report."""
     asset, folder = f"{recipe.key}/report", store.partition_folder(paths.reports(), recipe.key, optimizer)
-    subject = Subject(asset, optimizer, folder, None, (samples,))
+    stored = AssetFolder(asset, optimizer, folder, None, (samples,))
     try:
         report = store.latest(paths.reports(), recipe.key, optimizer)
         if report is None:
-            return subject.missing()
+            return stored.missing()
         protocol = report.protocol
-    except (OSError, ValueError) as error:  # not a Parquet file, or one without what a report must have
-        return subject.status(FAILED, (f"damaged: {error}",), out_of_date=True)
+    except (OSError, ValueError) as error:  # not a Parquet file, or columns are missing
+        return stored.status(FAILED, (f"damaged: {error}",), out_of_date=True)
     names = ("classifier", "reference") if protocol["extractor"] == "classifier" else ("inception_reference",)
     inputs = [samples, *(dataset[name] for name in names if name in dataset)]
-    reasons = [*inherited(inputs), *_changes(report, protocol, recipe, optimizer, paths)]
+    reasons = [*input_reasons(inputs), *_changes(report, protocol, recipe, optimizer, paths)]
     return Status(
         asset,
         optimizer,
         STALE if reasons else FRESH,
         tuple(reasons),
-        _chosen(report, protocol),
+        _describe_choices(report, protocol),
         report.created_at.isoformat(timespec="seconds"),
         report.fingerprint,
         folder,
@@ -70,30 +70,30 @@ def _changes(report: Report, protocol: Mapping[str, Any], recipe: Recipe, optimi
     wanted = report_identity(samples, now, names, thorough=thorough)
     if report.fingerprint == wanted.fingerprint:
         return []
-    made_from = report.data_versions.get("samples")
-    before = {**wanted.decided_by, "samples": made_from, "protocol": dict(protocol)}
-    found = in_words(differences(Identity(wanted.stage, wanted.code_version, before), wanted), WORDS)
-    reasons = [*(each.removeprefix("protocol.") for each in found), *_other_scores(report.metrics(), names)]
-    return reasons or ["the code that scores has another version"]
+    before = {**wanted.decided_by, "samples": report.data_versions.get("samples"), "protocol": dict(protocol)}
+    changes = describe_differences(differences(Identity(wanted.stage, wanted.code_version, before), wanted), WORDS)
+    reasons = [*(change.removeprefix("protocol.") for change in changes), *_other_scores(report.metrics(), names)]
+    return reasons or ["the code that scores changed"]
 
 
 def _other_scores(before: Sequence[str], now: Sequence[str]) -> list[str]:
     """Return which scores the catalogue has and the report lacks, and the reverse."""
     new = [name for name in now if name not in before]
     gone = [name for name in before if name not in now]
-    return [f"{what}: {', '.join(names)}" for what, names in (("new scores", new), ("scores removed", gone)) if names]
+    return [f"{title}: {', '.join(names)}" for title, names in (("new scores", new), ("scores removed", gone)) if names]
 
 
 def _protocol_now(protocol: Mapping[str, Any], samples: Artefact, recipe: Recipe, paths: Paths) -> dict[str, Any]:
-    """The protocol that the same judge would score by now: what it takes from files and code, as they are."""
+    """Return the report's protocol with the values that today's files and code would give it."""
     extractor = protocol["extractor"]
     reference = read_artefact(paths.reference(recipe.dataset, extractor))
     classifier = read_artefact(paths.classifier(recipe.dataset)) if extractor == "classifier" else None
+    details = samples.details_as(SamplesDetails)
     now = {
         **protocol,
-        "n_generated": samples.details["images_a_member"],
-        "samples_seed": samples.details["seed"],
-        "weights": samples.details_as(SamplesDetails).weights,
+        "n_generated": details.images_a_member,
+        "samples_seed": details.seed,
+        "weights": details.weights,
         "metrics_version": METRICS_VERSION,
     }
     if classifier is not None:
@@ -104,8 +104,8 @@ def _protocol_now(protocol: Mapping[str, Any], samples: Artefact, recipe: Recipe
     return now
 
 
-def _chosen(report: Report, protocol: Mapping[str, Any]) -> tuple[str, ...]:
-    """How a person chose to score, where that is not the plain way."""
+def _describe_choices(report: Report, protocol: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the choices of a person that differ from plain scoring."""
     extractor = () if protocol["extractor"] == "classifier" else (f"extractor {protocol['extractor']}",)
     return (*extractor, THOROUGH) if _is_thorough(report) else extractor
 

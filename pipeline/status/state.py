@@ -1,6 +1,6 @@
-"""State: what is found out about one asset, or one partition of it.
+"""State: the status of one asset, or of one partition of it.
 
-In: the artefact that is there, the identity that is wanted, and the statuses of what it is made from. Out: `Status`.
+In: the stored artefact, its wanted identity, and the statuses of its inputs. Out: `Status`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from pipeline.storage.artefact import MANIFEST, Artefact
 from pipeline.storage.details import DetailsError
@@ -21,34 +21,36 @@ FRESH: Final = "fresh"
 STALE: Final = "stale"
 MISSING: Final = "missing"
 FAILED: Final = "failed"
-ORPHAN: Final = "orphan"  # of a configuration or recipe that is in no table any more
+ORPHAN: Final = "orphan"  # of a configuration or recipe that no table has any more
 NOT_DONE: frozenset[State] = frozenset((STALE, MISSING, FAILED))
 
-INHERITED = "because "  # begins a reason that is the state of an input
-NO_RECORD = "made by an older version, which did not keep what it was made from"
+Value = TypeVar("Value")
+
+BECAUSE = "because "  # the first word of a reason that is the state of an input
+NO_RECORD = "made by an older version, which did not record its inputs"
 
 
 @dataclass(frozen=True)
 class Status:
-    """One asset, or one partition of it."""
+    """The status of one asset, or of one partition of it."""
 
     asset: str  # such as "mnist_mlp/generator"
     partition: str | None
     state: State
     reasons: tuple[str, ...] = ()  # why it is not fresh
-    notes: tuple[str, ...] = ()  # what a person chose otherwise than the recipe says
+    notes: tuple[str, ...] = ()  # choices of a person that differ from the recipe
     made_at: str | None = None  # ISO 8601, UTC
     fingerprint: str | None = None
     folder: Path | None = None
-    out_of_date: bool = False  # what is made from it would become another: missing, or stale, perhaps damaged too
+    out_of_date: bool = False  # anything built from it would change: it is missing or stale, and perhaps damaged too
 
     @property
     def name(self) -> str:
-        """For sentences."""
+        """The asset and its partition, for sentences."""
         return self.asset if self.partition is None else f"{self.asset} {self.partition}"
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Return the status as plain JSON values."""
         return {
             "asset": self.asset,
             "partition": self.partition,
@@ -62,8 +64,8 @@ class Status:
 
 
 @dataclass(frozen=True)
-class Subject:
-    """What is judged: an asset's partition, what lies in its folder, and what it is made from."""
+class AssetFolder:
+    """An asset's partition: its folder, the artefact in it, and the statuses of its inputs."""
 
     asset: str
     partition: str | None
@@ -74,81 +76,97 @@ class Subject:
     def status(
         self, state: State, reasons: Iterable[str] = (), notes: Iterable[str] = (), *, out_of_date: bool = False
     ) -> Status:
-        """Its status."""
-        made = self.artefact
-        at, fingerprint = (None, None) if made is None else (made.created_at, made.fingerprint)
+        """Return a status with this state."""
         return Status(
-            self.asset, self.partition, state, tuple(reasons), tuple(notes), at, fingerprint, self.folder, out_of_date
+            self.asset,
+            self.partition,
+            state,
+            tuple(reasons),
+            tuple(notes),
+            None if self.artefact is None else self.artefact.created_at,
+            None if self.artefact is None else self.artefact.fingerprint,
+            self.folder,
+            out_of_date,
         )
 
     def missing(self, notes: Iterable[str] = ()) -> Status:
-        """It is not there."""
+        """Return the status of an asset without an artefact."""
         return self.status(MISSING, (), notes, out_of_date=True)
 
 
-def judge(
-    subject: Subject,
-    changes: Callable[[Artefact], Sequence[str]],
+def assess(
+    stored: AssetFolder,
+    find_changes: Callable[[Artefact], Sequence[str]],
     *,
     verify: bool,
     notes: Sequence[str] = (),
     failure: str = "",
 ) -> Status:
-    """The status of what may be there. `changes` says how it differs from what is wanted; [] where it does not.
+    """Return the status of an asset's folder.
 
-    `failure` is what went wrong when it was made, if it is there all the same. Inputs that are there are compared by
-    `changes`; those that are out of date themselves are named here.
+    `find_changes` returns the differences between the artefact and the wanted one, [] if there are none. It compares
+    inputs that are fresh; inputs that are out of date themselves are named here. `failure` is a problem of the run that
+    made the artefact.
     """
-    if subject.artefact is None:
-        return _without_artefact(subject, notes)
+    if stored.artefact is None:
+        return _without_artefact(stored, notes)
     try:
-        reasons = [*inherited(subject.inputs), *changes(subject.artefact)]
-    except (KeyError, DetailsError):  # a fact that a version before did not keep
+        reasons = [*input_reasons(stored.inputs), *find_changes(stored.artefact)]
+    except (KeyError, DetailsError):  # older versions did not record this fact
         reasons = [NO_RECORD]
-    broken = damage(subject.artefact, verify=verify)
-    if broken:
-        return subject.status(FAILED, (broken, *reasons), notes, out_of_date=bool(reasons))
+    damage = find_damage(stored.artefact, verify=verify)
+    if damage:
+        return stored.status(FAILED, (damage, *reasons), notes, out_of_date=bool(reasons))
     if reasons:
-        return subject.status(STALE, reasons, notes, out_of_date=True)
-    return subject.status(FAILED, (failure,), notes) if failure else subject.status(FRESH, (), notes)
+        return stored.status(STALE, reasons, notes, out_of_date=True)
+    return stored.status(FAILED, (failure,), notes) if failure else stored.status(FRESH, (), notes)
 
 
-def _without_artefact(subject: Subject, notes: Sequence[str]) -> Status:
-    if (subject.folder / MANIFEST).exists():
-        return subject.status(FAILED, (f"damaged: {MANIFEST} cannot be read",), notes, out_of_date=True)
-    return subject.missing(notes)
+def unless_too_old(read: Callable[[], Value], otherwise: Value) -> Value:
+    """Return `read()`, or `otherwise` if an older version did not record a fact that it reads."""
+    try:
+        return read()
+    except DetailsError:
+        return otherwise
 
 
-def inherited(inputs: Iterable[Status]) -> list[str]:
-    """What of an asset's inputs makes it stale, a sentence for each state of theirs."""
+def _without_artefact(stored: AssetFolder, notes: Sequence[str]) -> Status:
+    if (stored.folder / MANIFEST).exists():
+        return stored.status(FAILED, (f"damaged: {MANIFEST} cannot be read",), notes, out_of_date=True)
+    return stored.missing(notes)
+
+
+def input_reasons(inputs: Iterable[Status]) -> list[str]:
+    """Return the reasons by which inputs make an asset stale, one sentence per state."""
     names: dict[State, list[str]] = {}
-    for each in inputs:
-        if each.out_of_date:
-            names.setdefault(each.state, []).append(each.name)
+    for status in inputs:
+        if status.out_of_date:
+            names.setdefault(status.state, []).append(status.name)
     return [
-        f"{INHERITED}{', '.join(found)} {'is' if len(found) == 1 else 'are'} {state}" for state, found in names.items()
+        f"{BECAUSE}{', '.join(of_state)} {'is' if len(of_state) == 1 else 'are'} {state}"
+        for state, of_state in names.items()
     ]
 
 
-def changed(artefact: Artefact, wanted: Identity, words: Mapping[str, str]) -> list[str]:
-    """How an artefact's identity differs from the wanted one; `words` puts a difference of a name in other words."""
+def identity_changes(artefact: Artefact, wanted: Identity, words: Mapping[str, str]) -> list[str]:
+    """Return the differences between an artefact's identity and the wanted one, in `words` where they have one."""
     if artefact.fingerprint == wanted.fingerprint:
         return []
     if artefact.identity is None:
         return [NO_RECORD]
-    return in_words(differences(artefact.identity, wanted), words)
+    return describe_differences(differences(artefact.identity, wanted), words)
 
 
-def in_words(found: Iterable[str], words: Mapping[str, str]) -> list[str]:
-    """Differences as `differences` gives them, in words where `words` has some for their first name."""
-    said = [words.get(each.split(" ", 1)[0], each.removeprefix("settings.")) for each in found]
-    return list(dict.fromkeys(said))
+def describe_differences(changes: Iterable[str], words: Mapping[str, str]) -> list[str]:
+    """Replace each result of `differences` by the words for its first name, if there are any; drop repetitions."""
+    sentences = [words.get(change.split(" ", 1)[0], change.removeprefix("settings.")) for change in changes]
+    return list(dict.fromkeys(sentences))
 
 
-def damage(artefact: Artefact, *, verify: bool) -> str:
-    """What is wrong with the first file that is not what the manifest says, or may not be read; empty where none is.
+def find_damage(artefact: Artefact, *, verify: bool) -> str:
+    """Return a sentence about the first file that is unreadable or differs from the manifest; empty if all are well.
 
-    Sizes are looked at, and with `verify` the sha256 too.
+    The size of every file is compared, and with `verify` its sha256 too.
     """
     for name, record in artefact.files.items():
         path = artefact.path(name)

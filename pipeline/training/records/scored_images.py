@@ -1,14 +1,14 @@
-"""Scored images: a few hundred images per member, kept during training, so that scores can be computed along it.
+"""Evaluations: a few hundred images of each member, kept on the way, so that scores can be taken along training.
 
-In: the members between two steps. Out: `evaluations/step_00000500.arrow`, …. Each file holds images (N, C, H, W) uint8
-and the `member` (N,) int64 that generated them, in the members' order. A member uses the same latents at every step and
-under every configuration. It uses the weights that sample sets use (`Ensemble.generate_scored`): the running average if
-the configuration keeps one, else the raw weights. Batch statistics are those of evaluation. A member that diverged has
-no images from then on, and there is no file if all diverged.
+In: the members between two steps. Out: `evaluations/step_00000500.arrow`, …, in each the images (N, C, H, W) uint8 and
+the `member` (N,) int64 that drew them, in the members' order. A member draws the same latents at every step and under
+every configuration, with the weights that samples are drawn with (`Ensemble.generate_scored`): the running average
+where the configuration keeps one, else those that train. Batch statistics are those of evaluation. Members that
+diverged are left out from then on, and there is no file where all have.
 
-The number of files is bounded: of n snapshot intervals those at multiples of `stride(n)` are kept, and the budget's
-last step. A longer run keeps a subset of the steps that a shorter run keeps. At every step we store whatever a run
-ending there would keep, so training can be extended or shortened from any checkpoint.
+The files stay few whatever the budget: of n intervals between snapshots those at multiples of `stride(n)` are kept,
+and the budget's last step. What a longer budget keeps of the steps before is a part of what a shorter one keeps.
+Drawn is whatever a budget that ended right there would keep, so that a longer or a shorter one goes on from anywhere.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from pipeline.training.engine.random_streams import Purpose
 from pipeline.training.records.snapshots import as_pixels
 
 FOLDER = "evaluations"
-EVALUATION_IMAGES = 500  # per member and kept step
-BATCH_IMAGES = 50  # per member at once: fewer than a training step holds, so they need no more memory
-MOST_INTERVALS = 8  # up to here every interval is kept; with more, every second, fourth, …
+EVALUATION_IMAGES = 500  # a member, at every kept step
+BATCH_IMAGES = 50  # a member, drawn at once: fewer than a training step holds
+MOST_INTERVALS = 8  # that are all kept; of more every second, fourth, … is
 NAME = re.compile(r"step_(\d{8})\.arrow")
 
 
@@ -41,18 +41,15 @@ NAME = re.compile(r"step_(\d{8})\.arrow")
 
 
 def stride(intervals: int) -> int:
-    """Return how many snapshot intervals apart the kept steps are, so that at most 8 remain.
-
-    It is a power of 2: 1 for up to 8 intervals, 2 for up to 16, and so on.
-    """
-    interval_count = 1
-    while intervals > MOST_INTERVALS * interval_count:
-        interval_count *= 2
-    return interval_count
+    """Of a budget of so many intervals, every how many are kept: a power of 2, 1 up to 8 intervals, 2 up to 16, …"""
+    found = 1
+    while intervals > MOST_INTERVALS * found:
+        found *= 2
+    return found
 
 
 def is_kept(step: int, interval_steps: int, budget_steps: int) -> bool:
-    """Return whether a run of `budget_steps` keeps this step's images, ignoring the extra rule for its last step."""
+    """Whether a budget keeps the images of this step because of its place alone, be it the last one or not."""
     interval, rest = divmod(step, interval_steps)
     return rest == 0 and 0 < step <= budget_steps and interval % stride(budget_steps // interval_steps) == 0
 
@@ -62,17 +59,17 @@ def is_kept(step: int, interval_steps: int, budget_steps: int) -> bool:
 
 
 def fixed_latents(ensemble: Ensemble) -> torch.Tensor:
-    """Return the latents (M, EVALUATION_IMAGES, Z) of every member, on the host."""
+    """The latents (M, EVALUATION_IMAGES, Z) of every member, on the host."""
     network, streams = ensemble.network, [each.address.stream(Purpose.SCORED_IMAGES) for each in ensemble.members]
     shape = (EVALUATION_IMAGES, network.latent_size)
     return torch.stack([random_latents(network.latent_distribution, shape, stream) for stream in streams])
 
 
 def draw_evaluations(ensemble: Ensemble) -> Iterator[Pixels | None]:
-    """Yield each member's images (EVALUATION_IMAGES, C, H, W) now; None for a member whose images are not finite.
+    """Each member's images (EVALUATION_IMAGES, C, H, W) now, in turn; None of one whose images are not finite.
 
-    Images are generated lazily, one stack at a time. They are copied: a view of one member's images would keep its
-    whole stack's images in memory while the next stack generates.
+    They are drawn as they are asked for, a stack at a time; copied, since a view of one member's would keep the
+    stack's in memory while the next is drawn.
     """
     for stack in ensemble.stacks:
         yield from (None if each is None else each.copy() for each in _draw_stack(stack))
@@ -89,7 +86,7 @@ def _draw_stack(ensemble: Ensemble) -> list[Pixels | None]:
             images = ensemble.generate_scored(latents[:, batch].to(ensemble.device))
             finite &= torch.isfinite(images).flatten(1).all(dim=1)
             drawn[:, batch] = as_pixels(images, ensemble.network.value_range)
-    return [images if is_finite else None for images, is_finite in zip(drawn, finite.tolist(), strict=True)]
+    return [own if sound else None for own, sound in zip(drawn, finite.tolist(), strict=True)]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -97,12 +94,12 @@ def _draw_stack(ensemble: Ensemble) -> list[Pixels | None]:
 
 
 def evaluation_name(step: int) -> str:
-    """Return the name of a step's file."""
+    """The file of a step."""
     return f"step_{step:08d}.arrow"
 
 
 def files_by_step(folder: Path) -> dict[int, Path]:
-    """Return the files in a folder by step, the earliest first. Other files, such as unfinished ones, are skipped."""
+    """The files in a folder by their step, the earliest first; others, such as unfinished ones, are passed over."""
     return _by_step(folder.glob("step_*.arrow"))
 
 
@@ -112,18 +109,18 @@ def _by_step(paths: Iterable[Path]) -> dict[int, Path]:
 
 
 def evaluation_files(training: Artefact) -> dict[int, Path]:
-    """Return a training artefact's files by step, the earliest first; an artefact of an older version has none.
+    """Those of a training artefact by their step, the earliest first; none in one of an older version.
 
-    Each file is verified against the manifest.
+    Each is compared with the manifest.
     """
     named = [name for name in training.files if name.startswith(f"{FOLDER}/")]
     return _by_step(map(training.verified_path, named))
 
 
 def write_evaluation(folder: Path, step: int, drawn: Iterable[tuple[int, Pixels]]) -> None:
-    """Write the images of members, each with its index. The file appears at once; without members there is none.
+    """Write what members drew, each with its index; the file appears whole. No member, no file.
 
-    Images go to a temporary file of pixels as they are generated, so that memory holds one stack's at most.
+    Nothing of it is kept in memory: what is drawn as it is asked for goes to a file of pixels first.
     """
     path = folder / evaluation_name(step)
     raw = path.with_name(f".{path.name}.pixels{UNFINISHED}")
@@ -134,15 +131,15 @@ def write_evaluation(folder: Path, step: int, drawn: Iterable[tuple[int, Pixels]
             path.unlink(missing_ok=True)
             return
         members = np.repeat(np.array(list(shapes), np.int64), [count for count, *_ in shapes.values()])
-        shape = (len(members), *next(iter(shapes.values()))[1:])
-        with atomic_file(path) as temporary:  # flushed to the disk: a checkpoint written later relies on this file
-            write_images_from_file(temporary, raw, shape, {"member": members}, {"step": str(step)})
+        whole = (len(members), *next(iter(shapes.values()))[1:])
+        with atomic_file(path) as temporary:  # on the disk: a checkpoint after it promises that it is there
+            write_images_from_file(temporary, raw, whole, {"member": members}, {"step": str(step)})
     finally:
         raw.unlink(missing_ok=True)
 
 
 def _write_pixels(path: Path, drawn: Iterable[tuple[int, Pixels]]) -> dict[int, tuple[int, ...]]:
-    """Write all pixels to one file. Return the shape (N, C, H, W) of each member's images."""
+    """Pixels one after another → the shape (N, C, H, W) of each member's."""
     shapes = {}
     with path.open("wb") as file:
         for member, pixels in drawn:
@@ -152,7 +149,7 @@ def _write_pixels(path: Path, drawn: Iterable[tuple[int, Pixels]]) -> dict[int, 
 
 
 def copy_evaluations(folder: Path, into: Path, interval_steps: int, budget_steps: int, *, last: int) -> None:
-    """Copy the files of the steps that a budget keeps, including its last step, but none after the step `last`."""
+    """Copy the files of the steps that a budget keeps, its own last one among them, none after the step `last`."""
     for step, path in files_by_step(folder).items():
         if step <= last and (step == budget_steps or is_kept(step, interval_steps, budget_steps)):
             into.mkdir(exist_ok=True)
@@ -160,8 +157,8 @@ def copy_evaluations(folder: Path, into: Path, interval_steps: int, budget_steps
 
 
 def thin_out(folder: Path, interval_steps: int, budgets: Iterable[int]) -> None:
-    """Remove the files that neither one of these budgets nor any longer one keeps."""
-    all_budgets = list(budgets)
+    """Remove the files that none of these budgets keeps because of their place, nor any longer one."""
+    kept = list(budgets)
     for step, path in files_by_step(folder).items():
-        if not any(is_kept(step, interval_steps, budget) for budget in all_budgets):
+        if not any(is_kept(step, interval_steps, budget) for budget in kept):
             path.unlink()

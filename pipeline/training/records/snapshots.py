@@ -1,7 +1,7 @@
-"""Snapshots: images of the same few latents at regular steps, from step 0 on, and a movie of them.
+"""Snapshots: the same few latents drawn by the generator again and again, from step 0 on, and their movie.
 
-They use the weights that sample sets use: the running average if the configuration keeps one.
-Out: one PNG per snapshot, with one row per member, and `movie.gif`. A diverged member's tiles show its frozen weights.
+They are drawn as samples are: with the running average of the weights where the configuration keeps one.
+Out: one PNG a snapshot, a row a member, and `movie.gif`. A diverged member's tiles show where it was frozen.
 """
 
 from __future__ import annotations
@@ -32,26 +32,26 @@ Pictures = npt.NDArray[np.uint8]  # (16, C, H, W) of one member
 
 
 def snapshot_name(step: int) -> str:
-    """Return the file name of a step's snapshot."""
+    """The file of a step's snapshot."""
     return f"step_{step:06d}.png"
 
 
 def snapshot_step(path: Path) -> int:
-    """Return the step of a snapshot's file."""
-    match = NAME.fullmatch(path.name)
-    if match is None:
+    """The step of a snapshot's file."""
+    found = NAME.fullmatch(path.name)
+    if found is None:
         raise ValueError(f"{path}: not the name of a snapshot, expected one like {snapshot_name(500)}")
-    return int(match[1])
+    return int(found[1])
 
 
 def fixed_latents(members: Sequence[Member], size: int, distribution: str) -> torch.Tensor:
-    """Return the latents (M, 16, Z) of the members' snapshots, the same for all configurations."""
+    """The latents (M, 16, Z) that a member's snapshots show, the same for all configurations."""
     streams = [member.address.stream(Purpose.SNAPSHOT) for member in members]
     return torch.stack([random_latents(distribution, (IMAGES_A_MEMBER, size), stream) for stream in streams])  # type: ignore[arg-type]
 
 
 def draw(ensemble: Ensemble) -> list[Pictures]:
-    """Return each member's images of its fixed latents now. Values that are not finite are black."""
+    """What each member's fixed latents look like now; values that are not finite are black."""
     return [each for stack in ensemble.stacks for each in _draw_stack(stack)]
 
 
@@ -64,7 +64,7 @@ def _draw_stack(ensemble: Ensemble) -> npt.NDArray[np.uint8]:
 
 
 def as_pixels(images: torch.Tensor, value_range: ValueRange) -> npt.NDArray[np.uint8]:
-    """Return float32 images of any shape as pixels on the host. Values that are not finite are black."""
+    """Images of any shape, float32 → pixels on the host; values that are not finite are black."""
     black = value_range[0]
     finite = torch.nan_to_num(images, nan=black, posinf=black, neginf=black)
     pixels: npt.NDArray[np.uint8] = to_pixels(finite, value_range).cpu().numpy()
@@ -72,19 +72,19 @@ def as_pixels(images: torch.Tensor, value_range: ValueRange) -> npt.NDArray[np.u
 
 
 def write_snapshot(path: Path, members: Sequence[Pictures]) -> None:
-    """Write one PNG with one row per member, atomically."""
+    """One PNG, a row a member; it appears whole."""
     with atomic_file(path) as temporary:
         write_grid(temporary, np.concatenate(members), IMAGES_A_MEMBER, SCALE)
 
 
 def write_movie(path: Path, snapshots: Sequence[Path]) -> None:
-    """Write the snapshots one after another as an animated GIF that repeats."""
-    frames = [_frame(snapshot) for snapshot in snapshots]
+    """The snapshots one after another as an animated GIF that starts over."""
+    frames = [_frame(each) for each in snapshots]
     durations = [*[FRAME_MILLISECONDS] * (len(frames) - 1), LAST_FRAME_MILLISECONDS]
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0)
 
 
 def _frame(path: Path) -> Image.Image:
-    """Return a snapshot at half its size, one pixel per pixel of the images."""
+    """A snapshot at half its size: the pixels of the images."""
     with Image.open(path) as picture:
         return picture.resize((picture.width // SCALE, picture.height // SCALE), Image.Resampling.NEAREST)

@@ -35,9 +35,9 @@ CHAMPION = f"{RECIPE}/champion"  # nobody is promoted in this chain
 EVERYTHING = OF_DATASET | OF_ONE | OF_TWO | COMPARED
 
 
-def looked_at(paths: Paths, *recipes: str, whole: bool = False, verify: bool = False) -> dict[str, Status]:
+def looked_at(paths: Paths, *recipes: str, not_begun: bool = False, verify: bool = False) -> dict[str, Status]:
     """By name."""
-    found = survey(paths, recipes, whole=whole, verify=verify).statuses()
+    found = survey(paths, recipes, not_begun=not_begun, verify=verify).statuses()
     assert len({each.name for each in found}) == len(found)
     return {each.name: each for each in found}
 
@@ -82,11 +82,13 @@ def test_a_partition_trained_again_leaves_its_descendants_to_be_made(chain: Path
     generate(require_training(chain, RECIPE, "one"), 20, chain)
     found = looked_at(chain)
     assert not_fresh(found) == {f"{RECIPE}/report one"} | COMPARED
-    assert found[f"{RECIPE}/report one"].reasons == ("the samples were drawn again",)
+    assert found[f"{RECIPE}/report one"].reasons == ("the samples were generated again",)
     score_partition(RECIPE, "one", Judge.load("mnist", chain), chain)
     found = looked_at(chain)
     assert not_fresh(found) == COMPARED
-    assert {"one has another report", "one was trained or drawn again"} <= set(found[f"{RECIPE}/comparison"].reasons)
+    assert {"one has another report", "one was trained again or has new samples"} <= set(
+        found[f"{RECIPE}/comparison"].reasons
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -280,7 +282,7 @@ def test_a_comparison_made_without_a_damaged_file_is_stale_once_that_is_repaired
     flip_a_byte(history)
     found = looked_at(chain)[f"{RECIPE}/comparison"]
     assert found.state == STALE
-    assert "it was made without files that were damaged" in found.reasons[0]
+    assert "damaged files were left out" in found.reasons[0]
     assert not make_comparison(RECIPE, list(load_optimizers()), chain)[0].cached
     assert not_fresh(looked_at(chain)) == set()
 
@@ -307,12 +309,12 @@ def test_a_classifier_trained_otherwise_makes_all_that_it_saw_stale_until_that_i
     train_classifier("mnist", chain, settings=other)
     found = looked_at(chain)
     assert not_fresh(found) == {"mnist/reference"} | reports | COMPARED
-    assert found["mnist/reference"].reasons == ("the extractor's weights are others now",)
+    assert found["mnist/reference"].reasons == ("the extractor's weights changed",)
     make_reference("mnist", chain)
     found = looked_at(chain)
     assert not_fresh(found) == reports | COMPARED
     assert found[f"{RECIPE}/report one"].reasons == (
-        "the extractor's weights are others now",
+        "the extractor's weights changed",
         "the reference was made again",
     )
 
@@ -325,7 +327,7 @@ def test_a_shorter_training_is_fresh_and_says_so(chain: Paths) -> None:
     assert found[f"{RECIPE}/generator one"].state == FRESH
     notes = ("2 steps (recipe: 4)", "1 member (recipe: 2)", "seed 3")
     assert found[f"{RECIPE}/generator one"].notes == notes
-    assert found[f"{RECIPE}/samples one"].notes == ("12 images a member (recipe: 20)",)
+    assert found[f"{RECIPE}/samples one"].notes == ("12 images per member (recipe: 20)",)
 
 
 def test_what_an_older_version_made_says_that_nothing_more_is_known(chain: Paths) -> None:
@@ -401,7 +403,7 @@ def test_an_interrupted_training_is_missing_and_says_where_it_goes_on(chain: Pat
     folder = chain.training(RECIPE, "one")
     (folder / "manifest.json").unlink()
     status = looked_at(chain)[f"{RECIPE}/generator one"]
-    assert (status.state, status.notes) == (MISSING, ("goes on from step 4",))
+    assert (status.state, status.notes) == (MISSING, ("continues from step 4",))
 
 
 def test_an_interrupted_training_does_not_go_on_from_checkpoints_of_other_settings(chain: Paths, tables: Path) -> None:
@@ -422,7 +424,7 @@ def test_files_named_elsewhere_are_a_note(chain: Paths, tmp_path: Path, monkeypa
     monkeypatch.setenv("GANFORGE_MNIST", str(tmp_path))
     status = looked_at(chain)["mnist/raw"]
     assert status.state == FRESH
-    assert status.notes == (f"GANFORGE_MNIST names {tmp_path} now, which is read when it is materialized",)
+    assert status.notes == (f"GANFORGE_MNIST names {tmp_path} now; materialize the raw files to read it",)
 
 
 def test_an_empty_data_folder_has_nothing_and_named_recipes_are_missing(tables: Path, paths: Paths) -> None:
@@ -434,13 +436,13 @@ def test_an_empty_data_folder_has_nothing_and_named_recipes_are_missing(tables: 
 
 
 def test_raw_files_of_two_data_sets_are_listed_once(paths: Paths) -> None:
-    assert list(looked_at(paths, whole=True)).count("celeba/raw") == 1
+    assert list(looked_at(paths, not_begun=True)).count("celeba/raw") == 1
 
 
 def test_every_configuration_of_every_recipe_is_told_in_less_than_the_time_to_import_torch(paths: Paths) -> None:
     program = (
         "import sys; from pathlib import Path; from pipeline.status.survey import survey;"
-        "from pipeline.storage.paths import Paths; found = survey(Paths(Path(sys.argv[1])), whole=True);"
+        "from pipeline.storage.paths import Paths; found = survey(Paths(Path(sys.argv[1])), not_begun=True);"
         "assert len(found.statuses()) > 100;"
         "print(*{'torch', 'dagster', 'matplotlib', 'duckdb', 'onnx'} & set(sys.modules))"
     )
