@@ -51,9 +51,10 @@ imports: .venv/tested
 figures: .venv/installed
 	$(BIN)/python docs/figures.py
 
-## schemas: write the JSON schemas of the TOML tables, which editors read, from the classes that read the tables
+## schemas: write the JSON schemas of the TOML tables and docs/settings.md from the classes that read the tables
 schemas: .venv/tested
 	$(BIN)/python -m tests.schemas
+	$(BIN)/python -m tests.settings_page
 
 ## wheel-chain: build the wheel, install it into an environment of its own, and use it in an empty folder
 wheel-chain: .venv/tested
