@@ -26,16 +26,16 @@ def without_waiting_for_the_disk(connection: object, _: object) -> None:
 
 
 def repository(location: str, module: str | None) -> RemoteRepositoryOrigin:
-    """Where the location is a file, the origin knows no module."""
+    """Return a repository's origin; for a location in a file it names no module."""
     target = LoadableTargetOrigin(module_name=module, python_file=None if module else "definitions.py")
     return RemoteRepositoryOrigin(ManagedGrpcPythonEnvCodeLocationOrigin(target, location), "__repository__")
 
 
 def job_origin(location: str, module: str | None) -> RemoteJobOrigin:
-    """As runs have it that a UI, schedule or sensor of the location started."""
+    """Return the origin of runs that a UI, schedule or sensor of the location started."""
     return RemoteJobOrigin(repository(location, module), "job")
 
 
 def instigator_origin(name: str, location: str, module: str) -> RemoteInstigatorOrigin:
-    """As a schedule or sensor of the location has it."""
+    """Return the origin of a schedule or sensor of the location."""
     return RemoteInstigatorOrigin(repository(location, module), name)

@@ -1,4 +1,4 @@
-"""Large blocks are mapped for a while; what glibc is told is put back, and is not told where it is not glibc."""
+"""Large blocks are mapped for a while; afterwards glibc's setting is restored. Other C libraries are left alone."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What Dagster makes anew by itself, where a person switched that on: nothing that trains."""
+"""Assets that Dagster remakes automatically, once a person switched it on; none of them trains."""
 
 from collections.abc import Iterator
 
@@ -122,7 +122,7 @@ def test_a_changed_table_starts_nothing(automating: Automating) -> None:
 
 
 def test_nothing_that_trains_or_takes_long_has_a_condition() -> None:
-    """Of all assets only these have one, and the sensor that looks at them is off."""
+    """Only these assets have a condition, and the sensor that evaluates it is off."""
     with_condition = {spec.key.path[-1] for spec in defs.resolve_all_asset_specs() if spec.automation_condition}
     assert {"report", "comparison"} <= with_condition <= CHEAP
     training = [spec for spec in defs.resolve_all_asset_specs() if spec.group_name == "training"]

@@ -9,11 +9,11 @@ from assets.instance.databases import kept_open
 
 @dg.asset
 def made() -> None:
-    """Of nothing."""
+    """An asset without inputs or a value."""
 
 
 def logs(folder: Path) -> set[str]:
-    """The write-ahead logs there are: one a database that somebody has open."""
+    """Return the write-ahead logs: one per database that a process has open."""
     return {path.name for path in folder.rglob("*.db-wal")}
 
 

@@ -55,7 +55,7 @@ with dg.DagsterInstance.get() as instance:
 
 @dg.asset
 def nothing() -> None:
-    """Made by nobody: its runs are only written down."""
+    """An asset that no test makes; its runs are only recorded."""
 
 
 JOB = dg.Definitions(assets=[nothing]).resolve_implicit_global_asset_job_def()
@@ -132,7 +132,7 @@ def test_a_run_whose_process_was_killed_is_failed_and_says_what_to_do(
 
 
 def test_a_killed_command_gives_its_slot_back(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As `ganforge materialize` runs: in process, here where slots are counted by the step."""
+    """The command runs in process, like `ganforge materialize`; slots are counted per step here."""
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     (tmp_path / "dagster.yaml").write_text(TEMPLATE.read_text().replace("granularity: run", "granularity: op"))
     run_id = "6e2f8b4c-0000-4000-8000-000000000001"
@@ -353,14 +353,14 @@ def retrying(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.Dag
 
 
 def stop_queued(instance: dg.DagsterInstance) -> dict[str, bool]:
-    """As if the UI had queued all runs."""
+    """Stop the runs and treat all as queued by the UI."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dg.DagsterRun, "remote_job_origin", property(lambda _: job_origin(*OWN)))
         return stop_runs(instance, 60.0)
 
 
 def retried(instance: dg.DagsterInstance, run: dg.DagsterRun, pid: int) -> dg.DagsterRun:
-    """As Dagster's daemon makes the next of a group: it inherits the tags that are a user's to set."""
+    """Create the next run of a group like Dagster's daemon: it inherits the tags that a user may set."""
     tags = {tag: run.tags[tag] for tag in (MAX_RETRIES_TAG,) if tag in run.tags}
     first = run.root_run_id or run.run_id
     tags |= {PARENT_RUN_ID_TAG: run.run_id, ROOT_RUN_ID_TAG: first}
@@ -393,7 +393,7 @@ def kill(run: dg.DagsterRun) -> None:
 
 
 def wait_and_fail(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Whether Dagster will try the run again, once it is failed."""
+    """Fail the run and return whether Dagster will try it again."""
     deadline = time.monotonic() + 60.0
     while living_process(run) is not None and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -83,7 +83,7 @@ def make(instance: dg.DagsterInstance, name: str, partition: str | None = None, 
 
 
 def make_all(instance: dg.DagsterInstance) -> list[str]:
-    """A run each, as they stand."""
+    """Make every asset in one run each and return the runs."""
     VERSIONS.update(dict.fromkeys(VERSIONS, "1"))
     partitioned = [make(instance, name, key) for name in PARTITIONED for key in KEYS]
     return [make(instance, "raw"), *partitioned, make(instance, "table")]

@@ -1,4 +1,4 @@
-"""What Dagster's event log adds to what the files say."""
+"""The facts that Dagster's event log adds to the status from files."""
 
 import subprocess
 import sys
@@ -38,7 +38,7 @@ ASSETS = [generator, samples]
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """As `ganforge` makes it."""
+    """Make an instance's folder like `ganforge` does."""
     folder = Paths.default().dagster()
     folder.mkdir(parents=True)
     (folder / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")

@@ -87,7 +87,7 @@ def stopped() -> None:
 
 @dataclass
 class Received:
-    """What a server on this machine was sent."""
+    """The requests that a server on this machine received."""
 
     bodies: list[dict[str, Any]] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)  # HTTP statuses to answer with, before 200
@@ -127,7 +127,7 @@ def webhook(received: Received, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ale
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Quiet."""
+            """Write no log of requests."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
@@ -165,20 +165,20 @@ def relay(received: Received) -> Iterator[Alerts]:
 
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
-    """In memory."""
+    """Open an instance in memory."""
     with dg.DagsterInstance.ephemeral() as made:
         yield made
 
 
 @pytest.fixture
 def stored(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    """On disk in SQLite, as data folders have it: a database a run, and one across runs."""
+    """Open an instance in SQLite on disk, like that of a data folder: one database per run, and one across runs."""
     with dg.DagsterInstance.local_temp(str(tmp_path)) as made:
         yield made
 
 
 class Watching:
-    """A sensor through its ticks: what one leaves is the next one's cursor."""
+    """A sensor through its ticks: each tick gets the cursor of the tick before."""
 
     def __init__(self, settings: Alerts, instance: dg.DagsterInstance, cursor: str | None = None) -> None:
         self.settings, self.instance, self.cursor = settings, instance, cursor

@@ -1,4 +1,4 @@
-"""Retraining by itself: what a tick asks for, what Dagster makes of it, and what such a run trains."""
+"""Scheduled retraining: the request of a tick, the run that Dagster makes of it, and its training."""
 
 from collections.abc import Iterator
 from dataclasses import replace

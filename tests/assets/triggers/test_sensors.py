@@ -35,7 +35,7 @@ def in_use(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What the user names as MNIST."""
+    """Write the files that the user names as MNIST."""
     folder = tmp_path / "digits"
     folder.mkdir()
     (folder / "images").write_bytes(b"1")

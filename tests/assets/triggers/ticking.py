@@ -1,4 +1,4 @@
-"""Ticks without a daemon: what it does to schedules and sensors at a given time, in this process; runs stay queued."""
+"""Ticks without a daemon: evaluate schedules and sensors at a given time, in this process; runs stay queued."""
 
 import logging
 import sqlite3
@@ -60,7 +60,7 @@ class Ticking:
         return [run for run in reversed(self.instance.get_runs()) if run.run_id not in before]
 
     def last_tick(self, name: str) -> InstigatorTick:
-        """Of a schedule or sensor."""
+        """Return the last tick of a schedule or sensor."""
         (state,) = [state for state in self.instance.all_instigator_state() if state.name == name]
         (tick,) = self.instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1)
         return tick

@@ -73,7 +73,7 @@ def test_a_data_set_without_classes_is_not_judged() -> None:
 
 
 def copied(*values: float, floor: float = 0.6, images: int = 10_000) -> Finding:
-    """Of members with that authenticity."""
+    """Return the finding on members with that authenticity."""
     rows = [
         {"member": member, "metric": "authenticity", "value": value, "floor": floor, "n_generated": images}
         | {"standard_error": math.sqrt(value * (1 - value) / images), "n_floor": images}

@@ -162,7 +162,7 @@ def test_a_wasserstein_loss_and_a_run_of_two_intervals_are_not_judged() -> None:
 
 
 def swinging(middle: float, last: float, first: float = 0.0, of: TrainingSettings | None = None) -> bool:
-    """Whether 3 · 10 changes of so much, up and down, are found."""
+    """Return whether the check fails on 3 · 10 changes of these sizes, up and down."""
     of = of or settings(members=1)
     changes = np.repeat([first, middle, last], 10) * np.tile([1, -1], 15)
     share = 1 + np.concatenate([[0.0], np.cumsum(changes)])

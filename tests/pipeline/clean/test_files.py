@@ -47,7 +47,7 @@ def grow_old(folder: Path, age_seconds: float) -> None:
 
 
 def published(paths: Paths, steps: int = 100) -> Path:
-    """A finished training."""
+    """Publish a finished training and return its folder."""
     settings = resolve(load_recipes()[RECIPE], load_optimizers()[OPTIMIZER], steps=steps)
     folder = paths.training(RECIPE, OPTIMIZER)
     with staging_folder(folder) as staged:
@@ -118,7 +118,7 @@ def test_a_lock_or_a_folder_left_alone_goes(paths: Paths, name: str) -> None:
 
 
 def test_what_goes_while_it_is_looked_at_is_passed_over(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a training's files do: each is renamed or removed between its listing and its measuring."""
+    """Files of a training may be renamed or removed between their listing and their measuring."""
     folder = put(paths.root / "samples" / RECIPE / ".adam.abc.partial" / "kept", 2 * HOUR).parent
     put(folder / "gone", 2 * HOUR, size=1000)
     put(paths.root / "samples" / RECIPE / ".gone.abc.partial" / "x", 2 * HOUR)

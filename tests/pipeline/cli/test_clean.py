@@ -12,7 +12,7 @@ from pipeline.storage.paths import Paths
 
 @pytest.fixture
 def left(paths: Paths) -> Path:
-    """What a killed process left two hours ago."""
+    """Make the folder that a killed process left two hours ago."""
     folder = paths.root / "tensors" / ".mnist.abc.partial"
     folder.mkdir(parents=True)
     (folder / "train.pixels").write_bytes(b"x" * 1500)

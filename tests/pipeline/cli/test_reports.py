@@ -90,7 +90,7 @@ def ask(capsys: pytest.CaptureFixture[str]) -> Any:
 
 @pytest.fixture
 def three(paths: Paths) -> Paths:
-    """sgd far worse than the other two, which cannot be told apart."""
+    """Store reports in which sgd is far worse than the other two, and these two are undecided."""
     add(paths, "adam", [100.0, 120.0, 140.0])
     add(paths, "rmsprop", [130.0, 121.0, 155.0], settings={"generator": {"kind": "rmsprop", "learning_rate": 1e-4}})
     add(paths, "sgd", [800.0, 821.0, 839.0])

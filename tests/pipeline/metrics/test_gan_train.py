@@ -1,4 +1,4 @@
-"""What a classifier learns from a set of images, on bars that tell ten classes."""
+"""A classifier learns from a set of images: bars in ten places, one per class."""
 
 from pathlib import Path
 

@@ -88,7 +88,7 @@ def test_the_further_apart_the_larger() -> None:
 
 
 def variance_by_definition(x: np.ndarray, y: np.ndarray) -> float:
-    """The same unbiased variances from centred tables instead of from sums."""
+    """Compute the unbiased variances from centred tables instead of from sums."""
 
     def table(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         kernels: np.ndarray = (a @ b.T / a.shape[1] + 1) ** 3

@@ -15,7 +15,7 @@ import pytest
 
 @dataclass
 class Mirror:
-    """What the server serves, how it behaves, and what was asked of it."""
+    """A server of files, with its behaviour and the requests that it received."""
 
     address: str = ""
     files: dict[str, bytes] = field(default_factory=dict)

@@ -54,7 +54,7 @@ def expect_nothing_left(paths: Paths) -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What is found
+# Files that are found
 
 
 def test_the_official_layout_gives_its_splits_and_attributes(named: Path, paths: Paths) -> None:
@@ -182,7 +182,7 @@ def test_files_with_the_published_checksums_are_official(
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What is wrong
+# Files that are refused
 
 
 def test_a_few_unreadable_images_are_named_and_left_out(
@@ -369,7 +369,7 @@ DownloadFunction = Callable[[str, str, str, str], None]
 
 @pytest.fixture
 def drive(monkeypatch: pytest.MonkeyPatch) -> Callable[[DownloadFunction], None]:
-    """Pretend that gdown is installed and the drive answers; what it gives is the test's own function."""
+    """Pretend that gdown is installed and the drive answers; the test's own function serves the files."""
     gdown = types.ModuleType("gdown")
     gdown.__spec__ = importlib.machinery.ModuleSpec("gdown", None)
     monkeypatch.setitem(sys.modules, "gdown", gdown)

@@ -437,7 +437,7 @@ def test_a_parquet_of_tensors_is_read_in_either_order_of_channels(
 
 
 def test_rows_of_a_group_that_arrow_leaves_in_chunks_are_all_read(tmp_path: Path) -> None:
-    """As it does where a group's bytes take more than 2 GiB."""
+    """Arrow leaves chunks if a group's bytes take more than 2 GiB."""
     tensors = pa.FixedShapeTensorArray.from_numpy_ndarray(IMAGES)
     structs = pa.array([{"bytes": png} for png in PNGS])
     for whole in (pa.array(PNGS), structs, tensors):

@@ -1,4 +1,4 @@
-"""Scores along training: what they say, when they are made again, and who may read them."""
+"""Scores along training: their values, when they are made again, and which readers may read them."""
 
 import logging
 from collections.abc import Callable
@@ -49,7 +49,7 @@ def seen(pixels: Pixels, *, has_logits: bool = True) -> Features:
 
 @dataclass
 class MadeUpJudge:
-    """As much of a `Judge` as is asked for, which counts the images that it looks at."""
+    """A stand-in for `Judge` that counts the images that it scores."""
 
     sha256: str = "a" * 64
     labels: str = CLASSES

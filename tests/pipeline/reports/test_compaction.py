@@ -30,7 +30,7 @@ def fill(root: Path, count: int) -> list[str]:
 
 
 def ids(root: Path) -> list[str]:
-    """Of every report, as often as it is read, oldest first; asked by Arrow and by SQL."""
+    """Return the id of every report, as often as it is read, oldest first; Arrow and SQL must agree."""
     everything = store.read_all(root)
     counted = store.query("SELECT report_id, count(*) AS n FROM history GROUP BY ALL", root)
     assert set(counted["n"].to_pylist()) <= {4}
@@ -131,7 +131,7 @@ REMOVAL = 4  # call of `_remove`: the first three sweep
 def test_killed_between_rename_and_removal_every_report_counts_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, partition: int, doubled: int, left: int
 ) -> None:
-    """Of the first partition or of the second; the next compaction removes the rest of one, and does the other."""
+    """The process dies in the first partition or in the second; the next compaction finishes both."""
     written = fill(tmp_path, 3)
     with monkeypatch.context() as patch, pytest.raises(Killed):
         kill_at(patch, "_remove", REMOVAL + partition)
@@ -219,7 +219,7 @@ def test_copies_compacted_apart_and_copied_together_again_count_each_report_once
         store.compact(root)
     shutil.copytree(second, first, dirs_exist_ok=True)
     assert sorted(ids(first)) == sorted(written)
-    assert store.compact(first) == 2  # what was the newest of one copy
+    assert store.compact(first) == 2  # the report that was newest in one copy
     assert sorted(ids(first)) == sorted(written)
     held = [pq.read_table(path, columns=["report_id"], partitioning=None) for path in files(first, "**/*.parquet")]
     assert sorted(pa.concat_tables(held)["report_id"].to_pylist()) == sorted(written * 4)  # by other readers too

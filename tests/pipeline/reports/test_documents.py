@@ -51,7 +51,7 @@ def root(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def of_other_versions(root: Path) -> None:
-    """The newest report of one configuration lacks a column, and that of another has one that nobody knows."""
+    """Remove a column from the newest report of one configuration, and add an unknown one to that of another."""
     older, newer, _ = (report.path for report in store.latest_of_all(root))
     pq.write_table(pq.read_table(older, partitioning=None).drop_columns("scoring_seconds"), older)
     table = pq.read_table(newer, partitioning=None)

@@ -62,7 +62,7 @@ def written(made: tuple[Path, list[str]]) -> list[str]:
 
 
 def exit_code(work: Callable[..., None], *arguments: object) -> int | None:
-    """Of a process that does this."""
+    """Return the exit code of a process that does this work."""
     process = PROCESSES.Process(target=work, args=arguments)
     process.start()
     process.join(LONGEST_SECONDS)
@@ -70,7 +70,7 @@ def exit_code(work: Callable[..., None], *arguments: object) -> int | None:
 
 
 def ids(root: Path) -> list[str]:
-    """Of every report, as often as it is read, oldest first; the same by Arrow and by SQL."""
+    """Return the id of every report, as often as it is read, oldest first; Arrow and SQL must agree."""
     everything = store.read_all(root)
     by_sql = store.query("SELECT report_id FROM history", root)
     assert Counter(by_sql["report_id"].to_pylist()) == Counter(everything["report_id"].to_pylist())

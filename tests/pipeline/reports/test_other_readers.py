@@ -94,7 +94,7 @@ def root(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def expect_every_reader_to_read_the_store(root: Path) -> None:
-    """The same rows, and the same means by metric and configuration."""
+    """Expect equal rows, and equal means by metric and configuration."""
     rows = store.read_all(root).sort_by(ORDER)
     means = [tuple(row.values()) for row in store.query(MEANS.format("history"), root).to_pylist()]
     for name, read in READERS.items():

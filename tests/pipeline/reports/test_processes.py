@@ -36,7 +36,7 @@ def compact_until(root: Path, ready: Barrier, done: Event) -> None:
 def read_until(root: Path, ready: Barrier, done: Event) -> None:
     """Fails where a report is not whole, comes twice, or is gone."""
     known: set[str] = set()
-    store.query("FROM history", root)  # what is imported late is there before the others begin
+    store.query("FROM history", root)  # late imports happen before the other processes begin
     ready.wait(LONGEST_SECONDS)
     while not done.is_set():
         for _ in range(READS):

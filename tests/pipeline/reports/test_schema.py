@@ -178,7 +178,7 @@ def test_a_report_is_stored_even_where_the_store_cannot_be_compacted(
 
 
 def test_long_texts_in_another_layout_read_the_same(tmp_path: Path) -> None:
-    """As other writers of Parquet lay them out."""
+    """Other writers of Parquet may use these layouts."""
     path = store.append(tmp_path, rows(settings='{"width": 3}')).path
     table = stored(path)
     at = table.column_names.index("settings")

@@ -38,7 +38,7 @@ def in_node(expression: str, data: Any) -> Any:
 
 
 def in_chromium(expression: str, data: Any, folder: Path) -> Any:
-    """The same from headless Chromium, in a page that holds everything itself."""
+    """Evaluate the expression in headless Chromium, in a page that needs no other file."""
     page = folder / "page.html"
     page.write_text(
         f'<meta charset="utf-8"><body><script type="application/json" id="data">{json.dumps(data)}</script>'

@@ -23,7 +23,7 @@ CLOSE = 1e-4  # of images in [-1, 1]; a step between two levels of a pixel is 7.
 
 
 def exported(paths: Paths) -> tuple[list[dict[str, Any]], list[np.ndarray]]:
-    """Every architecture with three and with four bytes a weight: what JavaScript gets, and PyTorch's images."""
+    """Return JavaScript's input for every architecture, with three and four bytes per weight, and PyTorch's images."""
     given, drawn = [], []
     for recipe in WIDTHS:
         training = untrained_training(paths, recipe)

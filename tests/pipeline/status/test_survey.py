@@ -31,12 +31,12 @@ OF_DATASET = {"mnist/raw", "mnist/tensors", "mnist/classifier", "mnist/reference
 OF_ONE = {f"{RECIPE}/{name} one" for name in ("generator", "samples", "report")}
 OF_TWO = {f"{RECIPE}/{name} two" for name in ("generator", "samples", "report")}
 COMPARED = {f"{RECIPE}/comparison"}
-CHAMPION = f"{RECIPE}/champion"  # nobody is promoted in this chain
+CHAMPION = f"{RECIPE}/champion"  # no configuration is promoted in this chain
 EVERYTHING = OF_DATASET | OF_ONE | OF_TWO | COMPARED
 
 
 def looked_at(paths: Paths, *recipes: str, not_begun: bool = False, verify: bool = False) -> dict[str, Status]:
-    """By name."""
+    """Return the statuses by name."""
     found = survey(paths, recipes, not_begun=not_begun, verify=verify).statuses()
     assert len({each.name for each in found}) == len(found)
     return {each.name: each for each in found}
@@ -92,7 +92,7 @@ def test_a_partition_trained_again_leaves_its_descendants_to_be_made(chain: Path
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# One change each, and exactly what is not fresh after it
+# One change each, and exactly the artefacts that are not fresh after it
 
 Change = Callable[[Paths, Path, pytest.MonkeyPatch], None]
 
@@ -345,7 +345,7 @@ def test_of_a_training_by_an_older_version_the_edited_rate_is_known_all_the_same
 
 
 def forget_identity(folder: Path) -> None:
-    """As a version before identities, and of other code, wrote it."""
+    """Rewrite a manifest like a version before identities, with other code."""
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text())
     del manifest["identity"]

@@ -1,4 +1,4 @@
-"""Where the data lies, for a command and for the processes that it starts."""
+"""The data folder of a command, and of the processes that it starts."""
 
 import os
 import subprocess

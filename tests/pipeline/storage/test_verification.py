@@ -118,7 +118,7 @@ def test_a_file_is_hashed_once_and_again_when_it_was_written_to(
         artefact.verified_path("one.txt")
     assert hashed == [path]
     flip_a_byte(path)
-    for _ in range(2):  # changed a moment ago: what follows at once could leave the same time
+    for _ in range(2):  # changed a moment ago: an immediate second change could leave the same time
         with pytest.raises(ArtefactFileError, match="damaged"):
             artefact.verified_path("one.txt")
     assert hashed == [path] * 3

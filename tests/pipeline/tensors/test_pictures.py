@@ -54,7 +54,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: str) -> Dataset:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What is stored
+# Pictures that are stored
 
 
 def test_celeba_is_stored_as_the_blog_prepares_it(raw: Paths) -> None:
@@ -156,7 +156,7 @@ def test_pictures_without_labels_have_no_column_of_them(
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What cannot be stored
+# Pictures that cannot be stored
 
 
 def with_undecodable(count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, paths: Paths) -> Dataset:

@@ -1,4 +1,4 @@
-"""The Inception extractor with random weights: what it computes, what it refuses. Published weights are not needed."""
+"""The Inception extractor with random weights: its results, and the images that it refuses. Published weights are not needed."""
 
 from pathlib import Path
 

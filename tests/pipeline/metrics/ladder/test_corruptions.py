@@ -94,7 +94,7 @@ def test_five_rectangles_cover_their_share_but_for_overlaps() -> None:
 def test_a_swirl_turns_the_centre_and_leaves_the_corners() -> None:
     half = np.zeros((1, 1, 65, 65), np.uint8)
     half[..., 33:] = 255  # right of the centre
-    turned = corrupt("swirl", half, 3)[0, 0]  # by 4 radians at the very centre
+    turned = corrupt("swirl", half, 3)[0, 0]  # by 4 radians at the centre
     assert turned[32, 30] != half[0, 0, 32, 30]
     assert np.array_equal(turned[:4, :4], half[0, 0, :4, :4])
     assert np.array_equal(turned[-4:, -4:], half[0, 0, -4:, -4:])

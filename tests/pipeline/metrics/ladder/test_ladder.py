@@ -134,7 +134,7 @@ def test_the_copied_training_images_are_those_the_features_are_of(found: RealIma
 
 def test_the_picture_shows_the_levels_side_by_side(found: RealImages, tmp_path: Path) -> None:
     write_picture(tmp_path / "ladder.png", found)
-    picture = np.asarray(Image.open(tmp_path / "ladder.png"))[::2, ::2]  # 20 images a row, 28 pixels and a gap of 2
+    picture = np.asarray(Image.open(tmp_path / "ladder.png"))[::2, ::2]  # 20 images per row, 28 pixels and a gap of 2
     assert picture.shape == (8 * 30 - 2, 20 * 30 - 2)
     clean, noisy = picture[:28, :28], picture[:28, 5 * 30 : 5 * 30 + 28]
     assert np.array_equal(clean, found.test[found.judged[0], 0])
