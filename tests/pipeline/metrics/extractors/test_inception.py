@@ -1,4 +1,4 @@
-"""The Inception extractor with random weights: its results, and the images that it refuses. Published weights are not needed."""
+"""The Inception extractor with random weights: its results, and images that it refuses. No published weights needed."""
 
 from pathlib import Path
 
