@@ -1,7 +1,7 @@
 """Optimizer kinds: per kind its fields with types, ranges, defaults and descriptions, without torch.
 
 In: an entry such as `{ kind = "adam", learning_rate = 1e-4 }`. Out: a frozen value of that kind's class. A new kind is
-one class in `KINDS` and its update rule in `training/engine/optimizers.py`, which states formulas and sources.
+one class in `KINDS` and its update rule in `training/engine/update_rules.py`, which has the formulas and sources.
 """
 
 from __future__ import annotations

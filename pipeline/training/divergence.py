@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 
+from pipeline.objectives import LOSSES
 from pipeline.settings import TrainingSettings
-from pipeline.training.engine.losses import LOSSES
 from pipeline.training.records.history import Measured
 
 LEAST_DISCRIMINATOR_LOSS = 1e-4  # over an interval, above the least value there is
@@ -33,7 +33,7 @@ def divergence(measured: Measured, settings: TrainingSettings, *, weights_are_fi
 
 def _discriminator_excess(measured: Measured, settings: TrainingSettings) -> float | None:
     """The discriminator's loss above the least value there is, or None where there is no least."""
-    least = LOSSES[settings.objective.loss].least_on_real
+    least = LOSSES[settings.objective.loss].least
     if least is None:
         return None
     total = measured.discriminator_loss_real + measured.discriminator_loss_generated

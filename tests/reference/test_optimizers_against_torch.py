@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pipeline.optimizer_kinds import KINDS, SGD, Adam, OptimizerSettings, RMSprop
 from pipeline.training.engine.optimizers import StackedOptimizer
+from pipeline.training.engine.update_rules import RULES, UpdateRule
 
 STEPS = 50
 SHAPES = [(3, 5), (5,), (1, 1), (7, 2)]  # of a member's parameters: 35 numbers, no whole number of cache lines
@@ -95,6 +96,21 @@ def torchs(make: TorchOptimizer, member: int, change: Change = lambda weights: N
 def test_an_update_rule_equals_torchs(kind: str, way: str) -> None:
     settings, make = SAME[kind]
     assert torch.allclose(ours([settings], way)[0], torchs(make, 0), rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("kind", SAME)
+def test_a_rule_without_fused_kernels_updates_slices_by_its_one_formula(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, make = SAME[kind]
+    monkeypatch.setattr(type(RULES[settings.kind]), "update_slices", UpdateRule.update_slices)
+    together = ours([settings] * 2, "slices")
+    for member in range(2):
+        assert torch.allclose(together[member], torchs(make, member), rtol=1e-6, atol=1e-7)
+
+
+def test_every_kind_of_the_settings_has_an_update_rule() -> None:
+    assert set(RULES) == set(KINDS)
 
 
 @every_way

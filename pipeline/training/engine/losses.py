@@ -9,12 +9,13 @@
 | `wasserstein` | -r; g | -g | Arjovsky et al. 2017, arXiv 1701.07875, algorithm 1 |
 
 y is the real label: 1, or less when smoothed on one side (Salimans et al. 2016, arXiv 1606.03498, section 3.4); hinge
-and Wasserstein have no labels. Label flips (ganhacks, tip 6) judge some images by the other class's loss.
+and Wasserstein have no labels. Label flips (ganhacks, tip 6) give some images the other class's loss.
+
+A loss is one entry here and its facts (labels, least value) in one entry of `objectives.LOSSES`, which needs no torch.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -28,9 +29,9 @@ LabelledCurve = Callable[[Tensor, Tensor], Tensor]  # (logits, real label)
 
 @dataclass(frozen=True)
 class Loss:
-    """One line of the table: values and slopes (their derivatives by the logit) as functions of logits.
+    """The values of one loss and its slopes, the derivatives by the logit, as functions of logits.
 
-    Training needs only the slopes, and reports only the values.
+    Updates use only the slopes, and history only the values.
     """
 
     on_real: LabelledCurve
@@ -39,22 +40,16 @@ class Loss:
     slope_on_real: LabelledCurve
     slope_on_generated: Curve
     slope_for_generator: Curve
-    boundary: float  # above it a logit calls an image real
-    as_probability: bool  # whether σ(logit) is the probability of "real"
-    least_on_real: Callable[[float], float] | None  # real label → the smallest value of `on_real`; None: no smallest
+    boundary: float  # a logit above it calls an image real
+    as_probability: bool  # True if σ(logit) is the probability of "real"
 
     def output(self, logits: Tensor) -> Tensor:
-        """What D(x) is in this loss: a probability where there is one, else the logit."""
+        """Return D(x) in this loss: a probability if the loss has one, else the logit."""
         return torch.sigmoid(logits) if self.as_probability else logits
 
 
-def binary_entropy(label: float) -> float:
-    """The smallest cross entropy with a label in [0, 1]: with a smoothed label it stays above 0."""
-    return -sum(share * math.log(share) for share in (label, 1 - label) if share > 0)
-
-
 def cross_entropy_on_real(logits: Tensor, real_label: Tensor) -> Tensor:
-    """-y log σ(l) - (1 - y) log(1 - σ(l)) = softplus(l) - y l, finite for every logit."""
+    """Return -y log σ(l) - (1 - y) log(1 - σ(l)) = softplus(l) - y l, which is finite for every logit."""
     return F.softplus(logits) - real_label * logits
 
 
@@ -71,7 +66,6 @@ NON_SATURATING = Loss(
     slope_for_generator=lambda logits: torch.sigmoid(logits) - 1,
     boundary=0.0,
     as_probability=True,
-    least_on_real=binary_entropy,
 )
 
 LOSSES: dict[str, Loss] = {
@@ -90,7 +84,6 @@ LOSSES: dict[str, Loss] = {
         slope_for_generator=lambda logits: logits - 1,
         boundary=0.5,
         as_probability=False,
-        least_on_real=lambda _label: 0.0,
     ),
     "hinge": Loss(
         on_real=lambda logits, _label: F.relu(1 - logits),
@@ -101,7 +94,6 @@ LOSSES: dict[str, Loss] = {
         slope_for_generator=_constant(-1.0),
         boundary=0.0,
         as_probability=False,
-        least_on_real=lambda _label: 0.0,
     ),
     "wasserstein": Loss(
         on_real=lambda logits, _label: -logits,
@@ -112,11 +104,10 @@ LOSSES: dict[str, Loss] = {
         slope_for_generator=_constant(-1.0),
         boundary=0.0,
         as_probability=False,
-        least_on_real=None,
     ),
 }
 
 
 def flipped(own: Tensor, other: Tensor, flips: Tensor) -> Tensor:
-    """Each image's own value or slope, or the other class's where `flips` is 1."""
+    """Return each image's own value or slope, or the other class's if its `flips` is 1."""
     return own + flips * (other - own)

@@ -55,8 +55,9 @@ def die_at(time: int | str) -> None:
 
     def deadly(self: Ensemble, at: int, *, measure_gradients: bool = False) -> StepOutputs:
         if at == time:
-            way = self.discriminator_optimizer.way  # a recorded step has kept `update` itself
-            way.update = after_one(way.update)  # type: ignore[method-assign]
+            # A recorded step calls `StackedOptimizer.update` by itself, so the updates below it are replaced.
+            updates = self.stacks[0].training.discriminator_optimizer.updates
+            updates.update = after_one(updates.update)  # type: ignore[method-assign]
         return step(self, at, measure_gradients=measure_gradients)
 
     Ensemble.step = deadly  # type: ignore[method-assign, assignment]
