@@ -131,7 +131,7 @@ def _expect_trainable(recipe: Recipe, dataset: Dataset, keys: list[str], wanted:
     from pipeline.tensors.load import require_tensors
     from pipeline.training.engine.ranks import ALONE
     from pipeline.training.partition import Partition
-    from pipeline.training.sweep import expect_trainable
+    from pipeline.training.trainable import expect_trainable
 
     paths = Paths.default()
     tensors = require_tensors(paths, dataset.key)

@@ -39,8 +39,8 @@ from pipeline.reports.commit import git_commit
 from pipeline.settings import load_optimizers, load_recipes, resolve
 from pipeline.storage.artefact import write_json
 from pipeline.training.engine.device import choose_device, device_name, tf32_products
-from pipeline.training.engine.ensemble import Ensemble, Member
-from pipeline.training.engine.in_turn import assemble
+from pipeline.training.engine.ensemble import Ensemble
+from pipeline.training.engine.member import Member
 from pipeline.training.engine.training_images import TrainingImages
 from pipeline.training.records.history import Interval
 
@@ -178,7 +178,7 @@ def make_ensemble(members: int) -> Make:
         settings = resolve(load_recipes()["mnist_mlp"], load_optimizers()[OPTIMIZER], members=members)
         settings = replace(settings, network=network)
         stack = [Member(settings, index) for index in range(members)]
-        ensemble = assemble(stack, network_for(network, DIGITS), TrainingImages(pixels, choose_device()))
+        ensemble = Ensemble(stack, network_for(network, DIGITS), TrainingImages(pixels, choose_device()))
         interval = Interval(ensemble)
         done = 0
 
@@ -339,9 +339,10 @@ def kept_by_a_member(pixels: Tensor, network: str) -> dict[str, float]:
     interval = Interval(ensemble)
     for step in range(WARM_UP_STEPS):
         interval.add(ensemble.step(step))
-    state = mebibytes(ensemble.state(slice(0, 1)).values())
-    inputs = ensemble.replayed.inputs if ensemble.replayed is not None else None
-    beside = [ensemble.latents.drawn, ensemble.shuffle.order, interval.logits, *(inputs.tensors() if inputs else ())]
+    state = mebibytes(ensemble.state(0).values())
+    (only,) = ensemble.stacks
+    inputs = only.replayed.inputs if only.replayed is not None else None
+    beside = [only.latents.buffer, only.shuffle.order, interval.logits, *(inputs.tensors() if inputs else ())]
     return {"state_mib_a_member": state, "kept_mib_a_member": state + mebibytes(beside)}
 
 

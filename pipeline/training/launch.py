@@ -31,7 +31,7 @@ from pipeline.training.records.history import Measured
 from pipeline.training.records.progress import Observation, PartitionObservation
 from pipeline.training.records.snapshots import Pictures
 from pipeline.training.records.system import SystemUse
-from pipeline.training.sweep import expect_trainable
+from pipeline.training.trainable import expect_trainable
 
 log = logging.getLogger(__name__)
 

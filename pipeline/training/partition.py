@@ -29,7 +29,7 @@ from pipeline.storage.weights import save_weights
 from pipeline.tensors.details import TensorsDetails
 from pipeline.training.checkpoint import Checkpoint, Checkpoints, tensors_under
 from pipeline.training.details import DivergedMember, RunDetails, TrainingDetails
-from pipeline.training.engine.ensemble import Member
+from pipeline.training.engine.member import Member
 from pipeline.training.identity import checkpoint_identity, training_identity
 from pipeline.training.kinds_of_weights import weights_of_snapshots
 from pipeline.training.records.history import HistoryRow, write_history
@@ -49,7 +49,7 @@ class Frozen:
     step: int  # at which it was found
     weights_step: int  # whose weights are kept
     reason: str
-    networks: Mapping[str, Tensor]  # as `Ensemble.networks`, each (1, …)
+    networks: Mapping[str, Tensor]  # as `Ensemble.network_state`, each (1, …)
 
     def __str__(self) -> str:
         """For the log."""

@@ -1,33 +1,30 @@
-"""Sweep: one loop over the stacked members of several partitions, from a common step to the end of their budget.
+"""Sweep: one loop over the members of several partitions, from a common step to the end of their budget.
 
-In: partitions, and the step their checkpoints share. Out: one artefact a partition; observations on the way. With
-several ranks every process runs the same loop; the first writes and speaks.
+In: partitions, and checkpoints of one step. Out: one artefact per partition; observations on the way.
+With several ranks every process runs the same loop; only the first writes files and logs.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from itertools import islice
 
-import torch
-from torch import Tensor
-
-from pipeline.networks.normalisation import BatchNorm
 from pipeline.storage.artefact import Artefact, find_intact
 from pipeline.tensors.load import load_split
-from pipeline.training.checkpoint import Checkpoint, tensors_under
+from pipeline.training.active_members import ActiveMembers
+from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.details import RunDetails
 from pipeline.training.divergence import divergence
 from pipeline.training.engine.device import choose_device, device_name, tf32_products
-from pipeline.training.engine.ensemble import Ensemble, Member
-from pipeline.training.engine.in_turn import assemble
+from pipeline.training.engine.ensemble import Ensemble
+from pipeline.training.engine.member import Member
 from pipeline.training.engine.ranks import Ranks
 from pipeline.training.engine.training_images import TrainingImages, pixel_tensor
 from pipeline.training.interruption import DeferredSignals
 from pipeline.training.partition import Frozen, Partition
-from pipeline.training.records.history import Evaluation, HistoryRow, Interval, Measured, history_row
+from pipeline.training.records.history import HeldOutLosses, HistoryRow, Measured, history_row
 from pipeline.training.records.progress import (
     LONGEST_SILENCE_SECONDS,
     Clock,
@@ -36,8 +33,8 @@ from pipeline.training.records.progress import (
     mean_measured,
     progress_line,
 )
-from pipeline.training.records.scored_images import draw_evaluations, is_kept
-from pipeline.training.records.snapshots import Pictures, draw
+from pipeline.training.records.scored_images import generate_evaluations, is_kept
+from pipeline.training.records.snapshots import Pictures, snapshot_pictures
 from pipeline.training.records.system import SystemReader
 
 log = logging.getLogger(__name__)
@@ -55,80 +52,50 @@ class Sweep:
         ranks: Ranks,
         checkpoint_interval_steps: int | None = None,
     ) -> None:
-        """`checkpoints` are one a partition, all of one step; None starts at step 0."""
+        """Continue from `checkpoints`, one per partition and all of one step; None starts at step 0."""
         self.partitions, self.ranks = list(partitions), ranks
         self.checkpoint_interval_steps = checkpoint_interval_steps
-        self.settings = partitions[0].settings  # for what all partitions share
+        self.settings = partitions[0].settings  # for the fields that all partitions share
         self.start = checkpoints[0].step if checkpoints else 0
         self.device = choose_device()
         self.network = partitions[0].network
         self._load_images()
         self.system = SystemReader(self.device)
-        self._stack(checkpoints)
-        seconds = max((each.seconds for each in checkpoints), default=0.0) if checkpoints else 0.0
+        self.active = self._resume(checkpoints or ())
+        seconds = max((checkpoint.seconds for checkpoint in checkpoints), default=0.0) if checkpoints else 0.0
         self.clock = Clock(self.start, self.settings.steps, seconds)
         self.saved_at, self.saved_step = time.monotonic(), self.start
-        self.last_rows: dict[str, list[HistoryRow]] = {each.key: [] for each in partitions}
+        self.last_rows: dict[str, list[HistoryRow]] = {partition.key: [] for partition in partitions}
 
     def _load_images(self) -> None:
         tensors = self.partitions[0].tensors
         train_split, test_split = load_split(tensors, "train"), load_split(tensors, "test")
         self.images = TrainingImages(pixel_tensor(train_split), self.device, self.network.value_range)
-        self.evaluation = Evaluation(pixel_tensor(test_split), self.settings.evaluation_images)
+        self.held_out_losses = HeldOutLosses(pixel_tensor(test_split), self.settings.evaluation_images)
 
-    def _stack(self, checkpoints: Sequence[Checkpoint] | None) -> None:
-        """The members that go on, as they were."""
-        for partition, checkpoint in zip(self.partitions, checkpoints or (), strict=False):
+    def _resume(self, checkpoints: Sequence[Checkpoint]) -> ActiveMembers:
+        """Return the members that continue, in the state of the checkpoints or the initial one."""
+        for partition, checkpoint in zip(self.partitions, checkpoints, strict=False):
             partition.resume(checkpoint)
-        members = [member for partition in self.partitions for member in partition.training_members()]
-        self.ensemble = self._ensemble(members) if members else None
-        if self.ensemble is None:
-            return
-        self.interval = Interval(self.ensemble)
-        resumed = [
-            (self.rows(partition), checkpoint.tensors)
-            for partition, checkpoint in zip(self.partitions, checkpoints or (), strict=False)
-            if partition.training_members()
-        ]
-        for rows, tensors in resumed:
-            for number, at in enumerate(range(rows.start, rows.stop)):
-                self.ensemble.load(slice(at, at + 1), tensors_under(f"training.{number}.", tensors))
-            self.interval.load(rows, tensors_under("interval.", tensors))
-        self.sound = self._new_networks()
-        self.ensemble.copy_networks(self.sound)
-        self.sound_step = self.start // self.settings.history_interval_steps * self.settings.history_interval_steps
-        for rows, tensors in resumed:
-            for name, value in tensors_under("sound.", tensors).items():
-                self.sound[name][rows] = value.to(self.device)
-
-    def _ensemble(self, members: Sequence[Member]) -> Ensemble:
-        return assemble(members, self.network, self.images, self.ranks)
-
-    def _new_networks(self) -> dict[str, Tensor]:
-        """Memory for a copy of all networks, to go back to."""
-        assert self.ensemble is not None
-        count, first = len(self.ensemble.members), self.ensemble.networks(slice(0, 1))
-        return {name: value.new_empty(count, *value.shape[1:]) for name, value in first.items()}
-
-    def rows(self, partition: Partition) -> slice:
-        """Where a partition's training members stand in the stack."""
-        members = self.ensemble.members if self.ensemble is not None else []
-        own = [at for at, member in enumerate(members) if member.settings is partition.settings]
-        return slice(own[0], own[-1] + 1) if own else slice(0, 0)
+        sound_step = self.start // self.settings.history_interval_steps * self.settings.history_interval_steps
+        active = ActiveMembers(self.partitions, self.network, self.images, self.ranks, sound_step)
+        if checkpoints:
+            active.resume(checkpoints)
+        return active
 
     # -----------------------------------------------------------------------------------------------------------------
     # The loop
 
     def run(self) -> Generator[Observation, None, dict[str, Artefact]]:
-        """Train, and publish every partition's artefact. Between steps an interruption saves a checkpoint first."""
+        """Train, and publish every partition's artefact. An interruption between steps saves a checkpoint first."""
         with DeferredSignals() as signals, tf32_products(self.device):
             if self.ranks.first:
                 self._begin()
             for step in range(self.start + 1, self.settings.steps + 1):
-                if self.ensemble is None:
+                if self.active.ensemble is None:
                     break
                 signals.take()
-                observation = self._step(self.ensemble, step, signals)
+                observation = self._step(self.active.ensemble, step, signals)
                 if observation is not None:
                     yield from self._hand_over(observation, step, signals)
             self._finish()
@@ -137,7 +104,7 @@ class Sweep:
     def _hand_over(
         self, observation: Observation, step: int, signals: DeferredSignals
     ) -> Generator[Observation, None, None]:
-        """Yield an observation. If the caller never comes back for the next step, save a checkpoint of this one."""
+        """Yield an observation; if the caller never returns for the next step, save a checkpoint of this one."""
         try:
             yield observation
             signals.take()
@@ -159,9 +126,10 @@ class Sweep:
         interval_ends = step % self.settings.history_interval_steps == 0
         last = step == self.settings.steps
         measures = interval_ends or last or self.clock.is_quarter(step)
-        self.interval.add(ensemble.step(step - 1, measure_gradients=measures))
+        self.active.interval.add(ensemble.step(step - 1, measure_gradients=measures))
         self.clock.images += len(ensemble.members) * self.settings.batch_size * self.settings.objective.n_critic
-        measured = self.interval.measure() if measures else []  # on all ranks at once: they average
+        # All ranks measure together: measuring averages over ranks.
+        measured = self.active.interval.measure() if measures else []
         observation = self._observe(ensemble, measured, step) if measures and self.ranks.first else None
         if interval_ends:
             self._end_interval(ensemble, measured, step)
@@ -169,25 +137,26 @@ class Sweep:
             log.info("%s", progress_line(self.settings.recipe, step, self.clock, {}))
         if step % self.settings.snapshot_interval_steps == 0:  # before the checkpoint, which promises it
             self._snapshot(step)
-        if self._keeps(step):
+        if self._keeps_images(step):
             self._evaluate(step)
         if last or signals.waiting or self._should_save(step):
             self._save(step)
-        if self.ranks.first:  # the others end when they miss it
+        if self.ranks.first:  # the other ranks end when they miss the first
             signals.deliver()
         return observation
 
     def _finish(self) -> None:
-        """What a budget's end adds off the intervals; the last checkpoint knows nothing of it.
+        """Write the final history row, snapshot and images if the run ends between two intervals.
 
-        So a longer budget goes on as if nothing had ended, and a process that finds that checkpoint does this again.
+        They are not in the checkpoint, so a longer run continues as if it had not stopped here, and a process that
+        resumes that checkpoint writes them again.
         """
         step = self.settings.steps
-        if self.ensemble is not None and step % self.settings.history_interval_steps:
-            self._end_interval(self.ensemble, self.interval.measure(), step)
+        if self.active.ensemble is not None and step % self.settings.history_interval_steps:
+            self._end_interval(self.active.ensemble, self.active.interval.measure(), step)
         if step % self.settings.snapshot_interval_steps:
             self._snapshot(step)
-        if not self._keeps(step):
+        if not self._keeps_images(step):
             self._evaluate(step)
 
     def _should_save(self, step: int) -> bool:
@@ -198,123 +167,88 @@ class Sweep:
     def _save(self, step: int) -> None:
         if self.ranks.first:
             for partition in self.partitions:
-                partition.save(step, self.clock.seconds(), self._tensors(partition, step))
+                partition.save(step, self.clock.seconds(), self.active.checkpoint_tensors(partition, step))
         self.saved_at, self.saved_step = time.monotonic(), step
-
-    def _tensors(self, partition: Partition, step: int) -> dict[str, Tensor]:
-        """What a checkpoint holds of the members that train, each by itself: the stack then need not be copied."""
-        rows = self.rows(partition)
-        if self.ensemble is None or rows.start == rows.stop:
-            return {}
-        tensors = {
-            f"training.{number}.{name}": value
-            for number, at in enumerate(range(rows.start, rows.stop))
-            for name, value in self.ensemble.state(slice(at, at + 1)).items()
-        }
-        tensors |= {f"interval.{name}": value for name, value in self.interval.state(rows).items()}
-        if self.sound_step != step:  # else they are the weights
-            tensors |= {f"sound.{name}": value[rows] for name, value in self.sound.items()}
-        return tensors
 
     # -----------------------------------------------------------------------------------------------------------------
     # Intervals
 
     def _end_interval(self, ensemble: Ensemble, measured: list[Measured], step: int) -> None:
-        """History, a line in the log, and a look for members that diverged."""
-        evaluated = self.evaluation.at(ensemble, step)
+        """Record history, log a line, freeze members that diverged, and start the next interval."""
+        losses = self.held_out_losses.at(ensemble, step)
         seconds = self.clock.seconds()
         reasons = self._divergences(ensemble, measured)
         rows = [
-            history_row(member, measured[at], evaluated[at], step, seconds, diverged=at in reasons)
-            for at, member in enumerate(ensemble.members)
+            history_row(member, measured[number], losses[number], step, seconds, diverged=number in reasons)
+            for number, member in enumerate(ensemble.members)
         ]
         if self.ranks.first:
             self._record(rows, step)
             if self.clock.should_log(step):
                 log.info("%s", progress_line(self.settings.recipe, step, self.clock, self._means(measured)))
-        if reasons:
-            self._freeze(ensemble, reasons, step)
-        if self.ensemble is not None:
-            self.interval.restart()
-            if reasons:
-                self.sound = self._new_networks()
-            self.ensemble.copy_networks(self.sound)
-            self.sound_step = step
+        for partition, frozen in self.active.freeze(reasons, step) if reasons else ():
+            partition.freeze(frozen, self._pictures_of(partition, frozen))
+            if self.ranks.first:
+                log.warning("%s: %s", partition.name, frozen)
+        self.active.start_interval(step)
 
     def _record(self, rows: list[HistoryRow], step: int) -> None:
         for partition in self.partitions:
-            own = rows[self.rows(partition)]
+            partition_rows = rows[self.active.rows(partition)]
             if step % self.settings.history_interval_steps == 0:
-                partition.record(own)
+                partition.record(partition_rows)
             else:
-                self.last_rows[partition.key] = own
+                self.last_rows[partition.key] = partition_rows
 
     def _divergences(self, ensemble: Ensemble, measured: list[Measured]) -> dict[int, str]:
-        """Row in the stack → what is wrong with the member."""
+        """Return the reason for each member, by its number in the ensemble, that diverged."""
         finite = ensemble.finite_members()
-        found = {
-            at: divergence(measured[at], member.settings, weights_are_finite=finite[at])
-            for at, member in enumerate(ensemble.members)
+        reasons = {
+            number: divergence(measured[number], member.settings, weights_are_finite=finite[number])
+            for number, member in enumerate(ensemble.members)
         }
-        return {at: reason for at, reason in found.items() if reason is not None}
-
-    def _freeze(self, ensemble: Ensemble, reasons: Mapping[int, str], step: int) -> None:
-        """Take members out of the stack as they last were sound; the others go on."""
-        for partition in self.partitions:
-            rows = self.rows(partition)
-            for at in range(rows.start, rows.stop):
-                if at in reasons:
-                    networks = {name: value[at : at + 1].cpu().clone() for name, value in self.sound.items()}
-                    frozen = Frozen(ensemble.members[at].index, step, self.sound_step, reasons[at], networks)
-                    partition.freeze(frozen, self._pictures_of(partition, frozen))
-                    if self.ranks.first:
-                        log.warning("%s: %s", partition.name, frozen)
-        left = len(ensemble.members) - len(reasons)
-        self.ensemble = ensemble.without(list(reasons)) if left else None
-        if self.ensemble is not None:
-            self.interval = Interval(self.ensemble)
+        return {number: reason for number, reason in reasons.items() if reason is not None}
 
     # -----------------------------------------------------------------------------------------------------------------
     # Pictures and observations
 
     def _pictures_of(self, partition: Partition, frozen: Frozen) -> Pictures:
-        alone = self._ensemble([Member(partition.settings, frozen.member)])
-        alone.load(slice(0, 1), frozen.networks)
-        return draw(alone)[0]
+        solo = Ensemble([Member(partition.settings, frozen.member)], self.network, self.images, self.ranks)
+        solo.load(0, frozen.networks)
+        return snapshot_pictures(solo)[0]
 
     def _snapshot(self, step: int) -> None:
         if not self.ranks.first:
             return
-        drawn = draw(self.ensemble) if self.ensemble is not None else []
+        pictures = snapshot_pictures(self.active.ensemble) if self.active.ensemble is not None else []
         for partition in self.partitions:
-            rows = self.rows(partition)
-            members = [] if self.ensemble is None else self.ensemble.members[rows]
-            partition.snapshot(step, {each.index: own for each, own in zip(members, drawn[rows], strict=True)})
+            members = zip(self.active.members(partition), pictures[self.active.rows(partition)], strict=True)
+            partition.snapshot(step, {member.index: picture for member, picture in members})
 
-    def _keeps(self, step: int) -> bool:
-        """Whether images to score are kept at this step: by any budget, since a shorter one may go on from here."""
+    def _keeps_images(self, step: int) -> bool:
+        """True if a run ending at this step keeps images to score: then a shorter run can be continued from here."""
         return is_kept(step, self.settings.snapshot_interval_steps, budget_steps=step)
 
     def _evaluate(self, step: int) -> None:
         if not self.ranks.first:
             return
-        drawn = draw_evaluations(self.ensemble) if self.ensemble is not None else iter(())
+        images = generate_evaluations(self.active.ensemble) if self.active.ensemble is not None else iter(())
         for partition in self.partitions:
-            members = [] if self.ensemble is None else self.ensemble.members[self.rows(partition)]
-            own = zip(members, islice(drawn, len(members)), strict=True)
-            partition.evaluate(step, ((each.index, pixels) for each, pixels in own if pixels is not None))
+            members = self.active.members(partition)
+            own_images = zip(members, islice(images, len(members)), strict=True)
+            partition.evaluate(step, ((member.index, pixels) for member, pixels in own_images if pixels is not None))
 
     def _observe(self, ensemble: Ensemble, measured: list[Measured], step: int) -> Observation | None:
         if not self.clock.should_observe(step):
             return None
-        drawn, means = draw(ensemble), self._means(measured)
+        pictures, means = snapshot_pictures(ensemble), self._means(measured)
         partitions = {}
         for partition in self.partitions:
-            rows = self.rows(partition)
-            pictures = drawn[rows][0] if rows.stop > rows.start else None
+            rows = self.active.rows(partition)
+            first_picture = pictures[rows][0] if rows.stop > rows.start else None
             diverged = [frozen.reason for frozen in partition.frozen.values()]
             partitions[partition.key] = PartitionObservation(
-                means[partition.key], rows.stop - rows.start, diverged, pictures
+                means[partition.key], rows.stop - rows.start, diverged, first_picture
             )
         return Observation(
             self.settings.recipe,
@@ -327,30 +261,24 @@ class Sweep:
         )
 
     def _means(self, measured: list[Measured]) -> dict[str, Measured | None]:
-        """Of each partition's members."""
-        of_partitions = {partition.key: measured[self.rows(partition)] for partition in self.partitions}
-        return {key: mean_measured(members) if members else None for key, members in of_partitions.items()}
+        """Return the mean over each partition's members; None for a partition without any."""
+        by_partition = {partition.key: measured[self.active.rows(partition)] for partition in self.partitions}
+        return {key: mean_measured(members) if members else None for key, members in by_partition.items()}
 
     # -----------------------------------------------------------------------------------------------------------------
     # The end
 
     def _publish(self) -> dict[str, Artefact]:
-        """Every partition's artefact; the other ranks wait for the first to write them."""
+        """Publish every partition's artefact. The other ranks wait for the first, which writes them."""
         artefacts = {}
-        self.sound = {}  # the memory is wanted for what is written
+        self.active.forget_sound_weights()
         for partition in self.partitions if self.ranks.first else ():
-            networks = self._networks_of_each(self.rows(partition))
+            networks = self.active.network_states(partition)
             generator = self.network.generator(1)
             last_rows = self.last_rows[partition.key]
             artefacts[partition.key] = partition.publish(generator, networks, last_rows, self._run_details())
         self.ranks.wait()
-        return artefacts or {each.key: _require_published(each) for each in self.partitions}
-
-    def _networks_of_each(self, rows: slice) -> list[dict[str, Tensor]]:
-        """Of neighbouring members, not copied: a stack of them all would take as much again."""
-        if self.ensemble is None:
-            return []
-        return [self.ensemble.networks(slice(at, at + 1)) for at in range(rows.start, rows.stop)]
+        return artefacts or {partition.key: _require_published(partition) for partition in self.partitions}
 
     def _run_details(self) -> RunDetails:
         return RunDetails(
@@ -365,34 +293,7 @@ class Sweep:
 
 
 def _require_published(partition: Partition) -> Artefact:
-    found = find_intact(partition.folder, partition.fingerprint)
-    if found is None:
+    artefact = find_intact(partition.folder, partition.fingerprint)
+    if artefact is None:
         raise FileNotFoundError(f"{partition.folder}: the first process left no trained networks there; see its log")
-    return found
-
-
-def expect_trainable(partition: Partition, ranks: Ranks) -> None:
-    """Raise one sentence where these settings cannot be trained on this data set by these processes."""
-    settings, where = partition.settings, partition.name
-    train_split, test_split = load_split(partition.tensors, "train"), load_split(partition.tensors, "test")
-    try:
-        with torch.device("meta"):  # to look at, without memory
-            partition.network.generator(1)
-            discriminator = partition.network.discriminator(1)
-        for batch_size in (settings.batch_size, settings.objective.generator_batch_size):
-            ranks.share(batch_size)
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from error
-    for found, expected, what, name in (
-        (len(train_split), settings.batch_size, "training", "batch_size"),
-        (len(test_split), settings.evaluation_images, "held-out", "evaluation_images"),
-    ):
-        if found < expected:
-            raise ValueError(f"{where}: found {found} {what} images, expected at least {name}={expected}")
-    penalised = settings.objective.gradient_penalty > 0 or settings.objective.r1 > 0
-    normalised = any(isinstance(layer, BatchNorm) for layer in discriminator.modules())
-    if ranks.count > 1 and penalised and normalised:
-        raise ValueError(
-            f"{where}: found a gradient penalty or R1 on a discriminator with batch normalisation for "
-            f"{ranks.count} processes, expected one process: its second derivatives stay within a process"
-        )
+    return artefact

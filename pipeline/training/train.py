@@ -18,11 +18,12 @@ from pipeline.storage.artefact import Artefact, find_intact
 from pipeline.storage.paths import Paths
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.engine.device import choose_device, device_name
-from pipeline.training.engine.in_turn import stack_sizes
+from pipeline.training.engine.ensemble import stack_sizes
 from pipeline.training.engine.ranks import ALONE, Ranks
 from pipeline.training.partition import Partition
 from pipeline.training.records.progress import Observation
-from pipeline.training.sweep import Sweep, expect_trainable
+from pipeline.training.sweep import Sweep
+from pipeline.training.trainable import expect_trainable
 
 log = logging.getLogger(__name__)
 

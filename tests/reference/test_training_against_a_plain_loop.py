@@ -16,7 +16,8 @@ from pipeline.networks.stacked import Layer
 from pipeline.optimizer_kinds import Adam
 from pipeline.pixels import to_network
 from pipeline.settings import load_optimizers, load_recipes, resolve
-from pipeline.training.engine.ensemble import Ensemble, Member
+from pipeline.training.engine.member import Member
+from pipeline.training.engine.stack import Stack
 from pipeline.training.engine.training_images import TrainingImages
 
 DIGITS = (1, 28, 28)
@@ -63,11 +64,11 @@ def test_thirty_steps_equal_those_of_a_plain_loop(optimizer: str) -> None:
         configuration = replace(configuration, generator=of_generator, discriminator=of_discriminator)
     settings = resolve(load_recipes()["mnist_mlp"], configuration, members=1)
     images = TrainingImages(pixels, torch.device("cpu"))
-    stack = Ensemble([Member(settings, 0)], network_for("mlp", DIGITS), images)
+    stack = Stack([Member(settings, 0)], network_for("mlp", DIGITS), images)
     generator = nn.Sequential(nn.Linear(100, 128), nn.LeakyReLU(0.01), nn.Linear(128, 784), nn.Tanh())
     discriminator = nn.Sequential(nn.Linear(784, 128), nn.LeakyReLU(0.01), nn.Linear(128, 1), nn.Sigmoid())
-    copy_into(generator, stack.generator)
-    copy_into(discriminator, stack.discriminator)
+    copy_into(generator, stack.networks.generator)
+    copy_into(discriminator, stack.networks.discriminator)
     for_generator, for_discriminator = (
         make(network.parameters()) for make, network in zip(PLAIN[optimizer], (generator, discriminator), strict=True)
     )
@@ -84,7 +85,7 @@ def test_thirty_steps_equal_those_of_a_plain_loop(optimizer: str) -> None:
         loss(discriminator(generator(latents)), real_labels).backward()
         for_generator.step()
         stack.step(step)
-    for plain, ours in ((generator, stack.generator), (discriminator, stack.discriminator)):
+    for plain, ours in ((generator, stack.networks.generator), (discriminator, stack.networks.discriminator)):
         for linear, dense in linears_and_denses(plain, ours):
             difference = (linear.weight - as_linear(dense)).norm() / linear.weight.norm()
             assert difference.item() < 1e-5
@@ -103,8 +104,8 @@ def test_penalised_steps_equal_those_of_a_plain_loop(network: str, penalty: str)
     objective = replace(resolved.objective, loss="wasserstein")
     objective = replace(objective, r1=10.0) if penalty == "r1" else replace(objective, gradient_penalty=10.0)
     settings = replace(resolved, network=network, objective=objective)
-    stack = Ensemble([Member(settings, 0)], network_for(network, DIGITS), TrainingImages(pixels, torch.device("cpu")))
-    plain = copy.deepcopy(stack.generator), copy.deepcopy(stack.discriminator)
+    stack = Stack([Member(settings, 0)], network_for(network, DIGITS), TrainingImages(pixels, torch.device("cpu")))
+    plain = copy.deepcopy(stack.networks.generator), copy.deepcopy(stack.networks.discriminator)
     generator, discriminator = plain
     for_generator, for_discriminator = (torch.optim.SGD(each.parameters(), 0.01, momentum=0.5) for each in plain)
     for step in range(3):
@@ -128,7 +129,7 @@ def test_penalised_steps_equal_those_of_a_plain_loop(network: str, penalty: str)
         for_generator.zero_grad()
         (-discriminator(generated).mean()).backward()
         for_generator.step()
-    for ours, own in ((stack.generator, generator), (stack.discriminator, discriminator)):
+    for ours, own in ((stack.networks.generator, generator), (stack.networks.discriminator, discriminator)):
         one, other = (torch.cat([each.flatten() for each in network.parameters()]) for network in (ours, own))
         assert ((one - other).norm() / other.norm()).item() < 1e-4
 
@@ -188,10 +189,10 @@ def test_the_blogs_steps_equal_those_of_a_plain_loop_with_keras_predict() -> Non
     pixels = torch.randint(0, 256, (256, *FACES), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     settings = resolve(load_recipes()["celeba_dense"], load_optimizers()["sgd"], members=1, width=64)
     images = TrainingImages(pixels, torch.device("cpu"))
-    stack = Ensemble([Member(settings, 0)], network_for("celeba_dense", FACES, 64), images)
+    stack = Stack([Member(settings, 0)], network_for("celeba_dense", FACES, 64), images)
     generator, discriminator = plain_blog_networks()
-    take_over(generator, stack.generator)
-    take_over(discriminator, stack.discriminator)
+    take_over(generator, stack.networks.generator)
+    take_over(discriminator, stack.networks.discriminator)
     differences = []
     for_generator, for_discriminator = (
         torch.optim.SGD(network.parameters(), 0.01, momentum=0.5) for network in (generator, discriminator)
@@ -211,7 +212,7 @@ def test_the_blogs_steps_equal_those_of_a_plain_loop_with_keras_predict() -> Non
         loss(discriminator(generator(stack.generator_latents.at(step)[0])), torch.ones(32, 1)).backward()
         for_generator.step()
         assert stack.step(step).logits.shape == (1, 16 + 16 + 32)
-        networks = (generator, stack.generator), (discriminator, stack.discriminator)
+        networks = (generator, stack.networks.generator), (discriminator, stack.networks.discriminator)
         differences.append(max(largest_difference(*pair) for pair in networks))
         for pair in networks:
             assert all(torch.allclose(one, other, rtol=1e-3, atol=1e-5) for one, other in pairs(*pair))

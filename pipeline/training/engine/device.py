@@ -1,4 +1,4 @@
-"""Device: where networks run, chosen and named in one place for training, samples and metrics."""
+"""Device: the processor that runs networks, chosen and named in one place for training, samples and metrics."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import torch
 
 
 def choose_device() -> torch.device:
-    """CUDA where there is one, else the CPU."""
+    """Return the CUDA device if there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @contextmanager
 def tf32_products(device: torch.device) -> Iterator[None]:
-    """Meanwhile a GPU multiplies float32 matrices in TF32: 10 bits of mantissa, several times as fast."""
+    """Let a GPU multiply float32 matrices in TF32 inside this context: 10 bits of mantissa, several times as fast."""
     before = torch.get_float32_matmul_precision()
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")
@@ -26,7 +26,7 @@ def tf32_products(device: torch.device) -> Iterator[None]:
 
 
 def device_name(device: torch.device) -> str:
-    """What a person calls the device."""
+    """Return the device's name for people."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"CPU, {torch.get_num_threads()} threads"

@@ -1,8 +1,8 @@
 """Ranks: the processes that train one model together, each on its share of every batch (data-parallel training).
 
-With `torchrun` each process learns its place from the environment. Every rank draws the numbers of the whole batch and
-takes its rows of them, gradients and batch statistics are averaged over ranks: the sum is that of one process up to
-rounding. Li et al. 2020, arXiv 2006.15704. Networks, losses and optimizers know nothing of it.
+With `torchrun` each process reads its rank from the environment. Every rank generates the random numbers of the whole
+batch and keeps its rows. Gradients and batch statistics are averaged over ranks, so a step equals that of one process
+up to rounding. Li et al. 2020, arXiv 2006.15704. Networks, losses and optimizers do not depend on ranks.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ PR_SET_PDEATHSIG = 1  # prctl(2)
 
 @dataclass(frozen=True)
 class Ranks:
-    """The place of one process among those that train together."""
+    """The number of one process among the processes that train together."""
 
     rank: int = 0
     count: int = 1
 
     @property
     def first(self) -> bool:
-        """Whether this process writes files and logs."""
+        """True for the process that writes files and logs."""
         return self.rank == 0
 
     def share(self, batch_size: int) -> int:
-        """How many images of a batch each rank trains on."""
+        """Return the number of a batch's images that each rank trains on."""
         if batch_size % self.count:
             raise ValueError(
                 f"found batch size {batch_size} for {self.count} processes, expected a multiple of {self.count}; "
@@ -48,7 +48,7 @@ class Ranks:
         return batch_size // self.count
 
     def rows(self, whole: Tensor, dim: int = 1) -> Tensor:
-        """The rank's part of a batch that every rank has drawn whole."""
+        """Return this rank's part of a whole batch."""
         if self.count == 1:
             return whole
         share = self.share(whole.shape[dim])
@@ -62,7 +62,7 @@ class Ranks:
                 tensor.div_(self.count)
 
     def average(self, tensor: Tensor) -> Tensor:
-        """The average over ranks of a tensor, which stays as it is."""
+        """Return the average of a tensor over ranks; the tensor does not change."""
         if self.count == 1:
             return tensor
         averaged = tensor.clone()
@@ -70,12 +70,12 @@ class Ranks:
         return averaged
 
     def wait(self) -> None:
-        """Until every rank has come here."""
+        """Wait until every rank has called this."""
         if self.count > 1:
             dist.barrier()
 
     def join(self, network: Stacked) -> None:
-        """Let the network's batch statistics be those of the whole batch."""
+        """Make the network compute its batch statistics over the whole batch."""
         if self.count > 1:
             for module in network.modules():
                 if isinstance(module, BatchNorm):
@@ -92,7 +92,7 @@ class _Average(torch.autograd.Function):
         return total.div_(dist.get_world_size())
 
     @staticmethod
-    @once_differentiable  # a gradient penalty through shared batch statistics is an error, not a wrong number
+    @once_differentiable  # a gradient penalty through shared batch statistics raises instead of being wrong
     def backward(_context: object, gradient: Tensor) -> Tensor:
         total = gradient.clone()
         dist.all_reduce(total)
@@ -104,7 +104,7 @@ ALONE = Ranks()
 
 @contextmanager
 def joined() -> Iterator[Ranks]:
-    """The ranks that `torchrun` started, or this process alone; NCCL between GPUs, Gloo between CPUs."""
+    """Join the ranks that `torchrun` started, or none; NCCL connects GPUs, Gloo CPUs."""
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
         yield ALONE

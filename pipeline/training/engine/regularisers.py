@@ -18,26 +18,26 @@ from pipeline.networks.stacked import Stacked
 
 
 def gradient_penalty(discriminator: Stacked, real: Tensor, generated: Tensor, positions: Tensor) -> Tensor:
-    """Images (M, B, C, H, W) and positions (M, B) in [0, 1), 1 meaning the real image → penalty (M,)."""
-    at = positions[:, :, None, None, None]
-    gradients = _image_gradients(discriminator, generated + at * (real - generated))
-    norms = torch.linalg.vector_norm(gradients, dim=2)  # its derivative at 0 is 0, that of a square root infinite
+    """Return the penalty (M,) from images (M, B, C, H, W) and positions (M, B) in [0, 1); 1 is the real image."""
+    share_of_real = positions[:, :, None, None, None]
+    gradients = _image_gradients(discriminator, generated + share_of_real * (real - generated))
+    norms = torch.linalg.vector_norm(gradients, dim=2)  # its derivative at 0 is 0; that of a square root is infinite
     penalty: Tensor = (norms - 1).square().mean(dim=1)
     return penalty
 
 
 def r1_penalty(discriminator: Stacked, real: Tensor) -> Tensor:
-    """Real images (M, B, C, H, W) → penalty (M,)."""
+    """Return the penalty (M,) from real images (M, B, C, H, W)."""
     return _image_gradients(discriminator, real).square().sum(dim=2).mean(dim=1) / 2
 
 
 def _image_gradients(discriminator: Stacked, images: Tensor) -> Tensor:
-    """∂ logit / ∂ image of each image, (M, B, C * H * W), itself differentiable."""
+    """Return ∂ logit / ∂ image of each image, (M, B, C * H * W), itself differentiable."""
     images = images.detach().requires_grad_()
     (gradients,) = torch.autograd.grad(discriminator(images).sum(), images, create_graph=True)
     return gradients.flatten(2)
 
 
 def noise_scale(at_start: Tensor, steps: int, step: int) -> Tensor:
-    """The standard deviation of instance noise at a step: constant, or falling linearly to 0 over `steps`."""
+    """Return the standard deviation of instance noise at a step: constant, or falling linearly to 0 over `steps`."""
     return at_start if steps == 0 else at_start * max(0.0, 1 - step / steps)

@@ -1,8 +1,9 @@
-"""Images: the training images, where the steps can take batches from them.
+"""Training images: all images of a split in memory, from which steps take batches by index.
 
-They live on the device whole where they fit, on a CPU already as the networks see them where that takes little memory
-(converting each batch costs a fortieth of a small network's step). On a GPU that they do not fit, they stay in the
-host's memory; batches are gathered into page-locked memory and copied while the GPU works. No DataLoader either way.
+They are stored whole on the device if they fit. On a CPU they are already converted to the networks' range if that
+takes little memory: converting each batch costs a fortieth of a small network's step. If they do not fit on a GPU, they
+stay in the host's memory. Their batches are gathered into page-locked memory and copied while the GPU works. No
+DataLoader is used.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from pipeline.storage.images import ImageFile
 log = logging.getLogger(__name__)
 
 CONVERTED_BYTES = 2**29  # float32 images up to this size are kept converted on a CPU
-SHARE_OF_FREE_MEMORY = 0.5  # of a GPU's, that the images may take
+SHARE_OF_FREE_MEMORY = 0.5  # of a GPU's free memory, which the images may take
 
 
 def pixel_tensor(split: ImageFile) -> Tensor:
-    """A split's pixels (N, C, H, W) uint8 as a tensor that is a view of the file; never write to it."""
+    """Return a split's pixels (N, C, H, W) uint8 as a tensor that is a view of the file; never write to it."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable", category=UserWarning)
         return torch.from_numpy(split.pixels)
@@ -40,7 +41,7 @@ class TrainingImages:
         *,
         resident: bool | None = None,
     ) -> None:
-        """`resident` says whether they live on the device; None decides by its free memory."""
+        """`resident` True stores the images on the device, False in the host's memory; None decides by free memory."""
         self.shape, self.device = pixels.shape[1:], device
         self.resident = _fits(pixels, device) if resident is None else resident
         self.count = len(pixels)
@@ -55,13 +56,13 @@ class TrainingImages:
             log.info("%s images stream from the host's memory: they do not fit on the device", f"{len(pixels):,}")
 
     def stage(self, indices: Tensor) -> Tensor:
-        """Indices (M, B) → what `batch` needs of them: themselves, or, streamed, pixels (M, B, C * H * W)."""
+        """Return the input of `batch` for indices (M, B): the indices, or streamed pixels (M, B, C * H * W)."""
         return indices if self.resident else self._stream(indices.flatten()).view(*indices.shape, -1)
 
     def batch(self, staged: Tensor) -> Tensor:
-        """What was staged → (M, B, C, H, W) on the device, uint8 or, where converted, float32 in the value range."""
-        taken = self.pixels.index_select(0, staged.flatten()) if self.resident else staged
-        return taken.view(*staged.shape[:2], *self.shape)
+        """Return staged images (M, B, C, H, W) on the device: uint8, or float32 in the value range if converted."""
+        pixels = self.pixels.index_select(0, staged.flatten()) if self.resident else staged
+        return pixels.view(*staged.shape[:2], *self.shape)
 
     def _stream(self, indices: Tensor) -> Tensor:
         on_cuda = self.device.type == "cuda"
@@ -71,12 +72,12 @@ class TrainingImages:
             self.copied = [torch.cuda.Event() for _ in range(2)] if on_cuda else []  # type: ignore[no-untyped-call]
         self.turn = 1 - self.turn
         if on_cuda:
-            self.copied[self.turn].synchronize()  # the copy that last left this buffer
+            self.copied[self.turn].synchronize()  # waits for the last copy from this buffer
         staged = torch.index_select(self.pixels, 0, indices, out=self.staging[self.turn])
-        taken = staged.to(self.device, non_blocking=True) if on_cuda else staged.clone()
+        copied = staged.to(self.device, non_blocking=True) if on_cuda else staged.clone()
         if on_cuda:
             self.copied[self.turn].record()
-        return taken
+        return copied
 
 
 def _fits(pixels: Tensor, device: torch.device) -> bool:

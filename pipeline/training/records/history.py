@@ -22,11 +22,11 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from pipeline.networks.latents import random_latents
 from pipeline.pixels import to_network
-from pipeline.training.engine.ensemble import Ensemble, Member
+from pipeline.training.engine.ensemble import Ensemble
 from pipeline.training.engine.losses import Loss
-from pipeline.training.engine.random_streams import Purpose
+from pipeline.training.engine.member import Member
+from pipeline.training.engine.random_streams import Purpose, stacked_latents
 from pipeline.training.replay.step import StepOutputs
 
 
@@ -152,11 +152,11 @@ def step_means(logits: Tensor, batch_size: int, loss: Loss, real_label: Tensor) 
     ]
 
 
-class Evaluation:
-    """The notebook's evaluation: losses on a few held-out and generated images, labels unsmoothed."""
+class HeldOutLosses:
+    """Losses on a few held-out and generated images with unsmoothed labels, as the notebook evaluates."""
 
     def __init__(self, held_out: Tensor, image_count: int) -> None:
-        """`held_out` (N, C, H, W) uint8 are images that are not trained on."""
+        """`held_out` (N, C, H, W) uint8 are images of the test split."""
         if len(held_out) < image_count:
             raise ValueError(
                 f"found {len(held_out)} held-out images, expected at least evaluation_images={image_count}"
@@ -164,20 +164,17 @@ class Evaluation:
         self.held_out, self.image_count = held_out, image_count
 
     def at(self, ensemble: Ensemble, step: int) -> list[tuple[float, float]]:
-        """The discriminator's and the generator's loss of each member; other images and latents at every step."""
-        return [each for stack in ensemble.stacks for each in self._of_stack(stack, step)]
-
-    def _of_stack(self, ensemble: Ensemble, step: int) -> list[tuple[float, float]]:
+        """Return each member's loss of the discriminator and of the generator, on new images and latents per step."""
         streams = [member.address.stream(Purpose.EVALUATION, step) for member in ensemble.members]
         chosen = torch.stack(
-            [torch.randperm(len(self.held_out), generator=each)[: self.image_count] for each in streams]
+            [torch.randperm(len(self.held_out), generator=stream)[: self.image_count] for stream in streams]
         )
-        network, shape = ensemble.network, (self.image_count, ensemble.network.latent_size)
-        latents = torch.stack([random_latents(network.latent_distribution, shape, each) for each in streams])
-        with ensemble.evaluating():
-            real_logits = ensemble.judge(to_network(self.held_out[chosen].to(ensemble.device), network.value_range))
-            logits = ensemble.judge(ensemble.generate(latents.to(ensemble.device)))
-            loss = ensemble.loss
+        network, loss = ensemble.network, ensemble.loss
+        latents = stacked_latents(network, (self.image_count, network.latent_size), streams)
+        with ensemble.eval_mode():
+            real = to_network(self.held_out[chosen].to(ensemble.device), network.value_range)
+            real_logits = ensemble.discriminate(real)
+            logits = ensemble.discriminate(ensemble.generate(latents.to(ensemble.device)))
             on_real = loss.on_real(real_logits, torch.ones_like(ensemble.real_label))
             discriminator = on_real.mean(dim=1) + loss.on_generated(logits).mean(dim=1)
             generator = loss.for_generator(logits).mean(dim=1)

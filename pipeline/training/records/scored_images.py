@@ -2,7 +2,7 @@
 
 In: the members between two steps. Out: `evaluations/step_00000500.arrow`, …, in each the images (N, C, H, W) uint8 and
 the `member` (N,) int64 that drew them, in the members' order. A member draws the same latents at every step and under
-every configuration, with the weights that samples are drawn with (`Ensemble.generate_scored`): the running average
+every configuration, with the weights that samples use (`NetworkPair.generate_scored`): the running average
 where the configuration keeps one, else those that train. Batch statistics are those of evaluation. Members that
 diverged are left out from then on, and there is no file where all have.
 
@@ -15,18 +15,20 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from pipeline.networks.latents import random_latents
+from pipeline.networks import Network
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.atomic import UNFINISHED, atomic_file
 from pipeline.storage.images import Pixels, write_images_from_file
 from pipeline.training.engine.ensemble import Ensemble
-from pipeline.training.engine.random_streams import Purpose
+from pipeline.training.engine.member import Member
+from pipeline.training.engine.random_streams import Purpose, stacked_latents
+from pipeline.training.engine.stack import Stack
 from pipeline.training.records.snapshots import as_pixels
 
 FOLDER = "evaluations"
@@ -55,38 +57,36 @@ def is_kept(step: int, interval_steps: int, budget_steps: int) -> bool:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Drawing
+# Generating
 
 
-def fixed_latents(ensemble: Ensemble) -> torch.Tensor:
-    """The latents (M, EVALUATION_IMAGES, Z) of every member, on the host."""
-    network, streams = ensemble.network, [each.address.stream(Purpose.SCORED_IMAGES) for each in ensemble.members]
-    shape = (EVALUATION_IMAGES, network.latent_size)
-    return torch.stack([random_latents(network.latent_distribution, shape, stream) for stream in streams])
+def scored_latents(members: Sequence[Member], network: Network) -> torch.Tensor:
+    """Return the latents (M, EVALUATION_IMAGES, Z) of the members' images, on the host."""
+    streams = [member.address.stream(Purpose.SCORED_IMAGES) for member in members]
+    return stacked_latents(network, (EVALUATION_IMAGES, network.latent_size), streams)
 
 
-def draw_evaluations(ensemble: Ensemble) -> Iterator[Pixels | None]:
-    """Each member's images (EVALUATION_IMAGES, C, H, W) now, in turn; None of one whose images are not finite.
-
-    They are drawn as they are asked for, a stack at a time; copied, since a view of one member's would keep the
-    stack's in memory while the next is drawn.
-    """
+def generate_evaluations(ensemble: Ensemble) -> Iterator[Pixels | None]:
+    """Yield each member's images (EVALUATION_IMAGES, C, H, W) now, or None if they are not finite."""
+    # One stack at a time, when its first member is reached: images of all stacks together would take its memory
+    # many times. Copies, since a view of one member's images would keep the whole stack's in memory.
     for stack in ensemble.stacks:
-        yield from (None if each is None else each.copy() for each in _draw_stack(stack))
+        for pixels in _generate_stack(stack, ensemble.network):
+            yield None if pixels is None else pixels.copy()
 
 
-def _draw_stack(ensemble: Ensemble) -> list[Pixels | None]:
-    members, shape = len(ensemble.members), ensemble.network.image_shape
-    finite = torch.ones(members, dtype=torch.bool, device=ensemble.device)
-    drawn = np.empty((members, EVALUATION_IMAGES, *shape), np.uint8)
-    latents = fixed_latents(ensemble)
-    with ensemble.evaluating():
+def _generate_stack(stack: Stack, network: Network) -> list[Pixels | None]:
+    members = len(stack.members)
+    finite = torch.ones(members, dtype=torch.bool, device=stack.device)
+    pixels = np.empty((members, EVALUATION_IMAGES, *network.image_shape), np.uint8)
+    latents = scored_latents(stack.members, network)
+    with stack.networks.eval_mode():
         for start in range(0, EVALUATION_IMAGES, BATCH_IMAGES):
             batch = slice(start, start + BATCH_IMAGES)
-            images = ensemble.generate_scored(latents[:, batch].to(ensemble.device))
+            images = stack.networks.generate_scored(latents[:, batch].to(stack.device))
             finite &= torch.isfinite(images).flatten(1).all(dim=1)
-            drawn[:, batch] = as_pixels(images, ensemble.network.value_range)
-    return [own if sound else None for own, sound in zip(drawn, finite.tolist(), strict=True)]
+            pixels[:, batch] = as_pixels(images, network.value_range)
+    return [images if sound else None for images, sound in zip(pixels, finite.tolist(), strict=True)]
 
 
 # ---------------------------------------------------------------------------------------------------------------------

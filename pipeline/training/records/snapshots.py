@@ -1,7 +1,7 @@
-"""Snapshots: the same few latents drawn by the generator again and again, from step 0 on, and their movie.
+"""Snapshots: images of the same few latents at many steps, from step 0 on, and their movie.
 
-They are drawn as samples are: with the running average of the weights where the configuration keeps one.
-Out: one PNG a snapshot, a row a member, and `movie.gif`. A diverged member's tiles show where it was frozen.
+They use the weights that samples use: the running average if the configuration keeps one.
+Out: one PNG per snapshot, one row per member, and `movie.gif`. A diverged member's tiles show its last sound weights.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from pipeline.networks.latents import random_latents
+from pipeline.networks import Network
 from pipeline.pixels import ValueRange, to_pixels
 from pipeline.storage.atomic import atomic_file
 from pipeline.storage.pictures import write_grid
-from pipeline.training.engine.ensemble import Ensemble, Member
-from pipeline.training.engine.random_streams import Purpose
+from pipeline.training.engine.ensemble import Ensemble
+from pipeline.training.engine.member import Member
+from pipeline.training.engine.random_streams import Purpose, stacked_latents
 
 IMAGES_A_MEMBER = 16
 SCALE = 2
@@ -44,23 +45,18 @@ def snapshot_step(path: Path) -> int:
     return int(found[1])
 
 
-def fixed_latents(members: Sequence[Member], size: int, distribution: str) -> torch.Tensor:
-    """The latents (M, 16, Z) that a member's snapshots show, the same for all configurations."""
+def snapshot_latents(members: Sequence[Member], network: Network) -> torch.Tensor:
+    """Return the latents (M, 16, Z) of the members' snapshots, the same for all configurations and steps."""
     streams = [member.address.stream(Purpose.SNAPSHOT) for member in members]
-    return torch.stack([random_latents(distribution, (IMAGES_A_MEMBER, size), stream) for stream in streams])  # type: ignore[arg-type]
+    return stacked_latents(network, (IMAGES_A_MEMBER, network.latent_size), streams)
 
 
-def draw(ensemble: Ensemble) -> list[Pictures]:
-    """What each member's fixed latents look like now; values that are not finite are black."""
-    return [each for stack in ensemble.stacks for each in _draw_stack(stack)]
-
-
-def _draw_stack(ensemble: Ensemble) -> npt.NDArray[np.uint8]:
-    network = ensemble.network
-    latents = fixed_latents(ensemble.members, network.latent_size, network.latent_distribution)
-    with ensemble.evaluating():
+def snapshot_pictures(ensemble: Ensemble) -> list[Pictures]:
+    """Return each member's images of its snapshot latents now; values that are not finite are black."""
+    latents = snapshot_latents(ensemble.members, ensemble.network)
+    with ensemble.eval_mode():
         images = ensemble.generate_scored(latents.to(ensemble.device))
-    return as_pixels(images, network.value_range)
+    return list(as_pixels(images, ensemble.network.value_range))
 
 
 def as_pixels(images: torch.Tensor, value_range: ValueRange) -> npt.NDArray[np.uint8]:

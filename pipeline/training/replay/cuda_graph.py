@@ -1,8 +1,8 @@
 """CUDA graph: a training step captured once and replayed, so that its hundred small kernels cost one launch.
 
-Source: PyTorch, "CUDA semantics: CUDA Graphs". The first steps run as they are on a side stream, which lets libraries
-choose their kernels and allocate; they are real steps. Then one step is captured over inputs at fixed addresses, and
-each step from there on copies its inputs in place and replays.
+Source: PyTorch, "CUDA semantics: CUDA Graphs". The first steps run uncaptured on a side stream, which lets libraries
+choose their kernels and allocate; they are real steps. Then one step is captured over inputs at fixed addresses. Every
+later step copies its inputs to those addresses and replays.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ STEPS_BEFORE_CAPTURE = 3
 
 
 class GraphedStep:
-    """A step function for one device and fixed shapes; it is named in each call, so that nothing holds its owner."""
+    """A step function for one device and fixed shapes.
+
+    Every call names the function: a stored one would keep its owner alive.
+    """
 
     def __init__(self) -> None:
         self.steps = 0
@@ -29,15 +32,15 @@ class GraphedStep:
         self.outputs: StepOutputs | None = None
 
     def run(self, compute: Compute, inputs: StepInputs) -> StepOutputs:
-        """One step; its outputs stay valid until the next."""
+        """Run one step; its outputs stay valid until the next step."""
         self.steps += 1
         if self.steps <= STEPS_BEFORE_CAPTURE:
-            return self._run_aside(compute, inputs)
+            return self._run_uncaptured(compute, inputs)
         if self.graph is None:
             self._capture(compute, inputs)
         return self._replay(inputs)
 
-    def _run_aside(self, compute: Compute, inputs: StepInputs) -> StepOutputs:
+    def _run_uncaptured(self, compute: Compute, inputs: StepInputs) -> StepOutputs:
         self.side_stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self.side_stream):
             outputs = compute(inputs)
@@ -45,7 +48,7 @@ class GraphedStep:
         return outputs
 
     def _capture(self, compute: Compute, inputs: StepInputs) -> None:
-        """Record one step without running it."""
+        """Capture one step without running it."""
         self.inputs = inputs.copy()
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):

@@ -1,7 +1,7 @@
-"""Arenas: the memory of recorded steps, planned from when each buffer is first and last used.
+"""Memory plan: memory for the buffers of recorded steps, from the calls that first and last use each buffer.
 
-Buffers that never hold anything at the same time share a block, and stacks that train in turn share all blocks: a
-member more then costs what it keeps between steps, and its part of one stack's gradients and activations.
+Buffers that are never in use at the same time share a block, and stacks that train one after another share all blocks.
+One member more then costs the tensors it keeps between steps and its part of one stack's gradients and activations.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ ALIGNMENT_BYTES = 64  # of PyTorch's own allocations; each block is one
 
 
 @dataclass(frozen=True)
-class Life:
+class BufferLifetime:
     """A buffer's size, and the calls that first and last use it."""
 
     size_bytes: int
@@ -24,25 +24,28 @@ class Life:
     last_call: int
 
 
-class Arenas:
-    """Blocks of memory; what is planned later uses the same ones."""
+class MemoryPlan:
+    """Blocks of memory, used again by every step that is planned here."""
 
     def __init__(self) -> None:
         self.blocks: list[Tensor] = []  # uint8
 
-    def plan(self, lives: Sequence[Life]) -> list[Tensor]:
-        """A block for each buffer; no two of those alive at the same call share one."""
+    def assign(self, lifetimes: Sequence[BufferLifetime]) -> list[Tensor]:
+        """Return a block for each buffer; no two buffers in use at the same call share one."""
         free = list(range(len(self.blocks)))
-        chosen = [0] * len(lives)
-        for call in range(max((each.last_call for each in lives), default=-1) + 1):
-            for buffer in (at for at, each in enumerate(lives) if each.first_call == call):
-                chosen[buffer] = self._take(free, lives[buffer].size_bytes)
-            free += [chosen[at] for at, each in enumerate(lives) if each.last_call == call]
-        return [self.blocks[each] for each in chosen]
+        chosen = [0] * len(lifetimes)
+        for call in range(max((lifetime.last_call for lifetime in lifetimes), default=-1) + 1):
+            for buffer, lifetime in enumerate(lifetimes):
+                if lifetime.first_call == call:
+                    chosen[buffer] = self._take(free, lifetime.size_bytes)
+            free += [chosen[buffer] for buffer, lifetime in enumerate(lifetimes) if lifetime.last_call == call]
+        return [self.blocks[block] for block in chosen]
 
     def _take(self, free: list[int], size_bytes: int) -> int:
-        """The smallest block that is large enough, of equal ones the last given back: it is still in the cache."""
+        """Take the smallest free block that is large enough, or make one."""
+        # A block of more than twice the size is left for larger buffers.
         most = 2 * size_bytes + ALIGNMENT_BYTES
+        # Among equal blocks the one freed last comes first: it is still in the cache.
         fitting = [block for block in reversed(free) if size_bytes <= len(self.blocks[block]) <= most]
         if not fitting:
             self.blocks.append(torch.empty(size_bytes, dtype=torch.uint8))

@@ -1,13 +1,13 @@
-"""Recorded step: a training step noted down once and replayed on a CPU, in memory that is kept.
+"""Recorded step: a training step recorded once and replayed on a CPU, in memory that is kept.
 
-What `cuda_graph.py` is to a GPU. One real step is recorded (`recorder.py`); from then on a step is the list of its
-operations: each writes where it is planned to (`memory_plan.py`), views cost nothing, no autograd graph is built, and
-memory is taken only by operations that cannot write into given tensors. A dense network's step is mostly such overhead
-(docs/log.md). The numbers are those of the step itself, bit by bit: the same kernels on the same layouts.
+It serves a CPU as `cuda_graph.py` serves a GPU. One real step is recorded (`recorder.py`); every later step runs the
+list of its operations. Each operation writes into its planned memory (`memory_plan.py`), views cost no time, and no
+autograd graph is built. Only operations that cannot write into given tensors take new memory. A dense network's step is
+mostly such overhead (docs/log.md). The bits are those of the step itself: the same kernels run on the same layouts.
 
-A step that is recorded draws no random numbers, asks no tensor for its value and keeps nothing that it makes but its
-outputs; what differs from step to step stands in tensors at fixed addresses (`step.py`). Calls that must see those
-values in Python go through `recorder.unrecorded`.
+A step that is recorded uses no random generator, reads no tensor's value in Python, and keeps no tensor that it makes
+except its outputs. Values that differ from step to step stand in tensors at fixed addresses (`step.py`). Calls that
+must read those values in Python go through `recorder.run_eagerly`.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ import torch
 from torch import Tensor
 from torch._ops import OpOverload
 
-from pipeline.training.replay.memory_plan import Arenas
-from pipeline.training.replay.recorder import Note, Place, Recorder, changed, new_tensors
+from pipeline.training.replay.memory_plan import MemoryPlan
+from pipeline.training.replay.recorder import BufferView, RecordedCall, Recorder, map_tree, new_tensors
 from pipeline.training.replay.step import Compute, StepInputs, StepOutputs
 
-STEPS_BEFORE_RECORDING = 1  # the first step makes buffers of random numbers that later ones find
+STEPS_BEFORE_RECORDING = 1  # the first step makes the buffers of random numbers that later steps read
 
 Call = tuple[Callable[..., object], tuple[Any, ...], dict[str, Any]]
 
 
 class RecordedStep:
-    """A step function for fixed shapes; it is named in each call, so that nothing holds its owner."""
+    """A step function for fixed shapes. Every call names the function: a stored one would keep its owner alive."""
 
-    def __init__(self, arenas: Arenas) -> None:
-        self.arenas = arenas
+    def __init__(self, memory_plan: MemoryPlan) -> None:
+        self.memory_plan = memory_plan
         self.steps = 0
         self.inputs: StepInputs | None = None
         self.outputs: StepOutputs | None = None
         self.calls: list[Call] = []
 
     def run(self, compute: Compute, inputs: StepInputs) -> StepOutputs:
-        """One step; its outputs stay valid until the next."""
+        """Run one step; its outputs stay valid until the next step."""
         self.steps += 1
         if self.steps <= STEPS_BEFORE_RECORDING:
             return compute(inputs)
@@ -48,14 +48,14 @@ class RecordedStep:
         return self._replay(inputs)
 
     def _record(self, compute: Compute, inputs: StepInputs) -> StepOutputs:
-        """One step as it is, noted down."""
+        """Run one step and record it."""
         fixed = inputs.copy()
         with Recorder() as recorder:
             outputs = compute(fixed)
-        recorder.expect_nothing_left(outputs.tensors())
-        memory = _Memory(recorder, self.arenas, outputs)
+        recorder.expect_nothing_kept(outputs.tensors())
+        memory = _PlannedMemory(recorder, self.memory_plan, outputs)
         self.inputs, self.outputs = fixed, memory.outputs
-        self.calls = [memory.call(note) for note in recorder.notes]
+        self.calls = [memory.bind(call) for call in recorder.calls]
         return outputs
 
     def _replay(self, inputs: StepInputs) -> StepOutputs:
@@ -68,64 +68,65 @@ class RecordedStep:
         return self.outputs
 
 
-class _Memory:
-    """Where the places of a recording really are: in blocks of the arenas, but for the step's results."""
+class _PlannedMemory:
+    """The memory behind a recording's buffer views: blocks of the plan, except for the step's results."""
 
-    def __init__(self, recorder: Recorder, arenas: Arenas, outputs: StepOutputs) -> None:
-        self.blocks = arenas.plan(recorder.lives())
-        results = {id(tensor): recorder.place(tensor) for tensor in outputs.tensors()}
-        for buffer in {place.buffer for place in results.values() if place is not None}:  # in memory of their own
+    def __init__(self, recorder: Recorder, memory_plan: MemoryPlan, outputs: StepOutputs) -> None:
+        self.blocks = memory_plan.assign(recorder.lifetimes())
+        views = {id(tensor): recorder.view(tensor) for tensor in outputs.tensors()}
+        # Results are read after the step, when other stacks may write into the plan's blocks.
+        for buffer in {view.buffer for view in views.values() if view is not None}:
             self.blocks[buffer] = torch.empty(recorder.sizes_bytes[buffer], dtype=torch.uint8)
 
-        def kept(tensor: Tensor) -> Tensor:
-            place = results[id(tensor)]
-            return tensor if place is None else self.tensor(place)
+        def planned(tensor: Tensor) -> Tensor:
+            view = views[id(tensor)]
+            return tensor if view is None else self.tensor(view)
 
-        self.outputs = outputs.changed(kept)
+        self.outputs = outputs.map(planned)
 
-    def tensor(self, place: Place) -> Tensor:
-        """A place as a tensor."""
-        storage = self.blocks[place.buffer].untyped_storage()
-        return torch.empty(0, dtype=place.dtype).set_(storage, place.offset, place.size, place.stride)
+    def tensor(self, view: BufferView) -> Tensor:
+        """Return a buffer view as a tensor."""
+        storage = self.blocks[view.buffer].untyped_storage()
+        return torch.empty(0, dtype=view.dtype).set_(storage, view.offset, view.size, view.stride)
 
-    def call(self, note: Note) -> Call:
-        """A note as a call that writes into these blocks."""
-        arguments, keywords = (changed(each, Place, self.tensor) for each in (note.arguments, note.keywords))
-        made = [self.tensor(place) for place in note.made]
-        if not made:
-            return note.function, arguments, keywords
-        assert isinstance(note.function, OpOverload)
-        if note.function in COPIES:
-            return made[0].copy_, arguments[:1], {}
-        writing = _writing_form(note.function)
+    def bind(self, call: RecordedCall) -> Call:
+        """Return a recorded call as one that writes into these blocks."""
+        arguments, keywords = (map_tree(tree, BufferView, self.tensor) for tree in (call.arguments, call.keywords))
+        new = [self.tensor(view) for view in call.new]
+        if not new:
+            return call.function, arguments, keywords
+        assert isinstance(call.function, OpOverload)
+        if call.function in COPIES:
+            return new[0].copy_, arguments[:1], {}
+        writing = _writing_form(call.function)
         if writing is None:
-            return _run_and_copy, (note.function, arguments, keywords, made), {}
+            return _run_and_copy, (call.function, arguments, keywords, new), {}
         form, names = writing
-        return form, arguments, {**keywords, **dict(zip(names, made, strict=True))}
+        return form, arguments, {**keywords, **dict(zip(names, new, strict=True))}
 
 
 COPIES = {torch.ops.aten.clone.default, torch.ops.aten._to_copy.default}
 
 
 def _writing_form(operation: OpOverload) -> tuple[OpOverload, list[str]] | None:
-    """The form of an operation that writes into given tensors, and their names; None where it has no kernel of its own.
+    """Return the form of an operation that writes into given tensors, and their names; None without its own kernel.
 
-    PyTorch derives such a form for every operation; the derived ones compute into new memory first.
+    PyTorch derives such a form for every operation, but a derived form first computes into new memory.
     """
-    wanted = [(each.name, str(each.type)) for each in operation._schema.arguments]
+    inputs = [(argument.name, str(argument.type)) for argument in operation._schema.arguments]
     for overload in operation.overloadpacket.overloads():
         form: OpOverload = getattr(operation.overloadpacket, overload)
-        names = [each.name for each in form._schema.arguments if each.is_out]
-        given = [(each.name, str(each.type)) for each in form._schema.arguments if not each.is_out]
+        names = [argument.name for argument in form._schema.arguments if argument.is_out]
+        given = [(argument.name, str(argument.type)) for argument in form._schema.arguments if not argument.is_out]
         name: str = form.name()  # type: ignore[no-untyped-call]
-        if names and given == wanted and torch._C._dispatch_has_kernel_for_dispatch_key(name, "CPU"):
+        if names and given == inputs and torch._C._dispatch_has_kernel_for_dispatch_key(name, "CPU"):
             return form, names
     return None
 
 
 def _run_and_copy(
-    operation: OpOverload, arguments: tuple[Any, ...], keywords: dict[str, Any], made: Sequence[Tensor]
+    operation: OpOverload, arguments: tuple[Any, ...], keywords: dict[str, Any], into: Sequence[Tensor]
 ) -> None:
     results = operation(*arguments, **keywords)
-    for place, result in zip(made, new_tensors(results, (arguments, keywords)), strict=True):
-        place.copy_(result)
+    for target, result in zip(into, new_tensors(results, (arguments, keywords)), strict=True):
+        target.copy_(result)

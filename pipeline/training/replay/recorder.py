@@ -1,8 +1,8 @@
-"""Recorder: what a step's forward and backward passes do, noted down operation by operation, below autograd.
+"""Recorder: the operations of a step's forward and backward passes as a list of calls, taken below autograd.
 
-Source: PyTorch's dispatch modes (`torch.utils._python_dispatch`). Tensors that the step itself makes are noted as
-places in buffers, those from outside (weights, inputs, random numbers) as themselves. Views are known by the memory
-they share, and need no note.
+Source: PyTorch's dispatch modes (`torch.utils._python_dispatch`). A tensor that the step makes is recorded as a view
+of a numbered buffer; a tensor from outside (weights, inputs, random numbers) is recorded as itself. Operations that
+return views are not recorded: a view is known by the memory it shares.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from torch._ops import OpOverload
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from pipeline.training.replay.memory_plan import Life
+from pipeline.training.replay.memory_plan import BufferLifetime
 
 ACTIVE = threading.local()  # `recorder`: the one that is entered in this thread
-ASKS_FOR_VALUES = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
+VALUE_DEPENDENT = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
 
 
 @dataclass(frozen=True)
-class Place:
+class BufferView:
     """A tensor in one of the step's own buffers."""
 
     buffer: int
@@ -37,28 +37,29 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Note:
-    """One call; `made` are the places of the tensors that it makes."""
+class RecordedCall:
+    """One call of a step, with buffer views in place of the step's own tensors."""
 
     function: Callable[..., object]
-    arguments: tuple[Any, ...]  # nests of tuples, lists and dictionaries, places instead of the step's own tensors
+    arguments: tuple[Any, ...]  # tuples, lists and dictionaries in each other
     keywords: dict[str, Any]
-    made: tuple[Place, ...] = ()
+    new: tuple[BufferView, ...] = ()  # the tensors that the call makes
 
-    def places(self) -> Iterator[Place]:
-        """All that the call uses or makes."""
-        return found((self.arguments, self.keywords, self.made), Place)
+    def views(self) -> Iterator[BufferView]:
+        """Yield all buffer views that the call uses or makes."""
+        return leaves((self.arguments, self.keywords, self.new), BufferView)
 
 
 class Recorder(TorchDispatchMode):
-    """While entered, every operation of this thread that computes anything is done and noted."""
+    """A context in which every operation of this thread is run and, if it computes anything, recorded."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.notes: list[Note] = []
+        self.calls: list[RecordedCall] = []
         self.sizes_bytes: list[int] = []  # of the buffers
         self.buffers: dict[int, int] = {}  # identity of a storage → buffer
-        self.seen: list[StorageWeakRef] = []  # so that no identity is used twice; their memory may be
+        # Weak references keep an identity from being given to a second storage; the memory itself may be freed.
+        self.storages: list[StorageWeakRef] = []
         self.paused = False
 
     @classmethod
@@ -82,86 +83,86 @@ class Recorder(TorchDispatchMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Do an operation and note it, unless it makes a view."""
+        """Run an operation and record it, unless it only makes a view."""
         keywords = dict(kwargs or {})
         results = operation(*args, **keywords)
         if not self.paused:
-            self._note(operation, args, keywords, results)
+            self._record(operation, args, keywords, results)
         return results
 
-    def _note(self, operation: OpOverload, args: tuple[Any, ...], keywords: dict[str, Any], results: Any) -> None:
+    def _record(self, operation: OpOverload, args: tuple[Any, ...], keywords: dict[str, Any], results: Any) -> None:
         if torch.Tag.nondeterministic_seeded in operation.tags:
-            raise RuntimeError(f"found {operation} in a step, expected no random draws: take them from its inputs")
-        if not ASKS_FOR_VALUES.isdisjoint(operation.tags):
-            raise RuntimeError(f"found {operation} in a step, expected none that asks for values: they differ by step")
-        made = new_tensors(results, (args, keywords))
-        if made or operation._schema.is_mutable:
-            placed = self._placed(args), self._placed(keywords)
-            self.notes.append(Note(operation, *placed, tuple(self._new_place(tensor) for tensor in made)))
+            raise RuntimeError(f"found {operation} in a step, expected no random numbers: take them from its inputs")
+        if not VALUE_DEPENDENT.isdisjoint(operation.tags):
+            raise RuntimeError(f"found {operation} in a step, expected none that reads values: they differ by step")
+        new = new_tensors(results, (args, keywords))
+        if new or operation._schema.is_mutable:
+            arguments = self._as_views(args), self._as_views(keywords)
+            self.calls.append(RecordedCall(operation, *arguments, tuple(self._new_buffer(tensor) for tensor in new)))
 
     def call(self, function: Callable[..., object], arguments: tuple[Any, ...]) -> None:
-        """Call a function, and note the call itself instead of its operations."""
-        self.notes.append(Note(function, self._placed(arguments), {}))
+        """Call a function, and record the call itself instead of its operations."""
+        self.calls.append(RecordedCall(function, self._as_views(arguments), {}))
         self.paused = True
         try:
             function(*arguments)
         finally:
             self.paused = False
 
-    def expect_nothing_left(self, outputs: Sequence[Tensor]) -> None:
-        """Raise where something besides a step's outputs still holds a tensor that the step made: it would go stale."""
+    def expect_nothing_kept(self, outputs: Sequence[Tensor]) -> None:
+        """Raise if anything except the outputs keeps a tensor made in the step: a replay would change it silently."""
         results = {_storage(tensor) for tensor in outputs}
-        left = self._alive(results)
-        if left:
-            gc.collect()  # what only a cycle held
-            left = self._alive(results)
-        if left:
-            buffers = {self.buffers[storage] for storage in left}
-            makers = {str(note.function) for note in self.notes for place in note.made if place.buffer in buffers}
+        kept = self._alive(results)
+        if kept:
+            gc.collect()  # frees tensors that only a reference cycle holds
+            kept = self._alive(results)
+        if kept:
+            buffers = {self.buffers[storage] for storage in kept}
+            makers = {str(call.function) for call in self.calls for view in call.new if view.buffer in buffers}
             raise RuntimeError(
                 f"found tensors of a step kept beyond it, made by {', '.join(sorted(makers))}, expected its outputs "
-                "alone: change what is kept in place"
+                "alone: update kept tensors in place"
             )
 
     def _alive(self, results: set[int]) -> list[int]:
-        """Identities of the storages that are still held, but for the results'."""
-        held = [seen for seen in self.seen if not seen.expired()]  # type: ignore[no-untyped-call]
-        return [seen.cdata for seen in held if seen.cdata not in results]
+        """Return the identities of all storages that something still holds, without the results'."""
+        alive = [storage for storage in self.storages if not storage.expired()]  # type: ignore[no-untyped-call]
+        return [storage.cdata for storage in alive if storage.cdata not in results]
 
-    def _new_place(self, tensor: Tensor) -> Place:
+    def _new_buffer(self, tensor: Tensor) -> BufferView:
         storage = tensor.untyped_storage()
-        self.seen.append(StorageWeakRef(storage))  # type: ignore[no-untyped-call]
+        self.storages.append(StorageWeakRef(storage))  # type: ignore[no-untyped-call]
         self.buffers[storage._cdata] = len(self.sizes_bytes)
         self.sizes_bytes.append(storage.nbytes())
-        place = self.place(tensor)
-        assert place is not None
-        return place
+        view = self.view(tensor)
+        assert view is not None
+        return view
 
-    def place(self, tensor: Tensor) -> Place | None:
-        """Where a tensor lies among the step's own buffers, or None for one from outside."""
+    def view(self, tensor: Tensor) -> BufferView | None:
+        """Return a tensor as a view of one of the step's buffers, or None for a tensor from outside."""
         buffer = self.buffers.get(_storage(tensor))
         if buffer is None:
             return None
-        return Place(buffer, tensor.dtype, tensor.shape, tensor.stride(), int(tensor.storage_offset()))
+        return BufferView(buffer, tensor.dtype, tensor.shape, tensor.stride(), int(tensor.storage_offset()))
 
-    def _placed(self, value: Any) -> Any:
-        return changed(value, Tensor, lambda tensor: self.place(tensor) or tensor.detach())
+    def _as_views(self, value: Any) -> Any:
+        return map_tree(value, Tensor, lambda tensor: self.view(tensor) or tensor.detach())
 
-    def lives(self) -> list[Life]:
-        """When each buffer is in use."""
+    def lifetimes(self) -> list[BufferLifetime]:
+        """Return the lifetime of each buffer."""
         first: dict[int, int] = {}
         last: dict[int, int] = {}
-        for call, note in enumerate(self.notes):
-            for place in note.places():
-                first.setdefault(place.buffer, call)
-                last[place.buffer] = call
-        return [Life(size, first[buffer], last[buffer]) for buffer, size in enumerate(self.sizes_bytes)]
+        for number, call in enumerate(self.calls):
+            for view in call.views():
+                first.setdefault(view.buffer, number)
+                last[view.buffer] = number
+        return [BufferLifetime(size, first[buffer], last[buffer]) for buffer, size in enumerate(self.sizes_bytes)]
 
 
-def unrecorded(function: Callable[..., object], *arguments: Any) -> None:
-    """Call a function whose operations depend on values; a recorded step calls the function itself again.
+def run_eagerly(function: Callable[..., object], *arguments: Any) -> None:
+    """Call a function in Python, now and again in every replay, because its operations depend on values.
 
-    Its arguments may be tensors of the step or lists of them; it returns nothing and changes tensors in place.
+    Its arguments may be tensors of the step or lists of them; it returns None and changes tensors in place.
     """
     recorder = getattr(ACTIVE, "recorder", None)
     if recorder is None:
@@ -171,9 +172,9 @@ def unrecorded(function: Callable[..., object], *arguments: Any) -> None:
 
 
 def new_tensors(results: Any, arguments: Any) -> list[Tensor]:
-    """Those of a call's results that share no memory with its arguments."""
-    given = {_storage(tensor) for tensor in found(arguments, Tensor)}
-    return [tensor for tensor in found(results, Tensor) if _storage(tensor) not in given]
+    """Return the tensors among a call's results that share no memory with its arguments."""
+    given = {_storage(tensor) for tensor in leaves(arguments, Tensor)}
+    return [tensor for tensor in leaves(results, Tensor) if _storage(tensor) not in given]
 
 
 def _storage(tensor: Tensor) -> int:
@@ -181,23 +182,23 @@ def _storage(tensor: Tensor) -> int:
     return identity
 
 
-def changed(value: Any, kind: type, change: Callable[[Any], Any]) -> Any:
-    """The same nest of tuples, lists and dictionaries, with everything of a kind changed."""
-    if isinstance(value, kind):
-        return change(value)
-    if isinstance(value, tuple | list):
-        return type(value)(changed(each, kind, change) for each in value)
-    if isinstance(value, dict):
-        return {name: changed(each, kind, change) for name, each in value.items()}
-    return value
+def map_tree(tree: Any, kind: type, change: Callable[[Any], Any]) -> Any:
+    """Return a tree of tuples, lists and dictionaries in which `change` replaces every value of a kind."""
+    if isinstance(tree, kind):
+        return change(tree)
+    if isinstance(tree, tuple | list):
+        return type(tree)(map_tree(branch, kind, change) for branch in tree)
+    if isinstance(tree, dict):
+        return {name: map_tree(branch, kind, change) for name, branch in tree.items()}
+    return tree
 
 
-def found(value: Any, kind: type) -> Iterator[Any]:
-    """Everything of a kind in such a nest."""
-    if isinstance(value, kind):
-        yield value
-    elif isinstance(value, tuple | list):
-        for each in value:
-            yield from found(each, kind)
-    elif isinstance(value, dict):
-        yield from found(tuple(value.values()), kind)
+def leaves(tree: Any, kind: type) -> Iterator[Any]:
+    """Yield every value of a kind in a tree of tuples, lists and dictionaries."""
+    if isinstance(tree, kind):
+        yield tree
+    elif isinstance(tree, tuple | list):
+        for branch in tree:
+            yield from leaves(branch, kind)
+    elif isinstance(tree, dict):
+        yield from leaves(tuple(tree.values()), kind)

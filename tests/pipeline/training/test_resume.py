@@ -115,7 +115,7 @@ def test_killed_inside_twenty_random_steps_training_ends_with_the_same_hashes(
 @pytest.fixture(params=[8, 2])
 def in_stacks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The four members in one stack, and in two that train in turn."""
-    monkeypatch.setattr("pipeline.training.engine.in_turn.DENSE_STACK", request.param)
+    monkeypatch.setattr("pipeline.training.engine.ensemble.DENSE_STACK", request.param)
 
 
 @pytest.mark.usefixtures("in_stacks")

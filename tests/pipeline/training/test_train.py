@@ -142,13 +142,14 @@ def test_a_frozen_member_keeps_its_last_sound_weights_and_has_no_rows_afterwards
     assert table.select(["step", "member", "diverged"]).to_pylist() == [
         {"step": 2, "member": member, "diverged": True} for member in (0, 1)
     ]
-    from pipeline.training.engine.ensemble import Ensemble, Member
+    from pipeline.training.engine.ensemble import Ensemble
+    from pipeline.training.engine.member import Member
     from pipeline.training.engine.training_images import TrainingImages
 
     images = TrainingImages(torch.zeros(64, 1, 28, 28, dtype=torch.uint8), torch.device("cpu"))
     at_start = Ensemble([Member(diverging(), 1)], network_for("mlp", DIGITS), images)
     kept = load_file(wild.path("generator.safetensors"))["hidden.weight"][1]
-    assert np.array_equal(kept, at_start.generator.get_parameter("hidden.weight").detach().numpy()[0])
+    assert np.array_equal(kept, at_start.network_state(0)["generator.hidden.weight"].numpy()[0])
 
 
 def test_one_diverging_member_does_not_end_its_partition(

@@ -1,4 +1,4 @@
-"""What only a GPU can show. `pytest -m gpu` on a machine that has one."""
+"""Facts that only a GPU can show: run `pytest -m gpu` on a machine that has one."""
 
 from dataclasses import replace
 
@@ -10,12 +10,13 @@ from safetensors.numpy import load_file
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.paths import Paths
 from pipeline.training.engine.device import tf32_products
-from pipeline.training.engine.ensemble import Ensemble, Member
+from pipeline.training.engine.member import Member
+from pipeline.training.engine.stack import Stack
 from pipeline.training.engine.training_images import TrainingImages
 from pipeline.training.replay.cuda_graph import STEPS_BEFORE_CAPTURE, GraphedStep
 from pipeline.training.train import train
 from tests.pipeline.training.conftest import settings as of_recipe
-from tests.pipeline.training.engine.test_ensemble import OBJECTIVES, ensemble, relative_difference, settings
+from tests.pipeline.training.engine.test_stack import OBJECTIVES, relative_difference, settings, stack_of
 
 pytestmark = [
     pytest.mark.gpu,
@@ -32,7 +33,7 @@ def stack(*keys: str, **changes: object) -> list[Member]:
     return [Member(settings(key, **changes), index) for key in keys for index in range(2)]  # type: ignore[arg-type]
 
 
-def trained(one: Ensemble, steps: int, *, graphed: bool = True) -> Ensemble:
+def trained(one: Stack, steps: int, *, graphed: bool = True) -> Stack:
     if not graphed:
         one.replayed = None
     for step in range(steps):
@@ -45,32 +46,33 @@ def trained(one: Ensemble, steps: int, *, graphed: bool = True) -> Ensemble:
 def test_replayed_steps_equal_steps_run_one_by_one(network: str, objective: dict[str, object]) -> None:
     members = stack("adam", "rmsprop_adam", "sgd", network=network, **objective)
     steps = STEPS_BEFORE_CAPTURE + 5
-    graphed, eager = (trained(ensemble(members, images()), steps, graphed=each) for each in (True, False))
+    graphed, eager = (trained(stack_of(members, images()), steps, graphed=each) for each in (True, False))
     assert isinstance(graphed.replayed, GraphedStep) and graphed.replayed.graph is not None
-    assert relative_difference(graphed.generator_weights, eager.generator_weights) < 1e-5
+    assert relative_difference(graphed.networks.generator_weights, eager.networks.generator_weights) < 1e-5
 
 
 def test_members_equal_their_solo_runs() -> None:
     members = stack("adam", "rmsprop", "sgd")
-    together = trained(ensemble(members, images()), 200)
+    together = trained(stack_of(members, images()), 200)
     for at in (0, 3, 5):
-        alone = trained(ensemble([members[at]], images()), 200)
-        assert relative_difference(together.generator_weights[at], alone.generator_weights[0]) < 1e-3
+        alone = trained(stack_of([members[at]], images()), 200)
+        assert relative_difference(together.networks.generator_weights[at], alone.networks.generator_weights[0]) < 1e-3
 
 
 def test_streamed_images_train_what_resident_ones_train() -> None:
     members = stack("adam")
-    one, other = (trained(ensemble(members, images(resident=each)), 20) for each in (True, False))
-    assert torch.equal(one.generator_weights, other.generator_weights)
+    one, other = (trained(stack_of(members, images(resident=each)), 20) for each in (True, False))
+    assert torch.equal(one.networks.generator_weights, other.networks.generator_weights)
 
 
 def test_bfloat16_and_tf32_stay_near_float32() -> None:
-    full = trained(ensemble(stack("adam"), images()), 10)
+    full = trained(stack_of(stack("adam"), images()), 10)
     half = [Member(replace(each.settings, precision="bfloat16"), each.index) for each in stack("adam")]
-    assert relative_difference(trained(ensemble(half, images()), 10).generator_weights, full.generator_weights) < 0.05
+    rounded = trained(stack_of(half, images()), 10)
+    assert relative_difference(rounded.networks.generator_weights, full.networks.generator_weights) < 0.05
     with tf32_products(torch.device("cuda")):
-        tf32 = trained(ensemble(stack("adam"), images()), 10)
-    assert relative_difference(tf32.generator_weights, full.generator_weights) < 0.05
+        tf32 = trained(stack_of(stack("adam"), images()), 10)
+    assert relative_difference(tf32.networks.generator_weights, full.networks.generator_weights) < 0.05
 
 
 def test_a_longer_budget_ends_where_one_run_of_that_length_ends(tensors: Artefact, paths: Paths) -> None:

@@ -1,4 +1,4 @@
-"""What a member more takes of a CPU's memory: what it keeps, and no gradients or activations of its own."""
+"""Memory of one member more on a CPU: the tensors it keeps, but no gradients or activations."""
 
 import os
 import subprocess
@@ -14,21 +14,22 @@ from pipeline import memory
 from pipeline.memory import MEBIBYTE
 from pipeline.networks import network_for
 from pipeline.storage.paths import PROJECT
-from pipeline.training.engine.ensemble import Ensemble, Member
+from pipeline.training.engine.member import Member
+from pipeline.training.engine.stack import Stack
 from pipeline.training.engine.training_images import TrainingImages
-from tests.pipeline.training.engine.test_ensemble import CPU, DIGITS, settings
+from tests.pipeline.training.engine.test_stack import CPU, DIGITS, settings
 
 FEW, MANY = 8, 24
 PIXELS = torch.zeros(1000, *DIGITS, dtype=torch.uint8)
 PROGRAM = """
 import sys, torch
 from pipeline.memory import peak_memory_mib
-from pipeline.training.engine.in_turn import assemble
+from pipeline.training.engine.ensemble import Ensemble
 from tests.pipeline.training.engine.test_memory import CPU, DIGITS, PIXELS, Member, TrainingImages
 from tests.pipeline.training.engine.test_memory import network_for, settings
 
 members = [Member(settings("adam"), index) for index in range(int(sys.argv[1]))]
-ensemble = assemble(members, network_for("mlp", DIGITS), TrainingImages(PIXELS, CPU))
+ensemble = Ensemble(members, network_for("mlp", DIGITS), TrainingImages(PIXELS, CPU))
 for step in range(20):
     ensemble.step(step, measure_gradients=step == 10)
 print(peak_memory_mib())
@@ -44,9 +45,9 @@ def peak_mib(members: int) -> float:
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs the kernel's own count of a process's peak")
 @pytest.mark.skipif(memory._glibc() is None, reason="needs glibc: others keep holes, or none, as they see fit")
 def test_a_member_more_takes_what_it_keeps_and_no_gradients_of_its_own() -> None:
-    ensemble = Ensemble([Member(settings("adam"), 0)], network_for("mlp", DIGITS), TrainingImages(PIXELS, CPU))
-    weights = ensemble.generator_weights.nbytes + ensemble.discriminator_weights.nbytes
-    kept = sum(each.nbytes for each in ensemble.state(slice(0, 1)).values())
+    stack = Stack([Member(settings("adam"), 0)], network_for("mlp", DIGITS), TrainingImages(PIXELS, CPU))
+    weights = stack.networks.generator_weights.nbytes + stack.networks.discriminator_weights.nbytes
+    kept = sum(each.nbytes for each in stack.state(slice(0, 1)).values())
     assert kept == pytest.approx(3 * weights, rel=1e-3)  # and Adam's two moments
     a_member = (peak_mib(MANY) - peak_mib(FEW)) / (MANY - FEW) * MEBIBYTE
     assert kept < a_member + 0.1 * weights  # else nothing was measured
@@ -60,7 +61,7 @@ def test_large_blocks_are_mapped_in_the_first_steps_and_where_a_recorded_one_is_
     network: str, expected: list[bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Convolutions are never replayed, so one of their steps that measures gradients is like any other."""
-    ensemble = Ensemble([Member(settings("adam"), 0)], network_for(network, DIGITS), TrainingImages(PIXELS, CPU))
+    stack = Stack([Member(settings("adam"), 0)], network_for(network, DIGITS), TrainingImages(PIXELS, CPU))
     mapped: list[bool] = []
 
     @contextmanager
@@ -68,8 +69,8 @@ def test_large_blocks_are_mapped_in_the_first_steps_and_where_a_recorded_one_is_
         mapped[-1] = True
         yield
 
-    monkeypatch.setattr("pipeline.training.engine.ensemble.large_blocks_mapped", noted)
+    monkeypatch.setattr("pipeline.training.engine.stack.large_blocks_mapped", noted)
     for step in range(5):
         mapped.append(False)
-        ensemble.step(step, measure_gradients=step == 3)
+        stack.step(step, measure_gradients=step == 3)
     assert mapped == expected

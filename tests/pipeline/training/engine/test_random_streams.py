@@ -42,7 +42,7 @@ def test_latents_of_a_step_do_not_depend_on_the_steps_before_or_the_members_besi
 
 
 def test_latents_drawn_step_by_step_are_those_of_a_block_drawn_at_once() -> None:
-    """As a GPU draws them. True of multiples of 16 numbers a step: PyTorch draws normal ones in so many."""
+    """A GPU generates whole blocks. The bits agree for multiples of 16 numbers per step, PyTorch's unit."""
     by_step, at_once = (LatentStream([MemberAddress(0, 0)], MLP, 4, CPU) for _ in range(2))
     at_once.steps_at_once = LATENT_BLOCK_STEPS
     for step in (0, 1, 5, 2, LATENT_BLOCK_STEPS + 3, LATENT_BLOCK_STEPS + 3, LATENT_BLOCK_STEPS - 1):

@@ -11,7 +11,7 @@ SHAPE = (2, 4, 1, 3, 3)  # (M, B, C, H, W)
 
 
 class Linear(Stacked):
-    """logit = w·x."""
+    """A discriminator with the logit w·x."""
 
     def __init__(self, weights: Tensor) -> None:
         super().__init__()

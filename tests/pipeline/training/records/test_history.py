@@ -7,12 +7,13 @@ import torch
 from torch import Tensor
 
 from pipeline.networks import network_for
-from pipeline.training.engine.ensemble import Ensemble, Member
+from pipeline.training.engine.ensemble import Ensemble
 from pipeline.training.engine.losses import LOSSES
+from pipeline.training.engine.member import Member
 from pipeline.training.engine.training_images import TrainingImages
 from pipeline.training.records.history import (
     BLOCK_STEPS,
-    Evaluation,
+    HeldOutLosses,
     HistoryRow,
     Interval,
     Measured,
@@ -144,17 +145,17 @@ def test_an_interval_interrupted_and_taken_up_again_measures_what_an_unbroken_on
 
 def test_the_evaluation_judges_with_unsmoothed_labels(ensemble: Ensemble) -> None:
     for name, value in (("hidden.weight", 0.0), ("hidden.bias", 0.0), ("output.bias", 1.0)):  # every logit is 1
-        ensemble.discriminator.get_parameter(name).data.fill_(value)
+        ensemble.stacks[0].networks.discriminator.get_parameter(name).data.fill_(value)
     held_out = torch.zeros(20, 1, 28, 28, dtype=torch.uint8)
     p = 1 / (1 + math.exp(-1))
-    for discriminator, generator in Evaluation(held_out, 16).at(ensemble, 0):
+    for discriminator, generator in HeldOutLosses(held_out, 16).at(ensemble, 0):
         assert discriminator == pytest.approx(-math.log(p) - math.log(1 - p), rel=1e-6)
         assert generator == pytest.approx(-math.log(p), rel=1e-6)
 
 
 def test_an_evaluation_needs_images_enough() -> None:
     with pytest.raises(ValueError, match="found 3 held-out images, expected at least evaluation_images=16"):
-        Evaluation(torch.zeros(3, 1, 28, 28, dtype=torch.uint8), 16)
+        HeldOutLosses(torch.zeros(3, 1, 28, 28, dtype=torch.uint8), 16)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

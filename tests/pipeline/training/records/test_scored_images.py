@@ -20,7 +20,8 @@ from pipeline.storage.images import Pixels, read_images
 from pipeline.storage.paths import Paths
 from pipeline.storage.pictures import GAP_PIXELS
 from pipeline.training import CODE_VERSION, sweep
-from pipeline.training.engine.ensemble import Ensemble, Member
+from pipeline.training.engine.ensemble import Ensemble
+from pipeline.training.engine.member import Member
 from pipeline.training.engine.training_images import TrainingImages
 from pipeline.training.identity import checkpoint_identity, training_identity
 from pipeline.training.partition import Partition
@@ -28,11 +29,11 @@ from pipeline.training.records import scored_images as evaluations
 from pipeline.training.records import snapshots
 from pipeline.training.records.history import Measured
 from pipeline.training.records.scored_images import (
-    draw_evaluations,
     evaluation_files,
     files_by_step,
-    fixed_latents,
+    generate_evaluations,
     is_kept,
+    scored_latents,
     stride,
     write_evaluation,
 )
@@ -45,6 +46,7 @@ from tests.pipeline.training.test_train import diverging
 IMAGES = 30
 INTERVAL = 2
 CPU = torch.device("cpu")
+MLP = network_for("mlp", (1, 28, 28))
 BLACK = TrainingImages(torch.zeros(64, 1, 28, 28, dtype=torch.uint8), CPU)
 
 
@@ -59,7 +61,7 @@ def wanted(steps: int, optimizer: str = "adam") -> TrainingSettings:
 
 
 def ensemble(*members: Member) -> Ensemble:
-    return Ensemble(members, network_for("mlp", (1, 28, 28)), BLACK)
+    return Ensemble(members, MLP, BLACK)
 
 
 def kept(budget: int, interval: int = 500) -> set[int]:
@@ -105,7 +107,7 @@ def test_the_last_images_are_what_the_published_generator_draws_of_the_fixed_lat
     artefact = train([own], tensors, paths)["adam"]
     members = [Member(own, 0), Member(own, 1)]
     with torch.no_grad():
-        drawn = load_generator(artefact, CPU)(fixed_latents(ensemble(*members)))
+        drawn = load_generator(artefact, CPU)(scored_latents(members, MLP))
     images = read_images(evaluation_files(artefact)[3])
     assert np.abs(images.pixels.astype(int) - to_pixels(drawn).flatten(0, 1).numpy()).max() <= 1  # rounding of batches
 
@@ -115,8 +117,8 @@ def test_where_an_average_is_kept_it_draws_the_images_and_the_snapshots(tensors:
     artefact = train([own], tensors, paths)["adam"]
     members = [Member(own, 0), Member(own, 1)]
     latents = {
-        "evaluations": fixed_latents(ensemble(*members)),
-        "snapshots": snapshots.fixed_latents(members, 100, "normal"),
+        "evaluations": scored_latents(members, MLP),
+        "snapshots": snapshots.snapshot_latents(members, MLP),
     }
     shown = {
         "evaluations": read_images(evaluation_files(artefact)[4]).pixels.reshape(2, IMAGES, 28, 28),
@@ -164,21 +166,21 @@ def test_checkpoints_whose_images_raw_weights_drew_are_not_gone_on_from_where_an
 
 def test_latents_are_the_same_for_every_configuration_and_of_no_other_purpose_or_member() -> None:
     one, other = (ensemble(Member(wanted(4, key), 0), Member(wanted(4, key), 1)) for key in ("adam", "sgd"))
-    latents = fixed_latents(one)
+    latents = scored_latents(one.members, MLP)
     assert latents.shape == (2, IMAGES, 100)
-    assert torch.equal(latents, fixed_latents(other))
-    assert torch.equal(latents[1:], fixed_latents(ensemble(Member(wanted(4), 1))))
+    assert torch.equal(latents, scored_latents(other.members, MLP))
+    assert torch.equal(latents[1:], scored_latents([Member(wanted(4), 1)], MLP))
     assert not torch.equal(latents[0], latents[1])
-    assert not torch.isin(latents[0, 0], one.latents.at(0)).any()
+    assert not torch.isin(latents[0, 0], one.stacks[0].latents.at(0)).any()
 
 
 def test_drawing_does_not_change_what_is_trained() -> None:
     members = ensemble(Member(replace(wanted(4), network="dcgan", ema_decay=0.9), 0))
-    before = {name: value.clone() for name, value in members.state(slice(0, 1)).items()}
-    list(draw_evaluations(members))
-    for name, value in members.state(slice(0, 1)).items():
+    before = {name: value.clone() for name, value in members.state(0).items()}
+    list(generate_evaluations(members))
+    for name, value in members.state(0).items():
         assert torch.equal(value, before[name]), name
-    assert members.generator.training
+    assert members.stacks[0].networks.generator.training
 
 
 def test_an_error_while_they_are_drawn_leaves_the_earlier_file_and_nothing_else(tmp_path: Path) -> None:
@@ -205,8 +207,8 @@ def test_where_the_disk_is_full_that_is_what_is_said(tmp_path: Path, monkeypatch
 def test_a_member_whose_images_are_not_finite_is_left_out() -> None:
     members = ensemble(Member(wanted(4), 0), Member(wanted(4), 1))
     with torch.no_grad():
-        members.generator_weights[0] = float("nan")
-    broken, sound = draw_evaluations(members)
+        members.stacks[0].networks.generator_weights[0] = float("nan")
+    broken, sound = generate_evaluations(members)
     assert broken is None
     assert sound is not None and sound.shape == (IMAGES, 1, 28, 28)
 

@@ -14,7 +14,7 @@ pytest.importorskip("tensorboard")
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator, ScalarEvent
 
-from pipeline.training.engine.ensemble import Member
+from pipeline.training.engine.member import Member
 
 STARTED_AT = 1_700_000_000.0
 

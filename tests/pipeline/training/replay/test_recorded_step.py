@@ -12,14 +12,15 @@ import torch
 from pipeline.networks import network_for
 from pipeline.settings import TrainingSettings
 from pipeline.storage.paths import PROJECT
-from pipeline.training.engine.ensemble import Ensemble, Member
-from pipeline.training.engine.in_turn import assemble
+from pipeline.training.engine.ensemble import Ensemble
+from pipeline.training.engine.member import Member
+from pipeline.training.engine.stack import Stack
 from pipeline.training.engine.training_images import TrainingImages
-from pipeline.training.replay.memory_plan import Arenas
+from pipeline.training.replay.memory_plan import MemoryPlan
 from pipeline.training.replay.recorded_step import RecordedStep, _run_and_copy
-from pipeline.training.replay.recorder import unrecorded
+from pipeline.training.replay.recorder import run_eagerly
 from pipeline.training.replay.step import StepInputs, StepOutputs
-from tests.pipeline.training.engine.test_ensemble import CPU, DIGITS, OBJECTIVES, settings
+from tests.pipeline.training.engine.test_stack import CPU, DIGITS, OBJECTIVES, settings
 
 STEPS = 5
 
@@ -30,13 +31,13 @@ def images() -> TrainingImages:
     return TrainingImages(torch.randint(0, 256, (300, *DIGITS), dtype=torch.uint8, generator=stream), CPU)
 
 
-def stack(images: TrainingImages, *of_members: TrainingSettings, recorded: bool = True) -> Ensemble:
+def stack(images: TrainingImages, *of_members: TrainingSettings, recorded: bool = True) -> Stack:
     width = of_members[0].width
     network = network_for(of_members[0].network, DIGITS, width)
-    ensemble = Ensemble([Member(each, index) for index, each in enumerate(of_members)], network, images)
+    stacked = Stack([Member(each, index) for index, each in enumerate(of_members)], network, images)
     if not recorded:
-        ensemble.replayed = None
-    return ensemble
+        stacked.replayed = None
+    return stacked
 
 
 def expect_equal_bits(images: TrainingImages, *of_members: TrainingSettings) -> None:
@@ -49,8 +50,8 @@ def expect_equal_bits(images: TrainingImages, *of_members: TrainingSettings) -> 
     assert isinstance(replayed.replayed, RecordedStep)
     assert replayed.replayed.calls
     every = slice(0, len(of_members))
-    for name, value in plain.networks(every).items():
-        assert torch.equal(replayed.networks(every)[name], value), name
+    for name, value in plain.networks.state(every).items():
+        assert torch.equal(replayed.networks.state(every)[name], value), name
     for name, value in plain.state(slice(0, 1)).items():
         assert torch.equal(replayed.state(slice(0, 1))[name], value), name
 
@@ -74,7 +75,7 @@ def test_a_recorded_step_goes_on_from_weights_that_are_loaded(images: TrainingIm
         other.step(step + 100)
     other.load(slice(0, 1), one.state(slice(0, 1)))
     assert torch.equal(one.step(STEPS).logits, other.step(STEPS).logits)
-    assert torch.equal(one.generator_weights, other.generator_weights)
+    assert torch.equal(one.networks.generator_weights, other.networks.generator_weights)
 
 
 def test_steps_that_measure_gradients_do_not_disturb_the_recorded_ones(images: TrainingImages) -> None:
@@ -83,7 +84,7 @@ def test_steps_that_measure_gradients_do_not_disturb_the_recorded_ones(images: T
         norms = measuring.step(step, measure_gradients=step % 3 == 2).gradient_norms
         assert (norms is not None) == (step % 3 == 2)
         plain.step(step)
-    assert torch.equal(measuring.generator_weights, plain.generator_weights)
+    assert torch.equal(measuring.networks.generator_weights, plain.networks.generator_weights)
 
 
 def test_convolutions_gain_nothing_and_are_not_recorded(images: TrainingImages) -> None:
@@ -91,25 +92,25 @@ def test_convolutions_gain_nothing_and_are_not_recorded(images: TrainingImages) 
 
 
 def test_stacks_that_train_in_turn_share_their_memory(images: TrainingImages, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.training.engine.in_turn.DENSE_STACK", 1)
+    monkeypatch.setattr("pipeline.training.engine.ensemble.DENSE_STACK", 1)
     members = [Member(settings("adam"), index) for index in range(4)]
-    alone, in_turn = (assemble(members[:count], network_for("mlp", DIGITS), images) for count in (1, 4))
+    alone, in_turn = (Ensemble(members[:count], network_for("mlp", DIGITS), images) for count in (1, 4))
     sizes: list[list[int]] = []
     for ensemble in (alone, in_turn, in_turn.without([1])):
         for step in range(2):
             ensemble.step(step)
-        (arenas,) = {id(each.arenas): each.arenas for each in ensemble.stacks}.values()
-        sizes.append(sorted(len(block) for block in arenas.blocks))
+        (plan,) = {id(each.memory_plan): each.memory_plan for each in ensemble.stacks}.values()
+        sizes.append(sorted(len(block) for block in plan.blocks))
     assert [len(each.stacks) for each in (alone, in_turn)] == [1, 4]
     assert sizes[0] == sizes[1] == sizes[2] != []
 
 
 def test_operations_of_a_dense_network_write_where_they_are_planned_to(images: TrainingImages) -> None:
-    ensemble = stack(images, settings("adam"))
+    stacked = stack(images, settings("adam"))
     for step in range(2):
-        ensemble.step(step)
-    assert isinstance(ensemble.replayed, RecordedStep)
-    functions = [function for function, _, _ in ensemble.replayed.calls]
+        stacked.step(step)
+    assert isinstance(stacked.replayed, RecordedStep)
+    functions = [function for function, _, _ in stacked.replayed.calls]
     assert len(functions) > 40
     assert not any(function is _run_and_copy for function in functions)
 
@@ -117,9 +118,9 @@ def test_operations_of_a_dense_network_write_where_they_are_planned_to(images: T
 def test_recording_does_not_import_pytorchs_compiler() -> None:
     program = (
         "import sys, torch; from pipeline.training.replay.recorded_step import RecordedStep; "
-        "from pipeline.training.replay.memory_plan import Arenas; "
+        "from pipeline.training.replay.memory_plan import MemoryPlan; "
         "from pipeline.training.replay.step import StepInputs, StepOutputs; "
-        "given = StepInputs((), (torch.ones(2),), None, None, torch.ones(1)); step = RecordedStep(Arenas()); "
+        "given = StepInputs((), (torch.ones(2),), None, None, torch.ones(1)); step = RecordedStep(MemoryPlan()); "
         "compute = lambda given: StepOutputs(given.latents[0] * 2, None, None); "
         "[step.run(compute, given) for _ in range(3)]; sys.exit('torch._dynamo' in sys.modules)"
     )
@@ -131,7 +132,7 @@ def inputs() -> StepInputs:
 
 
 def test_a_step_is_computed_twice_and_then_replayed_in_memory_that_is_used_again() -> None:
-    arenas, computed = Arenas(), 0
+    plan, computed = MemoryPlan(), 0
 
     def compute(given: StepInputs) -> StepOutputs:
         nonlocal computed
@@ -141,14 +142,14 @@ def test_a_step_is_computed_twice_and_then_replayed_in_memory_that_is_used_again
             values = values * 2.0
         return StepOutputs(values, values[:, 0, 0], None)
 
-    step = RecordedStep(arenas)
+    step = RecordedStep(plan)
     for number in range(5):
         outputs = step.run(compute, replace(inputs(), latents=(torch.full((1, 4, 3), float(number)),)))
         assert outputs.penalty is not None
         assert (outputs.logits == number * 2.0**20).all()
         assert outputs.penalty.tolist() == [number * 2.0**20]
     assert computed == 2
-    assert len(arenas.blocks) <= 3
+    assert len(plan.blocks) <= 3
 
 
 KEPT: list[torch.Tensor] = []
@@ -162,20 +163,20 @@ def keep(given: StepInputs) -> torch.Tensor:
 @pytest.mark.parametrize(
     ("compute", "sentence"),
     [
-        (lambda given: torch.rand(3) + given.rates, "expected no random draws"),
-        (lambda given: given.rates * given.rates.sum().item(), "expected none that asks for values"),
-        (lambda given: given.rates.nonzero().float(), "expected none that asks for values"),
-        (lambda given: given.rates[given.rates > 0], "expected none that asks for values"),
+        (lambda given: torch.rand(3) + given.rates, "expected no random numbers"),
+        (lambda given: given.rates * given.rates.sum().item(), "expected none that reads values"),
+        (lambda given: given.rates.nonzero().float(), "expected none that reads values"),
+        (lambda given: given.rates[given.rates > 0], "expected none that reads values"),
         (keep, r"found tensors of a step kept beyond it, made by aten.add.Tensor"),
     ],
 )
 def test_a_step_that_cannot_be_replayed_says_why_and_leaves_nothing_behind(compute: Any, sentence: str) -> None:
-    step = RecordedStep(Arenas())
+    step = RecordedStep(MemoryPlan())
     step.run(lambda given: StepOutputs(compute(given), None, None), inputs())
     with pytest.raises(RuntimeError, match=sentence):
         step.run(lambda given: StepOutputs(compute(given), None, None), inputs())
     seen: list[torch.Tensor] = []
-    unrecorded(seen.append, torch.ones(1))
+    run_eagerly(seen.append, torch.ones(1))
     assert len(seen) == 1
     for _ in range(3):
         assert (step.run(lambda given: StepOutputs(given.rates * 3.0, None, None), inputs()).logits == 3.0).all()
@@ -185,7 +186,7 @@ def test_what_another_thread_does_meanwhile_is_not_recorded() -> None:
     elsewhere: list[float] = []
 
     def aside() -> None:
-        unrecorded(lambda tensor: elsewhere.append(tensor.sum().item()), torch.ones(3) * 2.0)
+        run_eagerly(lambda tensor: elsewhere.append(tensor.sum().item()), torch.ones(3) * 2.0)
 
     def compute(given: StepInputs) -> StepOutputs:
         thread = threading.Thread(target=aside)
@@ -193,7 +194,7 @@ def test_what_another_thread_does_meanwhile_is_not_recorded() -> None:
         thread.join()
         return StepOutputs(given.rates * 2.0, None, None)
 
-    step = RecordedStep(Arenas())
+    step = RecordedStep(MemoryPlan())
     for _ in range(4):
         assert (step.run(compute, inputs()).logits == 2.0).all()
     assert elsewhere == [6.0, 6.0]
@@ -209,10 +210,10 @@ def test_a_call_that_reads_values_is_called_again_at_every_step() -> None:
 
     def compute(given: StepInputs) -> StepOutputs:
         zeros = given.latents[0] * 0.0
-        unrecorded(read, given.rates, [zeros])
+        run_eagerly(read, given.rates, [zeros])
         return StepOutputs(zeros + 1.0, None, None)
 
-    step = RecordedStep(Arenas())
+    step = RecordedStep(MemoryPlan())
     for number in range(5):
         given = replace(inputs(), rates=torch.full((1, 2, 1), float(number)))
         assert (step.run(compute, given).logits == 2.0 * number + 1.0).all()
