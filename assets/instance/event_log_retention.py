@@ -39,8 +39,8 @@ from assets.instance.any_folder_storage import expect_storage
 from assets.instance.heartbeat import existing_home
 from assets.instance.tick_retention import old_ticks
 from assets.triggers.operations import load_operations
-from pipeline.clean.files import DAY_SECONDS, in_days
-from pipeline.clean.removal import Removal, changed_at, remove_alone, remove_path, size_of
+from pipeline.clean.files import DAY_SECONDS, format_days
+from pipeline.clean.removal import Removal, latest_change, make_remover, remove_path, size_of
 from pipeline.cli import clean as cleaning
 
 BUSY_SECONDS = 10.0  # to wait for a process that writes
@@ -83,7 +83,7 @@ def old_runs(instance: dg.DagsterInstance, home: Path, now: float, days: float) 
     ended = dg.RunsFilter(statuses=FINISHED_STATUSES, updated_before=datetime.fromtimestamp(before, UTC))
     records = instance.get_run_records(ended, ascending=True)
     own = [record for record in records if is_own_run_of(home, record.dagster_run)]
-    why = f"run that ended over {in_days(days)} ago"
+    why = f"run that ended over {format_days(days)} ago"
     return [_removal(instance, home, record, now, why) for record in own if record.dagster_run.run_id not in needed]
 
 
@@ -94,11 +94,11 @@ def stray_files(instance: dg.DagsterInstance, home: Path, now: float, days: floa
     """
     found = [*(home / "history" / "runs").glob("*.db*"), *(home / "storage").glob("*")]
     of_runs = [path for path in found if RUN_ID.fullmatch(_run_of(path))]
-    old = [path for path in of_runs if now - changed_at(path) >= days * DAY_SECONDS]
+    old = [path for path in of_runs if now - latest_change(path) >= days * DAY_SECONDS]
     known = set(instance.get_run_ids()) if old else set()
     for path in old:
         if _run_of(path) not in known:
-            age, remove = now - changed_at(path), remove_alone(path, ())
+            age, remove = now - latest_change(path), make_remover(path, ())
             yield Removal(str(path.relative_to(home)), "of a run that is gone", size_of(path), age, remove, path)
 
 

@@ -12,7 +12,7 @@ import dagster as dg
 from dagster._core.scheduler.instigation import InstigatorState
 
 from assets.graph.ownership import is_own_instigator
-from pipeline.clean.files import DAY_SECONDS, in_days
+from pipeline.clean.files import DAY_SECONDS, format_days
 from pipeline.clean.removal import Removal
 
 
@@ -30,7 +30,7 @@ def old_ticks(instance: dg.DagsterInstance, now: float, days: float) -> Iterator
             if old:
                 what = f"{len(old):,} {'tick' if len(old) == 1 else 'ticks'} of {state.origin.instigator_name}"
                 age = now - old[-1].timestamp
-                yield Removal(what, f"older than {in_days(days)}", 0, age, _purges(instance, state, before))
+                yield Removal(what, f"older than {format_days(days)}", 0, age, _purges(instance, state, before))
 
 
 def _purges(instance: dg.DagsterInstance, state: InstigatorState, before: float) -> Callable[[], bool]:

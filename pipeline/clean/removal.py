@@ -1,4 +1,4 @@
-"""Removal: something that can go, with size, age and reason, and how it goes."""
+"""Removal: a file or folder that can be removed, with size, age and reason."""
 
 from __future__ import annotations
 
@@ -16,43 +16,43 @@ from pipeline.storage.lock import hold_existing
 
 @dataclass(frozen=True)
 class Removal:
-    """One thing that can go."""
+    """One thing that can be removed."""
 
     what: str  # a path relative to the data folder, or a name
     why: str
     size_bytes: int
     age_seconds: float
-    remove: Callable[[], bool]  # False where it is in use by now, so that it stays
-    path: Path | None = None  # where it is a file or folder
+    remove: Callable[[], bool]  # returns False, and removes nothing, if another process uses it
+    path: Path | None = None  # of a file or folder
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a file, or of all files under a folder; nothing for those that went meanwhile."""
-    return sum(each.st_size for each in _there(path) if not stat.S_ISDIR(each.st_mode))
+    """Return the bytes of a file, or of all files under a folder; 0 if it no longer exists."""
+    return sum(entry.st_size for entry in _entries(path) if not stat.S_ISDIR(entry.st_mode))
 
 
-def changed_at(path: Path) -> float:
-    """When a file, or the last of a folder and all under it, was written: seconds since 1970; -inf where it is gone."""
-    return max((each.st_mtime for each in _there(path)), default=-math.inf)
+def latest_change(path: Path) -> float:
+    """Return the Unix time of the last write to a file, or to a folder's content; -inf if it no longer exists."""
+    return max((entry.st_mtime for entry in _entries(path)), default=-math.inf)
 
 
-def _there(path: Path) -> Iterator[os.stat_result]:
-    """A file, or a folder and all under it, as far as it is still there: what is in use changes while it is read."""
-    for each in (path, *_under(path)):
+def _entries(path: Path) -> Iterator[os.stat_result]:
+    """Yield the facts of a file, or of a folder and its content. Entries that disappear during the walk are skipped."""
+    for entry in (path, *_content(path)):
         try:
-            yield each.stat(follow_symlinks=False)
-        except FileNotFoundError:
+            yield entry.stat(follow_symlinks=False)
+        except FileNotFoundError:  # another process removed it
             continue
 
 
-def _under(path: Path) -> Iterator[Path]:
+def _content(path: Path) -> Iterator[Path]:
     if not path.is_symlink():
-        for folder, folders, files in os.walk(path):  # unlike rglob, it passes over a folder that went meanwhile
+        for folder, folders, files in os.walk(path):  # rglob would raise for a folder that disappears during the walk
             yield from (Path(folder, name) for name in (*folders, *files))
 
 
-def remove_alone(path: Path, locks: Sequence[Path]) -> Callable[[], bool]:
-    """Removes a file or folder while no other process holds any of the locks."""
+def make_remover(path: Path, locks: Sequence[Path]) -> Callable[[], bool]:
+    """Return a function that removes a file or folder, unless another process holds one of the locks."""
 
     def remove() -> bool:
         with hold_existing(locks) as is_free:
@@ -64,7 +64,7 @@ def remove_alone(path: Path, locks: Sequence[Path]) -> Callable[[], bool]:
 
 
 def remove_path(path: Path) -> None:
-    """Remove a file or folder; a folder loses its manifest first: half of it is no artefact."""
+    """Remove a file or folder. A folder loses its manifest first, so that a half-removed one is no artefact."""
     if path.is_dir() and not path.is_symlink():
         (path / MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(path)

@@ -9,16 +9,18 @@ from pathlib import Path
 import pytest
 
 from pipeline.clean.files import DAY_SECONDS, Tables, find_removals
-from pipeline.clean.removal import Removal, changed_at, remove_alone, size_of
+from pipeline.clean.removal import Removal, latest_change, make_remover, size_of
 from pipeline.settings import load_optimizers, load_recipes, resolve
 from pipeline.storage.artefact import publish, staging_folder
 from pipeline.storage.identity import Identity
 from pipeline.storage.paths import Paths
 from pipeline.training.identity import checkpoint_identity, training_identity
+from tests.pipeline.manifests import training_details
 
 RECIPE, OPTIMIZER = "mnist_mlp", "adam"
 TABLES = Tables({RECIPE}, {OPTIMIZER})
 SETTINGS = resolve(load_recipes()[RECIPE], load_optimizers()[OPTIMIZER], steps=100)
+
 HOUR = 3600.0
 
 
@@ -53,7 +55,7 @@ def published(paths: Paths, steps: int = 100) -> Path:
     with staging_folder(folder) as staged:
         (staged / "generator.safetensors").write_bytes(b"weights")
         identity = training_identity(settings, Tensors())  # type: ignore[arg-type]
-        publish(staged, folder, identity, {"steps": steps}, keep=("checkpoints",))
+        publish(staged, folder, identity, training_details(steps=steps), keep=("checkpoints",))
     return folder
 
 
@@ -95,7 +97,7 @@ def test_a_staging_folder_that_somebody_fills_stays_however_old_it_is(paths: Pat
         assert found(paths) == []
         lock = staged.with_name(f"{staged.name}.lock")
         assert lock.exists()
-        assert not remove_alone(staged, (lock,))()
+        assert not make_remover(staged, (lock,))()
         assert staged.exists()
 
 
@@ -132,7 +134,7 @@ def test_what_goes_while_it_is_looked_at_is_passed_over(paths: Paths, monkeypatc
     monkeypatch.setattr(Path, "stat", some_gone)
     (left,) = found(paths)
     assert (left.what, left.size_bytes) == (f"samples/{RECIPE}/.adam.abc.partial", 10)
-    assert (size_of(folder / "gone"), changed_at(folder / "gone")) == (0, -math.inf)
+    assert (size_of(folder / "gone"), latest_change(folder / "gone")) == (0, -math.inf)
 
 
 def test_a_download_that_can_be_gone_on_with_stays_as_long_as_checkpoints(paths: Paths) -> None:
@@ -279,6 +281,6 @@ def test_a_links_target_is_not_counted_and_not_followed(paths: Paths, tmp_path: 
     folder.mkdir(parents=True)
     (folder / "link").symlink_to(target.parent)
     assert size_of(folder) < 1000
-    assert changed_at(folder) > 0
+    assert latest_change(folder) > 0
     remove(found(paths, later=2 * HOUR))
     assert target.exists()

@@ -100,7 +100,8 @@ def expect_every_reader_to_read_the_store(root: Path) -> None:
     for name, read in READERS.items():
         found = read(PATTERN).select(rows.column_names).cast(rows.schema)
         assert found.sort_by(ORDER).to_pylist() == rows.to_pylist(), name
-        assert by_sql(MEANS.format("found")).fetchall() == means, name
+        relation = duckdb.sql(MEANS.format("found"))  # it reads the local variable
+        assert relation is not None and relation.fetchall() == means, name
 
 
 def test_one_glob_is_the_store_before_and_after_compactions(paths: Paths, root: Path) -> None:
