@@ -1,4 +1,4 @@
-"""Files and folders get the permissions that the umask says, whoever writes them."""
+"""Files and folders get the permissions of the umask, whichever code writes them."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""Dagster instances in folders whose path means something else in the address of a database."""
+"""Dagster instances in folders with a path that is special in the address of a database."""
 
 import sqlite3
 from collections.abc import Iterator

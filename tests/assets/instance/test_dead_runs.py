@@ -1,4 +1,4 @@
-"""Runs whose process is gone, told apart from those that live, with processes that are really killed."""
+"""Runs of dead processes are distinguished from living ones, with processes that are really killed."""
 
 import os
 import signal
@@ -70,7 +70,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Start a Python process that has said something; it ends with the test."""
+    """Start a Python process and wait for its first output; it ends with the test."""
     started: list[subprocess.Popen[str]] = []
 
     def start_one(code: str = SLEEP) -> "subprocess.Popen[str]":

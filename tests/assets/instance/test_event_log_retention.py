@@ -1,4 +1,4 @@
-"""Old runs go, and nothing that Dagster says of an asset changes."""
+"""Old runs are removed, and Dagster's facts about assets do not change."""
 
 import random
 import sqlite3
@@ -19,7 +19,7 @@ from tests.assets.origins import OWN_TAGS
 
 KEYS = ("one", "two")
 PARTITIONS = dg.StaticPartitionsDefinition(list(KEYS))
-VERSIONS = {"raw": "1", "net": "1", "drawn": "1", "table": "1"}  # what the next run gives
+VERSIONS = {"raw": "1", "net": "1", "drawn": "1", "table": "1"}  # of the next run
 TOMORROW = 86_400.0
 
 
@@ -90,7 +90,7 @@ def make_all(instance: dg.DagsterInstance) -> list[str]:
 
 
 def told(instance: dg.DagsterInstance) -> dict[str, Any]:
-    """All that Dagster says: versions, staleness with its causes, checks, and which partitions there are."""
+    """Return Dagster's facts about assets: versions, staleness with its causes, checks, and which partitions there are."""
     resolver = get_stale_status_resolver(instance, ASSETS)
     found: dict[str, Any] = {}
     for name in VERSIONS:

@@ -65,7 +65,7 @@ def broken() -> None:
     config_schema={"cached": bool, "adam": str, "sgd": str},
 )
 def report(context: dg.AssetExecutionContext) -> Iterator[object]:
-    """Fails its check in each partition as severely as the run says, and as its words say."""
+    """Fail the check in each partition with the severity and the words of the run."""
     said = context.op_execution_context.op_config
     yield from publish_partitions(
         context,

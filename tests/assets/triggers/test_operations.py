@@ -1,4 +1,4 @@
-"""The settings of what runs by itself."""
+"""The settings of schedules, sensors and alerts."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Commands that read files which are not what their manifests hold: one sentence, and no output is left."""
+"""Commands that read files which differ from their manifests: one sentence, and no output is left."""
 
 import argparse
 from pathlib import Path

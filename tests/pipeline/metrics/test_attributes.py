@@ -1,4 +1,4 @@
-"""The extractor and the scores of a data set whose images have attributes instead of classes, or no labels."""
+"""The extractor and the scores of a data set with attributes instead of classes, or without labels."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The standard error and the extrapolation, against what many independent draws do."""
+"""The standard error and the extrapolation, against many independent draws."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ class Pair:
         return first, second
 
     def true_distance(self) -> float:
-        """In closed form, or rectified of four million images each, whose own error is a thirtieth of a set's."""
+        """In closed form, or rectified of four million images each, with an error of a thirtieth of a set's."""
         if self.rectified:
             draws = [frechet_distance(*self.draw(10**6 + seed, (10**6, 10**6))).value for seed in range(4)]
             return float(np.mean(draws))

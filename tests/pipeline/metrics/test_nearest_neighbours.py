@@ -26,7 +26,7 @@ def clouds(count: int, width: int, seed: int) -> np.ndarray:
 
 
 def hard_sets() -> dict[str, np.ndarray]:
-    """Sets whose distances float32 products cannot tell apart, or that are equal."""
+    """Sets with distances that float32 products cannot distinguish, or that are equal."""
     random = np.random.default_rng(5)
     far = random.standard_normal((4, 6))
     return {

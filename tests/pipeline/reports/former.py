@@ -1,4 +1,4 @@
-"""A store in the layout of earlier versions, written with plain pyarrow, and what processes of their own do with it."""
+"""A store in the layout of earlier versions, written with plain pyarrow, and processes that use it."""
 
 import ctypes
 import importlib

@@ -1,4 +1,4 @@
-"""Compaction loses nothing and counts nothing twice, however it ends."""
+"""Compaction loses no report and counts none twice, however it ends."""
 
 import errno
 import os

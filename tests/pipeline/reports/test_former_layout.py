@@ -1,4 +1,4 @@
-"""A store of an earlier version gets the layout of this one on first use, and loses nothing however that ends."""
+"""A store of an earlier version gets the layout of this one on first use, and loses no report however that ends."""
 
 import errno
 import logging
@@ -32,7 +32,7 @@ from tests.pipeline.reports.former import (
 )
 
 LONGEST_SECONDS = 120
-PROCESSES = multiprocessing.get_context("forkserver")  # a process at once, with what it needs imported
+PROCESSES = multiprocessing.get_context("forkserver")  # a process at once, with its imports done
 PROCESSES.set_forkserver_preload(["tests.pipeline.reports.former", "duckdb"])
 
 

@@ -1,4 +1,4 @@
-"""DuckDB, Polars, pandas and pyarrow read with one glob what the store holds, and nothing else."""
+"""DuckDB, Polars, pandas and pyarrow read all of the store with one glob, and no other file."""
 
 import shutil
 from collections.abc import Callable

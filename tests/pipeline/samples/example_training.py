@@ -47,7 +47,7 @@ def untrained_training(
 
 
 def random_generator(network: Network, members: int, seed: int = 0) -> Stacked:
-    """A generator none of whose numbers is the 0 or 1 that it starts with, and whose images use the whole range."""
+    """Return a generator without its initial numbers 0 and 1, with images that use the whole range."""
     generator = network.generator(members).eval()
     streams = [torch.Generator().manual_seed(100 * seed + member) for member in range(members)]
     generator.initialise(streams)

@@ -32,7 +32,7 @@ def test_a_program_lists_what_the_architecture_says_it_does(name: str) -> None:
 
 
 class Made(Stacked):
-    """A generator of one layer and whatever a test does with it."""
+    """A generator of one layer and an operation of a test."""
 
     def __init__(self, draw: Callable[[Dense, Tensor], Tensor]) -> None:
         super().__init__()

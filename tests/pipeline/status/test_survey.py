@@ -385,12 +385,12 @@ def test_where_the_training_keeps_an_average_raw_samples_are_fresh_only_if_a_per
     found = looked_at(chain)
     assert not_fresh(found) == OF_TWO - {f"{RECIPE}/generator two"} | COMPARED
     assert "weights raw -> average" in found[f"{RECIPE}/samples two"].reasons
-    assert not generate(training, 20, chain, weights="raw").cached  # what a person asks for is recorded
+    assert not generate(training, 20, chain, weights="raw").cached  # a person's request is recorded
     assert looked_at(chain)[f"{RECIPE}/samples two"].state == FRESH
 
 
 def drawn_by_default_before(paths: Paths) -> None:
-    """Raw samples as the versions made them that drew raw weights whatever the configuration said."""
+    """Write raw samples like the versions that used raw weights for every configuration."""
     path = paths.samples(RECIPE, "two") / MANIFEST
     manifest = json.loads(path.read_text())
     manifest["identity"]["decided_by"].pop("instead_of", None)

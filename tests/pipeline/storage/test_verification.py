@@ -1,4 +1,4 @@
-"""Files of artefacts that are not what their manifests hold."""
+"""Files of artefacts that differ from their manifests."""
 
 import os
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The findings on tensors whose files a test has changed since they were made."""
+"""The findings on tensors after a test changed their files."""
 
 from pipeline.findings import Finding
 from pipeline.storage.artefact import Artefact
