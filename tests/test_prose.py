@@ -26,7 +26,6 @@ NOT_YET = {
     "assets/instance",
     "assets/triggers",
     "pipeline",
-    "pipeline/clean",
     "pipeline/cli",
     "pipeline/comparison",
     "pipeline/metrics",
