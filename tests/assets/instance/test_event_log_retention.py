@@ -90,7 +90,7 @@ def make_all(instance: dg.DagsterInstance) -> list[str]:
 
 
 def told(instance: dg.DagsterInstance) -> dict[str, Any]:
-    """Return Dagster's facts about assets: versions, staleness with its causes, checks, and which partitions there are."""
+    """Return Dagster's facts about assets: versions, staleness with its causes, checks and partitions."""
     resolver = get_stale_status_resolver(instance, ASSETS)
     found: dict[str, Any] = {}
     for name in VERSIONS:
