@@ -1,4 +1,4 @@
-"""Memory: what this process has taken of the machine's, and what it gives back."""
+"""Memory of this process: its peak, and a way to return freed blocks to the system."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ KIBIBYTE = 2**10
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 USERS_OWN = {"MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"}  # variables that glibc reads
 MAPPED_FROM_BYTES = 256 * KIBIBYTE
-LARGEST_IN_HEAP_BYTES = 32 * MEBIBYTE  # where glibc's own threshold ends once a block of that size was freed
+LARGEST_IN_HEAP_BYTES = (
+    32 * MEBIBYTE
+)  # the largest value of glibc's own threshold, reached once a block of that size was freed
 
 
 def peak_memory_mib() -> float:
-    """The most memory this process has had resident.
+    """Return the most memory that this process has had resident, in MiB.
 
-    From the kernel where it tells: getrusage counts what the parent had before this program began.
+    The kernel's own figure is used if there is one, because getrusage also counts the memory that the parent had before
+    this program began.
     """
     status = Path("/proc/self/status")
     if status.exists():
@@ -35,11 +38,11 @@ def peak_memory_mib() -> float:
 
 @contextmanager
 def large_blocks_mapped() -> Iterator[None]:
-    """Meanwhile every large block of memory has pages of its own, which go back to the system with it.
+    """Give every large block its own pages inside this context, so that a freed block returns to the system.
 
-    Left to itself glibc soon takes blocks of up to 32 MiB from its heap, where small ones that stay between them keep
-    their holes resident (docs/log.md). Mapping costs page faults, so it is for work that is done a few times. With
-    another C library, or where a variable that glibc reads may decide, nothing changes.
+    By default glibc soon takes blocks of up to 32 MiB from its heap. Small blocks between them stay, and so the holes of
+    freed ones stay resident (docs/log.md). Mapping costs page faults, so use it for work that is done a few times. With
+    another C library, or if a variable that glibc reads is set, the context has no effect.
     """
     glibc = _glibc() if USERS_OWN.isdisjoint(os.environ) else None
     if glibc is None:
@@ -50,7 +53,7 @@ def large_blocks_mapped() -> Iterator[None]:
         yield
     finally:
         glibc.mallopt(M_MMAP_THRESHOLD, LARGEST_IN_HEAP_BYTES)
-        glibc.mallopt(M_TRIM_THRESHOLD, 2 * LARGEST_IN_HEAP_BYTES)  # twice the other, as glibc has it
+        glibc.mallopt(M_TRIM_THRESHOLD, 2 * LARGEST_IN_HEAP_BYTES)  # twice the other, as in glibc
 
 
 @cache
