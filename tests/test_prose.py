@@ -25,7 +25,6 @@ NOT_YET = {
     "assets",
     "assets/instance",
     "assets/triggers",
-    "pipeline",
     "pipeline/cli",
     "pipeline/comparison",
     "pipeline/metrics",
