@@ -40,9 +40,9 @@ def peak_memory_mib() -> float:
 def large_blocks_mapped() -> Iterator[None]:
     """Give every large block its own pages inside this context, so that a freed block returns to the system.
 
-    By default glibc soon takes blocks of up to 32 MiB from its heap. Small blocks between them stay, and so the holes of
-    freed ones stay resident (docs/log.md). Mapping costs page faults, so use it for work that is done a few times. With
-    another C library, or if a variable that glibc reads is set, the context has no effect.
+    By default glibc soon takes blocks of up to 32 MiB from its heap. Small blocks between them stay, and so the holes
+    of freed ones stay resident (docs/log.md). Mapping costs page faults, so use it for work that is done a few times.
+    With another C library, or if a variable that glibc reads is set, the context has no effect.
     """
     glibc = _glibc() if USERS_OWN.isdisjoint(os.environ) else None
     if glibc is None:

@@ -23,7 +23,7 @@ def to_network(pixels: Tensor, value_range: ValueRange = SYMMETRIC) -> Tensor:
 
 
 def to_pixels(images: Tensor, value_range: ValueRange = SYMMETRIC) -> Tensor:
-    """Convert float32, clipped to the range, to uint8 in 0..255, any shape. NaN raises an error and never becomes grey."""
+    """Convert float32, clipped to the range, to uint8 in 0..255, any shape. NaN raises an error: it is no grey."""
     if not bool(torch.isfinite(images).all()):
         low, high = value_range
         raise ValueError(
