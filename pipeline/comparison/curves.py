@@ -1,7 +1,7 @@
-"""Curves: the training histories of several configurations over each other, as one picture.
+"""Curves: the training histories of several configurations in one picture.
 
-In: reports, and the trainings they are about. Out: a PNG of four panels, a line a configuration: the mean over members,
-its band from the least to the greatest.
+In: reports, and the trainings they are about. Out: a PNG of four panels with one line per configuration: the mean over
+members, with a band from the smallest to the largest member.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ COLUMNS = {
     "discriminator_loss_real": "D loss on real",
     "discriminator_loss_generated": "D loss on generated",
     "generator_loss": "G loss",
-    "discriminator_accuracy": "D judges right",
+    "discriminator_accuracy": "D is right",
 }
-INCHES, DOTS_AN_INCH = (9.0, 5.2), 100
+INCHES, DOTS_PER_INCH = (9.0, 5.2), 100
 
 
 def curves_of(report: Report, paths: Paths) -> pa.Table | None:
-    """The history of the training that a report is about; None where another has taken its place, or it is gone."""
+    """Return the history of the training that a report is about; None if that training is gone or was replaced."""
     training = read_artefact(paths.training(report.recipe, report.optimizer))
     if training is None or training.fingerprint != report.training_fingerprint:
         return None
@@ -40,7 +40,7 @@ def curves_of(report: Report, paths: Paths) -> pa.Table | None:
 
 
 def draw_overlaid(histories: Mapping[str, pa.Table]) -> bytes:
-    """Histories by name → a PNG."""
+    """Return a PNG of the histories, given by the name of their configuration."""
     from matplotlib.figure import Figure  # a second to import, and only pictures need it
 
     figure = Figure(figsize=INCHES, layout="constrained")
@@ -55,7 +55,7 @@ def draw_overlaid(histories: Mapping[str, pa.Table]) -> bytes:
     figure.axes[3].set_xlabel("training step")
     figure.legend(handles, names, loc="outside upper center", ncols=min(len(names), 4), fontsize="small")
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DOTS_AN_INCH)
+    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
     return buffer.getvalue()
 
 

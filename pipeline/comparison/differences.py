@@ -1,7 +1,7 @@
-"""Differences: the settings in which reports differ, and only those.
+"""Differences: find the settings in which reports differ.
 
-In: reports with the resolved settings they were trained with. Out: a value a report for each setting that is not the
-same in all of them, settings of settings named with dots, such as `generator.learning_rate`.
+In: reports with the resolved settings of their trainings. Out: for each differing setting, one value per report. Nested
+settings have names with dots, such as `generator.learning_rate`.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ from typing import Any
 
 from pipeline.reports.store import Report
 
-NAMES = ("recipe", "optimizer")  # of what is compared: they differ by definition
+NAMES = ("recipe", "optimizer")  # names of the compared trainings, which are no settings
 
 
 def differing_settings(reports: Sequence[Report]) -> dict[str, list[Any]]:
-    """The settings that differ, each with its value in every report (None where a report lacks it), in their order."""
+    """Return the differing settings in order, each with one value per report; None if a report lacks the setting."""
     settings = [flat(report.settings) for report in reports]
-    names = dict.fromkeys(name for each in settings for name in each if name not in NAMES)
-    found = {name: [each.get(name) for each in settings] for name in names}
-    return {name: values for name, values in found.items() if any(value != values[0] for value in values)}
+    names = dict.fromkeys(name for of_report in settings for name in of_report if name not in NAMES)
+    by_name = {name: [of_report.get(name) for of_report in settings] for name in names}
+    return {name: values for name, values in by_name.items() if any(value != values[0] for value in values)}
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as one level: `{"generator": {"kind": "adam"}}` → `{"generator.kind": "adam"}`."""
-    found: dict[str, Any] = {}
+    """Return nested settings as one level: `{"generator": {"kind": "adam"}}` → `{"generator.kind": "adam"}`."""
+    flattened: dict[str, Any] = {}
     for name, value in values.items():
-        found |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
-    return found
+        flattened |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return flattened

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipeline.comparison.details import ComparisonDetails
 from pipeline.comparison.make import CURVES, GRIDS, PAGE
 from pipeline.comparison.ranking import RankedConfiguration, Ranking, shown, verdicts_on
 from pipeline.comparison.verdicts import Verdict
@@ -15,18 +16,19 @@ PLOTTED = ("fid", "inception_score")
 
 def comparison_evidence(artefact: Artefact, ranking: Ranking) -> Evidence:
     """Return ranking and verdicts as tables, with the pictures that the comparison holds."""
+    details = artefact.details_as(ComparisonDetails)
     rows = [_ranking_row(configuration) for configuration in ranking.configurations]
     verdicts = [_verdict_row(verdict) for verdict in verdicts_on(ranking)]
     return {
         "ranking": Table(rows) if rows else "no report yet",
         "verdicts": Table(verdicts) if verdicts else "needs at least 2 configurations",
-        "best": artefact.details["best"] or "none",
+        "best": details.best or "none",
         "page": artefact.path(PAGE),
         **_pictures(artefact, ranking),
         **_means(ranking),
         "missing": ", ".join(ranking.missing) or "none",
         "left_out": Json(ranking.incomparable),
-        "not_on_page": Json(artefact.details["not_on_page"]),
+        "not_on_page": Json(details.not_on_page),
         "path": artefact.folder,
     }
 

@@ -1,4 +1,4 @@
-"""Identity: what decides a comparison: the newest reports, and what the page shows beside them."""
+"""Identity: everything that decides a comparison: the newest reports, and the artefacts that the page shows."""
 
 from __future__ import annotations
 
@@ -14,19 +14,22 @@ from pipeline.storage.artefact import read_artefact
 from pipeline.storage.identity import Identity
 from pipeline.storage.paths import Paths
 
-DAMAGED = "damaged"  # in `decided_by`
+DAMAGED = "damaged"  # key in `decided_by`
 
 
 def comparison_identity(
     recipe: Recipe, ranking: Ranking, paths: Paths, damaged: Mapping[str, str] | None = None
 ) -> Identity:
-    """Return the identity of the ranking and its page, as files and store are now.
+    """Return the identity of the ranking and its page for the present files and reports.
 
-    `damaged` has what is wrong with files that the page is made without; without damage the identity lacks it.
+    `damaged` is the damage by file if the page is made without some files; the identity then contains it.
     """
     seen_by = [_now(folder(recipe.dataset)) for folder in (paths.tensors, paths.classifier, paths.reference)]
     decided = decided_by_reports(ranking)
-    along = [each.optimizer for each in ranking.configurations if scores_along(each.report, paths) is not None]
+    ranked = ranking.configurations
+    along = [
+        configuration.optimizer for configuration in ranked if scores_along(configuration.report, paths) is not None
+    ]
     decided_by = {
         "recipe": recipe.key,
         **decided,
@@ -41,17 +44,17 @@ def comparison_identity(
 
 
 def decided_by_reports(ranking: Ranking) -> dict[str, Any]:
-    """The reports that are compared, and those that are not."""
+    """Return the ids of the compared reports, and the configurations that are missing or cannot be compared."""
     reports = {configuration.optimizer: configuration.report.report_id for configuration in ranking.configurations}
     return {"reports": reports, "missing": ranking.missing, "left_out": ranking.incomparable}
 
 
 def _shown(recipe: str, optimizer: str, paths: Paths) -> list[str | None]:
-    """What the page's pictures are made of: the training and the samples that are there now."""
+    """Return the fingerprints of the present training and samples, which the page's pictures are made from."""
     return [_now(folder(recipe, optimizer)) for folder in (paths.training, paths.samples)]
 
 
 def _now(folder: Path) -> str | None:
-    """The fingerprint of what lies in a folder."""
+    """Return the fingerprint of the artefact in a folder, or None."""
     artefact = read_artefact(folder)
     return None if artefact is None else artefact.fingerprint

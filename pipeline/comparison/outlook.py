@@ -1,7 +1,8 @@
-"""Outlook: whether reports that are about to be made can be ranked with those there are.
+"""Outlook: predict if reports of a run about to start can be ranked with the existing ones.
 
-In: the chosen steps, width, number of images and extractor, and the newest reports. Out: one sentence, or nothing.
-Comparable is defined in `protocol.py`; here only what a person chooses is compared, since the rest is not known yet.
+In: the chosen steps, width, number of images and extractor, and the newest reports. Out: one sentence, or an empty one.
+`protocol.py` defines comparable. Only the facts that a person chooses are compared here, since the others are unknown
+before the run.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from pipeline.comparison.protocol import differing, largest_group
 from pipeline.reports.store import latest_of_all
 from pipeline.storage.paths import Paths
 
-MOST_NAMED = 4  # configurations in the sentence
+MOST_NAMED = 4  # configurations listed in the sentence
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What a person chooses for a chain, under the names of the report's columns."""
+    """The settings that a person chooses for a run, under the names of the report's columns."""
 
     steps: int
     width: int
@@ -31,21 +32,22 @@ def incomparable_choice(
 ) -> str:
     """Return a sentence if the chosen configurations' new reports cannot be ranked with those of all others, else "".
 
-    It is empty too if the chosen ones are more than those: then they are the ranking.
+    It is empty too if the chosen configurations outnumber the others: then the new reports become the ranking.
     `optimizers` are all configurations of the tables.
     """
     others = [key for key in optimizers if key not in chosen]
-    ranked = largest_group([each for each in latest_of_all(paths.reports(), recipe) if each.optimizer in others])
+    newest = latest_of_all(paths.reports(), recipe)
+    ranked = largest_group([report for report in newest if report.optimizer in others])
     if not ranked or len(set(chosen)) > len(ranked):
         return ""
-    wanted = asdict(choice)
-    unequal = differing(ranked[0].facts(wanted), wanted)
+    new = asdict(choice)
+    unequal = differing(ranked[0].facts(new), new)
     if not unequal:
         return ""
     how = "; ".join(f"{name} {there} there, {here} here" for name, (there, here) in unequal.items())
     return (
         f"{recipe} {', '.join(chosen)}: the new scores will not be comparable with those of "
-        f"{_names([each.optimizer for each in ranked])} ({how}); the ranking shows the larger group, "
+        f"{_names([report.optimizer for report in ranked])} ({how}); the ranking shows the larger group, "
         "of equal ones the newer. Choose the same to compare them, or set another GANFORGE_DATA for a quick trial"
     )
 

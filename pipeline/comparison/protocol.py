@@ -1,9 +1,9 @@
-"""Protocol: which reports may be compared: those measured the same way, after trainings of equal steps and width.
+"""Protocol: decide if reports may be compared: they need equal protocols, and trainings of equal steps and width.
 
-In: stored reports. Out: what differs between two of them, and the largest group of comparable ones.
+In: stored reports. Out: the differences between two of them, and the largest group of comparable ones.
 
-Which of a generator's weights were scored, raw or averaged, is recorded in the protocol but does not part reports:
-averaging belongs to a configuration, as its rate does.
+The protocol records the kind of weights that was scored, raw or averaged, but reports may differ in it: averaging is a
+choice of the configuration, as its learning rate is.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any
 
 from pipeline.reports.store import Report
 
-BUDGET = ("steps", "width")  # columns of a report: what a training may use
-OF_A_CONFIGURATION = ("weights",)  # entries of a protocol that may differ
+BUDGET = ("steps", "width")  # columns of a report: the resources of a training
+CONFIGURATION_ENTRIES = ("weights",)  # entries of a protocol that may differ between configurations
 
 
 class UnlikeProtocolsError(ValueError):
-    """Scores that were measured differently, or after unequal trainings, and cannot be ranked together."""
+    """Scores were measured differently, or after unequal trainings, and cannot be ranked together."""
 
 
 def expect_comparable(reports: Sequence[Report]) -> None:
@@ -34,39 +34,41 @@ def expect_one_protocol(reports: Sequence[Report]) -> None:
         _refuse(reports[0], report, protocol_difference(reports[0], report))
 
 
-def _refuse(first: Report, second: Report, how: str) -> None:
-    if how:
+def _refuse(first: Report, second: Report, differences: str) -> None:
+    if differences:
         names = f"{first.optimizer} and {second.optimizer}"
-        raise UnlikeProtocolsError(f"scores of {names} cannot be compared: {how}; train and score both the same way")
+        raise UnlikeProtocolsError(
+            f"scores of {names} cannot be compared: {differences}; train and score both the same way"
+        )
 
 
 def difference(first: Report, second: Report) -> str:
-    """Return what keeps two reports from being ranked together, such as `steps 400 and 4,500`; empty if nothing."""
+    """Return the differences that prevent ranking two reports together, such as `steps 400 and 4,500`, or ""."""
     return ", ".join(filter(None, (budget_difference(first, second), protocol_difference(first, second))))
 
 
 def budget_difference(first: Report, second: Report) -> str:
-    """Return how the trainings of two reports differ in steps and width; empty if they do not."""
+    """Return the differences in steps and width between the trainings of two reports, or ""."""
     return _as_text(*(report.facts(BUDGET) for report in (first, second)))
 
 
 def protocol_difference(first: Report, second: Report) -> str:
-    """Return what differs between two reports' protocols, such as `n_generated 10,000 and 500`, or nothing."""
+    """Return the differences between two reports' protocols, such as `n_generated 10,000 and 500`, or ""."""
     return _as_text(protocol(first), protocol(second))
 
 
 def protocol(report: Report) -> dict[str, Any]:
     """Return the part of a report's protocol that must agree before two scores may be compared."""
-    return {name: value for name, value in report.protocol.items() if name not in OF_A_CONFIGURATION}
+    return {name: value for name, value in report.protocol.items() if name not in CONFIGURATION_ENTRIES}
 
 
 def largest_group(reports: Sequence[Report]) -> list[Report]:
-    """Return the most reports that can be compared, in their order; of equally many, those with the newest report."""
+    """Return the largest group of comparable reports, in order; of equal groups, the one with the newest report."""
     groups: dict[str, list[Report]] = {}
     for report in reports:
         shared = {**report.facts(BUDGET), "protocol": protocol(report)}
         groups.setdefault(json.dumps(shared, sort_keys=True), []).append(report)
-    newest_last = sorted(groups.values(), key=lambda group: (len(group), max(each.created_at for each in group)))
+    newest_last = sorted(groups.values(), key=lambda group: (len(group), max(report.created_at for report in group)))
     return newest_last[-1] if newest_last else []
 
 

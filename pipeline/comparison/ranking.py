@@ -1,8 +1,8 @@
 """Ranking: every configuration's scores as mean and 95 % interval over members, the best by one metric first.
 
-In: the newest reports of a recipe. Out: `Ranking`, and its tables. Only comparable reports meet (`protocol.py`): `rank`
-refuses anything else. `compare` ranks the largest comparable group and names the reports outside it and the partitions
-that have none, so a quick trial of one configuration leaves the ranking of the others as it was.
+In: the newest reports of a recipe. Out: `Ranking`, and its tables. Only comparable reports are ranked (`protocol.py`):
+`rank` raises for others. `compare` ranks the largest comparable group, and lists the reports outside it and the
+configurations without a report. A quick trial of one configuration therefore does not change the ranking of the rest.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from pipeline.comparison.protocol import difference, expect_comparable, largest_group
 from pipeline.comparison.significance import LEVEL, t_quantile
-from pipeline.comparison.verdicts import Verdict, verdicts
+from pipeline.comparison.verdicts import Verdict, compare_reports
 from pipeline.evidence import number
 from pipeline.reports.store import Report, latest_of_all
 from pipeline.storage.paths import Paths
@@ -44,7 +44,7 @@ VERDICTS_SCHEMA = pa.schema(
 class Estimate:
     """A score over members: mean and half-width of the 95 % interval (Student's t).
 
-    The half-width is NaN for a single member, the mean too where no member has the score.
+    The half-width is NaN for a single member. Both are NaN if no member has the score.
     """
 
     mean: float
@@ -57,7 +57,7 @@ class Estimate:
             return number(self.mean)
         if self.half_width == 0:
             return f"{number(self.mean)} ± 0"
-        decimals = max(0, 1 - math.floor(math.log10(self.half_width)))  # two digits of the half-width decide
+        decimals = max(0, 1 - math.floor(math.log10(self.half_width)))  # as many as show two digits of the half-width
         return f"{self.mean:.{decimals}f} ± {self.half_width:.{decimals}f}"
 
 
@@ -71,11 +71,11 @@ class RankedConfiguration:
 
     @property
     def optimizer(self) -> str:
-        """The configuration's key."""
+        """Return the configuration's key."""
         return self.report.optimizer
 
     def scored_by(self, metric: str) -> bool:
-        """Whether at least one member has a score by a metric."""
+        """Return True if at least one member has a score by a metric."""
         return metric in self.scores and not math.isnan(self.scores[metric].mean)
 
 
@@ -86,12 +86,12 @@ class Ranking:
     recipe: str
     configurations: list[RankedConfiguration]
     missing: list[str]  # configurations without a report
-    incomparable: dict[str, str]  # configurations whose report cannot be compared with the ranked ones: what differs
+    incomparable: dict[str, str]  # differences from the ranked reports, by configuration that cannot be compared
     ranked_by: str = RANKED_BY
 
 
 def estimate(values: Sequence[float]) -> Estimate:
-    """Mean and half-width of the 95 % interval of one score over members."""
+    """Return the mean over members, and the half-width of its 95 % interval."""
     count = len(values)
     if count == 0:
         return Estimate(math.nan, math.nan)
@@ -102,7 +102,7 @@ def estimate(values: Sequence[float]) -> Estimate:
 
 
 def shown(report: Report, metric: str) -> str:
-    """A report's score as a table has it; "diverged" where every member did, "-" where the report lacks the score."""
+    """Return a report's score as text: "diverged" if every member did, "-" if the report lacks the score."""
     if metric not in report.metrics():
         return "-"
     members = report.members
@@ -119,25 +119,26 @@ def rank(reports: Sequence[Report], metric: str = RANKED_BY) -> list[RankedConfi
     """
     expect_comparable(reports)
     sign = _sign(reports, metric)
-    scored = [(report, {each: estimate(report.scores(each)) for each in report.metrics()}) for report in reports]
+    scored = [(report, {name: estimate(report.scores(name)) for name in report.metrics()}) for report in reports]
 
     def order(entry: tuple[Report, dict[str, Estimate]]) -> tuple[bool, float, str]:
         report, scores = entry
         mean = scores[metric].mean if metric in scores else math.nan
         return (math.isnan(mean), sign * mean, report.optimizer)
 
-    return [RankedConfiguration(place, *entry) for place, entry in enumerate(sorted(scored, key=order), start=1)]
+    return [RankedConfiguration(position, *entry) for position, entry in enumerate(sorted(scored, key=order), start=1)]
 
 
 def _sign(reports: Sequence[Report], metric: str) -> int:
-    """1 where lower values are better, -1 where higher ones are."""
+    """Return 1 if lower values of a metric are better, -1 if higher ones are."""
     better = {name: report.better(name) for report in reports for name in report.metrics()}
-    signs = {name: 1 if each == "lower" else -1 for name, each in better.items() if each in ("lower", "higher")}
+    ranked = {name: direction for name, direction in better.items() if direction in ("lower", "higher")}
+    signs = {name: 1 if direction == "lower" else -1 for name, direction in ranked.items()}
     if not reports:
         return 1
     if metric not in signs:
-        found = "has no better end" if metric in better else "is in no report"
-        raise ValueError(f"metric {metric!r} {found}; expected one of: {', '.join(signs)}")
+        problem = "has no better end" if metric in better else "is in no report"
+        raise ValueError(f"metric {metric!r} {problem}; expected one of: {', '.join(signs)}")
     return signs[metric]
 
 
@@ -157,45 +158,47 @@ def compare(recipe: str, optimizers: Sequence[str], paths: Paths, metric: str = 
 
 
 def best_of(ranking: Ranking) -> str | None:
-    """The best configuration's key, or None where no configuration has a score."""
+    """Return the best configuration's key, or None if no configuration has a score."""
     first = ranking.configurations[0] if ranking.configurations else None
     return None if first is None or not first.scored_by(ranking.ranked_by) else first.optimizer
 
 
 def verdicts_on(ranking: Ranking, metric: str | None = None) -> list[Verdict]:
-    """A verdict on every pair of the ranked configurations, in their order; by what they are ranked by, or another."""
-    return verdicts([configuration.report for configuration in ranking.configurations], metric or ranking.ranked_by)
+    """Return a verdict on every pair of ranked configurations, in order, by the ranking's metric or another one."""
+    return compare_reports(
+        [configuration.report for configuration in ranking.configurations], metric or ranking.ranked_by
+    )
 
 
 def verdicts_on_best(ranking: Ranking) -> list[Verdict]:
-    """A verdict on the best configuration against each other one, p corrected for all pairs of the ranking."""
+    """Return the best configuration's verdict against each other one; p is corrected for all pairs of the ranking."""
     return [verdict for verdict in verdicts_on(ranking) if verdict.first == ranking.configurations[0].optimizer]
 
 
 def all_verdicts(ranking: Ranking) -> list[Verdict]:
-    """The verdicts by every metric of which lower or higher is better."""
+    """Return the verdicts by every metric with a better end."""
     metrics = {metric: None for configuration in ranking.configurations for metric in configuration.scores}
     return [verdict for metric in metrics for verdict in verdicts_on(ranking, metric)]
 
 
 def as_table(ranking: Ranking) -> pa.Table:
-    """One row a configuration: rank, facts, and of each score the mean, the half-width, floor and ceiling."""
+    """Return one row per configuration: rank, facts, and mean, half-width, floor and ceiling of each score."""
     if not ranking.configurations:
         return pa.table({"rank": pa.array([], pa.int64()), "optimizer": pa.array([], pa.string())})
     rows = [_row(configuration) for configuration in ranking.configurations]
-    columns = dict.fromkeys(name for row in rows for name in row)  # the best may lack a score that others have
+    columns = dict.fromkeys(name for row in rows for name in row)  # the first row may lack a score
     return pa.table({name: [row.get(name) for row in rows] for name in columns})
 
 
-def verdicts_table(found: Sequence[Verdict]) -> pa.Table:
-    """One row a pair and metric: the fields of `Verdict`."""
-    return pa.Table.from_pylist([asdict(verdict) for verdict in found], schema=VERDICTS_SCHEMA)
+def verdicts_table(verdicts: Sequence[Verdict]) -> pa.Table:
+    """Return one row per pair and metric, with the fields of `Verdict` as columns."""
+    return pa.Table.from_pylist([asdict(verdict) for verdict in verdicts], schema=VERDICTS_SCHEMA)
 
 
 def _row(configuration: RankedConfiguration) -> dict[str, Any]:
     row = {"rank": configuration.rank, **configuration.report.facts(FACTS)}
-    for metric, found in configuration.scores.items():
+    for metric, score in configuration.scores.items():
         floor, ceiling = configuration.report.anchors(metric)
-        row |= {f"{metric}_mean": found.mean, f"{metric}_half_width": found.half_width}
+        row |= {f"{metric}_mean": score.mean, f"{metric}_half_width": score.half_width}
         row |= {f"{metric}_floor": floor, f"{metric}_ceiling": ceiling}
     return row

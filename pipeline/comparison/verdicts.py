@@ -1,16 +1,17 @@
-"""Verdicts: which of two configurations is better by a metric, and how many more members it would take to know.
+"""Verdicts: decide which of two configurations is better by a metric, or how many more members that would take.
 
-In: reports of one protocol. Out: a `Verdict` a pair. Members are the replicates: those of equal seed and index share
-initial weights, latents and the order of images, so scores are compared member by member. Every verdict of a comparison
-together is wrong with a chance of at most 5 % for one metric (Holm 1979); several metrics are not corrected for.
+In: reports of one protocol. Out: one `Verdict` per pair. Members are the replicates. Members of equal seed and index
+share initial weights, latents and the order of images, so scores are compared member by member. The chance of any wrong
+verdict in a comparison by one metric is at most 5 % (Holm 1979); several metrics are not corrected for.
 
 Three rules keep verdicts honest.
-- A member without a score (it diverged, or the score is not defined for its images) leaves the pairing. That flatters
-  its configuration, so one that lost a larger share of its members than the other is never called better. It may be
-  called worse.
-- Differences without any spread (counts that happen to agree, the same member twice) tell nothing about chance: no
-  interval, no p value, undecided.
-- With fewer than 2 members with a score there is no spread to judge by: undecided, also where every member diverged.
+- A member without a score (it diverged, or the score is not defined for its images) is left out of the pairs. That
+  favours its configuration, so a configuration that lost a larger share of its members is never called better. It may
+  be called worse.
+- Differences without any spread (counts that happen to agree, the same member twice) give no estimate of chance: there
+  is no interval and no p value, and the verdict is undecided.
+- With fewer than 2 members with a score there is no spread either: the verdict is undecided, even if every member of
+  one configuration diverged.
 """
 
 from __future__ import annotations
@@ -39,66 +40,66 @@ Direction = Literal["better", "worse", "undecided"]
 BETTER: Final = "better"
 WORSE: Final = "worse"
 UNDECIDED: Final = "undecided"
-FEW_MEMBERS = 5  # up to here a verdict comes with a sentence on what so few can decide
+FEW_MEMBERS = 5  # with at most so many, `how_sure` returns a caution
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What can be said of one configuration against another by one metric."""
+    """The result of comparing one configuration with another by one metric."""
 
     first: str
     second: str
     metric: str
     difference: float | None  # mean of first minus second; None without any pair
-    low: float | None  # of its 95 % interval, which is not corrected for many pairs
+    low: float | None  # of the difference's 95 % interval, which is not corrected for many pairs
     high: float | None
-    p: float | None  # of no difference, two-sided
+    p: float | None  # two-sided, of no difference
     corrected_p: float | None  # Holm, over all pairs of the comparison
     verdict: Direction  # on the first
-    paired: bool  # by member, or Welch's test where seeds differ
-    members: int  # pairs of members, or where unpaired the smaller group
-    more_members: int | None  # about as many would decide with 80 % chance; None: decided, or no number can be given
-    note: str  # what a reader must know; empty: nothing
+    paired: bool  # by member; False: Welch's test, since seeds differ
+    members: int  # pairs of members; if unpaired, members of the smaller group
+    more_members: int | None  # about so many decide with a chance of 80 %; None: decided, or no number can be given
+    note: str  # a caution for readers; empty if there is none
 
     def __str__(self) -> str:
         if self.verdict != UNDECIDED:
-            said = f"{self.first if self.verdict == BETTER else self.second} is better"
+            text = f"{self.first if self.verdict == BETTER else self.second} is better"
         elif self.more_members is None:
-            said = UNDECIDED
+            text = UNDECIDED
         else:
-            said = f"{UNDECIDED}: about {_rounded(self.more_members)} would decide"
-        return f"{said}; {self.note}" if self.note else said
+            text = f"{UNDECIDED}: about {_rounded(self.more_members)} would decide"
+        return f"{text}; {self.note}" if self.note else text
 
 
 @dataclass(frozen=True)
 class MemberScores:
-    """One configuration's scores by one metric."""
+    """One configuration's scores by one metric, member by member."""
 
     name: str
     seed: int | None
     by_member: Mapping[int, float | None]  # None: it diverged, or the score is not defined
 
     def sound(self) -> dict[int, float]:
-        """The members that have a score."""
+        """Return the scores of the members that have one."""
         return {member: value for member, value in self.by_member.items() if value is not None}
 
     @property
     def lost(self) -> int:
-        """How many members have none."""
+        """Return the number of members without a score."""
         return len(self.by_member) - len(self.sound())
 
 
-def how_sure(found: Sequence[Verdict]) -> str:
-    """Return one sentence on what few members can decide; empty if there are many, or too few to judge.
+def how_sure(verdicts: Sequence[Verdict]) -> str:
+    """Return a caution on comparisons with few members; empty if there are many, or too few to compare.
 
-    `found` are all verdicts of a comparison by one metric.
+    `verdicts` are all verdicts of a comparison by one metric.
     """
-    judged = [verdict for verdict in found if verdict.members > 1]
-    fewest = min((verdict.members for verdict in judged), default=0)
+    tested = [verdict for verdict in verdicts if verdict.members > 1]
+    fewest = min((verdict.members for verdict in tested), default=0)
     if not 1 < fewest <= FEW_MEMBERS:
         return ""
-    paired_ones = [verdict for verdict in judged if verdict.members == fewest and verdict.paired]
-    bound = f"{least_decided(fewest, len(found)):.1f} standard deviations of the members' differences"
+    paired_ones = [verdict for verdict in tested if verdict.members == fewest and verdict.paired]
+    bound = f"{least_decided(fewest, len(verdicts)):.1f} standard deviations of the members' differences"
     return (
         f"with {fewest} members nothing is decided unless the largest difference exceeds "
         f"{bound if paired_ones else 'several standard deviations'}; a close verdict may change with other seeds or on "
@@ -106,10 +107,10 @@ def how_sure(found: Sequence[Verdict]) -> str:
     )
 
 
-def verdicts(reports: Sequence[Report], metric: str) -> list[Verdict]:
-    """A verdict on every pair, in the reports' order; none by a metric of which neither lower nor higher is better.
+def compare_reports(reports: Sequence[Report], metric: str) -> list[Verdict]:
+    """Return a verdict on every pair of reports, in order; none for a metric without a better end.
 
-    Raises `UnlikeProtocolsError` for reports that cannot be compared, `ValueError` where no report has the metric.
+    Raises `UnlikeProtocolsError` for reports that cannot be compared, `ValueError` if no report has the metric.
     """
     expect_comparable(reports)
     having = [report for report in reports if metric in report.metrics()]
@@ -122,14 +123,14 @@ def verdicts(reports: Sequence[Report], metric: str) -> list[Verdict]:
 
 
 def member_scores(report: Report, metric: str, name: str | None = None) -> MemberScores:
-    """The scores of a report's members by one metric, under its configuration's name or another."""
+    """Return the scores of a report's members by one metric, under the configuration's name or another one."""
     rows = report.rows.filter(pc.field("metric") == metric)
     by_member = dict(zip(rows["member"].to_pylist(), rows["value"].to_pylist(), strict=True))
     return MemberScores(name or report.optimizer, report.seed, by_member)
 
 
 def compare_pairs(scores: Sequence[MemberScores], metric: str, *, lower_is_better: bool) -> list[Verdict]:
-    """A verdict on every pair of configurations, in their order."""
+    """Return a verdict on every pair of configurations, in order; p is corrected for all of them."""
     pairs = list(combinations(scores, 2))
     contrasts = [_contrast(first, second) for first, second in pairs]
     corrected, levels = holm([None if contrast is None else contrast.p() for contrast in contrasts])
@@ -140,7 +141,7 @@ def compare_pairs(scores: Sequence[MemberScores], metric: str, *, lower_is_bette
 
 
 def _contrast(first: MemberScores, second: MemberScores) -> Contrast | None:
-    """The difference of two configurations, or None with fewer than 2 members."""
+    """Return the contrast of two configurations, or None with fewer than 2 members to compare."""
     one, other = first.sound(), second.sound()
     if not _are_paired(first, second):
         return unpaired([*one.values()], [*other.values()]) if min(len(one), len(other)) > 1 else None
@@ -149,7 +150,7 @@ def _contrast(first: MemberScores, second: MemberScores) -> Contrast | None:
 
 
 def _are_paired(first: MemberScores, second: MemberScores) -> bool:
-    """Whether members of equal index share their random numbers."""
+    """Return True if members of equal index share their random numbers."""
     return first.seed == second.seed
 
 
@@ -168,9 +169,9 @@ def _verdict(
 ) -> Verdict:
     difference = _single_difference(first, second) if contrast is None else contrast.difference
     half_width = None if contrast is None else contrast.half_width()
-    seen = _direction(difference, corrected_p, lower_is_better)
-    flattered = _is_flattered(first, second, seen)
-    needed = None if contrast is None or seen != UNDECIDED else more_members(contrast, level)
+    direction = _direction(difference, corrected_p, lower_is_better)
+    flattered = _is_flattered(first, second, direction)
+    needed = None if contrast is None or direction != UNDECIDED else more_members(contrast, level)
     is_paired = _are_paired(first, second)
     return Verdict(
         first=first.name,
@@ -181,16 +182,16 @@ def _verdict(
         high=None if difference is None or half_width is None else difference + half_width,
         p=None if contrast is None else contrast.p(),
         corrected_p=corrected_p,
-        verdict=UNDECIDED if flattered else seen,
+        verdict=UNDECIDED if flattered else direction,
         paired=is_paired,
         members=len(_common(first, second)) if is_paired else min(len(first.sound()), len(second.sound())),
         more_members=needed,
-        note="; ".join(_notes(first, second, contrast, flattered, seen == UNDECIDED and needed is None)),
+        note="; ".join(_notes(first, second, contrast, flattered, direction == UNDECIDED and needed is None)),
     )
 
 
 def _single_difference(first: MemberScores, second: MemberScores) -> float | None:
-    """The difference where there are too few members to judge it: of the one pair, or of the means where unpaired."""
+    """Return the difference if there are too few members to test it: of the one pair, or if unpaired, of the means."""
     one, other = first.sound(), second.sound()
     if not _are_paired(first, second):
         return sum(one.values()) / len(one) - sum(other.values()) / len(other) if one and other else None
@@ -204,11 +205,11 @@ def _direction(difference: float | None, corrected_p: float | None, lower_is_bet
     return BETTER if (difference < 0) == lower_is_better else WORSE
 
 
-def _is_flattered(first: MemberScores, second: MemberScores, seen: Direction) -> bool:
-    """Whether the one that scores better lost the larger share of its members."""
-    if seen == UNDECIDED:
+def _is_flattered(first: MemberScores, second: MemberScores, direction: Direction) -> bool:
+    """Return True if the configuration with the better scores lost the larger share of its members."""
+    if direction == UNDECIDED:
         return False
-    winner, loser = (first, second) if seen == BETTER else (second, first)
+    winner, loser = (first, second) if direction == BETTER else (second, first)
     return winner.lost * len(loser.by_member) > loser.lost * len(winner.by_member)
 
 
@@ -225,7 +226,9 @@ def _notes(
     if flattered:
         notes.append("the one with the better scores lost more members")
     notes += [
-        f"{one.name} has no score for {one.lost} of {len(one.by_member)} members" for one in (first, second) if one.lost
+        f"{side.name} has no score for {side.lost} of {len(side.by_member)} members"
+        for side in (first, second)
+        if side.lost
     ]
     if not _are_paired(first, second):
         notes.append(f"unpaired: seeds {first.seed} and {second.seed}")
@@ -233,5 +236,5 @@ def _notes(
 
 
 def _rounded(count: int) -> str:
-    """Two digits, all that such an estimate deserves."""
+    """Return a number of members with two digits, the precision of the estimate."""
     return "1 more member" if count == 1 else f"{int(float(f'{count:.2g}')):,} more members"

@@ -1,5 +1,5 @@
-// Charts: fills the specifications of `charts.py` with data and draws them as SVG, coloured by custom properties of
-// `page.css`: they follow the theme and the printer without being drawn again.
+// Charts: fills the specifications of `charts.py` with data and draws them as SVG. Their colours are custom properties
+// of `page.css`, so they follow the theme and the printer without a new drawing.
 "use strict";
 
 (() => {
@@ -27,7 +27,7 @@
     };
   }
 
-  /** Draws one chart, after those asked for earlier. */
+  /** Draws one chart after all charts requested before. */
   function draw(element, spec, rows) {
     views.set(element, { ...views.get(element), spec, rows });
     drawing = drawing.then(async () => {
@@ -44,7 +44,7 @@
 
   // ---- scores
 
-  /** What Vega looks a configuration up by: a key may be the name of a field of these rows or of JavaScript's own. */
+  /** Returns Vega's name of a configuration. Without the prefix, a key could be a field of these rows or of JavaScript. */
   const lookup = (key) => data.lookup_prefix + key;
 
   function scoreRows(metric) {
@@ -65,7 +65,7 @@
     return rows;
   }
 
-  /** The ends of the axis: all scores and real images, and noise where it is asked for. */
+  /** Returns the ends of the axis: all scores and real images, and with `withNoise` also noise. */
   function domain(metric, rows, withNoise) {
     const values = rows.filter((row) => row.kind !== "anchor").flatMap((row) => [row.value, row.low, row.high]);
     values.push(metric.floor, withNoise ? metric.ceiling : null);
@@ -96,7 +96,7 @@
 
   // ---- curves
 
-  /** Of a measure of training by configuration; scores along training are taken at steps of their own. */
+  /** Returns the histories of a measure by configuration; scores along training have their own steps. */
   function histories(measure) {
     const all = [data.curves, data.scores_along].flatMap((part) => Object.entries(part.by_configuration));
     return all.filter(([, history]) => Object.hasOwn(history, measure));
@@ -144,7 +144,7 @@
       { x, y: points.y[place], class: points.label && data.map.class_names[points.label[place]] }));
   }
 
-  /** The ends of an axis that hold every point, so that no picture moves when another configuration is chosen. */
+  /** Returns ends of an axis that include every point, so that choosing a configuration moves no picture. */
   function ends(axis) {
     let low = Infinity, high = -Infinity;
     for (const points of [data.map.real, ...Object.values(data.map.by_configuration)]) {
@@ -186,6 +186,6 @@
     for (const [element, { embed }] of views) if (embed && element.classList.contains("curve")) hide(embed.view);
   });
 
-  /** Resolves when every chart asked for so far is drawn. */
+  /** Resolves when every requested chart is drawn. */
   ganforgePage.drawn = () => drawing;
 })();

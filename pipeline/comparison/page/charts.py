@@ -1,8 +1,9 @@
 """Charts: Vega-Lite specifications as plain dicts, without data and without colours.
 
-Out: specifications whose data set is called "rows": `charts.js` fills it, and gives colours from the page's theme.
-A configuration has the same colour, dash pattern and marker in every chart. Vega knows it by its key behind a prefix
-(the field "lookup"), because Vega makes fields of keys: they stand beside "step" and what every JavaScript object has.
+Out: specifications with a data set "rows": `charts.js` fills it, and applies colours of the page's theme. A
+configuration has the same colour, dash pattern and marker in every chart. Its field "lookup" is its key with a prefix:
+Vega turns keys into names of fields, and without the prefix a key could be "step" or a property of every JavaScript
+object.
 """
 
 from __future__ import annotations
@@ -27,16 +28,16 @@ ZOOM = {
 
 
 def score_chart(keys: Sequence[str], order: Sequence[str]) -> Spec:
-    """Members as small marks, means with their intervals, and lines for real images and noise; a row a configuration.
+    """Return the chart of one score, one row per configuration: members, mean and interval, real images and noise.
 
-    `keys` in the order of colours, `order` from top to bottom.
+    `keys` are in the order of colours, `order` is the order from top to bottom.
     """
     across: Spec = {"field": "value", "type": "quantitative", "title": None, "axis": {"tickCount": 8}}
     bare = {"labelExpr": f"slice(datum.label, {len(LOOKUP_PREFIX)})"}
     down: Spec = {"field": "lookup", "type": "nominal", "sort": lookups(order), "title": None, "axis": bare}
     colour = _by_configuration("color", keys)
-    tooltip = [_told("configuration"), _told("member"), _told("value", SIX_DIGITS)]
-    interval = [_told("configuration"), *(_told(name, SIX_DIGITS) for name in ("mean", "low", "high"))]
+    tooltip = [_tooltip_line("configuration"), _tooltip_line("member"), _tooltip_line("value", SIX_DIGITS)]
+    interval = [_tooltip_line("configuration"), *(_tooltip_line(name, SIX_DIGITS) for name in ("mean", "low", "high"))]
     return {
         "width": "container",
         "height": ROW_HEIGHT * len(order),
@@ -46,7 +47,7 @@ def score_chart(keys: Sequence[str], order: Sequence[str]) -> Spec:
             {
                 **_only("anchor"),
                 "mark": {"type": "rule", "strokeDash": [5, 4], "clip": True},
-                "encoding": {"tooltip": [_told("name"), _told("value", SIX_DIGITS)]},
+                "encoding": {"tooltip": [_tooltip_line("name"), _tooltip_line("value", SIX_DIGITS)]},
             },
             {
                 **_only("anchor"),
@@ -79,7 +80,7 @@ def score_chart(keys: Sequence[str], order: Sequence[str]) -> Spec:
 
 
 def curve_chart(keys: Sequence[str], title: str, *, has_few_steps: bool) -> Spec:
-    """One measure by step: lines of the means, bands over the members, a rule that tells all values of a step."""
+    """Return the chart of one measure by step: means as lines, members as bands, all values of a step on hover."""
     step: Spec = {"field": "step", "type": "quantitative", "title": "training step", "axis": {"tickCount": 4}}
     mean: Spec = {"field": "mean", "type": "quantitative", "title": None, "scale": {"zero": False}}
     colour = _by_configuration("color", keys)
@@ -112,7 +113,10 @@ def curve_chart(keys: Sequence[str], title: str, *, has_few_steps: bool) -> Spec
                 "mark": {"type": "rule", "clip": True},
                 "encoding": {
                     "opacity": {"condition": {"value": 0.6, "param": "hover", "empty": False}, "value": 0},
-                    "tooltip": [_told("step", WHOLE, "training step:"), *(_told_of(key) for key in keys)],
+                    "tooltip": [
+                        _tooltip_line("step", WHOLE, "training step:"),
+                        *(_tooltip_line_of(key) for key in keys),
+                    ],
                 },
             },
         ],
@@ -120,7 +124,7 @@ def curve_chart(keys: Sequence[str], title: str, *, has_few_steps: bool) -> Spec
 
 
 def losses_chart(labels: Sequence[str], *, has_few_steps: bool) -> Spec:
-    """The three losses of one configuration over each other; `charts.js` gives the lines their colours."""
+    """Return the chart of the three losses of one configuration; `charts.js` colours the lines."""
     curve: Spec = {"field": "curve", "scale": {"domain": list(labels)}, "title": None}
     dash = {**curve, "scale": _scale(labels, LOSS_DASHES)}
     step = {"field": "step", "type": "quantitative", "title": None, "axis": {"tickCount": 3}}
@@ -141,13 +145,13 @@ def losses_chart(labels: Sequence[str], *, has_few_steps: bool) -> Spec:
 
 
 def map_chart(class_names: Sequence[str]) -> Spec:
-    """Points of the plane, coloured by class; short names stand there as they are, long ones have markers.
+    """Return the chart of points in the plane, coloured by class. Short class names are the marks themselves.
 
-    `charts.js` gives it a title and the axes' domains, the same for real and generated images.
+    `charts.js` adds a title and the axes' domains, which are equal for real and generated images.
     """
     across, up = (
-        {"field": name, "type": "quantitative", "title": f"component {place}"}
-        for place, name in enumerate("xy", start=1)
+        {"field": name, "type": "quantitative", "title": f"component {number}"}
+        for number, name in enumerate("xy", start=1)
     )
     points: Spec = {
         "width": "container",
@@ -159,25 +163,25 @@ def map_chart(class_names: Sequence[str]) -> Spec:
         return {**points, "mark": {"type": "point", "filled": True, "size": 18, "opacity": 0.6}}
     named = {"field": "class", "type": "nominal", "scale": {"domain": list(class_names)}}
     colour = {**named, "title": "class", "legend": {"orient": "bottom", "columns": 10, "symbolType": "square"}}
-    told = {"tooltip": [_told("class")]}
+    tooltip = {"tooltip": [_tooltip_line("class")]}
     if max(map(len, class_names)) <= 2:
         mark = {"type": "text", "fontSize": 11, "fontWeight": 600}
-        encoding = {"color": {**colour, "legend": None}, "text": {"field": "class"}, **told}
+        encoding = {"color": {**colour, "legend": None}, "text": {"field": "class"}, **tooltip}
     else:
         mark = {"type": "point", "filled": True, "size": 28, "opacity": 0.8}
         shape = {**named, "scale": _scale(class_names, _cycled(SHAPES, class_names))}
         legend = {"orient": "bottom", "columns": 4}
-        encoding = {"color": {**colour, "legend": legend}, "shape": {**shape, "title": "class"}, **told}
+        encoding = {"color": {**colour, "legend": legend}, "shape": {**shape, "title": "class"}, **tooltip}
     return {**points, "mark": mark, "encoding": {**points["encoding"], **encoding}}
 
 
 def dashes(keys: Sequence[str]) -> list[list[int]]:
-    """The dash pattern of each configuration: another one each time that the ten colours begin again."""
-    return [DASHES[(place + 3 * (place // COLOURS)) % len(DASHES)] for place in range(len(keys))]
+    """Return the dash pattern of each configuration. After ten of them, colours repeat with other patterns."""
+    return [DASHES[(index + 3 * (index // COLOURS)) % len(DASHES)] for index in range(len(keys))]
 
 
 def lookups(keys: Sequence[str]) -> list[str]:
-    """What Vega knows configurations by."""
+    """Return the names by which Vega looks up configurations."""
     return [LOOKUP_PREFIX + key for key in keys]
 
 
@@ -192,20 +196,21 @@ def _scale(names: Sequence[str], values: list[Any]) -> Spec:
 
 
 def _cycled(values: Sequence[Any], names: Sequence[str]) -> list[Any]:
-    return [values[place % len(values)] for place in range(len(names))]
+    return [values[index % len(values)] for index in range(len(names))]
 
 
 def _only(kind: str) -> Spec:
     return {"transform": [{"filter": f"datum.kind == '{kind}'"}]}
 
 
-def _told(field: str, digits: str | None = None, title: str | None = None) -> Spec:
-    """One line of a tooltip."""
+def _tooltip_line(field: str, digits: str | None = None, title: str | None = None) -> Spec:
+    """Return one line of a tooltip."""
     if digits is None:
         return {"field": field}
     return {"field": field, "type": "quantitative", "format": digits, "title": title or field}
 
 
-def _told_of(key: str) -> Spec:
-    """A configuration's line of a tooltip. The colon: a line called "title" or "image" would be treated apart."""
-    return _told(LOOKUP_PREFIX + key, FOUR_DIGITS, f"{key}:")
+def _tooltip_line_of(key: str) -> Spec:
+    """Return a configuration's line of a tooltip."""
+    # The colon prevents the names "title" and "image", which Vega's tooltips treat differently.
+    return _tooltip_line(LOOKUP_PREFIX + key, FOUR_DIGITS, f"{key}:")

@@ -1,7 +1,6 @@
-"""Curves: what training measured, by step: the mean over members and how far they reach, few enough points to draw.
+"""Curves: the measures of training by step: mean and range over members, with few enough points to draw.
 
-In: each training's `history.parquet`, and the scores along it. Out: columns by configuration and
-measure, for JSON.
+In: each training's `history.parquet`, and the scores along it. Out: columns by configuration and measure, for JSON.
 """
 
 from __future__ import annotations
@@ -18,26 +17,29 @@ from pipeline.comparison.page.scores import finite
 from pipeline.reports.by_step import images_per_member, scores_along, weights_scored
 from pipeline.storage.paths import Paths
 
-MOST_POINTS = 150  # a curve; more are averaged in groups of neighbours
+MOST_POINTS = 150  # points per curve; longer histories are averaged over neighbouring steps
 
 MEASURES = {
     "discriminator_loss_real": "Loss of D on real images",
     "discriminator_loss_generated": "Loss of D on generated images",
     "generator_loss": "Loss of G",
-    "discriminator_accuracy": "Accuracy of D: share it judges right",
+    "discriminator_accuracy": "Accuracy of D: share it classifies correctly",
     "adversarial_accuracy": "Share of generated images that D takes for real",
 }
 
-ALONG_TRAINING = "fid_by_step"  # a measure with steps of its own
+ALONG_TRAINING = "fid_by_step"  # this measure has its own steps
 ALONG_TRAINING_TITLE = "Fréchet distance along training"
 
 Steps = npt.NDArray[np.int64]
 
 
 def gather_curves(entries: Sequence[PageEntry]) -> dict[str, Any]:
-    """`by_configuration`: key → {"steps": […], measure: {"mean": […], "low": […], "high": […]}}, and `missing`."""
-    found, missing = gather_each(entries, _curves)
-    return {"by_configuration": found, "missing": missing, "most_points": MOST_POINTS}
+    """Return curves `by_configuration`, and the reasons for `missing` ones.
+
+    A curve is {"steps": […], measure: {"mean": […], "low": […], "high": […]}}.
+    """
+    curves, missing = gather_each(entries, _curves)
+    return {"by_configuration": curves, "missing": missing, "most_points": MOST_POINTS}
 
 
 def _curves(entry: PageEntry) -> dict[str, Any]:
@@ -61,9 +63,10 @@ def _curves(entry: PageEntry) -> dict[str, Any]:
 
 
 def gather_scores_along(entries: Sequence[PageEntry], paths: Paths) -> dict[str, Any]:
-    """The same of `ALONG_TRAINING`, from the data folder, and `images`: how many of a member are scored a step.
+    """Return the curves of `ALONG_TRAINING` in the form of `gather_curves`.
 
-    `others` has a sentence for each configuration whose curve is of other weights than its report.
+    `images` is the number of scored images per member and step. `others` has a sentence for each configuration with a
+    curve of other weights than its report.
     """
     images: set[int] = set()
     weights: dict[str, str] = {}
@@ -78,28 +81,30 @@ def gather_scores_along(entries: Sequence[PageEntry], paths: Paths) -> dict[str,
         weights[entry.key] = weights_scored(scores)
         distances = scores.filter(pc.equal(scores["metric"], "fid"))
         steps = np.unique(distances["step"].to_numpy())
-        low, mean, high = ([finite(float(value)) for value in each] for each in over_members(distances, "value", steps))
+        low, mean, high = (
+            [finite(float(value)) for value in values] for values in over_members(distances, "value", steps)
+        )
         return {"steps": steps.tolist(), ALONG_TRAINING: {"low": low, "mean": mean, "high": high}}
 
-    found, missing = gather_each(entries, gather)
+    curves, missing = gather_each(entries, gather)
     others = other_weights(entries, weights)
-    return {"by_configuration": found, "missing": missing, "images": max(images, default=0), "others": others}
+    return {"by_configuration": curves, "missing": missing, "images": max(images, default=0), "others": others}
 
 
 def last_values(curves: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """By configuration: the last step, and of each measure the last mean that is known, as texts in their order."""
+    """Return the last step of each configuration, and the last defined mean of each measure as text, in order."""
     return {
-        key: {"step": of_key["steps"][-1], "values": [_last(of_key[measure]["mean"]) for measure in MEASURES]}
-        for key, of_key in curves.items()
+        key: {"step": curve["steps"][-1], "values": [_last(curve[measure]["mean"]) for measure in MEASURES]}
+        for key, curve in curves.items()
     }
 
 
 def _last(means: Sequence[float | None]) -> str:
-    known = [mean for mean in means if mean is not None]
-    return f"{known[-1]:.4g}" if known else "–"
+    defined = [mean for mean in means if mean is not None]
+    return f"{defined[-1]:.4g}" if defined else "–"
 
 
 def _thinned(values: npt.NDArray[np.float64], groups: Sequence[Steps], take: Any) -> list[float | None]:
-    """One value a group of neighbouring steps; None where no member trained any more."""
-    known = [values[group][np.isfinite(values[group])] for group in groups]
-    return [finite(float(take(each))) if len(each) else None for each in known]
+    """Return one value per group of neighbouring steps; None where every member had diverged."""
+    defined = [values[group][np.isfinite(values[group])] for group in groups]
+    return [finite(float(take(in_group))) if len(in_group) else None for in_group in defined]

@@ -1,7 +1,7 @@
-"""Drawing: one member's images of a few latents, as floating-point values, and the latents they start from.
+"""Images of a few latents: generate two dozen images with one member, and the first latents of the scored samples.
 
-In: a training artefact. Out: values (N, C, H, W) in the network's range. `generate_images` (samples) computes
-whole blocks of 250 images of every member; the page needs two dozen.
+In: a training artefact. Out: values (N, C, H, W) in the network's range. The samples stage always generates blocks of
+250 images with every member, which is too many here.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ Values = npt.NDArray[np.float32]  # (N, C, H, W)
 
 
 def weights_of(entry: PageEntry) -> str:
-    """Which of the generator's weights were scored: "raw" or "average"."""
+    """Return the kind of the generator's weights that was scored: "raw" or "average"."""
     return entry.configuration.report.weights
 
 
 def first_two_latents(entry: PageEntry) -> Latents:
-    """The latents (2, Z) of the first two of the samples that were scored."""
+    """Return the latents (2, Z) of the first two scored samples."""
     from pipeline.samples.generate import first_latents
 
     return first_latents(entry.training(), int(entry.protocol.get("samples_seed", 0)), 2)
 
 
 def draw_values(generator: Stacked, latents: Latents) -> Values:
-    """What a generator that stands alone (a stack of one) draws."""
+    """Return the images of a stack of one generator, in the network's range."""
     import torch
 
     with torch.no_grad():
@@ -44,7 +44,7 @@ def draw_values(generator: Stacked, latents: Latents) -> Values:
 
 
 def draw_pixels(training: Artefact, generator: Stacked, latents: Latents) -> Pixels:
-    """The same as pixels (N, C, H, W) uint8."""
+    """Return the images of a stack of one generator as pixels (N, C, H, W) uint8."""
     import torch
 
     from pipeline.pixels import to_pixels

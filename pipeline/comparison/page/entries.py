@@ -1,7 +1,7 @@
-"""Entrants: the configurations on the page, each with the training and the samples that its report was made from.
+"""Entries: the configurations on the page, each with the training and the samples that its report is about.
 
-What is gone or belongs to another training is an error with a sentence (`PartMissingError`): `gather_each` collects
-those sentences beside what was found, and the page prints them where the part would stand.
+An artefact that is gone or belongs to another training raises `PartMissingError`, one sentence. `gather_each` collects
+these sentences with the results, and the page prints them in place of the part.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pipeline.comparison.ranking import RankedConfiguration, Ranking
+from pipeline.samples.details import SamplesDetails
 from pipeline.settings import load_optimizers
 from pipeline.storage.artefact import Artefact, read_artefact
 from pipeline.storage.paths import Paths
 
-Found = TypeVar("Found")
+Part = TypeVar("Part")
 
-FOLDERS = re.compile(r"(?<![\w/.:])/(?:[^\s/'\":;,]+/)+")  # of a path in a text, up to its last part
+FOLDERS = re.compile(r"(?<![\w/.:])/(?:[^\s/'\":;,]+/)+")  # the folders of an absolute path in a text
 
 
 class PartMissingError(ValueError):
@@ -27,7 +28,7 @@ class PartMissingError(ValueError):
 
 @dataclass(frozen=True)
 class PageEntry:
-    """One configuration: its configuration and the artefacts behind it."""
+    """One ranked configuration with the present artefacts of its partition."""
 
     configuration: RankedConfiguration
     stored_training: Artefact | None
@@ -35,21 +36,21 @@ class PageEntry:
 
     @property
     def key(self) -> str:
-        """The configuration's key."""
+        """Return the configuration's key."""
         return self.configuration.optimizer
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The settings it was trained with, as the report keeps them; empty where it keeps none."""
+        """Return the settings of the training from the report; empty if it has none."""
         return self.configuration.report.settings
 
     @property
     def protocol(self) -> dict[str, Any]:
-        """How its scores were measured."""
+        """Return the report's protocol: the facts that must agree before scores may be compared."""
         return self.configuration.report.protocol
 
     def training(self) -> Artefact:
-        """The networks that were scored."""
+        """Return the training that was scored; `PartMissingError` if it is gone or was replaced."""
         if self.stored_training is None:
             raise PartMissingError("its trained networks are not in the data folder")
         if self.stored_training.fingerprint != self.configuration.report.training_fingerprint:
@@ -57,26 +58,27 @@ class PageEntry:
         return self.stored_training
 
     def first_sound_member(self) -> int:
-        """The first member whose training did not diverge; where all did, an error."""
+        """Return the first member that did not diverge; an error if all did."""
         from pipeline.samples.members import sound_members  # imports torch
 
         return sound_members(self.training())[0]
 
     def samples(self) -> Artefact:
-        """The images that were scored."""
+        """Return the samples that were scored; `PartMissingError` if they are gone, replaced or empty."""
         if self.stored_samples is None:
             raise PartMissingError("its samples are not in the data folder")
-        if self.stored_samples.details.get("training") != self.configuration.report.training_fingerprint:
-            raise PartMissingError("its samples were drawn by other weights than its report was made from")
+        details = self.stored_samples.details_as(SamplesDetails)
+        if details.training != self.configuration.report.training_fingerprint:
+            raise PartMissingError("its samples were generated with other weights than its report is about")
         if not self.configuration.report.is_about(self.stored_samples):
-            raise PartMissingError("its samples were drawn again after its report was made")
-        if not self.stored_samples.details["members"]:
+            raise PartMissingError("its samples were generated again after its report was made")
+        if not details.members:
             raise PartMissingError("every member diverged")
         return self.stored_samples
 
 
 def find_entries(ranking: Ranking, paths: Paths) -> list[PageEntry]:
-    """The ranked configurations, best first."""
+    """Return the ranked configurations with their artefacts, best first."""
     return [
         PageEntry(
             configuration,
@@ -88,24 +90,24 @@ def find_entries(ranking: Ranking, paths: Paths) -> list[PageEntry]:
 
 
 def colour_order(entries: Sequence[PageEntry]) -> list[str]:
-    """The keys in the order of the table of configurations: a colour does not change with the ranking."""
+    """Return the keys in the order of the table of configurations: a colour does not change with the ranking."""
     keys = [entry.key for entry in entries]
-    known = [key for key in load_optimizers() if key in keys]
-    return known + [key for key in keys if key not in known]
+    in_table = [key for key in load_optimizers() if key in keys]
+    return in_table + [key for key in keys if key not in in_table]
 
 
 def gather_each(
-    entries: Sequence[PageEntry], gather: Callable[[PageEntry], Found]
-) -> tuple[dict[str, Found], dict[str, str]]:
-    """What `gather` finds by configuration, and for those where it cannot, why."""
-    found: dict[str, Found] = {}
+    entries: Sequence[PageEntry], gather: Callable[[PageEntry], Part]
+) -> tuple[dict[str, Part], dict[str, str]]:
+    """Return the results of `gather` by configuration, and the reasons for those where it fails."""
+    parts: dict[str, Part] = {}
     missing: dict[str, str] = {}
     for entry in entries:
         try:
-            found[entry.key] = gather(entry)
+            parts[entry.key] = gather(entry)
         except (OSError, ValueError) as error:
             missing[entry.key] = reason(error)
-    return found, missing
+    return parts, missing
 
 
 def other_weights(entries: Sequence[PageEntry], weights: Mapping[str, str]) -> list[str]:
@@ -115,19 +117,19 @@ def other_weights(entries: Sequence[PageEntry], weights: Mapping[str, str]) -> l
     """
     scored = {entry.key: entry.configuration.report.weights for entry in entries}
     return [
-        f"{key}: drawn with its {kind} weights here, scored with its {scored[key]} ones"
+        f"{key}: images of its {kind} weights here, scores of its {scored[key]} ones"
         for key, kind in weights.items()
         if kind != scored[key]
     ]
 
 
 def reason(error: Exception) -> str:
-    """The sentence of an error, for the page."""
+    """Return the message of an error as a sentence for the page."""
     if isinstance(error, OSError) and error.strerror:
         return f"a file cannot be read ({error.strerror})"
     return without_folders(str(error)).rstrip(".")
 
 
 def without_folders(text: str) -> str:
-    """Paths cut to their last part: the page is sent to others, who have no use for this machine's folders."""
+    """Return the text with every path cut to its last part: people without access to this machine get the page."""
     return FOLDERS.sub("", text)

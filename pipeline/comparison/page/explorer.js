@@ -1,4 +1,4 @@
-// Explorer: draws what a generator makes of the latent that the sliders set, and checks itself against PyTorch.
+// Explorer: draws the image of the latent that the sliders set, and compares itself with PyTorch.
 "use strict";
 
 (() => {
@@ -19,7 +19,7 @@
     return prepared.get(key);
   }
 
-  /** The largest difference from what PyTorch drew of the same latents, over all generators of this page. */
+  /** Returns the largest difference from PyTorch's images of the same latents, over all generators of this page. */
   ganforgePage.selfTest = () => {
     let largest = 0;
     for (const [key, each] of Object.entries(embedded)) {
@@ -42,7 +42,7 @@
   const sliders = [];
   let ends = [], directions = [], seed = 0;
 
-  /** The latent at a place between A and B, pushed along the directions. */
+  /** Returns the latent at a position between A and B, moved along the directions. */
   function latentAt(place) {
     const latent = ganforgeGenerator.interpolate(ends[0], ends[1], place, way.value === "slerp");
     sliders.forEach((slider, which) => {
@@ -69,7 +69,7 @@
     }
   }
 
-  /** The image now, the strip when the sliders rest: convolutions take a few hundredths of a second an image. */
+  /** Draws the image at once, and the strip when the sliders rest: a convolution takes hundredths of a second. */
   let waiting = null;
   function drawSoon() {
     drawImage();
@@ -125,6 +125,6 @@
   way.addEventListener("change", drawSoon);
   follow("explored", "change", choose);
   document.getElementById("selftest").textContent =
-    `Largest difference from what PyTorch draws of the same latents: ${ganforgePage.selfTest().toExponential(1)} `
+    `Largest difference from PyTorch's images of the same latents: ${ganforgePage.selfTest().toExponential(1)} `
     + "on the scale of the network's values.";
 })();

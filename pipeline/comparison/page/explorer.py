@@ -1,8 +1,8 @@
-"""Explorer: generators that run in the browser, with directions to walk along and a check against PyTorch.
+"""Explorer: generators that run in the browser, with directions in latent space and a check against PyTorch.
 
-In: each training's generator. Out: weights for `generator.js`, the best configurations first while a budget of bytes
-lasts. Directions are those in which the first layer moves most for a step of one in the latent: the left singular
-vectors of its weights (Shen and Zhou 2021, arXiv 2007.06600).
+In: each training's generator. Out: weights for `generator.js`, the best configurations first, as far as a budget of
+bytes allows. A unit step in one of the directions changes the output of the first layer most: they are the left
+singular vectors of its weights (Shen and Zhou 2021, arXiv 2007.06600).
 """
 
 from __future__ import annotations
@@ -25,32 +25,34 @@ if TYPE_CHECKING:
     from pipeline.samples.program import Program
 
 DIRECTIONS = 5
-FOUR_BYTES_LIMIT = 3_000_000  # of all generators together; larger ones have weights of three bytes
+FOUR_BYTES_LIMIT = 3_000_000  # bytes of all generators; above it, weights take three bytes each
 
 
 def gather_explorer(entries: Sequence[PageEntry], budget_bytes: int) -> dict[str, Any]:
-    """`generators`: key → what the page's explorer needs; `missing`, and of them `too_large`.
+    """Return `generators`: key → the data of the page's explorer; `missing`, and of those the `too_large` ones.
 
-    `entries` are best first.
+    `entries` are sorted, the best first.
     """
     exported, missing = gather_each(entries, _exported)
-    is_large = sum(each.size_bytes for each in exported.values()) > FOUR_BYTES_LIMIT
-    left = budget_bytes
+    is_large = sum(generator.size_bytes for generator in exported.values()) > FOUR_BYTES_LIMIT
+    remaining = budget_bytes
 
     def embedded(entry: PageEntry) -> dict[str, Any]:
-        nonlocal left
+        nonlocal remaining
         generator = exported[entry.key]
         if is_large:
             generator = replace(generator, bytes_a_weight=3)
-        if generator.size_bytes > left:
-            sizes = f"its weights take {generator.size_bytes / 1e6:.1f} MB, and the page has {left / 1e6:.1f} MB left"
+        if generator.size_bytes > remaining:
+            sizes = (
+                f"its weights take {generator.size_bytes / 1e6:.1f} MB, and the page has {remaining / 1e6:.1f} MB left"
+            )
             raise PartMissingError(sizes)
-        found = _embedded(entry, generator)
-        left -= len(json.dumps(found))
-        return found
+        data = _embedded(entry, generator)
+        remaining -= len(json.dumps(data))
+        return data
 
-    found, too_large = gather_each([entry for entry in entries if entry.key in exported], embedded)
-    return {"generators": found, "missing": missing | too_large, "too_large": list(too_large)}
+    generators, too_large = gather_each([entry for entry in entries if entry.key in exported], embedded)
+    return {"generators": generators, "missing": missing | too_large, "too_large": list(too_large)}
 
 
 def _exported(entry: PageEntry) -> BrowserGenerator:
@@ -65,18 +67,18 @@ def _embedded(entry: PageEntry, exported: BrowserGenerator) -> dict[str, Any]:
     training = entry.training()
     member = entry.first_sound_member()
     latents = first_two_latents(entry)
-    drawn = draw_values(one_generator(training, member, weights_of(entry)), latents[:1])
+    first_image = draw_values(one_generator(training, member, weights_of(entry)), latents[:1])
     return {
         "member": member,
         "generator": exported.to_json(),
         "start": [_encoded(latent) for latent in latents],
         "directions": [_encoded(direction) for direction in _directions(exported.program)],
-        "check": _encoded(drawn),
+        "check": _encoded(first_image),
     }
 
 
 def _directions(program: Program) -> Latents:
-    """The directions (5, Z), unit vectors, in which the first layer moves most; none where it is not dense."""
+    """Return unit vectors (5, Z) that change the first layer's output most; none if that layer is not dense."""
     first = program.operations[0]
     if first.kind != "dense":
         return np.zeros((0, program.latent_size), np.float32)
@@ -86,5 +88,5 @@ def _directions(program: Program) -> Latents:
 
 
 def _encoded(values: npt.NDArray[np.float32]) -> str:
-    """Base64 of little-endian float32."""
+    """Return the values as base64 of little-endian float32."""
     return base64.b64encode(np.ascontiguousarray(values, "<f4").tobytes()).decode()

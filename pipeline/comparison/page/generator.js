@@ -102,16 +102,17 @@ const ganforgeGenerator = (() => {
     else for (let channel = 0; channel < bias.length; channel++) images.fill(bias[channel], channel * area, (channel + 1) * area);
   }
 
-  /* Which cells of one side meet which of the other through a kernel's cell: small * stride + offset = large, for the
-     small ones from `first` to before `end`. */
+  /* Returns the cells of the small image, from `first` to before `end`, that meet a cell of the large image through one
+     cell of the kernel: small * stride + offset = large. */
   function meeting(offset, stride, small, large) {
     const first = Math.max(0, Math.ceil(-offset / stride));
     const end = Math.min(small, Math.floor((large - 1 - offset) / stride) + 1);
     return { first, end };
   }
 
-  /* Calls `each(start in small, start in large, count)` for the runs of cells in which a kernel over a large image meets
-     the cells of a small one: `start in small` counts within a row of (channel, kernel cell) of the patches. */
+  /* Returns the runs of cells in which a kernel over the large image meets cells of the small one: each has a start in
+     the small image, a start in the large image, and a count. The start in the small image counts within a row of
+     (channel, kernel cell) of the patches. */
   function patchRuns(channels, small, large, numbers) {
     const { kernel_size: kernel, stride, padding } = numbers;
     const runs = [];
@@ -241,8 +242,8 @@ const ganforgeGenerator = (() => {
     return latent;
   }
 
-  /* The latent at place t, 0 at the first and 1 at the second: on the sphere (the direction turns evenly, the length
-     grows evenly: on_sphere in pipeline/networks/latents.py), or on the straight line. */
+  /* Returns the latent at position t, 0 at the first and 1 at the second. On the sphere, the direction turns and the
+     length grows evenly (on_sphere in pipeline/networks/latents.py); otherwise the path is a straight line. */
   function interpolate(first, second, t, onSphere) {
     if (!onSphere) return first.map((value, at) => value + (second[at] - value) * t);
     const lengths = [Math.hypot(...first), Math.hypot(...second)];

@@ -1,7 +1,7 @@
-"""Interpolation: what lies between the first two samples, on the sphere (slerp) and on the straight line (lerp).
+"""Interpolation: images between the first two samples, on the sphere (slerp) and on the straight line (lerp).
 
-In: each training's generator. Out: two strips a configuration as data URIs. The straight line passes nearer to the
-origin than normal latents ever lie; on the sphere the length stays (White 2016, arXiv 1609.04468).
+In: each training's generator. Out: two strips of images per configuration as data URIs. The straight line passes nearer
+to the origin than normal latents ever are; on the sphere the length stays (White 2016, arXiv 1609.04468).
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ from pipeline.samples.interpolation import latent_path
 from pipeline.storage.pictures import tile
 
 IMAGES = 12
-WAYS: Final[dict[str, Distribution]] = {"slerp": "normal", "lerp": "uniform"}  # → whose latents move in that way
+WAYS: Final[dict[str, Distribution]] = {
+    "slerp": "normal",
+    "lerp": "uniform",
+}  # way → the distribution whose latents move so
 
 
 def gather_interpolation(entries: Sequence[PageEntry]) -> dict[str, Any]:
-    """`by_configuration`: key → {"slerp": data URI, "lerp": data URI}, and `missing`."""
-    found, missing = gather_each(entries, _strips)
-    return {"by_configuration": found, "missing": missing, "images": IMAGES}
+    """Return `by_configuration`: key → {"slerp": data URI, "lerp": data URI}, and `missing`."""
+    strips, missing = gather_each(entries, _strips)
+    return {"by_configuration": strips, "missing": missing, "images": IMAGES}
 
 
 def _strips(entry: PageEntry) -> dict[str, str]:

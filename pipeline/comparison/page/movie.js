@@ -1,4 +1,4 @@
-// Movie: shows a step's frame of every configuration, cut from its sheet; plays them in turn.
+// Movie: shows the frame of one step for every configuration, cut from its sheet, and plays the steps in order.
 "use strict";
 
 (() => {

@@ -1,7 +1,7 @@
-"""Movie: the same 16 latents drawn again and again during training, all configurations in step.
+"""Movie: images of the same 16 latents during training, all configurations at the same step.
 
-In: each training's `snapshots/step_….png` (a row of 16 images a member, every pixel doubled). Out: a sheet of frames a
-configuration, at pixel size, and for each step of the movie the place of its frame on the sheet.
+In: each training's `snapshots/step_….png`, with one row of 16 images per member and every pixel doubled. Out: one sheet
+of frames per configuration, at pixel size, and the index of the frame on the sheet for each step of the movie.
 """
 
 from __future__ import annotations
@@ -16,29 +16,31 @@ import numpy as np
 from PIL import Image
 
 from pipeline.comparison.page.entries import PageEntry, PartMissingError, gather_each, other_weights
-from pipeline.comparison.page.pictures import film_uri, fullest
+from pipeline.comparison.page.pictures import film_uri, largest_within
 from pipeline.storage.images import Pixels
 from pipeline.storage.pictures import GAP_PIXELS, tile
+from pipeline.training.details import TrainingDetails
 from pipeline.training.kinds_of_weights import weights_along
 
 FRAME_COLUMNS = 4
-PLANS = (40, 28, 20, 14, 10, 7, 5, 3, 2)  # frames at most, fullest first
+FRAME_COUNTS = (40, 28, 20, 14, 10, 7, 5, 3, 2)  # frames at most, most first
 
-Reel = dict[int, Pixels]  # by step, the frame (C, H', W')
+Reel = dict[int, Pixels]  # step → frame (C, H', W')
 
 
 def gather_movie(entries: Sequence[PageEntry], budget_bytes: int) -> dict[str, Any]:
-    """`steps` of the movie, `by_configuration`: key → its sheet and the place of every step's frame, `missing`.
+    """Return the `steps` of the movie, and `by_configuration`: key → sheet and index of every step's frame.
 
-    `others` has a sentence for each configuration whose frames are of other weights than its report.
+    `missing` has the reasons for configurations without frames. `others` has a sentence for each configuration with
+    frames of other weights than its report.
     """
     reels, missing = gather_each(entries, _reel)
     steps = sorted({step for reel in reels.values() for step in reel})
-    plans = [most for most in PLANS if most < len(steps)]
-    plans = [len(steps), *plans] if len(steps) <= PLANS[0] else plans
+    counts = [most for most in FRAME_COUNTS if most < len(steps)]
+    counts = [len(steps), *counts] if len(steps) <= FRAME_COUNTS[0] else counts
     if not reels:
         return {"steps": [], "by_configuration": {}, "missing": missing, "frames_left_out": 0, "others": []}
-    most, sheets = fullest(plans, lambda most: _sheets(reels, _spread(steps, most)), _size_bytes, budget_bytes)
+    most, sheets = largest_within(counts, lambda most: _sheets(reels, _spread(steps, most)), _size_bytes, budget_bytes)
     shown = _spread(steps, most)
     return {
         "steps": shown,
@@ -46,15 +48,15 @@ def gather_movie(entries: Sequence[PageEntry], budget_bytes: int) -> dict[str, A
         "missing": missing,
         "frames_left_out": len(steps) - len(shown),
         "others": other_weights(
-            entries, {each.key: weights_along(each.training()) for each in entries if each.key in reels}
+            entries, {entry.key: weights_along(entry.training()) for entry in entries if entry.key in reels}
         ),
     }
 
 
 def _spread(steps: Sequence[int], most: int) -> list[int]:
-    """At most so many steps, evenly spread, the first and the last among them."""
-    places = np.linspace(0, len(steps) - 1, min(most, len(steps))).round().astype(int)
-    return [steps[place] for place in dict.fromkeys(places.tolist())]
+    """Return at most `most` of the steps, evenly spread, with the first and the last one."""
+    indices = np.linspace(0, len(steps) - 1, min(most, len(steps))).round().astype(int)
+    return [steps[index] for index in dict.fromkeys(indices.tolist())]
 
 
 def _reel(entry: PageEntry) -> Reel:
@@ -63,21 +65,21 @@ def _reel(entry: PageEntry) -> Reel:
     training = entry.training()
     names = sorted(name for name in training.files if name.startswith("snapshots/"))
     if not names:
-        raise PartMissingError("it kept no snapshots")
+        raise PartMissingError("it has no snapshots")
     member = entry.first_sound_member()
-    shape = training.details["image_shape"]
+    shape = training.details_as(TrainingDetails).image_shape
     return {snapshot_step(path): _frame(path, member, shape) for path in map(training.verified_path, names)}
 
 
 def _frame(path: Path, member: int, shape: Sequence[int]) -> Pixels:
-    """One member's 16 images of a snapshot, as a square."""
+    """Return one member's 16 images of a snapshot, as a square."""
     from pipeline.training.records.snapshots import IMAGES_A_MEMBER, SCALE
 
     channels, height, width = shape
     with Image.open(path) as picture:
         pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"))[::SCALE, ::SCALE]
     row = pixels.reshape(*pixels.shape[:2], channels)[member * (height + GAP_PIXELS) :][:height]
-    starts = [place * (width + GAP_PIXELS) for place in range(IMAGES_A_MEMBER)]
+    starts = [index * (width + GAP_PIXELS) for index in range(IMAGES_A_MEMBER)]
     return tile(np.stack([np.moveaxis(row[:, start : start + width], -1, 0) for start in starts]), FRAME_COLUMNS)
 
 
@@ -86,9 +88,9 @@ def _sheets(reels: dict[str, Reel], steps: Sequence[int]) -> dict[str, dict[str,
 
 
 def _sheet(reel: Reel, steps: Sequence[int]) -> dict[str, Any]:
-    """The frames that the steps need, each once: a configuration with rarer snapshots shows its latest one."""
-    own = sorted(reel)
-    latest = [own[max(0, bisect_right(own, step) - 1)] for step in steps]
+    """Return a sheet with the frames for the steps. With rarer snapshots, a step shows the latest one before it."""
+    taken_at = sorted(reel)
+    latest = [taken_at[max(0, bisect_right(taken_at, step) - 1)] for step in steps]
     needed = list(dict.fromkeys(latest))
     columns = math.ceil(math.sqrt(len(needed)))
     frames = np.stack([reel[step] for step in needed])
@@ -102,7 +104,7 @@ def _sheet(reel: Reel, steps: Sequence[int]) -> dict[str, Any]:
 
 
 def _joined(frames: Pixels, columns: int) -> Pixels:
-    """Frames (N, C, H, W) → one image without gaps, `columns` a row."""
+    """Return frames (N, C, H, W) as one image without gaps, `columns` frames per row."""
     count, channels, height, width = frames.shape
     rows = -(-count // columns)
     sheet = np.zeros((rows * columns, channels, height, width), np.uint8)

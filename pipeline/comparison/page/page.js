@@ -22,7 +22,7 @@ const ganforgePage = (() => {
   system.addEventListener("change", nameTheme);
   nameTheme();
 
-  /** Calls a listener with the value of a control, now and whenever it changes; nothing where it is not on the page. */
+  /** Calls a listener with the value of a control, now and at every change. Does nothing if the page lacks it. */
   function follow(id, event, listener) {
     const control = document.getElementById(id);
     if (!control) return;

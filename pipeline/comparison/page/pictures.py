@@ -1,4 +1,4 @@
-"""Pictures: images as data URIs, and the choice of the fullest form that fits a budget of bytes."""
+"""Pictures: encode images as data URIs, and choose the largest form that fits a budget of bytes."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from pipeline.storage.pictures import encode_png
 
 JPEG_QUALITY = 85
 
-Plan = TypeVar("Plan")
-Made = TypeVar("Made")
+Size = TypeVar("Size")
+Result = TypeVar("Result")
 
 
 def png_uri(image: Pixels) -> str:
-    """One image (C, H, W) uint8, lossless."""
+    """Return an image (C, H, W) uint8 as a lossless data URI."""
     return f"data:image/png;base64,{base64.b64encode(encode_png(image)).decode()}"
 
 
 def film_uri(image: Pixels) -> str:
-    """One image (C, H, W) uint8 among many: grey lossless, colour as JPEG, which takes a tenth."""
+    """Return an image (C, H, W) uint8 as a small data URI: grey lossless, colour as JPEG, which takes a tenth."""
     if image.shape[0] == 1:
         return png_uri(image)
     buffer = io.BytesIO()
@@ -33,12 +33,12 @@ def film_uri(image: Pixels) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def fullest(
-    plans: Sequence[Plan], make: Callable[[Plan], Made], size_bytes: Callable[[Made], int], budget_bytes: int
-) -> tuple[Plan, Made]:
-    """The first plan, fullest first, whose result fits the budget; the last one where none does."""
-    for plan in plans[:-1]:
-        made = make(plan)
-        if size_bytes(made) <= budget_bytes:
-            return plan, made
-    return plans[-1], make(plans[-1])
+def largest_within(
+    sizes: Sequence[Size], make: Callable[[Size], Result], size_bytes: Callable[[Result], int], budget_bytes: int
+) -> tuple[Size, Result]:
+    """Return the first size with a result within the budget, and the result; the last size if none fits."""
+    for size in sizes[:-1]:
+        result = make(size)
+        if size_bytes(result) <= budget_bytes:
+            return size, result
+    return sizes[-1], make(sizes[-1])

@@ -1,4 +1,4 @@
-"""Provenance: what differs between the configurations, how everything was measured, and how to get each number again.
+"""Provenance: differing settings, the protocol of the scores, and the commands that compute each number again.
 
 In: the reports. Out: tables and commands as plain texts.
 """
@@ -31,13 +31,13 @@ RECORDS = {  # column of the report → heading
 
 
 def changed_settings(entries: Sequence[PageEntry]) -> list[dict[str, Any]]:
-    """The settings that differ between the configurations: name, and the value of each."""
-    found = differing_settings([entry.configuration.report for entry in entries])
-    return [{"name": name, "values": [_value(value) for value in values]} for name, values in found.items()]
+    """Return the settings that differ between the configurations: the name, and one value per configuration."""
+    settings = differing_settings([entry.configuration.report for entry in entries])
+    return [{"name": name, "values": [_value(value) for value in values]} for name, values in settings.items()]
 
 
 def records(entries: Sequence[PageEntry]) -> dict[str, Any]:
-    """Where each report came from: headings, and a row a configuration."""
+    """Return the origin of each report: headings, and one row per configuration."""
     rows = [
         {"key": entry.key, "values": [_record(name, value) for name, value in facts.items()]}
         for entry, facts in ((entry, entry.configuration.report.facts(RECORDS)) for entry in entries)
@@ -46,42 +46,44 @@ def records(entries: Sequence[PageEntry]) -> dict[str, Any]:
 
 
 def protocol(entries: Sequence[PageEntry]) -> list[tuple[str, str]]:
-    """How the scores were measured; where a fact differs between configurations, each value with their names."""
+    """Return the facts of the measurement; one that differs has the names of the configurations with each value."""
     if not entries:
         return []
     names = sorted({name for entry in entries for name in entry.protocol})
-    shown = [(name.replace("_", " "), _of_each(name, entries)) for name in names]
+    facts = [(name.replace("_", " "), _by_value(name, entries)) for name in names]
     accuracy = entries[0].configuration.report.extractor_accuracy
-    known = [] if accuracy is None else [("extractor accuracy on held-out images", f"{accuracy:.4f}")]
-    return [("data", data_source(entries)), *shown, *known]
+    accuracies = [] if accuracy is None else [("extractor accuracy on held-out images", f"{accuracy:.4f}")]
+    return [("data", data_source(entries)), *facts, *accuracies]
 
 
-def _of_each(name: str, entries: Sequence[PageEntry]) -> str:
-    """One fact of the protocol: "raw", or where it differs "average (adam_hinge), raw (adam, sgd)"."""
+def _by_value(name: str, entries: Sequence[PageEntry]) -> str:
+    """Return one fact of the protocol: "raw", or if it differs, "average (adam_hinge), raw (adam, sgd)"."""
     keys: dict[str, list[str]] = {}
     for entry in entries:
         keys.setdefault(_value(entry.protocol.get(name)), []).append(entry.key)
-    return next(iter(keys)) if len(keys) == 1 else ", ".join(f"{v} ({', '.join(own)})" for v, own in keys.items())
+    if len(keys) == 1:
+        return next(iter(keys))
+    return ", ".join(f"{value} ({', '.join(with_value)})" for value, with_value in keys.items())
 
 
 def data_source(entries: Sequence[PageEntry]) -> str:
-    """Where the images come from; empty where there is no report."""
+    """Return the source of the images; empty without a report."""
     return without_folders(entries[0].configuration.report.source or "") if entries else ""
 
 
 def measured_with(entries: Sequence[PageEntry]) -> str:
-    """The network behind the scores, and how good it is at its own task; empty where there is no report."""
+    """Return the feature extractor and its accuracy as text; empty without a report."""
     if not entries:
         return ""
     report = entries[0].configuration.report
     name, sha256, accuracy = report.extractor, report.extractor_sha256, report.extractor_accuracy
     network = "the data set's own classifier" if name == "classifier" else str(name)
-    right = "" if accuracy is None else f", {100 * accuracy:.1f} % of held-out images right"
-    return f"{network} ({(sha256 or 'unknown')[:12]}{right})"
+    correct = "" if accuracy is None else f", {100 * accuracy:.1f} % of held-out images classified correctly"
+    return f"{network} ({(sha256 or 'unknown')[:12]}{correct})"
 
 
 def budget(entries: Sequence[PageEntry], recipe: Recipe) -> str:
-    """How long was trained, beside the source's own budget; empty where reports do not say."""
+    """Return a sentence with the steps trained here and in the recipe's source; empty if reports have no steps."""
     steps = sorted({entry.configuration.report.steps for entry in entries} - {None})
     if not steps:
         return ""
@@ -91,7 +93,7 @@ def budget(entries: Sequence[PageEntry], recipe: Recipe) -> str:
 
 
 def how_to_repeat(recipe: str, entries: Sequence[PageEntry]) -> list[dict[str, str]]:
-    """The command that makes each configuration's numbers again, with a note on what it cannot say."""
+    """Return the command that computes each configuration's numbers again, and a note on settings it cannot express."""
     return [
         {"key": entry.key, "command": command(recipe, entry), "note": _beyond_the_command(entry.protocol)}
         for entry in entries
@@ -99,8 +101,8 @@ def how_to_repeat(recipe: str, entries: Sequence[PageEntry]) -> list[dict[str, s
 
 
 def command(recipe: str, entry: PageEntry) -> str:
-    """`ganforge materialize …` with everything that decided this configuration's scores."""
-    report, asked = entry.configuration.report, entry.protocol
+    """Return `ganforge materialize …` with everything that decided this configuration's scores."""
+    report, entry_protocol = entry.configuration.report, entry.protocol
     values = {
         "--steps": report.steps,
         "--members": report.members,
@@ -110,8 +112,8 @@ def command(recipe: str, entry: PageEntry) -> str:
     }
     words = ["ganforge", "materialize", recipe, "--optimizer", entry.key]
     words += [word for name, value in values.items() if value is not None for word in (name, str(value))]
-    if asked.get("extractor", "classifier") != "classifier":
-        words += ["--extractor", asked["extractor"]]
+    if entry_protocol.get("extractor", "classifier") != "classifier":
+        words += ["--extractor", entry_protocol["extractor"]]
     if report.weights != (RAW if entry.settings.get("ema_decay") is None else AVERAGE):
         words += ["--weights", report.weights]
     if not set(thorough_names()).isdisjoint(report.metrics()):
@@ -119,14 +121,14 @@ def command(recipe: str, entry: PageEntry) -> str:
     return shlex.join(words)
 
 
-def _beyond_the_command(asked: dict[str, Any]) -> str:
-    """Settings of the samples that only a run's configuration can give."""
-    seed = asked.get("samples_seed", 0)
+def _beyond_the_command(entry_protocol: dict[str, Any]) -> str:
+    """Return a note on settings of the samples that only a run's configuration can set."""
+    seed = entry_protocol.get("samples_seed", 0)
     return f"the samples' run configuration also has seed={seed}" if seed else ""
 
 
 def how_to_read(entries: Sequence[PageEntry]) -> list[dict[str, str]]:
-    """Each score's definition, and the query that reads its members' values from these very reports."""
+    """Return each score's definition, and a query that reads the members' values from these reports."""
     ids = ", ".join(f"'{entry.configuration.report.report_id}'" for entry in entries)
     return [
         {

@@ -1,4 +1,4 @@
-"""Scores: the ranking, the members' scores and the verdicts, as tables and as rows for the chart.
+"""Scores: the ranking, the members' scores and the verdicts as tables, and as rows for the chart.
 
 In: a `Ranking`. Out: plain values for the template and for JSON.
 """
@@ -16,17 +16,17 @@ from pipeline.evidence import number
 from pipeline.metrics.catalogue import definition
 
 SHOWN = ("fid", "kid", "inception_score", "precision", "recall", "missing_classes")  # columns of the ranking
-MOST_PAIRS = 66  # of 12 configurations; of more, the best one's alone
+MOST_PAIRS = 66  # pairs of 12 configurations; with more, the page shows only the pairs with the best one
 ARROWS = {"lower": "lower is better", "higher": "higher is better", "neither": "neither is better"}
 
 
 def metrics_of(entries: Sequence[PageEntry]) -> list[str]:
-    """Every score in the reports, in their order."""
+    """Return the names of all scores in the reports, in order."""
     return list(dict.fromkeys(metric for entry in entries for metric in entry.configuration.report.metrics()))
 
 
 def ranking_table(entries: Sequence[PageEntry], ranked_by: str) -> dict[str, Any]:
-    """Columns and rows of the ranking by a metric, and the rows of real images and noise."""
+    """Return columns and rows of the ranking by a metric, and the rows of real images and noise."""
     columns = [metric for metric in metrics_of(entries) if metric in SHOWN]
     rows = []
     for entry, rank in zip(entries, _ranks(entries, ranked_by), strict=True):
@@ -35,25 +35,27 @@ def ranking_table(entries: Sequence[PageEntry], ranked_by: str) -> dict[str, Any
         scores = [_shown(entry.configuration.scores.get(metric)) for metric in columns]
         rows.append({"rank": rank, "key": entry.key, "scores": scores, "weights": report.weights, **facts})
     anchors = [
-        {"name": name, "scores": [_number(_anchor(entries, metric, place)) for metric in columns]}
-        for place, name in enumerate(("real images", "noise"))
+        {"name": name, "scores": [_number(_anchor(entries, metric, index)) for metric in columns]}
+        for index, name in enumerate(("real images", "noise"))
     ]
     headings = [{"title": definition(m).title, "better": ARROWS[_better(entries, m)]} for m in columns]
     return {"headings": headings, "rows": rows, "anchors": anchors}
 
 
 def _ranks(entries: Sequence[PageEntry], ranked_by: str) -> list[str]:
-    """The places in the ranking; those whose means are equal or missing share the first of theirs: "1=", "1=", "3"."""
-    configurations = [entry.configuration for entry in entries]
-    means = [each.scores[ranked_by].mean if each.scored_by(ranked_by) else None for each in configurations]
+    """Return the ranks as text. Configurations with equal or missing means share the first rank: "1=", "1=", "3"."""
+    ranked = [entry.configuration for entry in entries]
+    means = [
+        configuration.scores[ranked_by].mean if configuration.scored_by(ranked_by) else None for configuration in ranked
+    ]
     return [
-        f"{configurations[means.index(mean)].rank}=" if means.count(mean) > 1 else f"{each.rank}"
-        for each, mean in zip(configurations, means, strict=True)
+        f"{ranked[means.index(mean)].rank}=" if means.count(mean) > 1 else f"{configuration.rank}"
+        for configuration, mean in zip(ranked, means, strict=True)
     ]
 
 
 def chart_data(entries: Sequence[PageEntry]) -> dict[str, dict[str, Any]]:
-    """By metric: title, definition, direction, anchors, and a row a configuration with its members' scores."""
+    """Return by metric: title, definition, direction, anchors, and one row per configuration with members' scores."""
     return {metric: _of_metric(entries, metric) for metric in metrics_of(entries)}
 
 
@@ -72,36 +74,36 @@ def _of_metric(entries: Sequence[PageEntry], metric: str) -> dict[str, Any]:
 
 
 def _row(entry: PageEntry, metric: str) -> dict[str, Any]:
-    found = entry.configuration.scores[metric]
+    score = entry.configuration.scores[metric]
     by_member = member_scores(entry.configuration.report, metric).sound()
     return {
         "configuration": entry.key,
-        "shown": _shown(found),
-        "mean": finite(found.mean),
-        "low": finite(found.mean - found.half_width),
-        "high": finite(found.mean + found.half_width),
+        "shown": _shown(score),
+        "mean": finite(score.mean),
+        "low": finite(score.mean - score.half_width),
+        "high": finite(score.mean + score.half_width),
         "members": [{"member": member, "value": finite(value)} for member, value in by_member.items()],
     }
 
 
 def verdict_rows(ranking: Ranking, metrics: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    """By metric: a row a pair. A metric of which neither direction is better has none."""
+    """Return by metric one row per pair; a metric without a better end has none."""
     if len(ranking.configurations) < 2:
         return {}
     best = ranking.configurations[0].optimizer
-    found = {
+    by_metric = {
         metric: [
-            _verdict_row(each)
-            for each in verdicts_on(ranking, metric)
-            if each.first == best or not only_with_best(ranking)
+            _verdict_row(verdict)
+            for verdict in verdicts_on(ranking, metric)
+            if verdict.first == best or not only_with_best(ranking)
         ]
         for metric in metrics
     }
-    return {metric: rows for metric, rows in found.items() if rows}
+    return {metric: rows for metric, rows in by_metric.items() if rows}
 
 
 def only_with_best(ranking: Ranking) -> bool:
-    """Whether there are too many pairs for all of them to stand on the page."""
+    """Return True if there are too many pairs to show all of them on the page."""
     count = len(ranking.configurations)
     return count * (count - 1) // 2 > MOST_PAIRS
 
@@ -121,35 +123,36 @@ def _verdict_row(verdict: Verdict) -> dict[str, Any]:
 
 
 def headline(ranking: Ranking) -> str:
-    """Who is best by what they are ranked by and whether that is decided, in a sentence or two."""
+    """Return one or two sentences with the best configuration, and the verdicts on it."""
     if not ranking.configurations:
         return "No configuration has a report yet, so there is nothing to compare."
     best, metric = ranking.configurations[0], ranking.ranked_by
     if not best.scored_by(metric):
         return "Every configuration diverged: none has a score."
     extreme = "lowest" if best.report.better(metric) == "lower" else "highest"
-    said = f"{best.optimizer} has the {extreme} {definition(metric).title}: {best.scores[metric]}."
+    first = f"{best.optimizer} has the {extreme} {definition(metric).title}: {best.scores[metric]}."
     if len(ranking.configurations) == 1:
-        return f"{said} It is the only configuration with a comparable report, so nothing is decided."
+        return f"{first} It is the only configuration with a comparable report, so nothing is decided."
     against = [verdict for verdict in verdicts_on(ranking) if verdict.first == best.optimizer]
-    return f"{said} {_decided(against)}"
+    return f"{first} {_decided(against)}"
 
 
 def _decided(against: Sequence[Verdict]) -> str:
-    """The verdicts on the best mean. It may lose in pairs: a mean has members that have no partner in a pair."""
+    """Return sentences with the verdicts on the configuration of the best mean."""
+    # It may lose in pairs: its mean includes members that have no partner in a pair.
     won = [verdict.second for verdict in against if verdict.verdict == BETTER]
     lost = [verdict.second for verdict in against if verdict.verdict == WORSE]
     open_to = [_open(verdict) for verdict in against if verdict.verdict == UNDECIDED]
-    said = []
+    sentences = []
     if won and open_to:
-        said.append(f"That is decided against {_joined(won)}, but not against {_joined(open_to)}.")
+        sentences.append(f"That is decided against {_joined(won)}, but not against {_joined(open_to)}.")
     elif won:
-        said.append(f"That is decided against {_joined(won)}, at a level of 5 % for all pairs together.")
+        sentences.append(f"That is decided against {_joined(won)}, at a level of 5 % for all pairs together.")
     elif open_to:
-        said.append(f"That is not decided against {_joined(open_to)}.")
+        sentences.append(f"That is not decided against {_joined(open_to)}.")
     if lost:
-        said.append(f"Member by member {_joined(lost)} {'is' if len(lost) == 1 else 'are'} better.")
-    return " ".join(said)
+        sentences.append(f"Member by member {_joined(lost)} {'is' if len(lost) == 1 else 'are'} better.")
+    return " ".join(sentences)
 
 
 def _open(verdict: Verdict) -> str:
@@ -162,7 +165,7 @@ def _joined(names: Sequence[str]) -> str:
 
 
 def finite(value: float | None) -> float | None:
-    """A number that JSON can hold, to six digits: None for NaN and infinity."""
+    """Return a number with six digits for JSON; None for NaN and infinity."""
     return float(f"{value:.6g}") if value is not None and math.isfinite(value) else None
 
 
@@ -172,15 +175,15 @@ def _better(entries: Sequence[PageEntry], metric: str) -> str:
     return better if better in ARROWS else "neither"
 
 
-def _anchor(entries: Sequence[PageEntry], metric: str, place: int) -> float | None:
+def _anchor(entries: Sequence[PageEntry], metric: str, index: int) -> float | None:
     reports = [entry.configuration.report for entry in entries if metric in entry.configuration.report.metrics()]
-    return reports[0].anchors(metric)[place] if reports else None
+    return reports[0].anchors(metric)[index] if reports else None
 
 
-def _shown(found: Estimate | None) -> str:
-    if found is None:
+def _shown(score: Estimate | None) -> str:
+    if score is None:
         return "–"
-    return "none" if math.isnan(found.mean) else str(found)
+    return "none" if math.isnan(score.mean) else str(score)
 
 
 def _number(value: float | None) -> str:

@@ -1,7 +1,7 @@
-"""Write: gather every part, render the page, and write it as one file.
+"""Write the page: gather every part, render the template, and write one file.
 
-In: a ranking and the data folder. Out: the file, with its size and what is not on it. Parts have budgets of bytes; the
-explorer's generators, which are the largest, get what the others leave.
+In: a ranking and the data folder. Out: the file, its size and its missing parts. The parts have budgets of bytes; the
+explorer's generators, the largest part, get the remaining bytes.
 """
 
 from __future__ import annotations
@@ -42,33 +42,33 @@ from pipeline.training.records.loss_curves import FEW_STEPS, LOSSES
 
 FOLDER = Path(__file__).parent
 SCRIPTS = ("page.js", "charts.js", "movie.js", "generator.js", "explorer.js")
-CONTROLS_BYTES = 10_000  # of the explorer, beside its generators
+CONTROLS_BYTES = 10_000  # of the explorer without its generators
 VEGA_SNIPPET = "window.vegaEmbed = vegaEmbed;"
-LIMIT_BYTES = 14_950_000  # "under 15 MB" whoever counts
+LIMIT_BYTES = 14_950_000  # below 15 MB, decimal or binary
 
 
 @dataclass(frozen=True)
 class PageFacts:
-    """The written file."""
+    """The size and the missing parts of a written page."""
 
     size_bytes: int
-    missing_parts: dict[str, dict[str, str]] = field(default_factory=dict)  # part → configuration or "all" → why
+    missing_parts: dict[str, dict[str, str]] = field(default_factory=dict)  # part → configuration or "all" → reason
 
 
 @dataclass(frozen=True)
-class Budget:
-    """Bytes for the parts that can be thinned out."""
+class ByteBudget:
+    """Bytes for the parts that can be made smaller."""
 
     grids: int
     movie: int
 
 
-FULL = Budget(grids=2_500_000, movie=3_000_000)
-TIGHT = Budget(grids=550_000, movie=550_000)  # leaves room for one generator of celeba_dense
+FULL = ByteBudget(grids=2_500_000, movie=3_000_000)
+TIGHT = ByteBudget(grids=550_000, movie=550_000)  # leaves room for one generator of celeba_dense
 
 
 def write_page(ranking: Ranking, paths: Paths, file: Path) -> PageFacts:
-    """Write the comparison page of a ranking; parts that cannot be shown are named on it and in the result."""
+    """Write the comparison page of a ranking. The page and the result name the parts that cannot be shown."""
     entries = find_entries(ranking, paths)
     dataset = find(load_recipes(), ranking.recipe, "recipe").dataset
     parts = _gather(ranking, entries, dataset, paths)
@@ -83,14 +83,14 @@ def write_page(ranking: Ranking, paths: Paths, file: Path) -> PageFacts:
     if len(content) > LIMIT_BYTES:
         raise ValueError(f"{file}: the page would take {len(content):,} bytes, expected at most {LIMIT_BYTES:,}")
     file.write_bytes(content)
-    return PageFacts(len(content), _left_out(parts))
+    return PageFacts(len(content), _missing_parts(parts))
 
 
 NO_EXPLORER: dict[str, Any] = {"generators": {}, "missing": {}, "too_large": []}
 
 
 def _gather(ranking: Ranking, entries: Sequence[PageEntry], dataset: str, paths: Paths) -> dict[str, Any]:
-    """The parts whose size is what it is, as plain values."""
+    """Return the parts of fixed size, as plain values."""
     return {
         "scores": scores.chart_data(entries),
         "verdicts": scores.verdict_rows(ranking, scores.metrics_of(entries)),
@@ -101,11 +101,11 @@ def _gather(ranking: Ranking, entries: Sequence[PageEntry], dataset: str, paths:
     }
 
 
-def _left_out(parts: dict[str, Any]) -> dict[str, dict[str, str]]:
-    found = {name: dict(part["missing"]) for name, part in parts.items() if "missing" in part}
+def _missing_parts(parts: dict[str, Any]) -> dict[str, dict[str, str]]:
+    by_part = {name: dict(part["missing"]) for name, part in parts.items() if "missing" in part}
     if parts["map"]["why_missing"]:
-        found["map"] = {"all": parts["map"]["why_missing"]}
-    return {name: missing for name, missing in found.items() if missing}
+        by_part["map"] = {"all": parts["map"]["why_missing"]}
+    return {name: missing for name, missing in by_part.items() if missing}
 
 
 def _render(ranking: Ranking, entries: Sequence[PageEntry], parts: dict[str, Any]) -> str:
@@ -145,14 +145,14 @@ def _render(ranking: Ranking, entries: Sequence[PageEntry], parts: dict[str, Any
 
 
 def _script_data(keys: Sequence[str], entries: Sequence[PageEntry], parts: dict[str, Any]) -> dict[str, Any]:
-    """What the scripts read: data and chart specifications."""
-    few = all(len(each["steps"]) < FEW_STEPS for each in parts["curves"]["by_configuration"].values())
+    """Return the data and the chart specifications for the scripts."""
+    few = all(len(curve["steps"]) < FEW_STEPS for curve in parts["curves"]["by_configuration"].values())
     order = [entry.key for entry in entries]
-    shown = {name: parts[name] for name in ("scores", "curves", "scores_along", "movie", "map", "explorer")}
+    data = {name: parts[name] for name in ("scores", "curves", "scores_along", "movie", "map", "explorer")}
     curves = {name: charts.curve_chart(keys, title, has_few_steps=few) for name, title in MEASURES.items()}
     curves[ALONG_TRAINING] = charts.curve_chart(keys, ALONG_TRAINING_TITLE, has_few_steps=True)
     return {
-        **shown,
+        **data,
         "keys": list(keys),
         "lookup_prefix": charts.LOOKUP_PREFIX,
         "losses": LOSSES,
@@ -166,14 +166,14 @@ def _script_data(keys: Sequence[str], entries: Sequence[PageEntry], parts: dict[
 
 
 def _json(values: dict[str, Any]) -> Markup:
-    """JSON for a script element: nothing in it can end the element. NaN is an error."""
+    """Return JSON for a script element, without text that could end the element. NaN is an error."""
     text = json.dumps(values, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
     return Markup(text.replace("<", "\\u003c"))
 
 
 @cache
 def _vega() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script."""
+    """Return Vega, Vega-Lite and Vega-Embed as one script."""
     import vl_convert
 
     return str(vl_convert.javascript_bundle(VEGA_SNIPPET)).replace("</script", "<\\/script")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.comparison.protocol import UnlikeProtocolsError
-from pipeline.comparison.verdicts import MemberScores, Verdict, compare_pairs, how_sure, verdicts
+from pipeline.comparison.verdicts import MemberScores, Verdict, compare_pairs, compare_reports, how_sure
 from pipeline.reports import store
 from pipeline.storage.paths import Paths
 
@@ -140,7 +140,7 @@ def add(
 
 def test_reports_give_the_verdicts_of_their_scores(paths: Paths) -> None:
     adam, sgd = add(paths, "adam", [100.0, None, 140.0, 3.0]), add(paths, "sgd", [200.0, 221.0, 239.0, 104.0], seed=0)
-    assert verdicts([adam, sgd], "fid") == fid(
+    assert compare_reports([adam, sgd], "fid") == fid(
         scores("adam", [100.0, None, 140.0, 3.0]), scores("sgd", [200.0, 221.0, 239.0, 104.0])
     )
 
@@ -150,19 +150,19 @@ def test_whether_higher_is_better_is_the_reports_to_say(paths: Paths) -> None:
         add(paths, name, values, better="higher", metric="inception_score")
         for name, values in (("a", [1.0, 1.1, 1.2]), ("b", [9.0, 9.2, 9.1]))
     ]
-    assert verdicts([first, second], "inception_score")[0].verdict == "worse"
+    assert compare_reports([first, second], "inception_score")[0].verdict == "worse"
 
 
 def test_a_score_that_is_neither_better_low_nor_high_gets_no_verdict(paths: Paths) -> None:
     reports = [add(paths, name, [1.0, 2.0], better="neither", metric="spread") for name in ("a", "b")]
-    assert verdicts(reports, "spread") == []
+    assert compare_reports(reports, "spread") == []
 
 
 @pytest.mark.parametrize("unlike", [{"n_generated": 99}, {"extractor_sha256": "b"}])
 def test_unlike_protocols_get_no_verdict_but_an_error(paths: Paths, unlike: dict[str, Any]) -> None:
     reports = [add(paths, "adam", [1.0, 2.0]), add(paths, "sgd", [3.0, 4.5], **unlike)]
     with pytest.raises(UnlikeProtocolsError, match=f"adam and sgd cannot be compared: {next(iter(unlike))}"):
-        verdicts(reports, "fid")
+        compare_reports(reports, "fid")
 
 
 @pytest.mark.parametrize(("configurations", "bound"), [(2, "2.5"), (3, "4.4"), (7, "11.8")])
@@ -171,19 +171,19 @@ def test_few_members_come_with_the_difference_that_they_can_decide(
 ) -> None:
     """For 2 degrees of freedom t = (2q - 1) / sqrt(2 q (1 - q)): 4.303, 7.649 and 20.46 at 0.05 over 1, 3, 21 pairs."""
     reports = [add(paths, f"c{number}", [1.0, 2.0, 4.0 + number]) for number in range(configurations)]
-    said = how_sure(verdicts(reports, "fid"))
+    said = how_sure(compare_reports(reports, "fid"))
     assert said.startswith(f"with 3 members nothing is decided unless the largest difference exceeds {bound} standard ")
 
 
 def test_many_members_and_single_ones_need_no_such_sentence(paths: Paths) -> None:
     many = [add(paths, name, [float(member + shift) for member in range(6)]) for name, shift in (("a", 0), ("b", 1))]
-    assert how_sure(verdicts(many, "fid")) == ""
-    assert how_sure(verdicts([add(paths, name, [1.0]) for name in ("a", "b")], "fid")) == ""
+    assert how_sure(compare_reports(many, "fid")) == ""
+    assert how_sure(compare_reports([add(paths, name, [1.0]) for name in ("a", "b")], "fid")) == ""
 
 
 def test_a_metric_that_no_report_has_is_named_with_those_there_are(paths: Paths) -> None:
     with pytest.raises(ValueError, match="metric 'kid': in no report; expected one of: fid"):
-        verdicts([add(paths, "adam", [1.0]), add(paths, "sgd", [2.0])], "kid")
+        compare_reports([add(paths, "adam", [1.0]), add(paths, "sgd", [2.0])], "kid")
 
 
 def normal(random: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:

@@ -171,7 +171,7 @@ def test_a_fact_of_the_protocol_that_differs_is_shown_with_the_configurations_th
 def test_samples_that_were_drawn_again_after_the_report_are_not_shown(entries: list[PageEntry], whole: Paths) -> None:
     best = entries[0]
     again = generate(best.training(), 40, whole, seed=1)
-    with pytest.raises(PartMissingError, match="its samples were drawn again after its report was made"):
+    with pytest.raises(PartMissingError, match="its samples were generated again after its report was made"):
         replace(best, stored_samples=again).samples()
 
 
@@ -203,7 +203,7 @@ def test_the_head_says_how_long_was_trained_and_with_what_scores_are_taken(entri
     sha256 = entries[0].configuration.report.extractor_sha256
     said = measured_with(entries)
     assert said.startswith(f"the data set's own classifier ({sha256[:12]}, ")
-    assert said.endswith(" % of held-out images right)")
+    assert said.endswith(" % of held-out images classified correctly)")
     assert (budget([], load_recipes()["mnist_mlp"]), measured_with([])) == ("", "")
 
 

@@ -12,7 +12,7 @@ from pipeline.comparison.page.entries import PageEntry
 from pipeline.comparison.page.grids import gather_grids
 from pipeline.comparison.page.interpolation import gather_interpolation
 from pipeline.comparison.page.movie import gather_movie
-from pipeline.comparison.page.pictures import film_uri, fullest, png_uri
+from pipeline.comparison.page.pictures import film_uri, largest_within, png_uri
 from pipeline.metrics.reference import seeded_order
 from pipeline.networks.latents import on_line, on_sphere
 from pipeline.samples.generate import first_latents
@@ -38,9 +38,9 @@ def test_grey_pictures_come_back_exactly_and_colour_ones_of_a_movie_nearly() -> 
     assert np.abs(np.moveaxis(opened(film_uri(smooth)).astype(int), -1, 0) - smooth).max() < 12
 
 
-def test_the_fullest_plan_within_the_budget_is_taken_or_else_the_last() -> None:
-    assert fullest([9, 5, 2], str, lambda made: 10 * int(made), 60) == (5, "5")
-    assert fullest([9, 5, 2], str, int, 0) == (2, "2")
+def test_the_largest_size_within_the_budget_is_taken_or_else_the_last() -> None:
+    assert largest_within([9, 5, 2], str, lambda made: 10 * int(made), 60) == (5, "5")
+    assert largest_within([9, 5, 2], str, int, 0) == (2, "2")
 
 
 def test_a_grid_shows_the_first_samples_of_each_member(entries: list[PageEntry], whole: Paths) -> None:
@@ -84,7 +84,7 @@ def test_real_images_that_were_not_trained_on_are_not_shown(entries: list[PageEn
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"fingerprint": "other"}))
     found = gather_grids(entries, "mnist", whole, PLENTY)
     assert found["real"] is None
-    assert "others than those that were trained on" in found["missing"]["real images"]
+    assert "the networks were trained on other images" in found["missing"]["real images"]
 
 
 def test_the_movie_holds_the_snapshots_of_the_first_member_at_pixel_size(entries: list[PageEntry]) -> None:

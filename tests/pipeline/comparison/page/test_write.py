@@ -57,7 +57,7 @@ def charts_along(page: Page) -> int:
 def test_the_distance_along_training_has_a_chart_and_says_what_it_may_be_compared_with(written: Written) -> None:
     _, page = written()
     assert charts_along(page) == 1
-    assert "is that of 500 images a member. So few bias it upwards" in page.text
+    assert "uses 500 images per member. So few images bias it upwards" in page.text
     assert set(page.data["specs"]["curves"]) == {*MEASURES, "fid_by_step"}
 
 
@@ -158,7 +158,7 @@ def test_a_later_training_and_its_samples_are_never_shown_beside_an_older_report
     facts, page = written()
     assert set(facts.missing_parts) == PARTS_OF_A_CONFIGURATION - BESIDE_THE_REPORT
     assert {next(iter(missing)) for missing in facts.missing_parts.values()} == {"adam"}
-    assert any("drawn by other weights" in sentence for sentence in page.missing())
+    assert any("generated with other weights" in sentence for sentence in page.missing())
     assert any("trained again after its report" in sentence for sentence in page.missing())
     assert "adam" in page.data["scores"]["fid"]["rows"][0]["configuration"] or len(page.data["keys"]) == 2
 
@@ -292,13 +292,13 @@ def test_other_parts_give_way_where_otherwise_no_generator_would_fit(
 
     full, page = written()
     one_bytes = len(json.dumps(page.data["explorer"]["generators"]["adam"]))
-    monkeypatch.setattr(write, "TIGHT", write.Budget(grids=0, movie=0))
+    monkeypatch.setattr(write, "TIGHT", write.ByteBudget(grids=0, movie=0))
     monkeypatch.setattr(write, "LIMIT_BYTES", full.size_bytes - one_bytes - 5000)  # not one beside all else
     facts, page = written()
     assert len(page.data["explorer"]["generators"]) == 1
-    assert "Only the first member is here" in page.text
+    assert "Only the first member is shown" in page.text
     monkeypatch.setattr(write, "LIMIT_BYTES", full.size_bytes - 2 * one_bytes + 5000)
     facts, page = written()
     assert page.data["explorer"]["generators"] == {}
-    assert "Only the first member is here" not in page.text
+    assert "Only the first member is shown" not in page.text
     assert set(facts.missing_parts) == {"explorer"}
