@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.metrics.details import ClassifierDetails, LadderDetails, ReferenceDetails
 from pipeline.metrics.identity import EXTRACTOR_SETTINGS, classifier_identity, ladder_identity, reference_identity
 from pipeline.raw import raw_identity
 from pipeline.raw.dataset import Dataset
@@ -133,7 +134,8 @@ def _extractor_statuses(
 
 def _reference_changes(artefact: Artefact, extractor: str, dataset: Dataset, paths: Paths) -> list[str]:
     """Compare a reference with today's images and weights; its numbers of images are constants of the code."""
-    images, sha256 = _images_and_weights(artefact, extractor, dataset, paths)
+    details = artefact.details_as(ReferenceDetails)
+    images, sha256 = _images_and_weights(details.extractor_sha256, extractor, dataset, paths)
     if images is None or sha256 is None:
         return []
     if artefact.identity is None and extractor != "classifier":
@@ -142,8 +144,8 @@ def _reference_changes(artefact: Artefact, extractor: str, dataset: Dataset, pat
     wanted = reference_identity(
         images,
         sha256,
-        artefact.details["resize"],
-        anchor_images=artefact.details["anchor_images"],
+        details.resize,
+        anchor_images=details.anchor_images,
         train_images=decided_by["train_images"],
     )
     return identity_changes(artefact, wanted, WORDS)
@@ -151,24 +153,24 @@ def _reference_changes(artefact: Artefact, extractor: str, dataset: Dataset, pat
 
 def _ladder_changes(artefact: Artefact, extractor: str, dataset: Dataset, paths: Paths) -> list[str]:
     """Compare a ladder with today's images and weights; its numbers of images were chosen when it was made."""
-    images, sha256 = _images_and_weights(artefact, extractor, dataset, paths)
+    details = artefact.details_as(LadderDetails)
+    images, sha256 = _images_and_weights(details.extractor_sha256, extractor, dataset, paths)
     if images is None or sha256 is None:
         return []
-    details = artefact.details
-    decided_by = _decided_by(artefact, **{name: details[name] for name in FACTS_OF_LADDER})
+    decided_by = _decided_by(artefact, **{name: getattr(details, name) for name in FACTS_OF_LADDER})
     facts = {name: decided_by[name] for name in FACTS_OF_LADDER}
-    return identity_changes(artefact, ladder_identity(images, sha256, details["resize"], facts), WORDS)
+    return identity_changes(artefact, ladder_identity(images, sha256, details.resize, facts), WORDS)
 
 
 def _images_and_weights(
-    artefact: Artefact, extractor: str, dataset: Dataset, paths: Paths
+    recorded_sha256: str, extractor: str, dataset: Dataset, paths: Paths
 ) -> tuple[Artefact | None, str | None]:
-    """Return today's tensors and sha256 of the extractor's weights; for Inception the artefact's own sha256."""
+    """Return today's tensors and sha256 of the extractor's weights; for Inception the recorded sha256."""
     images = read_artefact(paths.tensors(dataset.key))
     if extractor != "classifier":
-        return images, artefact.details["extractor_sha256"]
+        return images, recorded_sha256
     classifier = read_artefact(paths.classifier(dataset.key))
-    return images, None if classifier is None else classifier.details["weights_sha256"]
+    return images, None if classifier is None else classifier.details_as(ClassifierDetails).weights_sha256
 
 
 def _decided_by(artefact: Artefact, **otherwise: Any) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from pipeline.status.state import (
 )
 from pipeline.storage.artefact import Artefact, read_artefact
 from pipeline.storage.paths import Paths
+from pipeline.training.details import TrainingDetails
 
 if TYPE_CHECKING:
     from pipeline.comparison.ranking import Ranking
@@ -122,7 +123,7 @@ def champion_status(
     stored = AssetFolder(asset, None, version, artefact, _without_missing(reports))
     if artefact is None:
         return stored.status(FAILED, (f"damaged: {version.name} has no manifest",), out_of_date=True)
-    notes = [f"version {pointer.version}: {artefact.details['optimizer']}"]
+    notes = [f"version {pointer.version}: {artefact.details_as(TrainingDetails).optimizer}"]
     return assess(stored, lambda _: newer, verify=verify, notes=notes)
 
 

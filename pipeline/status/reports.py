@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.metrics import CODE_VERSION as METRICS_VERSION
+from pipeline.metrics.details import ClassifierDetails, ReferenceDetails
 from pipeline.reports import store
 from pipeline.reports.identity import report_identity
 from pipeline.reports.report import Report
@@ -97,9 +98,9 @@ def _protocol_now(protocol: Mapping[str, Any], samples: Artefact, recipe: Recipe
         "metrics_version": METRICS_VERSION,
     }
     if classifier is not None:
-        now["extractor_sha256"] = classifier.details["weights_sha256"]
+        now["extractor_sha256"] = classifier.details_as(ClassifierDetails).weights_sha256
     if reference is not None:
-        images = reference.details["images"]
+        images = reference.details_as(ReferenceDetails).images
         now |= {"n_real": images["test"], "n_train": images["train"], "real_images": reference.fingerprint}
     return now
 

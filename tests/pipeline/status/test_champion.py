@@ -14,6 +14,7 @@ from pipeline.reports.score import score_partition
 from pipeline.status.state import FAILED, FRESH, MISSING, STALE, Status
 from pipeline.status.survey import survey
 from pipeline.storage.paths import Paths
+from tests.pipeline.manifests import training_details
 
 RECIPE = "tiny"
 
@@ -32,7 +33,7 @@ def decide(paths: Paths, decision: str, reports: dict[str, str], days_ago: int =
 def crown(paths: Paths) -> None:
     def fill(folder: Path) -> dict[str, Any]:
         (folder / "generator.safetensors").write_bytes(b"weights")
-        return {"optimizer": "one"}
+        return training_details(RECIPE, "one")
 
     add_version(RECIPE, 1, champion_identity("t", known(paths, "one")), fill, paths)
     write_pointer(RECIPE, Pointer(1, "2026-01-02T03:04:05+00:00", "first", None, ()), paths)
