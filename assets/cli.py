@@ -192,9 +192,9 @@ def _wanted(arguments: argparse.Namespace) -> "Wanted":
 
 def _status(arguments: argparse.Namespace) -> int:
     """From the files alone, unless a daemon is running or a person asks for what Dagster says."""
-    from assets.instance.heartbeat import home_to_ask
+    from assets.instance.heartbeat import home_to_read
 
-    home = home_to_ask(arguments.dagster)
+    home = home_to_read(arguments.dagster)
     if home is None:
         return status.status(arguments)
     import dagster as dg

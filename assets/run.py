@@ -24,12 +24,12 @@ from assets.graph.partitions import (
 )
 from assets.graph.run_config import ExtractorName, Weights
 from assets.graph.run_tags import about_tags
-from assets.instance.databases import kept_open
-from assets.instance.dead_runs import fail_abandoned_runs, process_tag
+from assets.instance.databases import databases_stay_open
+from assets.instance.dead_runs import fail_dead_runs, process_tag
 from assets.instance.home import ensure_dagster_home
 from assets.publishing.results import OWN_LOGGERS
 from assets.publishing.settings_versions import observe_settings
-from assets.triggers.failures import is_interruption, own_sentence
+from assets.triggers.failures import error_sentence, is_interruption
 from pipeline.budgets import budget_for
 from pipeline.raw.dataset import Dataset
 from pipeline.settings import LEAST_SAMPLES, OptimizerConfiguration, Recipe, TrainingSettings, resolve
@@ -77,8 +77,8 @@ def materialize_chain(recipe_key: str, optimizers: list[str] | None, wanted: Wan
     for key in keys:
         find(OPTIMIZERS, key, "optimizer configuration")
     config = _run_config(recipe, dataset, wanted)
-    with kept_open(), _instance() as instance, _printed_progress():
-        fail_abandoned_runs(instance)
+    with databases_stay_open(), _instance() as instance, _printed_progress():
+        fail_dead_runs(instance)
         observe_settings(instance, [recipe.key])
         tags = about_tags(recipe.key, keys, wanted.seed)
 
@@ -247,7 +247,7 @@ def _print_failure(event: dg.DagsterEvent) -> None:
     failed = event.step_failure_data.error
     if is_interruption(failed):
         raise KeyboardInterrupt
-    print(f"ganforge: {str(event.step_key).replace('__', '/', 1)} failed: {own_sentence(failed)}", file=sys.stderr)
+    print(f"ganforge: {str(event.step_key).replace('__', '/', 1)} failed: {error_sentence(failed)}", file=sys.stderr)
 
 
 @contextmanager

@@ -1,8 +1,8 @@
-"""Databases: those of the Dagster instance stay open while a command works.
+"""Databases: keeps the SQLite files of the Dagster instance open while a command works.
 
-Dagster opens a connection for every statement, and SQLite tidies up its write-ahead log, on the disk, whenever the last
-connection to a file is closed: 500 times for a chain that is unchanged, a second in nine (docs/log.md). What is
-committed when, and how safely, stays as it was.
+Dagster opens a connection for every statement. SQLite cleans up its write-ahead log on the disk whenever the last
+connection to a file closes: 500 times for an unchanged chain, one second of nine (docs/log.md). A second open
+connection avoids that. It changes neither when statements are committed nor how safely.
 """
 
 import sqlite3
@@ -14,23 +14,24 @@ from sqlalchemy.engine import Engine
 
 
 @contextmanager
-def kept_open() -> Iterator[None]:
-    """Meanwhile, a second connection to every SQLite file that is opened, which reads and writes nothing."""
-    kept: dict[str, sqlite3.Connection] = {}
+def databases_stay_open() -> Iterator[None]:
+    """Inside this context, hold an idle second connection to every SQLite file that is opened."""
+    held: dict[str, sqlite3.Connection] = {}
 
     def keep(connection: object, _record: object) -> None:
         if isinstance(connection, sqlite3.Connection):
             _, _, path = connection.execute("PRAGMA database_list").fetchone()
-            if path and path not in kept:  # an empty path is a database in memory
-                kept[path] = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-                # as Dagster is about to set it, which it cannot under an open connection
-                kept[path].execute("PRAGMA journal_mode = WAL").fetchone()
-                kept[path].execute("SELECT count(*) FROM sqlite_master").fetchone()  # a connection opens when it reads
+            if path and path not in held:  # an empty path is a database in memory
+                held[path] = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+                # Dagster would set this mode itself, but cannot while another connection is open.
+                held[path].execute("PRAGMA journal_mode = WAL").fetchone()
+                # SQLite opens the file only when a connection first reads.
+                held[path].execute("SELECT count(*) FROM sqlite_master").fetchone()
 
     event.listen(Engine, "connect", keep)
     try:
         yield
     finally:
         event.remove(Engine, "connect", keep)
-        for connection in kept.values():
+        for connection in held.values():
             connection.close()

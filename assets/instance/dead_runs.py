@@ -1,10 +1,11 @@
-"""Abandoned runs: found by the process that each run names in a tag, and failed once that process is gone.
+"""Dead runs: runs with a process that ended without recording it. They are found by the process in each run's tag.
 
-A run whose process is killed cannot say so: it stays in progress for ever, and with it the place in its pool that keeps
-others waiting. A process number alone proves nothing, since numbers are used again, so the tag also carries when the
-process started, since which boot, on which machine, and the run itself: a run tried again inherits the tags of the one
-before. What cannot be judged from here, such as a run of another machine or another container, counts as alive, and is
-never signalled; nor is a process whose start is unknown, as where there is no /proc.
+A run that is killed cannot record its end. It would stay in progress for ever and hold its place in a pool, for which
+other runs wait. A process number alone is no proof, because systems use numbers again. The tag therefore also has the
+process's start, the boot, the machine and the run itself, since a retried run inherits the tags of the run before.
+
+A run that cannot be checked from here, such as one of another machine or container, counts as alive and is never
+signalled. A process with an unknown start, as on systems without /proc, is not signalled either.
 """
 
 import os
@@ -18,38 +19,38 @@ from assets.graph.ownership import is_own_run
 from assets.graph.run_tags import PROCESS_TAG
 
 IN_PROGRESS = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
-UNKNOWN = "-"  # where the system has no /proc
+UNKNOWN = "-"  # on a system without /proc
 PROCESSES = Path("/proc")
 BOOT = PROCESSES / "sys/kernel/random/boot_id"
-STATE, STARTED_TICKS = 0, 19  # fields 3 and 22 of /proc/<pid>/stat, counted behind the name: see proc(5)
+STATE, STARTED_TICKS = 0, 19  # fields 3 and 22 of /proc/<pid>/stat, counted after the name: see proc(5)
 
 
 @dataclass(frozen=True)
 class ProcessMark:
-    """A process, told apart from every other that had or will have its number."""
+    """A process, distinguished from every other process that had or will have its number."""
 
-    run_id: str  # of the run that it executes
+    run_id: str  # the run that it executes
     pid: int
     started_ticks: str  # since the boot
     boot: str
-    namespace: str  # in which the number holds: a container has its own
+    namespace: str  # the number is valid in it: a container has a namespace of its own
     host: str
 
     @property
     def text(self) -> str:
-        """The tag's value; `read_mark` is the inverse."""
+        """The value of the tag. `read_mark` is the inverse."""
         return " ".join((self.run_id, str(self.pid), self.started_ticks, self.boot, self.namespace, self.host))
 
 
 def process_tag(run_id: str, pid: int | None = None) -> dict[str, str]:
-    """The tag of a run that a process (default: this one) executes."""
+    """Return the tag of a run that a process executes; by default this process."""
     pid = os.getpid() if pid is None else pid
     mark = ProcessMark(run_id, pid, _started_ticks(pid) or UNKNOWN, _boot(), _namespace(), socket.gethostname())
     return {PROCESS_TAG: mark.text}
 
 
 def read_mark(run: dg.DagsterRun) -> ProcessMark | None:
-    """What a run's own tag says; None where it has none, or only the one of the run it repeats."""
+    """Return the process in a run's tag; None without a tag, or if the tag belongs to the run that this one repeats."""
     fields = run.tags.get(PROCESS_TAG, "").split(" ", maxsplit=5)
     if len(fields) != 6 or fields[0] != run.run_id or not fields[1].isdigit():
         return None
@@ -57,7 +58,7 @@ def read_mark(run: dg.DagsterRun) -> ProcessMark | None:
 
 
 def living_process(run: dg.DagsterRun) -> int | None:
-    """The number of the process that executes a run, where it is certainly that one and alive: safe to signal."""
+    """Return the number of a run's living process if it is certainly that process and safe to signal, else None."""
     mark = read_mark(run)
     if mark is None or not _is_here(mark) or not _exists(mark.pid):
         return None
@@ -65,11 +66,11 @@ def living_process(run: dg.DagsterRun) -> int | None:
 
 
 def is_gone(run: dg.DagsterRun) -> bool:
-    """Whether the process of a run has certainly ended."""
+    """Return whether the process of a run has certainly ended."""
     mark = read_mark(run)
     if mark is None:
         return False
-    if mark.boot != _boot():  # has this machine been started anew?
+    if mark.boot != _boot():  # this machine was restarted, or the run belongs to another machine
         return mark.host == socket.gethostname() and UNKNOWN not in (mark.boot, _boot())
     if not _is_here(mark):
         return False
@@ -79,8 +80,8 @@ def is_gone(run: dg.DagsterRun) -> bool:
     return started_ticks is not None and UNKNOWN != mark.started_ticks != started_ticks
 
 
-def fail_abandoned_runs(instance: dg.DagsterInstance) -> list[str]:
-    """Fail this project's runs in progress whose process is gone, and free their pools' slots.
+def fail_dead_runs(instance: dg.DagsterInstance) -> list[str]:
+    """Fail this project's runs in progress that have a dead process, and free their pools' slots.
 
     A run that was being cancelled ends as cancelled. Runs of other projects in the same instance are left alone.
     """
@@ -88,39 +89,42 @@ def fail_abandoned_runs(instance: dg.DagsterInstance) -> list[str]:
     return [run.run_id for run in runs if is_gone(run) and _fail(instance, run.run_id)]
 
 
-def told(run: dg.DagsterRun) -> str:
-    """One sentence about a run whose process is gone."""
+def dead_run_sentence(run: dg.DagsterRun) -> str:
+    """Return one sentence for people about a run with a dead process."""
     mark = read_mark(run)
     number = "" if mark is None else f" {mark.pid}"
     return (
-        f"The run's process{number} ended without a word: it was killed, memory ran out, or the machine was started "
-        "anew; run it again, what was finished is kept and training goes on from its last checkpoint"
+        f"The run's process{number} ended without a message: it was killed, memory ran out, or the machine restarted; "
+        "run it again: finished assets are kept and training continues from its last checkpoint"
     )
 
 
 def _fail(instance: dg.DagsterInstance, run_id: str) -> bool:
-    """Whether the run, read again since its process may have finished it meanwhile, had to be ended."""
+    """End a run and return True, or return False if its process finished it since it was listed."""
     run = instance.get_run_by_id(run_id)
     if run is None or run.is_finished:
         return False
     if run.status == dg.DagsterRunStatus.CANCELING:
-        instance.report_run_canceled(run, told(run))
+        instance.report_run_canceled(run, dead_run_sentence(run))
     else:
-        instance.report_run_failed(run, told(run))
+        instance.report_run_failed(run, dead_run_sentence(run))
     if instance.event_log_storage.supports_global_concurrency_limits:
         instance.event_log_storage.free_concurrency_slots_for_run(run_id)
     return True
 
 
 def _is_here(mark: ProcessMark) -> bool:
-    """Whether its number holds here. A known boot tells machines apart; their names can change while a run goes on."""
+    """Return whether the process number is valid here.
+
+    The boot distinguishes machines. Their names may change while a run is in progress.
+    """
     if (mark.boot, mark.namespace) != (_boot(), _namespace()):
         return False
     return mark.boot != UNKNOWN or mark.host == socket.gethostname()
 
 
 def _exists(pid: int) -> bool:
-    """Whether a process of this number is there; one that ended and waits to be collected is not."""
+    """Return whether a process of this number exists. A process that ended and awaits collection does not."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -137,12 +141,12 @@ def _started_ticks(pid: int) -> str | None:
 
 
 def _stat(pid: int) -> list[str] | None:
-    """The process's state and what follows; None where it cannot be read."""
+    """Return the fields of /proc/<pid>/stat from the state on, or None if it cannot be read."""
     try:
         text = (PROCESSES / str(pid) / "stat").read_text()
     except OSError:
         return None
-    return text[text.rindex(")") + 2 :].split()  # the name before may hold anything, spaces and brackets too
+    return text[text.rindex(")") + 2 :].split()  # the name in front may contain spaces and brackets
 
 
 def _boot() -> str:

@@ -1,15 +1,17 @@
 """Event log retention: old runs with their events and logs, and the space they leave in the databases.
 
-Dagster keeps all of it for ever: its own `retention` is for ticks. Deleting a run deletes every event it logged, also
-the materializations that say which version an asset has. So a run stays while anything of it is the newest of its kind
-(a materialization, observation or attempt of an asset partition, a check's result), or is what the newest was made
-from: Dagster looks up the versions that a child was made from by their events, and calls the child stale where those
-are gone. Around `DagsterInstance.delete_run` (1.13) what it leaves behind goes too: the run's tags and
-checks (SQLite enforces no foreign keys here), the run's own database, and the output of its steps.
+Dagster keeps all of it for ever: its own `retention` covers only ticks. Deleting a run deletes every event it logged,
+including the materializations that record an asset's version. A run therefore stays in two cases. Either one of its
+events is the newest of its kind: a materialization, observation or attempt of an asset partition, or a check's result.
+Or the newest materialization of another asset was made from it: Dagster looks up input versions by their events, and
+calls an asset stale if those are gone.
+
+`DagsterInstance.delete_run` (1.13) leaves the run's tags and checks (SQLite enforces no foreign keys here), the run's
+own database and the output of its steps. They are deleted here.
 
 Other projects may use the same instance (`ownership.py`), so only this project's runs are deleted. Leftover files of
-deleted runs do not show whose they are, and compacting rewrites whole databases. So both are done only if no other
-project uses the instance.
+deleted runs do not show their project, and compacting rewrites whole databases. Both are therefore done only if no
+other project uses the instance.
 """
 
 import argparse
@@ -90,65 +92,65 @@ def old_runs(instance: dg.DagsterInstance, home: Path, now: float, days: float) 
 def stray_files(instance: dg.DagsterInstance, home: Path, now: float, days: float) -> Iterator[Removal]:
     """Yield the leftover files of deleted runs: the UI deletes neither a run's own database nor its steps' output.
 
-    The files do not show whose they are, so call this only for an instance that no other project uses.
+    The files do not show their project, so call this only for an instance that no other project uses.
     """
-    found = [*(home / "history" / "runs").glob("*.db*"), *(home / "storage").glob("*")]
-    of_runs = [path for path in found if RUN_ID.fullmatch(_run_of(path))]
-    old = [path for path in of_runs if now - latest_change(path) >= days * DAY_SECONDS]
+    candidates = [*(home / "history" / "runs").glob("*.db*"), *(home / "storage").glob("*")]
+    run_files = [path for path in candidates if RUN_ID.fullmatch(_run_id(path))]
+    old = [path for path in run_files if now - latest_change(path) >= days * DAY_SECONDS]
     known = set(instance.get_run_ids()) if old else set()
     for path in old:
-        if _run_of(path) not in known:
+        if _run_id(path) not in known:
             age, remove = now - latest_change(path), make_remover(path, ())
             yield Removal(str(path.relative_to(home)), "of a run that is gone", size_of(path), age, remove, path)
 
 
-def _run_of(path: Path) -> str:
-    """The run whose file or folder this would be."""
+def _run_id(path: Path) -> str:
+    """Return the run that a file or folder belongs to by its name."""
     return path.name.partition(".")[0]
 
 
 def needed_runs(instance: dg.DagsterInstance) -> set[str]:
-    """The runs that hold the newest events of an asset partition or check, and the events that those were made from."""
+    """Return the runs with the newest events of an asset partition or check, or with the events they were made from."""
     log, checks = SqlEventLogStorageTable.c, AssetCheckExecutionsTable.c
     newest = _newest_of_each(log.dagster_event_type.in_([kind.value for kind in ASSET_EVENTS]))
     newest_checks = db.select(db.func.max(checks.id)).group_by(checks.asset_key, checks.check_name, checks.partition)
     made = log.dagster_event_type == dg.DagsterEventType.ASSET_MATERIALIZATION.value
     with _event_log(instance).index_connection() as connection:
-        found = set(connection.scalars(db.select(log.run_id).where(log.id.in_(newest))))
-        found |= set(connection.scalars(db.select(checks.run_id).where(checks.id.in_(newest_checks))))
+        needed = set(connection.scalars(db.select(log.run_id).where(log.id.in_(newest))))
+        needed |= set(connection.scalars(db.select(checks.run_id).where(checks.id.in_(newest_checks))))
         events = connection.execute(db.select(log.event, log.partition).where(log.id.in_(newest), made)).all()
         for used in {used for event, partition in events for used in _made_from(event, partition)}:
-            found |= set(connection.scalars(db.select(log.run_id).where(log.id.in_(used.events()))))
-    return found
+            needed |= set(connection.scalars(db.select(log.run_id).where(log.id.in_(used.events()))))
+    return needed
 
 
 @dataclass(frozen=True)
 class _Used:
-    """The events of an input that something was made from: the last ones up to a storage id."""
+    """The newest events of an input, up to the storage id at which an asset was made from it."""
 
     asset_key: str
-    partition: str | None  # of what was made from it: None: from all of the input's partitions
+    partition: str | None  # of the asset made from it; None: it was made from all of the input's partitions
     up_to: int
 
     def events(self) -> db.Select[tuple[int]]:
-        """Their storage ids. What has partitions is made from equal ones, and from inputs that have none."""
+        """Return their storage ids. A partition is made from the equal partition, or from inputs without partitions."""
         log = SqlEventLogStorageTable.c
-        of_asset = [log.asset_key == self.asset_key, log.id <= self.up_to]
+        conditions = [log.asset_key == self.asset_key, log.id <= self.up_to]
         if self.partition is not None:
-            of_asset.append(db.or_(log.partition == self.partition, log.partition.is_(None)))
+            conditions.append(db.or_(log.partition == self.partition, log.partition.is_(None)))
         kinds = (dg.DagsterEventType.ASSET_MATERIALIZATION.value, dg.DagsterEventType.ASSET_OBSERVATION.value)
-        return _newest_of_each(log.dagster_event_type.in_(kinds), *of_asset)
+        return _newest_of_each(log.dagster_event_type.in_(kinds), *conditions)
 
 
 def _newest_of_each(*where: db.ColumnElement[bool]) -> db.Select[tuple[int]]:
-    """The storage id of the newest event of every asset partition and kind."""
+    """Return a query for the storage id of the newest event per asset partition and kind."""
     log = SqlEventLogStorageTable.c
     chosen = db.select(db.func.max(log.id)).where(log.asset_key.is_not(None), *where)
     return chosen.group_by(log.asset_key, log.partition, log.dagster_event_type)
 
 
 def _made_from(event: str, partition: str | None) -> list[_Used]:
-    """What a materialization names as its inputs."""
+    """Return the inputs that a materialization names."""
     provenance = extract_data_provenance_from_entry(deserialize_value(event, dg.EventLogEntry))
     pointers = {} if provenance is None else provenance.input_storage_ids
     return [_Used(key.to_string(), partition, up_to) for key, up_to in pointers.items() if up_to is not None]
@@ -156,13 +158,13 @@ def _made_from(event: str, partition: str | None) -> list[_Used]:
 
 def _removal(instance: dg.DagsterInstance, home: Path, record: RunRecord, now: float, why: str) -> Removal:
     run_id = record.dagster_run.run_id
-    files = _files_of(instance, home, run_id)
+    files = _run_files(instance, home, run_id)
     age = now - (record.end_time or record.update_timestamp.replace(tzinfo=UTC).timestamp())
     return Removal(f"run {run_id}", why, sum(map(size_of, files)), age, _deletes(instance, run_id, files))
 
 
-def _files_of(instance: dg.DagsterInstance, home: Path, run_id: str) -> list[Path]:
-    """What lies on the disk for one run alone."""
+def _run_files(instance: dg.DagsterInstance, home: Path, run_id: str) -> list[Path]:
+    """Return the files and folders that belong to one run alone."""
     storage = instance.event_log_storage
     shard = Path(storage.path_for_shard(run_id)) if isinstance(storage, SqliteEventLogStorage) else None
     shards = [] if shard is None else [shard.with_name(f"{shard.name}{end}") for end in ("", "-wal", "-shm")]
@@ -196,9 +198,9 @@ def _event_log(instance: dg.DagsterInstance) -> SqlEventLogStorage:
 
 
 def compact(home: Path) -> str:
-    """Give the space of deleted rows back to the disk; one sentence says how much, or why not.
+    """Give the space of deleted rows back to the disk. Return one sentence with the amount, or the reason if it failed.
 
-    SQLite writes each database anew, for which no other process may have it open in the midst of something.
+    SQLite rewrites each database, for which no other process may be inside a transaction.
     """
     freed, busy = 0, []
     for path in (home / name for name in DATABASES):
@@ -211,5 +213,5 @@ def compact(home: Path) -> str:
                 freed += before - path.stat().st_size
             except sqlite3.OperationalError as error:
                 busy.append(f"{path.name} ({error})")
-    said = f"databases: {cleaning.shown_size(max(0, freed))} freed"
-    return said + (f"; not in {', '.join(busy)}: stop ganforge ui and repeat" if busy else "")
+    sentence = f"databases: {cleaning.shown_size(max(0, freed))} freed"
+    return sentence + (f"; not in {', '.join(busy)}: stop ganforge ui and repeat" if busy else "")

@@ -1,5 +1,6 @@
-"""Heartbeat: whether there is a Dagster instance, and whether its daemon is running. Imports no Dagster: it is asked
-by commands that answer in less time than that takes.
+"""Heartbeat: finds the Dagster instance, and whether its daemon is running.
+
+Imports no Dagster, because commands use it that finish faster than that import.
 """
 
 import os
@@ -16,7 +17,7 @@ RECENT_SECONDS = 120.0  # a daemon writes every 30 seconds
 
 
 def existing_home() -> Path | None:
-    """The instance's folder, set in this process's environment; None where nobody has made one yet."""
+    """Return the instance's folder and set it in this process's environment; None if there is no instance yet."""
     home = Path(os.environ.get("DAGSTER_HOME") or Paths.default().dagster()).expanduser().resolve()
     if not (home / "dagster.yaml").is_file():
         return None
@@ -25,29 +26,30 @@ def existing_home() -> Path | None:
     return home
 
 
-def home_to_ask(asked: bool | None) -> Path | None:
-    """The instance's folder where a person asked for it, or did not say and a daemon is running; else None.
+def home_to_read(choice: bool | None) -> Path | None:
+    """Return the instance's folder if a command should read it, else None.
 
-    Raises `FileNotFoundError` where it was asked for and there is none.
+    `choice` is the person's: True and False decide, None reads the instance only if a daemon is running. Raises
+    `FileNotFoundError` if a person chose to read it and there is none.
     """
     home = existing_home()
-    if asked and home is None:
+    if choice and home is None:
         raise FileNotFoundError(
             f"{os.environ.get('DAGSTER_HOME') or Paths.default().dagster()}: no Dagster instance there yet; "
             "it is made by the first ganforge materialize or ganforge ui"
         )
-    if asked is None:
+    if choice is None:
         return home if home is not None and daemon_is_running(home) else None
-    return home if asked else None
+    return home if choice else None
 
 
 def daemon_is_running(home: Path) -> bool:
-    """Whether a daemon wrote its heartbeat within the last two minutes; False where that cannot be read."""
+    """Return whether a daemon wrote its heartbeat within two minutes; False if that cannot be read."""
     try:
         with closing(sqlite3.connect(f"{(home / 'history' / 'runs.db').as_uri()}?mode=ro", uri=True)) as connection:
             (last,) = connection.execute("SELECT MAX(timestamp) FROM daemon_heartbeats").fetchone()
             return last is not None and time.time() - _seconds(last) < RECENT_SECONDS
-    except (sqlite3.Error, ValueError):  # another kind of storage, or one of another version
+    except (sqlite3.Error, ValueError):  # another kind or version of storage
         return False
 
 

@@ -26,9 +26,10 @@ WORKSPACE = Path(__file__).with_name("workspace.yaml")
 def ensure_dagster_home() -> Path:
     """Return the instance's folder, and set it in this process's environment. Make it if it is missing.
 
-    Its databases are made here too: a webserver and a daemon that first meet on an empty folder both create them, and
+    Its databases are made here too. A webserver and a daemon that start on an empty folder would both create them and
     leave them unusable (measured: "Version table 'alembic_version' has more than one head"). The lock keeps two
-    commands that start at once from the same. Warns on stderr if `dagster.yaml` does not name this project's launcher.
+    commands that start at once from doing that. Warns on stderr if `dagster.yaml` does not name this project's
+    launcher.
     """
     home = Path(os.environ.get("DAGSTER_HOME") or Paths.default().dagster()).expanduser().resolve()
     _make_folder(home, "DAGSTER_HOME" if os.environ.get("DAGSTER_HOME") else "GANFORGE_DATA")

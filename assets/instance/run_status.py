@@ -1,8 +1,7 @@
-"""Stored status: what Dagster knows of each asset partition beside what the files say.
+"""Run status: facts from Dagster's event log, added to the status that the files show.
 
-In: an instance and the asset graph. Out: the statuses of `pipeline.status` with what its event log adds: an attempt
-that is in progress, or was the last one and failed or was cancelled (the run, and what its step said), and where
-Dagster's own stale status is another.
+In: an instance and the asset graph. Out: the statuses of `pipeline.status`, each with two additions: the last attempt
+to make the partition if it is in progress, failed or was cancelled, and Dagster's own stale status if it differs.
 """
 
 from dataclasses import dataclass, replace
@@ -18,8 +17,8 @@ from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from dagster._time import get_current_datetime
 from dagster_shared.error import SerializableErrorInfo
 
-from assets.instance.dead_runs import is_gone, told
-from assets.triggers.failures import is_interruption, own_sentence
+from assets.instance.dead_runs import dead_run_sentence, is_gone
+from assets.triggers.failures import error_sentence, is_interruption
 from pipeline.status.state import BECAUSE, FAILED, FRESH, MISSING, ORPHAN, STALE, State, Status
 from pipeline.status.survey import Survey
 
@@ -29,33 +28,33 @@ STATES: dict[StaleStatus, State] = {
     StaleStatus.STALE: STALE,
     StaleStatus.MISSING: MISSING,
 }
-SHOWN_ID = 8  # characters of a run's id, as the UI has it
+SHORT_ID = 8  # characters of a run's id, as in the UI
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """The last run that set out to make a partition, and did not."""
+    """The last run that was started to make a partition and has not made it."""
 
     run_id: str
     status: dg.DagsterRunStatus
-    reason: str  # what the step that failed said
+    reason: str  # error of the step that failed
 
     @property
     def in_progress(self) -> bool:
-        """Whether it may still make it."""
+        """True if the run may still make the partition."""
         return self.status in IN_PROGRESS_RUN_STATUSES
 
     def __str__(self) -> str:
-        name = f"run {self.run_id[:SHOWN_ID]}"
+        name = f"run {self.run_id[:SHORT_ID]}"
         if self.in_progress:
-            return f"{name} is at it"
+            return f"{name} is running"
         return (
             f"{name} failed: {self.reason}" if self.status == dg.DagsterRunStatus.FAILURE else f"{name} was cancelled"
         )
 
 
-def with_dagster(found: Survey, instance: dg.DagsterInstance, definitions: dg.Definitions) -> Survey:
-    """The same statuses, each with what Dagster adds."""
+def with_dagster(survey: Survey, instance: dg.DagsterInstance, definitions: dg.Definitions) -> Survey:
+    """Return the statuses of a survey with Dagster's additions."""
     attempts = last_attempts(instance)
     graph = definitions.resolve_asset_graph()
     now = TemporalContext(effective_dt=get_current_datetime(), last_event_id=None)
@@ -66,24 +65,25 @@ def with_dagster(found: Survey, instance: dg.DagsterInstance, definitions: dg.De
         attempt = attempts.get((status.asset, status.partition))
         if status.state == ORPHAN:
             return status
-        said = _disagreement(status, resolver)
-        status = status if said is None else replace(status, notes=(*status.notes, said))
+        disagreement = _disagreement(status, resolver)
+        status = status if disagreement is None else replace(status, notes=(*status.notes, disagreement))
         return status if attempt is None else _after(attempt, status)
 
-    return found.map_statuses(completed)
+    return survey.map_statuses(completed)
 
 
 def _after(attempt: Attempt, status: Status) -> Status:
-    """A failed attempt is why something is not there or not fresh; where the files are fresh it is a note."""
+    """Return the status with an attempt: the reason if the partition is not fresh, else a note."""
     if attempt.status != dg.DagsterRunStatus.FAILURE or status.state == FRESH:
         return replace(status, notes=(str(attempt), *status.notes))
     return replace(status, state=FAILED, reasons=(str(attempt), *status.reasons))
 
 
 def _disagreement(status: Status, resolver: CachingStaleStatusResolver) -> str | None:
-    """What Dagster calls it, where that is another state than the files': it sees events, not files.
+    """Return a sentence if Dagster's state differs from that of the files, because Dagster sees only events.
 
-    It hands staleness on by one step only, so what is stale because of something stale is no disagreement.
+    Dagster passes staleness on by one step only. A partition that is stale because its input is stale is therefore no
+    disagreement.
     """
     inherited = status.reasons and all(reason.startswith(BECAUSE) for reason in status.reasons)
     if status.state == FAILED or inherited:
@@ -91,11 +91,11 @@ def _disagreement(status: Status, resolver: CachingStaleStatusResolver) -> str |
     key = dg.AssetKey(status.asset.split("/"))
     if not resolver.asset_graph.has(key):
         return None
-    dagsters = STATES[resolver.get_status(key, status.partition)]
-    if dagsters == status.state:
+    dagster_state = STATES[resolver.get_status(key, status.partition)]
+    if dagster_state == status.state:
         return None
-    why = [cause.reason for cause in resolver.get_stale_causes(key, status.partition)]
-    return f"Dagster says {dagsters}" + (f": {why[0]}" if why else "")
+    causes = [cause.reason for cause in resolver.get_stale_causes(key, status.partition)]
+    return f"Dagster reports {dagster_state}" + (f": {causes[0]}" if causes else "")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -103,7 +103,7 @@ def _disagreement(status: Status, resolver: CachingStaleStatusResolver) -> str |
 
 
 def last_attempts(instance: dg.DagsterInstance) -> dict[Partition, Attempt]:
-    """Of each asset partition that a run set out to make after it was last made: that run, unless it succeeded."""
+    """Return the newest run per asset partition if it started after the partition was made and did not succeed."""
     planned = _planned_last(instance)
     if not planned:
         return {}
@@ -113,20 +113,20 @@ def last_attempts(instance: dg.DagsterInstance) -> dict[Partition, Attempt]:
 
 
 def _attempt(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Attempt:
-    """What became of a run. One whose process is gone has failed, although nobody has noted that yet."""
+    """Return the outcome of a run. A run with a dead process has failed, even if Dagster has not recorded that yet."""
     failed = dg.DagsterRunStatus.FAILURE
     if not run.is_finished and is_gone(run):
-        return Attempt(run.run_id, failed, told(run))
+        return Attempt(run.run_id, failed, dead_run_sentence(run))
     if run.status != failed:
         return Attempt(run.run_id, run.status, "")
     errors = _errors(instance, run.run_id)
     if any(is_interruption(error) for error in errors):
         return Attempt(run.run_id, dg.DagsterRunStatus.CANCELED, "")
-    return Attempt(run.run_id, failed, own_sentence(errors[0]) if errors else _message(instance, run.run_id))
+    return Attempt(run.run_id, failed, error_sentence(errors[0]) if errors else _message(instance, run.run_id))
 
 
 def _planned_last(instance: dg.DagsterInstance) -> dict[Partition, str]:
-    """The run by asset partition, where the last thing known of it is that a run was to make it."""
+    """Return the run per asset partition, if the partition's last event is that a run plans to make it."""
     storage, log = instance.event_log_storage, SqlEventLogStorageTable.c
     if not isinstance(storage, SqlEventLogStorage):
         return {}
@@ -136,24 +136,24 @@ def _planned_last(instance: dg.DagsterInstance) -> dict[Partition, str]:
         .where(log.asset_key.is_not(None), log.dagster_event_type.in_([planned.value, made.value]))
         .group_by(log.asset_key, log.partition)
     )
-    wanted = db.select(log.asset_key, log.partition, log.run_id).where(
+    open_plans = db.select(log.asset_key, log.partition, log.run_id).where(
         log.id.in_(newest), log.dagster_event_type == planned.value
     )
     with storage.index_connection() as connection:
-        rows = connection.execute(wanted).all()
+        rows = connection.execute(open_plans).all()
     keys = [(dg.AssetKey.from_db_string(row[0]), row[1], row[2]) for row in rows]
     return {(key.to_user_string(), partition): run_id for key, partition, run_id in keys if key is not None}
 
 
 def _errors(instance: dg.DagsterInstance, run_id: str) -> list[SerializableErrorInfo]:
-    """What the steps that failed raised, the first one's first."""
+    """Return the errors of the run's failed steps, the first step's first."""
     entries = instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
-    found = [entry.get_dagster_event().step_failure_data.error for entry in entries]
-    return [error for error in found if error is not None]
+    errors = [entry.get_dagster_event().step_failure_data.error for entry in entries]
+    return [error for error in errors if error is not None]
 
 
 def _message(instance: dg.DagsterInstance, run_id: str) -> str:
-    """What a run that failed outside its steps says of itself."""
+    """Return the message of a run that failed outside its steps."""
     entries = instance.all_logs(run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
     messages = [entry.get_dagster_event().message for entry in entries]
     return " ".join((next(filter(None, messages), None) or "no reason given").split())

@@ -1,6 +1,6 @@
 """UI: the Dagster webserver and daemon as two processes on the loopback interface, until Ctrl-C.
 
-The daemon starts the runs that backfills, schedules and sensors ask for. The output of both processes goes to
+The daemon starts the runs that backfills, schedules and sensors request. The output of both processes goes to
 `data/dagster/webserver.log` and `data/dagster/daemon.log`.
 """
 
@@ -19,7 +19,7 @@ from types import FrameType
 
 import dagster as dg
 
-from assets.instance.dead_runs import fail_abandoned_runs
+from assets.instance.dead_runs import fail_dead_runs
 from assets.instance.home import WORKSPACE, ensure_dagster_home
 from assets.instance.launcher import stop_runs
 from assets.publishing.settings_versions import observe_settings
@@ -30,18 +30,18 @@ from pipeline.storage.paths import Paths, child_environment
 HOST = "127.0.0.1"
 START_TIMEOUT_SECONDS = 120.0
 STOP_TIMEOUT_SECONDS = 10.0
-RUN_STOP_TIMEOUT_SECONDS = 30.0  # a checkpoint is written meanwhile
-TRIED_AGAIN = "the next `ganforge ui` tries it again from its checkpoint"
-NOT_TRIED_AGAIN = (
-    "it is not tried again by itself (it was being cancelled, or `run_retries` of dagster.yaml allows none); "
-    "start it again in the UI, it goes on from its checkpoint"
+RUN_STOP_TIMEOUT_SECONDS = 30.0  # enough to write a checkpoint
+RETRIED = "the next `ganforge ui` tries it again from its checkpoint"
+NOT_RETRIED = (
+    "it is not tried again (it was being cancelled, or `run_retries` of dagster.yaml allows none); "
+    "start it again in the UI to continue from its checkpoint"
 )
 
 
 def serve(port: int) -> int:
-    """Start both, print the address once it answers, wait, and stop both. Exit code 0 after Ctrl-C.
+    """Start webserver and daemon, print the address once it answers, wait, and stop both. Exit code 0 after Ctrl-C.
 
-    Raises OSError where the port is in use, or another `ganforge ui` serves the same data folder.
+    Raises `OSError` if the port is in use, or if another `ganforge ui` serves the same data folder.
     """
     url = f"http://{HOST}:{port}"
     if _is_taken(port):
@@ -50,13 +50,13 @@ def serve(port: int) -> int:
             f"else choose another port: make run PORT={port + 1}, or ganforge ui --port {port + 1}"
         )
     home = ensure_dagster_home()
-    with _alone(home, url):
+    with _only_server(home, url):
         return _serve(port, url)
 
 
 @contextmanager
-def _alone(home: Path, url: str) -> Iterator[None]:
-    """Hold the instance's lock: two daemons would queue, tick and try again everything twice."""
+def _only_server(home: Path, url: str) -> Iterator[None]:
+    """Hold the instance's lock, because two daemons would queue, tick and retry everything twice."""
     lock = home / "ui.lock"  # its text names the process that holds it
     with hold_lock(lock, wait=False) as is_held:
         if not is_held:
@@ -69,15 +69,15 @@ def _alone(home: Path, url: str) -> Iterator[None]:
 
 
 def _serve(port: int, url: str) -> int:
-    os.environ.setdefault(UI_VARIABLE, url)  # where alerts say that a run is seen
+    os.environ.setdefault(UI_VARIABLE, url)  # alerts link to runs under this address
     with dg.DagsterInstance.get() as instance:
-        fail_abandoned_runs(instance)
-        observe_settings(instance)  # what is edited from now on is a change
+        fail_dead_runs(instance)
+        observe_settings(instance)  # edits from now on count as changes
     folder = Paths.default().dagster()  # ganforge's own, also if DAGSTER_HOME is another project's too
     workspace = ["-w", str(folder / WORKSPACE.name)]
     started: dict[str, subprocess.Popen[bytes]] = {}
-    for wanted in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(wanted, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     try:
         address = ("-h", HOST, "-p", str(port))
         started["webserver"] = _start(folder, "webserver", "dagster_webserver", *address, *workspace)
@@ -98,8 +98,8 @@ def _stop_runs(started: dict[str, subprocess.Popen[bytes]]) -> None:
     if "daemon" in started:
         _stop(started["daemon"])
     with dg.DagsterInstance.get() as instance:
-        for run_id, tried_again in stop_runs(instance, RUN_STOP_TIMEOUT_SECONDS).items():
-            print(f"run {run_id} stopped: {TRIED_AGAIN if tried_again else NOT_TRIED_AGAIN}", flush=True)
+        for run_id, is_retried in stop_runs(instance, RUN_STOP_TIMEOUT_SECONDS).items():
+            print(f"run {run_id} stopped: {RETRIED if is_retried else NOT_RETRIED}", flush=True)
 
 
 def _is_taken(port: int) -> bool:
@@ -109,7 +109,7 @@ def _is_taken(port: int) -> bool:
 
 
 def _start(folder: Path, name: str, module: str, *arguments: str) -> subprocess.Popen[bytes]:
-    """Start a module as a process group of its own: Ctrl-C reaches this process alone, which then stops the group.
+    """Start a module as a separate process group. Ctrl-C reaches only this process, which then stops the group.
 
     Its working folder is `folder`, and so is that of the code servers and runs that it starts. Python looks for modules
     there first (see `child_environment`), so no other project may keep files there.
@@ -147,10 +147,10 @@ def _watch(processes: dict[str, subprocess.Popen[bytes]], folder: Path) -> int:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Ask the group to stop, then make it."""
-    for wanted in (signal.SIGTERM, signal.SIGKILL):
+    """Send SIGTERM to the process group, and SIGKILL if it does not end in time."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
         try:
-            os.killpg(process.pid, wanted)
+            os.killpg(process.pid, number)
             process.wait(STOP_TIMEOUT_SECONDS)
         except ProcessLookupError:
             return

@@ -1,9 +1,10 @@
-"""Alert sinks: where an alert goes. In: an `Alert` and the settings. Out: nothing, or `UndeliveredError`.
+"""Alert sinks: deliver an alert to a log, a webhook or by email.
 
-At least once: a sink that is too slow to say that it has taken an alert is sent it again, with the same `alert_id`.
+In: an `Alert` and the settings. Raises `UndeliveredError` if the sink did not take the alert. Delivery is at least
+once: a sink that confirms too late gets the alert again, with the same `alert_id`.
 
-Each sink is one function; the sentence of a failure names the machine that could not be reached, never the address,
-which for most webhooks is the secret.
+Each sink is one function. The sentence of a failure names the machine that could not be reached. It never names the
+address, because most webhook addresses are secrets.
 """
 
 import json
@@ -24,50 +25,50 @@ from assets.triggers.operations import Alerts
 log = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 5.0
-ATTEMPTS = 2  # of a webhook that was not reached
-TEMPORARY_STATUSES = (408, 425, 429)  # HTTP: another try may help, as after 500 and more
-SMTP_REFUSALS = 500  # and more are for ever
+ATTEMPTS = 2  # to reach a webhook
+TEMPORARY_STATUSES = (408, 425, 429)  # HTTP: a retry may help, as for 500 and above
+SMTP_REFUSALS = 500  # codes from here on are permanent
 FROM_ENVIRONMENT = "env:"
 LEVELS = {"warn": logging.WARNING, "error": logging.ERROR}
 
 
 class UndeliveredError(OSError):
-    """An alert did not reach its sink; the message says which, why, and what to do."""
+    """An alert did not reach its sink. The message names the sink, the reason and a remedy."""
 
 
 class RefusedError(UndeliveredError):
-    """The sink was reached and wants none of this alert: the same again would be refused again."""
+    """The sink was reached and refused the alert for good. Sending it again is useless."""
 
 
 @dataclass(frozen=True)
 class Alert:
-    """What went wrong in one run, as a person reads it."""
+    """The failures of one run, as text for people."""
 
     title: str  # one line
-    lines: tuple[str, ...]  # one fact each: what was found, its evidence, what to try
-    url: str  # of the run in the UI; empty where no UI is known
-    severity: str  # "warn" | "error": the worst of them
+    lines: tuple[str, ...]  # one fact each: a summary, its evidence, the change to try
+    url: str  # of the run in the UI; empty if no UI is known
+    severity: str  # "warn" | "error": the worst of the failures
     asset: str  # such as mnist_mlp/report; several are joined by ", "
-    partition: str  # as `asset`; empty where there are none
+    partition: str  # joined like `asset`; empty without partitions
     run_id: str
     time: str  # ISO 8601, UTC
-    alert_id: str  # the run and the place in the event log: the same whenever the same is sent again
+    alert_id: str  # the run and the position in the event log: a repeated alert has the same
 
     @property
     def text(self) -> str:
-        """All of it as plain text."""
+        """The whole alert as plain text."""
         return "\n".join((self.title, *(f"- {line}" for line in self.lines), *filter(None, [self.url])))
 
 
 def send(alert: Alert, settings: Alerts) -> None:
-    """Deliver an alert as the settings say. Raises `UndeliveredError`, and of that `RefusedError`."""
+    """Deliver an alert to the sink of the settings. Raises `UndeliveredError` or its subclass `RefusedError`."""
     SINKS[settings.sink](alert, settings)
 
 
 def deliver(alert: Alert, settings: Alerts) -> bool:
-    """Whether the sink took an alert, or else its title alone; what it refuses for good goes to the log instead.
+    """Deliver an alert, or its title alone if the sink refuses the whole. If it refuses both, log the alert.
 
-    Raises `UndeliveredError` where the sink was not reached, and a later try may help.
+    Return whether the sink took either. Raises `UndeliveredError` if the sink was not reached and a retry may help.
     """
     shortened = replace(alert, lines=("the sink refused the whole alert: see the run",))
     try:
@@ -82,14 +83,14 @@ def deliver(alert: Alert, settings: Alerts) -> bool:
 
 
 def send_to_log(alert: Alert, settings: Alerts) -> None:  # noqa: ARG001
-    """To the output of the process, which `ganforge ui` keeps as `daemon.log`."""
+    """Write the alert to the log. `ganforge ui` keeps the process's output as `daemon.log`."""
     log.log(LEVELS[alert.severity], "%s", alert.text)
 
 
 def send_to_webhook(alert: Alert, settings: Alerts) -> None:
-    """As a JSON object, by POST: the alert's fields, and `text`, which chat services show.
+    """Send the alert by POST as a JSON object: its fields, and `text`, which chat services show.
 
-    Tried again at once only where it cannot have arrived: after a read timeout it may have.
+    It is sent again at once only if it cannot have arrived. After a read timeout it may have arrived.
     """
     request = _request(alert, settings.url)
     host = urlsplit(request.full_url).hostname
@@ -99,8 +100,8 @@ def send_to_webhook(alert: Alert, settings: Alerts) -> None:
                 return
         except (OSError, HTTPException, ValueError) as error:
             if isinstance(error, urllib.error.HTTPError):
-                error.close()  # it holds the connection
-            # the error itself may quote the address: from None
+                error.close()  # the error holds the connection
+            # `from None`: the original error may quote the secret address.
             if _is_refusal(error):
                 raise RefusedError(
                     f"the webhook at {host} refused the alert ({_reason(error)}), which is not sent again: "
@@ -114,22 +115,22 @@ def send_to_webhook(alert: Alert, settings: Alerts) -> None:
 
 
 def _is_refusal(error: Exception) -> bool:
-    """Whether the server will answer the same to the same alert."""
+    """Return whether the server would refuse the same alert again."""
     if not isinstance(error, urllib.error.HTTPError):
         return False
     return 400 <= error.code < 500 and error.code not in TEMPORARY_STATUSES
 
 
 def _is_unsent(error: Exception) -> bool:
-    """Whether the server cannot have got all of it: urllib names errors so until the request has left."""
+    """Return whether the server cannot have the whole request: urllib raises `URLError` only until it is sent."""
     return isinstance(error, urllib.error.URLError) and not isinstance(error, urllib.error.HTTPError)
 
 
 class _Undirected(urllib.request.HTTPRedirectHandler):
-    """A redirect is an error: urllib would follow it without the body, and the alert would be lost in silence."""
+    """Makes a redirect an error: urllib would follow it without the body, and the alert would be lost silently."""
 
     def redirect_request(self, *_: object) -> None:
-        """Nowhere."""
+        """Follow no redirect: urllib then raises an error."""
 
 
 def _request(alert: Alert, url: str) -> urllib.request.Request:
@@ -146,22 +147,22 @@ def _is_address(address: str) -> bool:
     try:
         parts = urlsplit(address)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:  # no number where the port should be
+    except ValueError:  # the port is not a number
         return False
 
 
 def _resolved(url: str) -> str:
-    """The address itself, where the settings name the environment variable that holds it."""
+    """Return the address, read from the environment variable if the settings name one."""
     return os.environ.get(url.removeprefix(FROM_ENVIRONMENT), "") if url.startswith(FROM_ENVIRONMENT) else url
 
 
 def _origin(url: str) -> str:
-    """Where the address comes from, fit to be shown."""
+    """Return the origin of the address for a message, without the address itself."""
     return f" (environment variable {url.removeprefix(FROM_ENVIRONMENT)})" if url.startswith(FROM_ENVIRONMENT) else ""
 
 
 def send_to_email(alert: Alert, settings: Alerts) -> None:
-    """As one plain message to all recipients, through a relay that asks for no password."""
+    """Send one plain message to all recipients, through a relay without a password."""
     message = EmailMessage()
     message["Subject"] = alert.title
     message["From"] = settings.sender
@@ -171,7 +172,7 @@ def send_to_email(alert: Alert, settings: Alerts) -> None:
     try:
         with smtplib.SMTP(settings.smtp_host, settings.smtp_port, timeout=TIMEOUT_SECONDS) as relay:
             relay.send_message(message)
-    except OSError as error:  # smtplib's own errors are such too
+    except OSError as error:  # smtplib's errors are subclasses
         if _is_refused_mail(error):
             raise RefusedError(
                 f"the mail server {settings.smtp_host}:{settings.smtp_port} refused the alert ({_reason(error)}), "
@@ -184,7 +185,10 @@ def send_to_email(alert: Alert, settings: Alerts) -> None:
 
 
 def _is_refused_mail(error: Exception) -> bool:
-    """Whether it is the mail or everyone it is for that the server refuses for good; a greeting may fail today only."""
+    """Return whether the server refuses the mail, its sender or all recipients for good.
+
+    A refused greeting may be temporary.
+    """
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         return all(code >= SMTP_REFUSALS for code, _ in error.recipients.values())
     refusals = (smtplib.SMTPDataError, smtplib.SMTPSenderRefused)
@@ -192,7 +196,7 @@ def _is_refused_mail(error: Exception) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    """In one line, without an address: the errors of an unfit one quote it."""
+    """Return the reason in one line, without the address, which errors about an invalid address quote."""
     if isinstance(error, urllib.error.HTTPError):
         return f"HTTP status {error.code}"
     reason = error.reason if isinstance(error, urllib.error.URLError) else error

@@ -98,9 +98,9 @@ class Retraining:
 
 @dataclass(frozen=True, config=CHECKED)
 class Interval:
-    """Time between two looks of a sensor."""
+    """Time between two ticks of a sensor."""
 
-    interval_seconds: Annotated[Count, Field(description="Least seconds between two looks of the sensor.")]
+    interval_seconds: Annotated[Count, Field(description="Least seconds between two ticks of the sensor.")]
 
 
 @dataclass(frozen=True, config=CHECKED)

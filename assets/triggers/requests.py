@@ -1,8 +1,8 @@
-"""Requests: the runs that make a recipe's chain anew without a person, for schedules and sensors.
+"""Requests: the runs that schedules and sensors start to make a recipe's chain again.
 
-A run takes one contiguous range of partitions, which train as one sweep, or one partition where the recipe says
-`sweep = false`. What a run is to train with stands in its config (a run request's config is applied as it is, also to a
-range of partitions, unlike the config of a job), and for whoever looks for it in its tags.
+A run takes one contiguous range of partitions, which train as one sweep, or one partition with `sweep = false`.
+Training settings are passed in the run config; they are repeated as tags so that runs can be found in the UI. Dagster
+applies the config of a run request also to a range of partitions, which it does not do with the config of a job.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,20 +18,23 @@ from pipeline.storage.artefact import read_artefact
 from pipeline.storage.paths import Paths
 from pipeline.tensors import LABEL_COLUMNS
 
-OF_SCORES = ("classifier", "reference", "report", "comparison", "champion")  # what needs a data set with labels
+NEED_LABELS = ("classifier", "reference", "report", "comparison", "champion")  # assets of scores
 
 
 def retraining_job_name(recipe: Recipe) -> str:
-    """Of the job that makes a recipe's whole chain, and of the schedule that starts it."""
+    """Return the name of the job that makes a recipe's whole chain, and of the schedule that starts it."""
     return f"{recipe.key}_retraining"
 
 
 def request_chain(
     recipe: Recipe, chain: Sequence[dg.AssetKey], optimizers: Sequence[str], retraining: Retraining, seed: int, why: str
 ) -> Iterator[dg.RunRequest]:
-    """Requests for the chain of these configurations; `why` and the range make the key by which none runs twice."""
+    """Yield requests for the chain of these configurations.
+
+    `why` and the range make the run key, by which Dagster starts no request twice.
+    """
     ranges = contiguous_ranges(list(optimizers))
-    for keys in ranges if recipe.sweep else [[key] for each in ranges for key in each]:
+    for keys in ranges if recipe.sweep else [[key] for range_keys in ranges for key in range_keys]:
         yield dg.RunRequest(
             run_key=f"{why}:{recipe.key}:{keys[0]}..{keys[-1]}",
             job_name=retraining_job_name(recipe),
@@ -46,7 +49,9 @@ def request_chain(
 
 
 def run_config(recipe: Recipe, retraining: Retraining, seed: int) -> dict[str, Any]:
-    """What the settings of operations say instead of the recipe, and the seed; samples keep their latents."""
+    """Return the config with the seed and the operations' settings that replace the recipe's. Samples keep their
+    latents.
+    """
     training = {"seed": seed, "steps": retraining.steps, "members": retraining.members}
     ops = {f"{recipe.key}__training": training, f"{recipe.key}__samples": {"images": retraining.samples}}
     return {
@@ -58,12 +63,12 @@ def run_config(recipe: Recipe, retraining: Retraining, seed: int) -> dict[str, A
 
 
 def trained_configurations(recipe: Recipe, paths: Paths) -> list[str]:
-    """The configurations of a recipe that have a training in the data folder."""
+    """Return the configurations of a recipe that have a training in the data folder."""
     return [key for key in OPTIMIZERS if read_artefact(paths.training(recipe.key, key)) is not None]
 
 
 def _makeable(recipe: Recipe, chain: Sequence[dg.AssetKey]) -> list[dg.AssetKey]:
-    """The chain, without scores where the data set is known to have no labels to take them with."""
+    """Return the chain, without scores if the data set is known to have no labels."""
     tensors = read_artefact(Paths.default().tensors(DATASETS[recipe.dataset].key))
     labelled = tensors is None or tensors.details.get("labels") in LABEL_COLUMNS
-    return [key for key in chain if labelled or key.path[-1] not in OF_SCORES]
+    return [key for key in chain if labelled or key.path[-1] not in NEED_LABELS]

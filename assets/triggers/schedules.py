@@ -1,12 +1,12 @@
-"""Schedules: every recipe's configurations trained anew, sampled, scored and compared at times that a person sets.
+"""Schedules: every recipe's configurations are trained, sampled, scored and compared again at times that a person sets.
 
-`<recipe>_retraining` is a job and the schedule that starts it, off until it is switched on. A tick trains with a seed
-of its own, the minutes from 1970 to its time: other weights, latents and order of images than at any other tick, and
-the same again where the tick is repeated. The new training takes the old one's place; the reports of both stay.
+`<recipe>_retraining` is a job and the schedule that starts it, off until a person switches it on. The seed of a tick is
+the minutes from 1970 to its time. Each tick therefore has different weights, latents and order of images, and a
+repeated tick has the same ones. The new training replaces the old one; the reports of both stay.
 
-After a downtime Dagster makes up for the last tick that was missed and for no other, as for every schedule whose runs
-are not partitions in time (`_scheduler/scheduler.py`, "not trying to catch up"), once the daemon is back; a tick that
-was cut off is repeated, and the run key keeps it from starting a run twice.
+After a downtime Dagster makes up for the last missed tick only (`_scheduler/scheduler.py`, "not trying to catch up").
+It does so for every schedule without time partitions. A tick that was cut off is repeated, and its run key keeps it
+from starting a run twice.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,11 +19,11 @@ from assets.triggers.operations import Retraining
 from assets.triggers.requests import request_chain, retraining_job_name
 from pipeline.settings import Recipe
 
-SECONDS_A_MINUTE = 60
+SECONDS_PER_MINUTE = 60
 
 
 def build_retraining_job(recipe: Recipe, chain: Sequence[dg.AssetKey]) -> UnresolvedAssetJobDefinition:
-    """The job of one recipe: its chain from raw files to comparison, for the partitions that a run names."""
+    """Return the job of one recipe: its chain from raw files to comparison, for the partitions that a run names."""
     return dg.define_asset_job(
         retraining_job_name(recipe),
         selection=dg.AssetSelection.assets(*chain),
@@ -35,7 +35,7 @@ def build_retraining_job(recipe: Recipe, chain: Sequence[dg.AssetKey]) -> Unreso
 def build_retraining_schedule(
     recipe: Recipe, chain: Sequence[dg.AssetKey], job: UnresolvedAssetJobDefinition, retraining: Retraining
 ) -> dg.ScheduleDefinition:
-    """The schedule of one recipe over its job."""
+    """Return the schedule that starts one recipe's job."""
 
     @dg.schedule(
         name=retraining_job_name(recipe),
@@ -43,7 +43,7 @@ def build_retraining_schedule(
         cron_schedule=retraining.cron,
         execution_timezone=retraining.timezone,
         default_status=dg.DefaultScheduleStatus.STOPPED,
-        description="Trains every configuration anew with the seed of the tick, then samples, scores and compares.",
+        description="Trains every configuration again with the tick's seed, then samples, scores and compares.",
     )
     def retrain(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
         tick = context.scheduled_execution_time
@@ -54,14 +54,14 @@ def build_retraining_schedule(
 
 
 def tick_seed(tick: datetime) -> int:
-    """The minutes from 1970 to a tick; below 2³¹ for another four thousand years."""
-    return int(tick.timestamp()) // SECONDS_A_MINUTE
+    """Return the minutes from 1970 to a tick. They stay below 2³¹ for another four thousand years."""
+    return int(tick.timestamp()) // SECONDS_PER_MINUTE
 
 
 def build_retraining(
     recipes: Mapping[str, Recipe], chains: Mapping[str, Sequence[dg.AssetKey]], retraining: Retraining
 ) -> tuple[list[UnresolvedAssetJobDefinition], list[dg.ScheduleDefinition]]:
-    """The jobs and schedules of the recipes that the settings name; `chains` by recipe."""
+    """Return the jobs and schedules of the recipes that the settings name; `chains` by recipe."""
     jobs = {key: build_retraining_job(recipes[key], chains[key]) for key in retraining.recipes}
     schedules = [build_retraining_schedule(recipes[key], chains[key], jobs[key], retraining) for key in jobs]
     return list(jobs.values()), schedules

@@ -1,17 +1,21 @@
-"""Sensors: chains that start because what they are made from changed. Off until they are switched on.
+"""Sensors: start chains because their inputs changed. They are off until a person switches them on.
 
-`raw_data` looks at the files that the user named (GANFORGE_MNIST, the paths in GANFORGE_DATASETS, …), by name, size and
-time alone; once they are other files than before, and the same at two looks one after the other, it starts the chains
-of the recipes in use. `configurations` reads the tables anew at every look and tells Dagster which partitions' settings
-changed; the chain starts for exactly these: for an optimizer configuration that was added or changed, of every recipe
-in use, and for a recipe that was changed, of the configurations it was trained with. A recipe is in use where it has a
-training in the data folder. The first look only remembers what is there. Changes are counted in the run keys, from the
-time of the first look on: what is changed there and back runs each time, also after a cursor was reset.
+`raw_data` checks name, size and time of the files that the user named (GANFORGE_MNIST, the paths in GANFORGE_DATASETS,
+…). Once they have changed and two ticks in a row find the same files, it starts the chains of the recipes in use.
 
-Partitions are known from when the definitions load. The daemon starts its code server anew every minute
-(`_daemon/controller.py`, RELOAD_WORKSPACE_INTERVAL), and so reads the tables again: a new entry is seen for a minute at
-most before it is known, and the cursor waits for it. The UI shows it after "Reload definitions". A mistake in a table
-is the reason why a look is skipped, and from the daemon's next start of the code server on why that does not load.
+`configurations` reads the tables again at every tick and records in Dagster the partitions with changed settings. It
+starts the chain for exactly these. A new or changed optimizer configuration starts it for every recipe in use. A
+changed recipe starts it for the configurations that were trained with it.
+
+A recipe is in use if it has a training in the data folder. The first tick only remembers the present state. Changes are
+counted in the run keys, from the time of the first tick on. A change and its reversal therefore both start runs, also
+after a cursor was reset.
+
+Partitions are known from when the definitions load. The daemon restarts its code server every minute
+(`_daemon/controller.py`, RELOAD_WORKSPACE_INTERVAL), and thereby reads the tables again. A sensor may see a new entry
+up to a minute before the definitions know it, and its cursor waits for that. The UI shows the entry after "Reload
+definitions". A mistake in a table is the reason for a skipped tick. After the next restart of the code server it is
+also the reason why the definitions do not load.
 """
 
 import json
@@ -31,12 +35,12 @@ from pipeline.storage.paths import Paths
 from pipeline.tables import SettingsError
 
 Chains = Mapping[str, Sequence[dg.AssetKey]]  # by recipe
-Jobs = Sequence[UnresolvedAssetJobDefinition]  # `build_retraining_job` of every recipe of the settings
-SEED = 0  # as a person's run: what changed is the only difference
+Jobs = Sequence[UnresolvedAssetJobDefinition]  # the retraining job of every recipe of the settings
+SEED = 0  # the default of a person's run, so that the change is the only difference
 
 
 def build_sensors(chains: Chains, jobs: Jobs, operations: Operations) -> list[dg.SensorDefinition]:
-    """Both."""
+    """Return the sensors `raw_data` and `configurations`."""
     return [build_raw_data_sensor(chains, jobs, operations), build_configurations_sensor(chains, jobs, operations)]
 
 
@@ -46,55 +50,54 @@ def build_sensors(chains: Chains, jobs: Jobs, operations: Operations) -> list[dg
 
 @dataclass(frozen=True)
 class WatchedFiles:
-    """What the sensor remembers of the files of each data set, as digests."""
+    """Digests of each data set's files, which the sensor keeps in its cursor."""
 
     changes: int
-    used: Mapping[str, str | None]  # that chains were started for
-    seen: Mapping[str, str | None]  # at the last look
+    used: Mapping[str, str | None]  # digests for which chains were started
+    seen: Mapping[str, str | None]  # digests at the last tick
 
 
 def build_raw_data_sensor(chains: Chains, jobs: Jobs, operations: Operations) -> dg.SensorDefinition:
-    """The sensor `raw_data`."""
+    """Return the sensor `raw_data`."""
 
     @dg.sensor(
         name="raw_data",
         jobs=jobs,
         minimum_interval_seconds=operations.raw_data.interval_seconds,
         default_status=dg.DefaultSensorStatus.STOPPED,
-        description="Makes the chains of the recipes in use anew once files that you named have changed and settled.",
+        description="Makes the chains of the recipes in use again once files that you named have changed and settled.",
     )
     def raw_data(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        found = {key: digest(path) for key, path in named_paths(DATASETS.values()).items()}
+        digests = {key: digest(path) for key, path in named_paths(DATASETS.values()).items()}
         if context.cursor is None:
-            remembered = WatchedFiles(time.time_ns(), used=found, seen=found)
-            return _result([], json.dumps(asdict(remembered)), f"first look: {', '.join(found) or 'no named files'}")
+            first = WatchedFiles(time.time_ns(), used=digests, seen=digests)
+            return _result([], json.dumps(asdict(first)), f"first look: {', '.join(digests) or 'no named files'}")
         before = WatchedFiles(**json.loads(context.cursor))
-        changed = [key for key, now in found.items() if now is not None and now != before.used.get(key)]
-        settled = [key for key in changed if found[key] == before.seen.get(key)]
-        after = WatchedFiles(
-            before.changes + bool(settled), {**before.used, **{key: found[key] for key in settled}}, found
-        )
-        requests = [each for key in settled for each in _of_dataset(key, chains, operations, after)]
+        changed = [key for key, now in digests.items() if now is not None and now != before.used.get(key)]
+        settled = [key for key in changed if digests[key] == before.seen.get(key)]
+        used = {**before.used, **{key: digests[key] for key in settled}}
+        after = WatchedFiles(before.changes + bool(settled), used, digests)
+        requests = [request for key in settled for request in _dataset_requests(key, chains, operations, after)]
         return _result(requests, json.dumps(asdict(after)), _about_files(changed, settled))
 
     return raw_data
 
 
-def _of_dataset(key: str, chains: Chains, operations: Operations, after: WatchedFiles) -> Iterator[dg.RunRequest]:
-    """The chains of the recipes in use that are made from a data set's files."""
+def _dataset_requests(key: str, chains: Chains, operations: Operations, after: WatchedFiles) -> Iterator[dg.RunRequest]:
+    """Yield requests for the chains of the recipes in use that are made from a data set's files."""
     why, retraining = f"raw data {key} {after.used[key]} change {after.changes}", operations.retraining
-    for recipe in (RECIPES[each] for each in retraining.recipes):
+    for recipe in (RECIPES[recipe_key] for recipe_key in retraining.recipes):
         if DATASETS[recipe.dataset].raw_key == key:
             trained = trained_configurations(recipe, Paths.default())
-            wanted = [each for each in trained if each in retraining.optimizers]
-            yield from request_chain(recipe, chains[recipe.key], wanted, retraining, SEED, why)
+            optimizers = [optimizer for optimizer in trained if optimizer in retraining.optimizers]
+            yield from request_chain(recipe, chains[recipe.key], optimizers, retraining, SEED, why)
 
 
 def _about_files(changed: list[str], settled: list[str]) -> str:
     waiting = [key for key in changed if key not in settled]
     if waiting:
-        return f"{', '.join(waiting)}: other files than before; waits until two looks find the same"
-    return f"{', '.join(settled)}: other files, but no recipe of theirs is in use" if settled else "nothing new"
+        return f"{', '.join(waiting)}: the files changed; waits until two ticks find the same files"
+    return f"{', '.join(settled)}: the files changed, but no recipe in use needs them" if settled else "no change"
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -106,14 +109,14 @@ Versions = Mapping[str, Mapping[str, str]]  # of partitions, by recipe and confi
 
 @dataclass(frozen=True)
 class WatchedTables:
-    """What the sensor remembers of the tables."""
+    """Versions of the tables' entries, which the sensor keeps in its cursor."""
 
     changes: int
     optimizers: Mapping[str, str]  # the version of each entry
     partitions: Versions
 
     def known(self) -> "WatchedTables":
-        """Without what the loaded definitions do not know, which so stays new."""
+        """Return only the entries that the loaded definitions know. Unknown entries stay new until they are loaded."""
         optimizers = {key: self.optimizers[key] for key in self.optimizers if key in OPTIMIZERS}
         partitions = {
             recipe: {key: version for key, version in versions.items() if key in OPTIMIZERS}
@@ -123,7 +126,7 @@ class WatchedTables:
         return WatchedTables(self.changes, optimizers, partitions)
 
     def unknown(self) -> list[str]:
-        """The recipes and configurations that the loaded definitions do not know."""
+        """Return the recipes and configurations that the loaded definitions do not know."""
         return [
             key
             for table, loaded in ((self.partitions, RECIPES), (self.optimizers, OPTIMIZERS))
@@ -133,7 +136,7 @@ class WatchedTables:
 
 
 def build_configurations_sensor(chains: Chains, jobs: Jobs, operations: Operations) -> dg.SensorDefinition:
-    """The sensor `configurations`."""
+    """Return the sensor `configurations`."""
 
     @dg.sensor(
         name="configurations",
@@ -153,27 +156,28 @@ def build_configurations_sensor(chains: Chains, jobs: Jobs, operations: Operatio
         before = WatchedTables(**json.loads(context.cursor))
         same = replace(now.known(), changes=before.changes)
         after = same if same == before else replace(same, changes=before.changes + 1)
-        requests = list(_of_partitions(before, after, chains, operations.retraining))
+        requests = list(_partition_requests(before, after, chains, operations.retraining))
         return _result(requests, json.dumps(asdict(after)), _about_tables(now, bool(events)), events)
 
     return configurations
 
 
-def _of_partitions(
+def _partition_requests(
     before: WatchedTables, after: WatchedTables, chains: Chains, retraining: Retraining
 ) -> Iterator[dg.RunRequest]:
-    """The changed partitions of recipes in use: those trained, and all of configurations that themselves changed."""
+    """Yield requests for the changed partitions of recipes in use: trained ones, and new or changed configurations."""
     optimizers = _changed(before.optimizers, after.optimizers)
     for recipe in retraining.recipes:
         trained = trained_configurations(RECIPES[recipe], Paths.default())
         changed = _changed(before.partitions.get(recipe, {}), after.partitions.get(recipe, {}))
-        wanted = [key for key in changed if trained and key in {*trained, *optimizers} & set(retraining.optimizers)]
+        candidates = {*trained, *optimizers} & set(retraining.optimizers)
+        requested = [key for key in changed if trained and key in candidates]
         why = f"configurations change {after.changes}"
-        yield from request_chain(RECIPES[recipe], chains[recipe], wanted, retraining, SEED, why)
+        yield from request_chain(RECIPES[recipe], chains[recipe], requested, retraining, SEED, why)
 
 
 def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """The keys that were added or whose version changed."""
+    """Return the keys that were added or have a different version."""
     return [key for key, version in now.items() if before.get(key) != version]
 
 
@@ -183,7 +187,7 @@ def _about_tables(now: WatchedTables, changed: bool) -> str:
             f"{', '.join(now.unknown())}: not known to the loaded definitions yet; follows when the daemon loads them "
             "again, within a minute or two, and in the UI after Reload definitions"
         )
-    return "changed, but of no recipe in use" if changed else "nothing new"
+    return "changed, but no recipe in use needs it" if changed else "no change"
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
-"""Watched files: a digest of what the user named as the source of a data set, cheap enough to take every minute.
+"""Watched files: a digest of the files that the user named for a data set, cheap enough to compute every minute.
 
-In: a data set. Out: sha256 over the names, sizes and times of the files it names, or None where there is none: nothing
-is opened. What the pipeline says of the files' content is another sha256, taken when they are read.
+In: a data set. Out: sha256 over the names, sizes and times of its files, or None without files. No file is opened. The
+raw artefact has a different sha256, over the files' content.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from pipeline.raw.sources import NamedInEnvironment
 
 
 def named_path(dataset: Dataset) -> Path | None:
-    """The file or folder that the user named for a data set, whether it is there or not; None where none is named."""
+    """Return the file or folder that the user named for a data set, existing or not; None if none is named."""
     for source in dataset.sources:
         if isinstance(source, NamedInEnvironment) and source.is_named():
             return source.named_path()
@@ -25,22 +25,22 @@ def named_path(dataset: Dataset) -> Path | None:
 
 
 def named_paths(datasets: Iterable[Dataset]) -> dict[str, Path]:
-    """By data set, where it has files of its own and the user named them."""
+    """Return the named path per data set, for data sets with their own files."""
     paths = {dataset.key: named_path(dataset) for dataset in datasets if dataset.raw_key == dataset.key}
     return {key: path for key, path in paths.items() if path is not None}
 
 
 def digest(path: Path) -> str | None:
-    """sha256 over the files at or below a path; None where there is none. Hidden files do not count."""
-    found = sorted(_files(path))
-    if not found:
+    """Return the sha256 over the files at or below a path; None without files. Hidden files do not count."""
+    files = sorted(_files(path))
+    if not files:
         return None
-    lines = (f"{name}\0{size}\0{time}\n" for name, size, time in found)
+    lines = (f"{name}\0{size}\0{time}\n" for name, size, time in files)
     return hashlib.sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()
 
 
 def _files(path: Path) -> Iterator[tuple[str, int, int]]:
-    """Name, bytes and nanoseconds of each file."""
+    """Yield name, bytes and nanoseconds of each file."""
     if path.is_file():
         yield from _facts(path, path.name)
     for folder, folders, names in os.walk(path):
@@ -51,7 +51,7 @@ def _files(path: Path) -> Iterator[tuple[str, int, int]]:
 
 
 def _facts(file: Path, name: str) -> Iterator[tuple[str, int, int]]:
-    """Nothing of a file that goes away meanwhile."""
+    """Yield the facts of one file; none if it was deleted since it was listed."""
     try:
         stat = file.stat()
     except FileNotFoundError:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.instance.databases import kept_open
+from assets.instance.databases import databases_stay_open
 
 
 @dg.asset
@@ -20,11 +20,11 @@ def logs(folder: Path) -> set[str]:
 def test_a_database_that_was_opened_stays_open_and_is_closed_in_the_end(tmp_path: Path) -> None:
     job = dg.Definitions(assets=[made]).resolve_implicit_global_asset_job_def()
     with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
-        with kept_open():
+        with databases_stay_open():
             run = job.execute_in_process(instance=instance)
             assert {"runs.db-wal", "index.db-wal", f"{run.run_id}.db-wal"} <= logs(tmp_path)
         assert not logs(tmp_path)
         again = job.execute_in_process(instance=instance)
-        assert not logs(tmp_path), "Dagster itself closes them: what `kept_open` is for"
+        assert not logs(tmp_path), "Dagster itself closes them: what `databases_stay_open` is for"
         assert instance.get_runs_count() == 2
         assert {run.run_id, again.run_id} == {each.run_id for each in instance.get_runs()}

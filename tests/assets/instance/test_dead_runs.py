@@ -1,4 +1,4 @@
-"""Runs of dead processes are distinguished from living ones, with processes that are really killed."""
+"""Dead runs are distinguished from living ones, with processes that are really killed."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ from assets.graph.run_tags import PROCESS_TAG
 from assets.instance import dead_runs as abandoned
 from assets.instance import launcher
 from assets.instance.dead_runs import (
-    fail_abandoned_runs,
+    fail_dead_runs,
     is_gone,
     living_process,
     process_tag,
@@ -114,7 +114,7 @@ def test_a_run_whose_process_was_killed_is_failed_and_says_what_to_do(
     process = start()
     run = run_of(instance, process.pid)
     assert living_process(run) == process.pid
-    assert fail_abandoned_runs(instance) == []
+    assert fail_dead_runs(instance) == []
     assert again(instance, run).status == dg.DagsterRunStatus.STARTED
     process.kill()
     if collected:
@@ -122,13 +122,13 @@ def test_a_run_whose_process_was_killed_is_failed_and_says_what_to_do(
     else:
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     assert living_process(run) is None
-    assert fail_abandoned_runs(instance) == [run.run_id]
+    assert fail_dead_runs(instance) == [run.run_id]
     assert again(instance, run).status == dg.DagsterRunStatus.FAILURE
     (said,) = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
     assert said.dagster_event is not None
-    assert f"process {process.pid} ended without a word" in str(said.dagster_event.message)
-    assert "training goes on from its last checkpoint" in str(said.dagster_event.message)
-    assert fail_abandoned_runs(instance) == []
+    assert f"process {process.pid} ended without a message" in str(said.dagster_event.message)
+    assert "training continues from its last checkpoint" in str(said.dagster_event.message)
+    assert fail_dead_runs(instance) == []
 
 
 def test_a_killed_command_gives_its_slot_back(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,11 +138,11 @@ def test_a_killed_command_gives_its_slot_back(start: Start, tmp_path: Path, monk
     run_id = "6e2f8b4c-0000-4000-8000-000000000001"
     process = start(HELD.format(run=run_id))
     with dg.DagsterInstance.get() as instance:
-        assert fail_abandoned_runs(instance) == []
+        assert fail_dead_runs(instance) == []
         assert instance.event_log_storage.get_concurrency_info("gpu").active_slot_count == 1
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        assert fail_abandoned_runs(instance) == [run_id]
+        assert fail_dead_runs(instance) == [run_id]
         assert instance.event_log_storage.get_concurrency_info("gpu").active_slot_count == 0
         run = instance.get_run_by_id(run_id)
         assert run is not None
@@ -154,7 +154,7 @@ def test_a_run_that_was_to_be_cancelled_is_cancelled(instance: dg.DagsterInstanc
     run = run_of(instance, process.pid, dg.DagsterRunStatus.CANCELING)
     process.kill()
     process.wait()
-    assert fail_abandoned_runs(instance) == [run.run_id]
+    assert fail_dead_runs(instance) == [run.run_id]
     assert again(instance, run).status == dg.DagsterRunStatus.CANCELED
 
 
@@ -167,7 +167,7 @@ def test_a_dead_run_of_another_project_in_the_same_instance_is_left_alone(
     process.kill()
     process.wait()
     assert is_gone(foreign)
-    assert fail_abandoned_runs(instance) == [own.run_id]
+    assert fail_dead_runs(instance) == [own.run_id]
     assert again(instance, foreign).status == dg.DagsterRunStatus.STARTED
 
 
@@ -221,7 +221,7 @@ def test_a_run_without_a_sound_tag_is_left_alone(instance: dg.DagsterInstance, t
     run = instance.create_run_for_job(JOB, status=dg.DagsterRunStatus.STARTED)
     instance.add_run_tags(run.run_id, tags)
     assert read_mark(again(instance, run)) is None
-    assert fail_abandoned_runs(instance) == []
+    assert fail_dead_runs(instance) == []
 
 
 def test_without_proc_a_process_is_found_gone_but_a_living_one_may_be_a_strangers_and_is_not_signalled(
@@ -255,11 +255,11 @@ def test_a_run_that_ended_while_it_was_looked_at_is_left_alone(
         return True
 
     monkeypatch.setattr(abandoned, "is_gone", ends_meanwhile)
-    assert fail_abandoned_runs(instance) == []
+    assert fail_dead_runs(instance) == []
     assert again(instance, run).status == dg.DagsterRunStatus.SUCCESS
 
 
-def test_run_monitoring_is_told_by_the_launcher(instance: dg.DagsterInstance, start: Start) -> None:
+def test_run_monitoring_learns_of_dead_runs_from_the_launcher(instance: dg.DagsterInstance, start: Start) -> None:
     watching, process = OwnProcessLauncher(), start()
     run = run_of(instance, process.pid)
     assert watching.supports_check_run_worker_health
@@ -269,7 +269,7 @@ def test_run_monitoring_is_told_by_the_launcher(instance: dg.DagsterInstance, st
     process.wait()
     health = watching.check_run_worker_health(run)
     assert health.status == WorkerStatus.FAILED
-    assert "ended without a word" in str(health.msg)
+    assert "ended without a message" in str(health.msg)
 
 
 def test_a_run_is_started_by_this_python_since_dagster_may_not_be_on_the_path(tmp_path: Path) -> None:
@@ -397,7 +397,7 @@ def wait_and_fail(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     deadline = time.monotonic() + 60.0
     while living_process(run) is not None and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert fail_abandoned_runs(instance) == [run.run_id]
+    assert fail_dead_runs(instance) == [run.run_id]
     return again(instance, run).tags[WILL_RETRY_TAG] == "true"
 
 
@@ -406,6 +406,6 @@ def test_stopping_says_which_runs_are_not_tried_again(retrying: dg.DagsterInstan
     never = run_of(retrying, start().pid)
     retrying.add_run_tags(never.run_id, {MAX_RETRIES_TAG: "0"})
     assert stop_queued(retrying) == {cancelled.run_id: False, never.run_id: False}
-    assert set(fail_abandoned_runs(retrying)) == {cancelled.run_id, never.run_id}
+    assert set(fail_dead_runs(retrying)) == {cancelled.run_id, never.run_id}
     assert again(retrying, cancelled).status == dg.DagsterRunStatus.CANCELED
     assert again(retrying, never).tags[WILL_RETRY_TAG] == "false"

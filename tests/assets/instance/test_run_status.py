@@ -11,7 +11,7 @@ import pytest
 from dagster._daemon.types import DaemonHeartbeat
 
 from assets.instance.dead_runs import process_tag
-from assets.instance.heartbeat import daemon_is_running, existing_home, home_to_ask
+from assets.instance.heartbeat import daemon_is_running, existing_home, home_to_read
 from assets.instance.run_status import last_attempts, with_dagster
 from pipeline.status.state import FAILED, FRESH, MISSING, ORPHAN, STALE, State, Status
 from pipeline.status.survey import RecipeStatus, Survey
@@ -66,20 +66,20 @@ def row(name: str, state: State, *reasons: str) -> Status:
     return Status(asset, partition or None, state, reasons)
 
 
-def told(instance: dg.DagsterInstance, *statuses: Status) -> dict[str, Status]:
+def with_attempts(instance: dg.DagsterInstance, *statuses: Status) -> dict[str, Status]:
     survey = Survey({}, (RecipeStatus("r", statuses, ()),), ())
     return {each.name: each for each in with_dagster(survey, instance, DEFINITIONS).statuses()}
 
 
 def test_an_attempt_that_failed_is_why_something_is_not_there(failed_once: tuple[dg.DagsterInstance, str]) -> None:
     instance, run_id = failed_once
-    found = told(instance, row("r/generator one", MISSING), row("r/generator two", FRESH))
+    found = with_attempts(instance, row("r/generator one", MISSING), row("r/generator two", FRESH))
     assert found["r/generator one"].state == FAILED
     assert found["r/generator one"].reasons == (f"run {run_id[:8]} failed: the loss is not finite",)
     assert found["r/generator two"] == row("r/generator two", FRESH)
 
 
-def test_what_the_failed_run_did_not_come_to_is_told_with_the_same_run(
+def test_every_partition_that_a_failed_run_planned_names_that_run(
     failed_once: tuple[dg.DagsterInstance, str],
 ) -> None:
     instance, run_id = failed_once
@@ -91,22 +91,24 @@ def test_what_the_failed_run_did_not_come_to_is_told_with_the_same_run(
 
 def test_where_the_files_are_fresh_a_failed_attempt_is_a_note(failed_once: tuple[dg.DagsterInstance, str]) -> None:
     instance, run_id = failed_once
-    status = told(instance, row("r/generator one", FRESH))["r/generator one"]
+    status = with_attempts(instance, row("r/generator one", FRESH))["r/generator one"]
     assert status.state == FRESH
     assert status.notes[0] == f"run {run_id[:8]} failed: the loss is not finite"
 
 
-def test_where_dagster_says_otherwise_it_is_told_and_inherited_staleness_is_not(
+def test_a_different_state_in_dagster_is_a_note_unless_it_is_inherited_staleness(
     failed_once: tuple[dg.DagsterInstance, str],
 ) -> None:
     instance, _ = failed_once
     stale = row("r/generator two", STALE, "generator.learning_rate 1 -> 2")
     inherited = row("r/samples two", STALE, "because r/generator two is stale")
     orphan, foreign = row("old/generator two", ORPHAN), row("x/raw", FRESH)
-    found = told(instance, stale, inherited, orphan, foreign)
-    assert found["r/generator two"].notes == ("Dagster says fresh",)
+    found = with_attempts(instance, stale, inherited, orphan, foreign)
+    assert found["r/generator two"].notes == ("Dagster reports fresh",)
     assert [found[each.name] for each in (inherited, orphan, foreign)] == [inherited, orphan, foreign]
-    assert told(instance, row("r/generator two", MISSING))["r/generator two"].notes == ("Dagster says fresh",)
+    assert with_attempts(instance, row("r/generator two", MISSING))["r/generator two"].notes == (
+        "Dagster reports fresh",
+    )
 
 
 def test_an_attempt_in_progress_or_cancelled_is_a_note(instance: dg.DagsterInstance) -> None:
@@ -115,16 +117,16 @@ def test_an_attempt_in_progress_or_cancelled_is_a_note(instance: dg.DagsterInsta
 
     @dg.asset(key=["r", "generator"], partitions_def=PARTITIONS)
     def looking(context: dg.AssetExecutionContext) -> None:
-        during.append(told(context.instance, missing)[missing.name])
+        during.append(with_attempts(context.instance, missing)[missing.name])
         raise ValueError("not made")
 
     dg.materialize([looking], partition_key="one", instance=instance, raise_on_error=False)
     (run,) = instance.get_runs()
     instance.report_run_canceled(run)
-    after = told(instance, missing)[missing.name]
+    after = with_attempts(instance, missing)[missing.name]
     assert [each.state for each in (*during, after)] == [MISSING, MISSING]
     assert [each.notes for each in (*during, after)] == [
-        (f"run {run.run_id[:8]} is at it",),
+        (f"run {run.run_id[:8]} is running",),
         (f"run {run.run_id[:8]} was cancelled",),
     ]
 
@@ -137,23 +139,23 @@ def test_a_run_whose_process_is_gone_failed_although_nobody_said_so(instance: dg
     @dg.asset(key=["r", "generator"], partitions_def=PARTITIONS)
     def looking(context: dg.AssetExecutionContext) -> None:
         instance.add_run_tags(context.run.run_id, process_tag(context.run.run_id, process.pid))
-        during.append(told(instance, missing)[missing.name])
+        during.append(with_attempts(instance, missing)[missing.name])
         process.kill()
         process.wait()
-        during.append(told(instance, missing)[missing.name])
+        during.append(with_attempts(instance, missing)[missing.name])
 
     dg.materialize([looking], partition_key="one", instance=instance)
     assert [each.state for each in during] == [MISSING, FAILED]
-    assert "ended without a word" in during[1].reasons[0]
+    assert "ended without a message" in during[1].reasons[0]
 
 
 def test_an_instance_is_never_made_by_asking(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DAGSTER_HOME")
     assert existing_home() is None
-    assert home_to_ask(None) is None
-    assert home_to_ask(False) is None
+    assert home_to_read(None) is None
+    assert home_to_read(False) is None
     with pytest.raises(FileNotFoundError, match="no Dagster instance there yet"):
-        home_to_ask(True)
+        home_to_read(True)
     assert not paths.root.exists()
 
 
@@ -164,12 +166,12 @@ def test_dagster_is_asked_by_default_only_where_its_daemon_is_running(home: Path
     now = datetime.now(UTC)
     beat(instance, now - timedelta(minutes=3))
     assert not daemon_is_running(home)
-    assert home_to_ask(None) is None
-    assert home_to_ask(True) == home
+    assert home_to_read(None) is None
+    assert home_to_read(True) == home
     beat(instance, now)
     assert daemon_is_running(home)
-    assert home_to_ask(None) == home
-    assert home_to_ask(False) is None
+    assert home_to_read(None) == home
+    assert home_to_read(False) is None
 
 
 def beat(instance: dg.DagsterInstance, at: datetime) -> None:

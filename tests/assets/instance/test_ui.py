@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from assets.instance.home import TEMPLATE, WORKSPACE, ensure_dagster_home
-from assets.instance.ui import _alone, _start, serve
+from assets.instance.ui import _only_server, _start, serve
 from pipeline.storage.paths import PROJECT, Paths
 
 
@@ -60,7 +60,7 @@ def test_a_second_ui_on_one_data_folder_says_who_serves_it_and_the_lock_ends_wit
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
     said = rf"{home} is served by another `ganforge ui` \(process {os.getpid()}, http://elsewhere\)"
-    with _alone(home, "http://elsewhere"), pytest.raises(OSError, match=said):
+    with _only_server(home, "http://elsewhere"), pytest.raises(OSError, match=said):
         serve(port)
     with (home / "ui.lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

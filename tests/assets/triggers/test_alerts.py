@@ -22,7 +22,7 @@ from assets.publishing.results import Result, publish_partitions, read_provenanc
 from assets.triggers import alert_sinks
 from assets.triggers import alerts as alerts_module
 from assets.triggers.alert_sinks import Alert, RefusedError, UndeliveredError, send
-from assets.triggers.alerts import EVENTS_A_TICK, LONGEST_TEXT, build_alerts_sensor, read_cursor
+from assets.triggers.alerts import EVENTS_PER_TICK, LONGEST_TEXT, build_alerts_sensor, read_cursor
 from assets.triggers.operations import Alerts
 from pipeline.findings import Finding, Severity, failing
 from tests.assets.origins import FOREIGN, OWN, OWN_TAGS, job_origin
@@ -221,9 +221,9 @@ def test_failed_checks_of_a_run_are_one_message_with_evidence_and_what_to_try(
     monkeypatch.setenv("GANFORGE_UI", "http://127.0.0.1:3000/")
     watching = Watching(webhook, stored)
     fail_checks(stored, "sgd")
-    assert watching.tick() == "tells of what fails from now on"
+    assert watching.tick() == "reports failures from now on"
     run = fail_checks(stored)
-    assert watching.tick() == "told of 1 run"
+    assert watching.tick() == "reported 1 run"
     (body,) = received.bodies
     assert body["lines"] == [
         "history adam, check mild (warn): a bit",
@@ -236,7 +236,7 @@ def test_failed_checks_of_a_run_are_one_message_with_evidence_and_what_to_try(
     assert (body["run_id"], body["url"]) == (run, f"http://127.0.0.1:3000/runs/{run}")
     assert body["text"].splitlines()[1] == "- history adam, check mild (warn): a bit"
     assert body["time"].endswith("+00:00")
-    assert watching.tick() == "nothing new failed"
+    assert watching.tick() == "no new failures"
     assert received.requests == 1
 
 
@@ -256,7 +256,7 @@ def test_a_failed_run_is_told_with_what_its_asset_said(
 ) -> None:
     watching = Watching(replace(webhook, least_severity="error"), instance, cursor='{"after": 0, "runs": {}}')
     run = fail_run(instance)
-    assert watching.tick() == "told of 1 run"
+    assert watching.tick() == "reported 1 run"
     (body,) = received.bodies
     assert (body["title"], body["severity"], body["url"]) == (f"ganforge: failed: run {run[:8]}", "error", "")
     assert body["lines"] == ["broken failed: found 3 images, expected 10"]
@@ -271,7 +271,7 @@ def test_a_run_that_was_failed_from_outside_is_told_with_the_reason_and_that_it_
     instance.add_run_tags(run.run_id, {"dagster/will_retry": "true"})
     instance.report_run_failed(run, "its process is gone")
     watching.tick()
-    assert received.bodies[0]["lines"] == ["its process is gone", "it is tried again by itself"]
+    assert received.bodies[0]["lines"] == ["its process is gone", "the run is retried automatically"]
 
 
 def test_a_sink_out_of_reach_loses_nothing_and_what_was_told_is_not_told_again(
@@ -285,10 +285,10 @@ def test_a_sink_out_of_reach_loses_nothing_and_what_was_told_is_not_told_again(
     assert SECRET not in said + str(watching.cursor)
     assert [body["run_id"] for body in received.bodies] == [first]
     third = fail_run(instance)
-    assert watching.tick() == "told of 2 runs"
+    assert watching.tick() == "reported 2 runs"
     assert [body["run_id"] for body in received.bodies] == [first, second, third]
     assert read_cursor(str(watching.cursor)).runs == {}
-    assert watching.tick() == "nothing new failed"
+    assert watching.tick() == "no new failures"
 
 
 def test_an_alert_that_is_refused_for_good_is_sent_shortened_and_else_logged_and_those_after_it_are_told(
@@ -297,7 +297,7 @@ def test_an_alert_that_is_refused_for_good_is_sent_shortened_and_else_logged_and
     watching = Watching(webhook, instance, cursor='{"after": 0, "runs": {}}')
     first, second, third = fail_checks(instance), fail_checks(instance, "sgd"), fail_run(instance)
     received.answers = [413, 200, 400, 400]
-    assert watching.tick() == "told of 2 runs; the sink refused 1, which the log has"
+    assert watching.tick() == "reported 2 runs; the sink refused 1, which the log has"
     assert [body["run_id"] for body in received.bodies] == [first, third]
     assert received.bodies[0]["lines"] == ["the sink refused the whole alert: see the run"]
     (logged,) = [record for record in caplog.records if record.name == alert_sinks.log.name]
@@ -306,7 +306,7 @@ def test_an_alert_that_is_refused_for_good_is_sent_shortened_and_else_logged_and
     assert "to try: lower learning_rate from 0.1 to 0.05" in logged.getMessage()
     assert SECRET not in logged.getMessage()
     assert second not in [body["run_id"] for body in received.bodies]
-    assert watching.tick() == "nothing new failed"
+    assert watching.tick() == "no new failures"
 
 
 def test_a_webhook_that_answers_too_late_gets_one_request_a_tick_with_the_id_of_the_one_before(
@@ -319,7 +319,7 @@ def test_a_webhook_that_answers_too_late_gets_one_request_a_tick_with_the_id_of_
     assert "did not take the alert (TimeoutError: timed out); the next tick tries again" in watching.tick()
     assert len(received.ids) == 1
     received.slow = False
-    assert watching.tick() == "told of 1 run"
+    assert watching.tick() == "reported 1 run"
     assert received.ids == [received.bodies[0]["alert_id"]] * 2
     assert received.ids[0].startswith(f"{run}.")
     fail_checks(instance)
@@ -349,10 +349,10 @@ def test_a_run_that_a_person_stopped_is_not_told_but_its_failed_checks_are(
 ) -> None:
     watching = Watching(webhook, instance, cursor='{"after": 0, "runs": {}}')
     dg.materialize([stopped], instance=instance, raise_on_error=False, tags=OWN_TAGS)
-    assert watching.tick() == "nothing new failed"
+    assert watching.tick() == "no new failures"
     both = [stopped, history]
     dg.materialize(both, instance=instance, partition_key="adam", raise_on_error=False, tags=OWN_TAGS)
-    assert watching.tick() == "told of 1 run"
+    assert watching.tick() == "reported 1 run"
     assert received.bodies[0]["title"] == "ganforge: failed: check mild, grave of history adam"
 
 
@@ -364,7 +364,7 @@ def test_checks_of_several_partitions_are_told_by_partition_and_together_are_as_
     assert (together.severity, together.description) == (dg.AssetCheckSeverity.ERROR, "failed for adam, sgd")
     (mild,) = register(instance, "warn", "warn too").get_asset_check_evaluations()[-1:]
     assert mild.severity == dg.AssetCheckSeverity.WARN
-    assert watching.tick() == "told of 1 run"
+    assert watching.tick() == "reported 1 run"
     lines = ["report sgd, check grave (error): error", "evidence: judged true", "to try: train it longer"]
     assert received.bodies[0]["lines"] == lines
 
@@ -375,13 +375,13 @@ def test_a_failure_that_is_registered_again_unchanged_is_told_once(
 ) -> None:
     watching = Watching(webhook, instance, cursor='{"after": 0, "runs": {}}')
     register(instance, "error", "FID 40", cached=True, range_of=only)
-    assert watching.tick() == "told of 1 run"  # the run that made it died before it could say so
+    assert watching.tick() == "reported 1 run"  # the run that made it died before it recorded the result
     for _ in range(2):
         register(instance, "error", "FID 40", cached=True, range_of=only)
-        assert watching.tick() == "nothing new failed"
+        assert watching.tick() == "no new failures"
     register(instance, "error", "FID 50", cached=True, range_of=only)
     register(instance, "error", "FID 50", cached=False, range_of=only)
-    assert watching.tick() == "told of 2 runs"
+    assert watching.tick() == "reported 2 runs"
     assert [body["partition"] for body in received.bodies[1:]] == ["sgd", "sgd" if only else "adam, sgd"]
     assert received.bodies[1]["lines"][0] == "report sgd, check grave (warn): FID 50"
 
@@ -399,9 +399,9 @@ def test_what_fails_in_another_project_of_the_same_instance_is_not_told(
     instance.report_runless_asset_event(
         dg.AssetCheckEvaluation(dg.AssetKey("elsewhere"), "grave", passed=False, metadata={})
     )
-    assert watching.tick() == "told of 1 run"
+    assert watching.tick() == "reported 1 run"
     assert [body["run_id"] for body in received.bodies] == [own.run_id]
-    assert watching.tick() == "nothing new failed"
+    assert watching.tick() == "no new failures"
 
 
 def test_what_one_tick_has_no_time_for_is_told_by_the_next(
@@ -410,20 +410,20 @@ def test_what_one_tick_has_no_time_for_is_told_by_the_next(
     watching = Watching(webhook, instance, cursor='{"after": 0, "runs": {}}')
     fail_checks(instance)
     monkeypatch.setattr(alerts_module, "LONGEST_TICK_SECONDS", -1.0)
-    assert watching.tick() == "told of 0 of 1 runs; the next tick goes on"
+    assert watching.tick() == "reported 0 of 1 runs; the next tick continues"
     monkeypatch.undo()
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    assert watching.tick() == "told of 1 run"
+    assert watching.tick() == "reported 1 run"
 
 
 def test_a_long_log_is_read_in_parts_without_a_gap(
     instance: dg.DagsterInstance, webhook: Alerts, received: Received, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert EVENTS_A_TICK > 100
-    monkeypatch.setattr(alerts_module, "EVENTS_A_TICK", 2)
+    assert EVENTS_PER_TICK > 100
+    monkeypatch.setattr(alerts_module, "EVENTS_PER_TICK", 2)
     watching = Watching(webhook, instance, cursor='{"after": 0, "runs": {}}')
     first, second, failed = fail_checks(instance), fail_checks(instance, "sgd"), fail_run(instance)
-    while watching.tick() != "nothing new failed":
+    while watching.tick() != "no new failures":
         pass
     assert [body["run_id"] for body in received.bodies] == [first, second, second, failed]
     assert len(set(received.ids)) == 4
@@ -438,7 +438,7 @@ def test_a_check_evaluated_outside_a_run_names_its_own_partition(
     instance.report_runless_asset_event(
         dg.AssetCheckEvaluation(OUTSIDE_A_RUN, "grave", passed=False, metadata={}, partition="sgd")
     )
-    assert watching.tick() == "told of 1 run"
+    assert watching.tick() == "reported 1 run"
     (body,) = received.bodies
     assert (body["lines"], body["partition"]) == (["mnist_mlp/history sgd, check grave (error): failed"], "sgd")
 

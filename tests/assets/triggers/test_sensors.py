@@ -91,13 +91,13 @@ def test_new_files_start_the_chains_in_use_of_their_data_set_once_they_have_sett
     assert looking.look() == []
     (files / "images").write_bytes(b"22")
     assert looking.look() == []
-    assert looking.said == "mnist: other files than before; waits until two looks find the same"
+    assert looking.said == "mnist: the files changed; waits until two ticks find the same files"
     (files / "labels").write_bytes(b"3")
     assert looking.look() == [], "files that still arrive are not settled"
     expected = [("mnist_mlp", "sgd,adam"), ("mnist_dcgan", "adam")]
     assert looking.look() == expected
     assert looking.look() == []
-    assert looking.said == "nothing new"
+    assert looking.said == "no change"
     assert len(set(looking.keys)) == 2
 
 
@@ -170,7 +170,7 @@ def test_a_changed_rate_starts_that_configuration_of_every_recipe_in_use_and_is_
     assert looking.look() == []
     assert len(looking.events) == len(RECIPES) * len(OPTIMIZERS), "the first look tells Dagster what there is"
     assert looking.look() == []
-    assert (looking.events, looking.said) == ([], "nothing new")
+    assert (looking.events, looking.said) == ([], "no change")
     edit(tables / "optimizers.toml", SGD, SGD.replace("0.01", "0.02"))
     assert looking.look() == [("mnist_mlp", "sgd"), ("mnist_dcgan", "sgd"), ("fashion_mnist_mlp", "sgd")]
     assert set(looking.events) == {(f"{recipe}/settings", "sgd") for recipe in RECIPES}
