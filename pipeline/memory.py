@@ -1,4 +1,4 @@
-"""Memory of this process: its peak, and a way to return freed blocks to the system."""
+"""Memory: the peak use of this process, and a way to return large blocks to the system."""
 
 from __future__ import annotations
 
@@ -15,18 +15,15 @@ MEBIBYTE = 2**20
 KIBIBYTE = 2**10
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
-USERS_OWN = {"MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"}  # variables that glibc reads
+USER_VARIABLES = {"MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"}  # variables that glibc reads
 MAPPED_FROM_BYTES = 256 * KIBIBYTE
-LARGEST_IN_HEAP_BYTES = (
-    32 * MEBIBYTE
-)  # the largest value of glibc's own threshold, reached once a block of that size was freed
+LARGEST_IN_HEAP_BYTES = 32 * MEBIBYTE  # glibc's own threshold grows to this once a block of that size was freed
 
 
 def peak_memory_mib() -> float:
-    """Return the most memory that this process has had resident, in MiB.
+    """Return the largest resident memory that this process has had, in MiB.
 
-    The kernel's own figure is used if there is one, because getrusage also counts the memory that the parent had before
-    this program began.
+    The kernel's own figure is used if there is one: getrusage also counts memory of the parent process.
     """
     status = Path("/proc/self/status")
     if status.exists():
@@ -38,13 +35,13 @@ def peak_memory_mib() -> float:
 
 @contextmanager
 def large_blocks_mapped() -> Iterator[None]:
-    """Give every large block its own pages inside this context, so that a freed block returns to the system.
+    """Give every large block that is allocated in the `with` block pages of its own, freed together with the block.
 
-    By default glibc soon takes blocks of up to 32 MiB from its heap. Small blocks between them stay, and so the holes
-    of freed ones stay resident (docs/log.md). Mapping costs page faults, so use it for work that is done a few times.
-    With another C library, or if a variable that glibc reads is set, the context has no effect.
+    By default glibc soon takes blocks of up to 32 MiB from its heap. Small blocks between them then keep the freed
+    space resident (docs/log.md). Mapping costs page faults, so use this for work that is done a few times. It has no
+    effect with another C library, or if the user set a variable that configures glibc's malloc.
     """
-    glibc = _glibc() if USERS_OWN.isdisjoint(os.environ) else None
+    glibc = _glibc() if USER_VARIABLES.isdisjoint(os.environ) else None
     if glibc is None:
         yield
         return
@@ -53,7 +50,7 @@ def large_blocks_mapped() -> Iterator[None]:
         yield
     finally:
         glibc.mallopt(M_MMAP_THRESHOLD, LARGEST_IN_HEAP_BYTES)
-        glibc.mallopt(M_TRIM_THRESHOLD, 2 * LARGEST_IN_HEAP_BYTES)  # twice the other, as in glibc
+        glibc.mallopt(M_TRIM_THRESHOLD, 2 * LARGEST_IN_HEAP_BYTES)  # glibc's own default: twice the other threshold
 
 
 @cache

@@ -1,10 +1,12 @@
 """Raw: the files of a data set as published, verified, with the source they came from.
 
-In: what the user names, the official mirrors, or a package that ships the data: tried in that order.
-Out: `data/raw/<data set>/` with the files, unchanged (a folder of loose images as one uncompressed zip), and
-`manifest.json`: source, sizes, sha256 of the files and of their decompressed content, labels, counts, what was left
-out. `read.open_raw` gives train and test as pictures read one at a time, (H, W) or (H, W, 3) uint8 in 0..255, with
-labels (N,) int64, attributes (N, K) uint8 or neither.
+In: the user's own files, the official mirrors, or a package that ships the data, tried in that order.
+Out: `data/raw/<data set>/` with the unchanged files (a folder of loose images as one uncompressed zip), and
+`manifest.json`: source, sizes, sha256 of the files and of their decompressed content, labels, counts, omitted images.
+`read.open_raw` returns train and test as pictures that are read one at a time, (H, W) or (H, W, 3) uint8 in 0..255,
+with labels (N,) int64, attributes (N, K) uint8 or neither.
+
+Decided by: the data set's key, the layout and the content of the files (`raw_identity`).
 
 A new data set is one file with its sources and files (like `mnist.py`) and one line in `catalogue.py`; a user's own is
 an entry in a TOML file (`own_data.py`). A new format of files is a reader in `read.LAYOUTS`.

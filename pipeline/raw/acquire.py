@@ -1,7 +1,7 @@
 """Acquire: get a data set's files from the first source that has them, check them, publish them with their source.
 
-In: the ordered sources of a `Dataset`. Out: the raw artefact; its details carry source, counts, labels and what was
-left out. Nothing appears where a file is not what it should be.
+In: the ordered sources of a `Dataset`. Out: the raw artefact; its details carry source, counts, labels and omitted
+images. If any file is damaged, no artefact appears.
 """
 
 from __future__ import annotations
@@ -26,32 +26,32 @@ log = logging.getLogger(__name__)
 
 
 class NoSourceError(OSError):
-    """No source of a data set could give it; the message says why for each and what to do."""
+    """No source has the data set's files; the message names the reason for each source and the remedy."""
 
 
 def acquire(dataset: Dataset, paths: Paths, *, force: bool = False) -> Artefact:
-    """The data set's raw files: those already there, or new ones from the first source that gives them.
+    """Return the data set's raw files: the existing ones, or new ones from the first source that has them.
 
-    What the user named is read every time, so that its content decides. What another source gave before is kept
-    without asking the sources again, unless `force`. A data set prepared from another's files gets those.
+    Files that the user named are read every time, so that their content decides. Files from another source are kept
+    without trying the sources again, unless `force`. A data set that is prepared from another's files gets those.
     """
     folder = paths.raw(dataset.raw_key)
     with locked(folder):
-        working = folder.with_name(f".{folder.name}.download")  # stays after a failure: downloads continue from there
-        kept = None if force else _kept(folder, dataset, working)
-        if kept is not None:
-            return kept
-        return _published(dataset, _provide(dataset, working), folder, working, force=force)
+        working = folder.with_name(f".{folder.name}.download")  # stays after a failure, so that downloads continue
+        artefact = None if force else _reuse(folder, dataset, working)
+        if artefact is not None:
+            return artefact
+        return _publish(dataset, _provide(dataset, working), folder, working, force=force)
 
 
-def _published(dataset: Dataset, provided: Provided, folder: Path, working: Path, *, force: bool) -> Artefact:
-    """The artefact of the files provided: the one that is there, if it is of the same, else a new one."""
-    wanted = raw_identity(dataset.raw_key, provided.layout, provided.content_sha256)
-    artefact = None if force else find_intact(folder, wanted.fingerprint)
+def _publish(dataset: Dataset, provided: Provided, folder: Path, working: Path, *, force: bool) -> Artefact:
+    """Return the artefact of the provided files: the existing one if its files are equal, else a new one."""
+    identity = raw_identity(dataset.raw_key, provided.layout, provided.content_sha256)
+    artefact = None if force else find_intact(folder, identity.fingerprint)
     try:
-        artefact = artefact or publish(provided.folder, folder, wanted, to_json(_details(dataset, provided)))
+        artefact = artefact or publish(provided.folder, folder, identity, to_json(_details(dataset, provided)))
     except Exception as error:
-        shutil.rmtree(working)  # complete, but not what it should be; an interruption leaves it to go on from
+        shutil.rmtree(working)  # complete but damaged: nothing to continue from, as after an interruption
         if isinstance(error, DamagedFileError):
             error.args = (provided.name_origin(str(error)),)
         raise
@@ -59,27 +59,27 @@ def _published(dataset: Dataset, provided: Provided, folder: Path, working: Path
     return artefact
 
 
-def _kept(folder: Path, dataset: Dataset, working: Path) -> Artefact | None:
-    """The artefact that is there, if nothing the user named decides otherwise and its files are unharmed."""
+def _reuse(folder: Path, dataset: Dataset, working: Path) -> Artefact | None:
+    """Return the existing artefact if its files are undamaged and the user names no files of their own."""
     artefact = read_artefact(folder)
     if artefact is None or any(source.is_named() for source in _named_by_user(dataset)):
         return None
     details = artefact.details_as(RawDetails)
     if details.source == "directory" and not details.official:
-        return None  # it was somebody's own data, and nobody names it any more
+        return None  # the user's own data, which no variable names any more
     if details.note:
-        log.info("%s: keeping the %s; --force asks the mirrors again", dataset.key, details.note)
+        log.info("%s: keeping the %s; --force tries the mirrors again", dataset.key, details.note)
     if not is_intact(artefact):
         log.warning("%s: files in %s are damaged; getting them again", dataset.key, folder)
         return None
     if artefact.fingerprint != raw_identity(dataset.raw_key, details.layout, details.content_sha256).fingerprint:
-        return _examined_again(dataset, artefact, working)
+        return _examine_again(dataset, artefact, working)
     return replace(artefact, cached=True)
 
 
-def _examined_again(dataset: Dataset, artefact: Artefact, working: Path) -> Artefact:
-    """The same files as they are, with details as this version of the code finds them."""
-    log.info("%s: examining the files again that an older version got", dataset.key)
+def _examine_again(dataset: Dataset, artefact: Artefact, working: Path) -> Artefact:
+    """Return an artefact of the same files with the details that this version of the code writes."""
+    log.info("%s: examining the files of an older version again", dataset.key)
     shutil.rmtree(working, ignore_errors=True)
     for name in artefact.files:
         (working / name).parent.mkdir(parents=True, exist_ok=True)
@@ -94,7 +94,7 @@ def _examined_again(dataset: Dataset, artefact: Artefact, working: Path) -> Arte
         official=details.official,
         note=details.note,
     )
-    return _published(dataset, provided, artefact.folder, working, force=True)
+    return _publish(dataset, provided, artefact.folder, working, force=True)
 
 
 def _named_by_user(dataset: Dataset) -> list[UserNamed]:
@@ -102,20 +102,20 @@ def _named_by_user(dataset: Dataset) -> list[UserNamed]:
 
 
 def _provide(dataset: Dataset, working: Path) -> Provided:
-    """Try the sources in order; what the first successful one gave."""
+    """Try the sources in order and return the files of the first one that has them."""
     reasons = []
     for source in dataset.sources:
-        own_folder = working / type(source).__name__
-        own_folder.mkdir(parents=True, exist_ok=True)
+        source_folder = working / type(source).__name__
+        source_folder.mkdir(parents=True, exist_ok=True)
         try:
-            provided = source.provide(own_folder)
+            provided = source.provide(source_folder)
         except SourceUnavailableError as unavailable:
             reasons.append(str(unavailable))
             continue
         except Exception:
-            if isinstance(source, UserNamed):  # it is read anew the next time: there is nothing to go on from
-                shutil.rmtree(own_folder)
-                with suppress(OSError):  # another source's part may be there
+            if isinstance(source, UserNamed):  # read from the start the next time, so there is nothing to continue
+                shutil.rmtree(source_folder)
+                with suppress(OSError):  # another source's partial download may be there
                     working.rmdir()
             raise
         if provided is not None:

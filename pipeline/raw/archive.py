@@ -1,11 +1,10 @@
 """Archive: a zip of images, read in place, entry by entry, and never unpacked.
 
-In: a zip as published, or a folder of images, packed by `pack`. Out: the names of its images, sorted, and the checked
-bytes of each. What a broken or hostile archive may hold ends in one sentence before anything is read from it: no zip
-at all, a part that is missing, encryption, names that lead out of a folder, entries that share their bytes or unfold
-beyond all measure.
-Entries are read with one `pread`, which threads may call side by side: Python's `ZipFile` is
-slower, and its count of open readers is not guarded against threads.
+In: a zip as published, or a folder of images, packed by `pack`. Out: the sorted names of its images, and the checked
+bytes of each. A broken or hostile archive raises one sentence before any entry is read: a file that is no zip, a
+missing part, encryption, names that lead out of the folder, entries that share bytes, decompression bombs.
+Entries are read with one `pread` each, which threads may call side by side. Python's `ZipFile` is slower, and its count
+of open readers is not guarded against threads.
 Source of the format: PKWARE's APPNOTE 6.3, sections 4.3.7 (local header) and 4.4.4 (flags).
 """
 
@@ -42,23 +41,23 @@ NO_ZIP_ERRORS = (zipfile.BadZipFile, NotImplementedError, ValueError, struct.err
 
 
 class EncodedImages(Protocol):
-    """A container of encoded images."""
+    """A container of encoded images, read by index."""
 
     @property
     def path(self) -> Path:
-        """The file."""
+        """Return the path of the file."""
 
     @property
     def names(self) -> Sequence[str]:
-        """Of the images."""
+        """Return the names of the images."""
 
     @property
     def content(self) -> Callable[[int], bytes]:
-        """The encoded bytes of the image at a place; `UnreadableImageError` where they are damaged."""
+        """Return a function: index → encoded bytes of the image; `UnreadableImageError` if they are damaged."""
 
 
 class Archive:
-    """A zip of images: their names, sorted, and the bytes of each. Other entries are passed over."""
+    """A zip of images: their sorted names, and the bytes of each. Other entries are ignored."""
 
     def __init__(self, path: Path) -> None:
         entries = _entries(path)
@@ -84,11 +83,11 @@ class Archive:
         return len(self.names)
 
     def content(self, index: int) -> bytes:
-        """The bytes of one image, its length and checksum verified."""
+        """Return the bytes of one image after verifying length and checksum."""
         offset, packed_bytes, size_bytes, checksum, method = (int(value) for value in self._fields[index])
         header = os.pread(self._file, LOCAL_HEADER_BYTES, offset)
         if len(header) < LOCAL_HEADER_BYTES or header[:4] != LOCAL_HEADER_MAGIC:
-            raise UnreadableImageError("no entry at the place the archive names")
+            raise UnreadableImageError("no entry at the offset that the archive names")
         name_bytes, extra_bytes = struct.unpack("<HH", header[26:])
         packed = os.pread(self._file, packed_bytes, offset + LOCAL_HEADER_BYTES + name_bytes + extra_bytes)
         content = packed if method == zipfile.ZIP_STORED else self._inflated(packed, size_bytes, self.names[index])
@@ -99,7 +98,7 @@ class Archive:
         return content
 
     def _inflated(self, packed: bytes, size_bytes: int, name: str) -> bytes:
-        """Inflate the bytes declared and look a little further: damage adds a few, a bomb goes on and on."""
+        """Inflate the declared bytes and a little more: damage adds a few bytes, a decompression bomb adds many."""
         stream = zlib.decompressobj(-zlib.MAX_WBITS)
         try:
             content = stream.decompress(packed, size_bytes + 1)
@@ -115,13 +114,13 @@ class Archive:
 
 
 def is_image_name(name: str) -> bool:
-    """Whether an entry or file is an image by its name; what systems leave beside images is not."""
+    """Return True if a name is an image's by its suffix, and not a file that operating systems add."""
     path = PurePosixPath(name)
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and "__MACOSX" not in path.parts
 
 
 def find_unreadable(images: EncodedImages) -> tuple[str, ...]:
-    """Read through all images once, bytes and headers; the names of the damaged ones, if they are few."""
+    """Read the bytes and header of every image once; return the names of the damaged ones, if they are few."""
     progress = Progress(f"{images.path.name}: reading", len(images.names))
     damaged: dict[str, str] = {}
     for index, name in enumerate(images.names):
@@ -139,11 +138,11 @@ def _entries(path: Path) -> list[zipfile.ZipInfo]:
         with zipfile.ZipFile(path) as archive:
             return archive.infolist()
     except NO_ZIP_ERRORS as error:
-        raise DamagedFileError(f"{path}: {_what_it_is(path, error)}") from error
+        raise DamagedFileError(f"{path}: {_describe_other_file(path, error)}") from error
 
 
-def _what_it_is(path: Path, error: Exception) -> str:
-    """What a file is that is not a readable zip."""
+def _describe_other_file(path: Path, error: Exception) -> str:
+    """Return a description of a file that is not a readable zip."""
     size_bytes = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(1024)
@@ -158,10 +157,10 @@ def _what_it_is(path: Path, error: Exception) -> str:
 
 
 def _check(path: Path, entries: list[zipfile.ZipInfo]) -> None:
-    """No entry is dangerous, and none is one that `Archive` cannot read."""
+    """Raise if an entry is dangerous, or of a form that `Archive` cannot read."""
     size_bytes = path.stat().st_size
     for entry in entries:
-        _check_place(path, entry, size_bytes)
+        _check_offset(path, entry, size_bytes)
         if _leads_out(entry.orig_filename):
             raise DamagedFileError(
                 f"{path}: entry {entry.orig_filename!r} leads out of the archive, expected relative names "
@@ -174,8 +173,8 @@ def _check(path: Path, entries: list[zipfile.ZipInfo]) -> None:
     _check_apart(path, entries)
 
 
-def _check_place(path: Path, entry: zipfile.ZipInfo, size_bytes: int) -> None:
-    """The entry lies within the file; places are counted from the directory, which is the file's end."""
+def _check_offset(path: Path, entry: zipfile.ZipInfo, size_bytes: int) -> None:
+    """Raise if an entry lies outside the file. Offsets are counted from the directory at the file's end."""
     if entry.header_offset < 0:
         raise DamagedFileError(
             f"{path}: entry {entry.orig_filename!r} begins {-entry.header_offset:,} bytes before the file does, "
@@ -194,8 +193,8 @@ def _leads_out(name: str) -> bool:
 
 def _check_image(path: Path, entry: zipfile.ZipInfo) -> None:
     packed_bytes, size_bytes = entry.compress_size, entry.file_size
-    folded = size_bytes > RATIO_COUNTS_FROM_BYTES and size_bytes > LARGEST_RATIO * packed_bytes
-    if max(packed_bytes, size_bytes) > LARGEST_ENTRY_BYTES or folded:
+    is_bomb = size_bytes > RATIO_COUNTS_FROM_BYTES and size_bytes > LARGEST_RATIO * packed_bytes
+    if max(packed_bytes, size_bytes) > LARGEST_ENTRY_BYTES or is_bomb:
         raise DamagedFileError(
             f"{path}: entry {entry.filename!r} declares {size_bytes:,} bytes from {packed_bytes:,}, expected at most "
             f"{LARGEST_ENTRY_BYTES:,} and {LARGEST_RATIO:,} times as many; it is a decompression bomb: remove it"
@@ -208,7 +207,7 @@ def _check_image(path: Path, entry: zipfile.ZipInfo) -> None:
 
 
 def _check_apart(path: Path, entries: list[zipfile.ZipInfo]) -> None:
-    """No two entries share bytes: a small file could otherwise unfold to petabytes."""
+    """Raise if two entries share bytes: a small file could otherwise inflate to petabytes."""
     in_order = sorted(entries, key=lambda entry: entry.header_offset)
     starts = np.array([entry.header_offset for entry in in_order], np.int64)
     sizes = np.array([LOCAL_HEADER_BYTES + entry.compress_size for entry in in_order], np.int64)
@@ -221,11 +220,11 @@ def _check_apart(path: Path, entries: list[zipfile.ZipInfo]) -> None:
 
 
 def pack(folder: Path, destination: Path) -> None:
-    """Pack the images in a folder and below into one zip, uncompressed; the same images give the same bytes."""
+    """Pack the images in a folder and below into one uncompressed zip; equal images give equal bytes."""
     paths = {path.relative_to(folder).as_posix(): path for path in _files_below(folder)}
     names = sorted(name for name in paths if is_image_name(name))
     if not names:
-        raise FileNotFoundError(_no_image(folder))
+        raise FileNotFoundError(_describe_without_images(folder))
     progress = Progress(f"{folder.name}: packing", len(names))
     with zipfile.ZipFile(destination, "w") as archive:
         for done, name in enumerate(names, 1):
@@ -233,24 +232,24 @@ def pack(folder: Path, destination: Path) -> None:
             progress.report(done)
 
 
-def _files_below(folder: Path, around: frozenset[Path] = frozenset()) -> Iterator[Path]:
-    """The files in a folder and below, through links too, but not back into a folder they lie in: that has no end."""
+def _files_below(folder: Path, parents: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """Yield the files in a folder and below, also through links, but not through a link to a folder above: a loop."""
     real = folder.resolve()
-    if real in around:
+    if real in parents:
         return
     for path in folder.iterdir():
         if path.is_dir():
-            yield from _files_below(path, around | {real})
+            yield from _files_below(path, parents | {real})
         elif path.is_file():
             yield path
 
 
-def _no_image(folder: Path) -> str:
-    """What a folder is that holds no image."""
+def _describe_without_images(folder: Path) -> str:
+    """Return a sentence about a folder that holds no image."""
     zips = sorted(path.name for path in folder.iterdir() if path.suffix.lower() == ".zip")
     if zips:
         return (
-            f"{folder}: found no image but {', '.join(zips[:NAMES_IN_MESSAGE])}, expected files that end in "
+            f"{folder}: found no image, only {', '.join(zips[:NAMES_IN_MESSAGE])}, expected files that end in "
             f"{', '.join(IMAGE_SUFFIXES)}; to take the images of a zip, name the zip itself: {folder / zips[0]}"
         )
     return f"{folder}: found no image, expected files that end in {', '.join(IMAGE_SUFFIXES)}"
@@ -267,7 +266,10 @@ def _pack_one(archive: zipfile.ZipFile, name: str, path: Path) -> None:
             f"{path}: the name has a drive or a backslash, which no archive may hold; rename the file"
         )
     entry = zipfile.ZipInfo(name, FIXED_DATE)
-    entry.create_system, entry.external_attr = 3, 0o644 << 16  # Unix, whatever this machine is
+    entry.create_system, entry.external_attr = (
+        3,
+        0o644 << 16,
+    )  # Unix on every machine, so that equal images give equal bytes
     try:
         archive.writestr(entry, path.read_bytes())
     except UnicodeEncodeError as error:

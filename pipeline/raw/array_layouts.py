@@ -2,8 +2,8 @@
 
 In: `.npz` with `images` (N, H, W) or (N, H, W, C) uint8 and optionally `labels`, `test_images`, `test_labels`; or
 `.parquet` with a column `image` (encoded bytes, a struct whose field `bytes` holds them as Hugging Face writes it, or
-Arrow's fixed-shape tensor of uint8) and optionally an integer column `label`. Nothing is ever unpickled.
-Out: `Contents`. An `.npz` is held in memory, a `.parquet` read by row groups.
+Arrow's fixed-shape tensor of uint8) and optionally an integer column `label`. Python objects are never unpickled.
+Out: `Contents`. An `.npz` is held in memory, a `.parquet` is read by row groups.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ from pipeline.raw.idx import DamagedFileError
 from pipeline.raw.idx_layout import array_split
 from pipeline.raw.picture_layouts import encoded_split
 
-IMAGE_ARRAYS = ("images", "test_images")  # labels may repeat one value as often as they like
+IMAGE_ARRAYS = ("images", "test_images")  # only these are tested for bombs: labels may repeat one value often
 NPZ_ARRAYS = (*IMAGE_ARRAYS, "labels", "test_labels")
-MOST_NPZ_BYTES = 8 << 30  # an .npz is held in memory whole
+MOST_NPZ_BYTES = 8 << 30  # an .npz is held in memory
 NPZ_SHAPES = "uint8 (N, H, W) or (N, H, W, C) with 1 or 3 channels"
-MOST_CLASSES = 10_000  # a label beyond is no class but a number of something else
+MOST_CLASSES = 10_000  # a larger label is no class but a number with another meaning
 GROUPS_KEPT = 4  # row groups in memory: neighbouring threads may read across a border
 
 ClassLabels = npt.NDArray[np.int64]
 
 
 def read_npz(folder: Path) -> Contents:
-    """The arrays of a `.npz` file."""
+    """Read the arrays of a `.npz` file."""
     path = only_file(folder, ".npz")
     arrays = _load_arrays(path)
     if "images" not in arrays:
@@ -86,7 +86,7 @@ def _load_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
 
 
 def _check_sizes(path: Path) -> None:
-    """What the arrays declare, before any is loaded; no more than that is ever unfolded."""
+    """Raise if the arrays declare too many bytes, before any is loaded. Loading inflates no more than declared."""
     with zipfile.ZipFile(path) as archive:
         entries = [(entry.filename.removesuffix(".npy"), entry) for entry in archive.infolist()]
     size_bytes = sum(entry.file_size for name, entry in entries if name in NPZ_ARRAYS)
@@ -96,8 +96,8 @@ def _check_sizes(path: Path) -> None:
             "images or a .parquet, which are read piece by piece"
         )
     for name, entry in entries:
-        folded = entry.file_size > max(RATIO_COUNTS_FROM_BYTES, LARGEST_RATIO * entry.compress_size)
-        if folded and name in IMAGE_ARRAYS:
+        is_bomb = entry.file_size > max(RATIO_COUNTS_FROM_BYTES, LARGEST_RATIO * entry.compress_size)
+        if is_bomb and name in IMAGE_ARRAYS:
             raise DamagedFileError(
                 f"{path}: {name} declares {entry.file_size:,} bytes from {entry.compress_size:,}, expected at most "
                 f"{LARGEST_RATIO:,} times as many; it is a decompression bomb, or holds no pictures: save it again "
@@ -115,11 +115,11 @@ def _images(path: Path, name: str, images: npt.NDArray[Any]) -> npt.NDArray[np.u
 def _labels(path: Path, name: str, labels: npt.NDArray[Any] | None, count: int) -> ClassLabels | None:
     if labels is None or not count:
         return None
-    whole = labels.dtype.kind in "iu" and labels.shape == (count,)
-    if not whole or labels.min() < 0 or labels.max() >= MOST_CLASSES:
-        found = f"{labels.dtype} {labels.shape}" + (f" from {labels.min()} to {labels.max()}" if whole else "")
+    are_integers = labels.dtype.kind in "iu" and labels.shape == (count,)
+    if not are_integers or labels.min() < 0 or labels.max() >= MOST_CLASSES:
+        form = f"{labels.dtype} {labels.shape}" + (f" from {labels.min()} to {labels.max()}" if are_integers else "")
         raise DamagedFileError(
-            f"{path}: {name} is {found}, expected integers ({count},) from 0 to {MOST_CLASSES - 1}, one an image"
+            f"{path}: {name} is {form}, expected integers ({count},) from 0 to {MOST_CLASSES - 1}, one per image"
         )
     return labels.astype(np.int64)
 
@@ -130,7 +130,7 @@ def _held_out(path: Path, everything: RawSplit) -> dict[str, RawSplit]:
 
 
 def _one_line(error: Exception) -> str:
-    """Arrow's messages have several."""
+    """Return the message of an error in one line; Arrow's messages have several."""
     return " ".join(str(error).split())
 
 
@@ -138,7 +138,7 @@ def _contents(splits: dict[str, RawSplit], rule: str, unreadable: tuple[str, ...
     labels = [split.labels for split in splits.values() if split.labels is not None]
     if not labels:
         return Contents(splits, "none", (), rule, unreadable)
-    count = 1 + max(int(each.max()) for each in labels)
+    count = 1 + max(int(values.max()) for values in labels)
     return Contents(splits, "classes", tuple(str(index) for index in range(count)), rule, unreadable)
 
 
@@ -147,7 +147,7 @@ def _contents(splits: dict[str, RawSplit], rule: str, unreadable: tuple[str, ...
 
 
 def read_parquet(folder: Path, unreadable: Sequence[str] | None) -> Contents:
-    """The rows of a `.parquet` file; `unreadable` as in `picture_layouts.open_archive`."""
+    """Read the rows of a `.parquet` file; `unreadable` as in `picture_layouts.open_archive`."""
     path = only_file(folder, ".parquet")
     try:
         rows = Rows(path)
@@ -158,8 +158,8 @@ def read_parquet(folder: Path, unreadable: Sequence[str] | None) -> Contents:
         everything = RawSplit(rows.names, labels, rows.picture)
         return _contents(_held_out(path, everything), EVERY_FIFTH)
     damaged = find_unreadable(rows) if unreadable is None else tuple(unreadable)
-    known = set(damaged)
-    sound = np.array([place for place, name in enumerate(rows.names) if name not in known], np.int64)
+    left_out = set(damaged)
+    sound = np.array([row for row, name in enumerate(rows.names) if name not in left_out], np.int64)
     everything = encoded_split(rows, sound, None if labels is None else labels[sound])
     return _contents(_held_out(path, everything), EVERY_FIFTH, damaged)
 
@@ -167,7 +167,7 @@ def read_parquet(folder: Path, unreadable: Sequence[str] | None) -> Contents:
 @dataclass(frozen=True)
 class _Group:
     first: int  # row
-    images: Any  # an Arrow array of bytes, whole or in chunks, or (N, …) uint8
+    images: Any  # an Arrow array of bytes in one or several chunks, or (N, …) uint8
 
 
 class Rows:
@@ -206,7 +206,7 @@ class Rows:
             )
 
     def labels(self) -> npt.NDArray[Any] | None:
-        """The column `label`, where there is one."""
+        """Return the column `label`, or None if there is none."""
         if "label" not in self._file.schema_arrow.names:
             return None
         column = self._file.read(["label"]).column("label")
@@ -218,22 +218,22 @@ class Rows:
         return np.asarray(column.to_numpy())
 
     def content(self, index: int) -> bytes:
-        """The encoded bytes in a row."""
-        group = self._of(index)
+        """Return the encoded bytes in a row."""
+        group = self._group_of(index)
         value = group.images[index - group.first].as_py()
         if not value:
             raise UnreadableImageError("the row is empty")
         return bytes(value)
 
     def picture(self, index: int) -> Picture:
-        """The pixels in a row, where the column holds arrays."""
-        group = self._of(index)
+        """Return the pixels in a row of a column of arrays."""
+        group = self._group_of(index)
         pixels: Picture = group.images[index - group.first]
         if pixels.ndim == 3 and pixels.shape[0] in (1, 3):
             pixels = np.moveaxis(pixels, 0, -1)
         return pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
 
-    def _of(self, row: int) -> _Group:
+    def _group_of(self, row: int) -> _Group:
         with self._lock:
             return self._group(int(np.searchsorted(self._ends, row, side="right")))
 
@@ -252,6 +252,6 @@ class Rows:
 
 
 def _pixels(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[Any]:
-    """(N, …) of a column of tensors, which Arrow leaves in several chunks where it is large."""
+    """Return the values (N, …) of a column of tensors; Arrow keeps a large column in several chunks."""
     chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
     return np.concatenate([chunk.to_numpy_ndarray() for chunk in chunks])

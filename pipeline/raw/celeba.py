@@ -4,8 +4,8 @@ Source: Liu, Luo, Wang, Tang 2015, arXiv 1411.7766. For non-commercial research 
 project. Checksums are the ones torchvision pins for the files on the authors' Google Drive. The archive is never
 unpacked.
 
-`celeba` is prepared as the blog on optimizers does it (crop 108, 28x28, 5,000 images), `celeba_64` as DCGAN's authors
-and their followers do (crop 160, 64x64, all images); both from the same raw files.
+`celeba` is prepared like the data of the blog on optimizers (crop 108, 28x28, 5,000 images), `celeba_64` like those of
+DCGAN's authors and their followers (crop 160, 64x64, all images). Both are prepared from the same raw files.
 """
 
 from __future__ import annotations
@@ -40,46 +40,46 @@ Download = Callable[[str, str, str, str], None]  # file id, folder, name, md5
 
 
 def copy_images(source: Path, folder: Path) -> Path:
-    """Copy a zip of images into `folder`, or pack a folder of images into one there; the path of the zip."""
+    """Copy a zip of images into `folder`, or pack a folder of images there; return the path of the zip."""
     if source.is_dir():
         pack(source, folder / PACKED_NAME)
         return folder / PACKED_NAME
-    Archive(source)  # what is wrong with it is found before gigabytes are copied
-    taken = folder / f"{source.stem}.zip"
-    shutil.copyfile(source, taken)
-    return taken
+    Archive(source)  # raises for a damaged zip before gigabytes are copied
+    copied = folder / f"{source.stem}.zip"
+    shutil.copyfile(source, copied)
+    return copied
 
 
 @dataclass(frozen=True)
 class NamedPhotographs(NamedInEnvironment):
-    """What `GANFORGE_CELEBA` names: a directory with the official names, a zip, or any folder of images."""
+    """The path in `GANFORGE_CELEBA`: a directory with the official names, a zip, or any folder of images."""
 
     variable: str = VARIABLE
 
     @property
     def how_to_name(self) -> str:
-        """The variable to set."""
+        """Return the advice to set the variable."""
         return f"Set {self.variable} to a directory with {ARCHIVE_FILE}, a zip or a folder of photographs"
 
     def provide(self, folder: Path) -> Provided | None:
-        """Copy or pack the photographs, and copy the lists beside them."""
+        """Copy or pack the photographs, and copy the lists that lie beside them."""
         if not self.is_named():
             return None
-        named = self.named_path()
-        images, lists = self._find(named)
+        path = self.named_path()
+        images, lists = self._find(path)
         clear_folder(folder)
         archive = copy_images(images, folder)
         origin_paths = {name: lists / name for name in LISTS if (lists / name).is_file()}
-        for name, path in origin_paths.items():
-            shutil.copyfile(path, folder / name)
+        for name, origin in origin_paths.items():
+            shutil.copyfile(origin, folder / name)
         origin_paths[archive.name] = images
-        official = {path.name: _md5(path) for path in folder.iterdir()} == OFFICIAL_MD5
-        note = "" if official else f"{len(Archive(archive)):,} images from {named}"
-        sums = {path.name: sha256_of_file(path) for path in sorted(folder.iterdir())}
-        return Provided(folder, "directory", str(named), "celeba", sums, official, note, origin_paths)
+        official = {file.name: _md5(file) for file in folder.iterdir()} == OFFICIAL_MD5
+        note = "" if official else f"{len(Archive(archive)):,} images from {path}"
+        sums = {file.name: sha256_of_file(file) for file in sorted(folder.iterdir())}
+        return Provided(folder, "directory", str(path), "celeba", sums, official, note, origin_paths)
 
     def _find(self, named: Path) -> tuple[Path, Path]:
-        """The zip or folder of photographs, and the directory of the lists."""
+        """Return the zip or folder of photographs, and the directory of the lists."""
         if named.is_file():
             return named, named.parent
         if not named.is_dir():
@@ -98,7 +98,7 @@ class TorchvisionDownload:
     """The authors' Google Drive, through torchvision's list of files and its download, which needs package gdown."""
 
     def provide(self, folder: Path) -> Provided | None:
-        """Download the archive and the two lists; those that an earlier try completed are kept."""
+        """Download the archive and the two lists; keep files that an earlier attempt completed."""
         if importlib.util.find_spec("gdown") is None:
             raise SourceUnavailableError("package gdown is not installed (pip install 'ganforge[celeba]')")
         try:
@@ -112,31 +112,31 @@ class TorchvisionDownload:
             if name in OFFICIAL_MD5:
                 _fetch(download_file_from_google_drive, file_id, folder / name, md5)
         for path in set(folder.iterdir()) - {folder / name for name in OFFICIAL_MD5}:
-            path.unlink()  # parts of an earlier try
+            path.unlink()  # partial files of an earlier attempt
         sums = {name: sha256_of_file(folder / name) for name in sorted(OFFICIAL_MD5)}
         return Provided(folder, "mirror", GOOGLE_DRIVE, "celeba", sums, official=True)
 
 
 def _fetch(download: Download, file_id: str, path: Path, md5: str) -> None:
-    """One file, complete, or the reason why not."""
+    """Download one complete file, or raise with the reason."""
     failure: Exception | None = None
     try:
         download(file_id, str(path.parent), path.name, md5)
-    except Exception as error:  # gdown's, requests' and torchvision's own: any means that the file did not come
+    except Exception as error:  # of gdown, requests or torchvision: each means that the file did not arrive
         failure = error
     try:
         if path.name == ARCHIVE_FILE and path.exists():
-            Archive(path)  # an HTML page saved under this name says more than a checksum that does not fit
+            Archive(path)  # its error describes an HTML page saved under this name; a wrong checksum would not
     except DamagedFileError as damaged:
         path.unlink()
         raise SourceUnavailableError(f"{GOOGLE_DRIVE}: {_without_folder(damaged, path)}") from failure
     if failure is not None or not path.exists():
-        reason = " ".join(_without_folder(failure or "nothing came", path).split())
+        reason = " ".join(_without_folder(failure or "no file arrived", path).split())
         raise SourceUnavailableError(f"{GOOGLE_DRIVE}: {path.name}: {reason}") from failure
 
 
 def _without_folder(message: object, path: Path) -> str:
-    """A message about a file that is gone in a moment, without the folder it lay in."""
+    """Return a message about a temporary file without the name of its folder."""
     return str(message).replace(f"{path.parent}/", "")
 
 

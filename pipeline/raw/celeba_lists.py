@@ -1,8 +1,8 @@
 """CelebA's lists: the attributes of each photograph and the official partition, as the authors publish them.
 
-In: `list_attr_celeba.txt` (a line with the count, a line with the names, then a line an image: file name and 1 or -1
-for each name) and `list_eval_partition.txt` (file name and 0 train, 1 validation, 2 test). Out: rows by the file name
-without its suffix, so that they fit the PNG edition too. A malformed line is an error with its number.
+In: `list_attr_celeba.txt` (a line with the count, a line with the names, then one line per image: file name, and 1 or
+-1 for each name) and `list_eval_partition.txt` (file name, and 0 train, 1 validation, 2 test). Out: rows by the file
+name without its suffix, so that they fit the PNG edition too. A malformed line is an error with its number.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ TRAIN, VALIDATION, TEST = 0, 1, 2
 
 @dataclass(frozen=True)
 class ImageList:
-    """What a list says of each image it names."""
+    """The rows of a list, one per image."""
 
     path: Path
-    rows: dict[str, int]  # place in `values` by `stem` of the file name
+    rows: dict[str, int]  # index into `values` by `stem` of the file name
     values: npt.NDArray[np.uint8]  # (N, K) 0 or 1 for attributes, (N,) for the partition
     columns: tuple[str, ...] = ()  # names of the K attributes
 
 
 def stem(name: str) -> str:
-    """The part of a file name that the lists and the archive share."""
+    """Return the part of a file name that the lists and the archive share."""
     return PurePosixPath(name).stem
 
 
 def read_attributes(path: Path) -> ImageList:
-    """The attributes: `values` is (N, K), 1 where the image has the attribute."""
+    """Read the attributes: `values` is (N, K), 1 where the image has the attribute."""
     lines = _lines(path)
     announced, columns = lines[0].strip() if lines else "", tuple(lines[1].split()) if len(lines) > 1 else ()
     if not announced.isdecimal() or not columns:
@@ -52,7 +52,7 @@ def read_attributes(path: Path) -> ImageList:
         digits.append(_digits(path, number, signs, len(columns)))
     if len(digits) != int(announced):
         raise DamagedFileError(
-            f"{path}: found {len(digits):,} images, but its first line says {int(announced):,}; it was cut off or "
+            f"{path}: found {len(digits):,} images, but its first line announces {int(announced):,}; it was cut off or "
             "edited: get the file again"
         )
     values = np.frombuffer("".join(digits).encode(), np.uint8).reshape(-1, len(columns)) - ord("0")
@@ -60,10 +60,10 @@ def read_attributes(path: Path) -> ImageList:
 
 
 def _digits(path: Path, number: int, signs: str, count: int) -> str:
-    """A row of "1" and "-1" as a text of "1" and "0"."""
-    found = signs.replace("-1", "0").split()
-    digits = "".join(found)
-    if len(found) != count or len(digits) != count or not set(digits) <= {"0", "1"} or "0" in signs:
+    """Return a row of "1" and "-1" as a text of "1" and "0"."""
+    fields = signs.replace("-1", "0").split()
+    digits = "".join(fields)
+    if len(fields) != count or len(digits) != count or not set(digits) <= {"0", "1"} or "0" in signs:
         raise DamagedFileError(
             f"{path}: line {number} is {signs.strip()[:40]!r} after the file name, expected {count} values, each 1 or "
             "-1; get the file again"
@@ -72,7 +72,7 @@ def _digits(path: Path, number: int, signs: str, count: int) -> str:
 
 
 def read_partition(path: Path) -> ImageList:
-    """The official partition: `values` is (N,), `TRAIN`, `VALIDATION` or `TEST`."""
+    """Read the official partition: `values` is (N,), `TRAIN`, `VALIDATION` or `TEST`."""
     rows: dict[str, int] = {}
     values: list[int] = []
     for number, line in enumerate(_lines(path), 1):

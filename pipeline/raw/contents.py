@@ -1,8 +1,8 @@
-"""Contents: what the raw files of a data set hold, one picture at a time, whatever format they are in.
+"""Contents: the pictures and labels in the raw files of a data set, in the same form for every file format.
 
-A picture is (H, W) uint8 grey or (H, W, 3) uint8 RGB, 0..255, read when asked for: a split of 200,000 photographs costs
-no more memory than one of 20. `unreadable` pictures are left out by name, up to a share; the formats are read in
-`idx_layout.py`, `picture_layouts.py` and `array_layouts.py`.
+A picture is (H, W) uint8 grey or (H, W, 3) uint8 RGB, 0..255. Each is read on demand: a split of 200,000 photographs
+takes no more memory than one of 20. A small share of `unreadable` pictures may be left out, by name. The formats are
+read in `idx_layout.py`, `picture_layouts.py` and `array_layouts.py`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ NAMES_IN_MESSAGE = 3
 
 
 class UnreadableImageError(ValueError):
-    """One image that cannot be read, though others of the same data set may; the message says why."""
+    """One image cannot be read, while the rest of the data set may be readable; the message gives the reason."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class RawSplit:
 
     names: Sequence[str]  # of each image, for messages
     labels: Labels | None
-    read: Callable[[int], Picture]  # the picture at a place; `UnreadableImageError` where it cannot be decoded
+    read: Callable[[int], Picture]  # the picture at an index; `UnreadableImageError` if it cannot be decoded
 
     def __len__(self) -> int:
         return len(self.names)
@@ -52,50 +52,50 @@ class RawSplit:
         return RawSplit(names, labels, lambda index: self.read(int(indices[index])))
 
     def preview(self) -> list[npt.NDArray[np.uint8]]:
-        """Ten pictures at most as (C, H, W) uint8, one of each class where there are classes; damaged ones not."""
-        shown = []
-        for place in preview_indices(self.labels, len(self)):
+        """Return at most ten undamaged pictures (C, H, W) uint8, one per class if there are classes."""
+        pictures = []
+        for index in preview_indices(self.labels, len(self)):
             with suppress(UnreadableImageError):
-                shown.append(channels_first(self.read(int(place))))
-        return shown
+                pictures.append(channels_first(self.read(int(index))))
+        return pictures
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What the files hold, train and test apart."""
+    """The splits, labels and omissions of a data set's files."""
 
     splits: dict[str, RawSplit]  # "train" and "test"
     labels: str  # "classes" | "attributes" | "none"
     class_names: tuple[str, ...]  # of classes or attributes
-    test_split: str  # where the test images come from, such as "every fifth image"
-    unreadable: tuple[str, ...] = ()  # names of the images left out because they cannot be read
-    unlisted: tuple[str, ...] = ()  # names of those left out because a list that comes with the images leaves them out
-    unused: Mapping[str, int] = field(default_factory=dict)  # how many sound images are in neither split, by reason
+    test_split: str  # the origin of the test images, such as "every fifth image"
+    unreadable: tuple[str, ...] = ()  # names of images left out because they cannot be read
+    unlisted: tuple[str, ...] = ()  # names of images left out because the data set's list lacks them
+    unused: Mapping[str, int] = field(default_factory=dict)  # number of readable images in neither split, by reason
 
     def histogram(self) -> dict[str, list[int]]:
-        """By split, how many images there are of each class or with each attribute."""
+        """Return by split the number of images of each class or with each attribute."""
         return {name: histogram(split.labels, len(self.class_names)) for name, split in self.splits.items()}
 
 
 def histogram(labels: Labels | None, class_count: int) -> list[int]:
-    """How many images there are of each class, or with each attribute; none without labels."""
+    """Return the number of images of each class, or with each attribute; [] without labels."""
     if labels is None:
         return []
     counts = np.bincount(labels, minlength=class_count) if labels.ndim == 1 else labels.sum(axis=0, dtype=np.int64)
-    found: list[int] = counts.tolist()
-    return found
+    numbers: list[int] = counts.tolist()
+    return numbers
 
 
 def preview_indices(labels: Labels | None, count: int, at_most: int = 10) -> npt.NDArray[np.int64]:
-    """Places of the images that previews show: the first of each class in the classes' order, else the first."""
+    """Return the indices of the images in previews: the first of each class in the classes' order, else the first."""
     if labels is None or labels.ndim != 1:
         return np.arange(min(count, at_most))
-    places: npt.NDArray[np.int64] = np.unique(labels, return_index=True)[1][:at_most]
-    return places
+    indices: npt.NDArray[np.int64] = np.unique(labels, return_index=True)[1][:at_most]
+    return indices
 
 
 def channels_first(picture: Picture) -> npt.NDArray[np.uint8]:
-    """(H, W) or (H, W, C) → (C, H, W), the same values."""
+    """Return a picture (H, W) or (H, W, C) as (C, H, W), with the same values."""
     return picture[np.newaxis] if picture.ndim == 2 else np.ascontiguousarray(np.moveaxis(picture, -1, 0))
 
 
@@ -106,15 +106,15 @@ def shape_in_words(shape: tuple[int, ...]) -> str:
 
 
 def only_file(folder: Path, suffix: str) -> Path:
-    """The one file of a kind among raw files, whatever its name."""
-    found = sorted(folder.glob(f"*{suffix}"))
-    if len(found) != 1:
-        raise FileNotFoundError(f"{folder}: found {len(found)} files *{suffix}, expected one; materialize it again")
-    return found[0]
+    """Return the only file with a suffix in a folder of raw files."""
+    paths = sorted(folder.glob(f"*{suffix}"))
+    if len(paths) != 1:
+        raise FileNotFoundError(f"{folder}: found {len(paths)} files *{suffix}, expected one; materialize it again")
+    return paths[0]
 
 
 def every_fifth(count: int, where: str) -> npt.NDArray[np.bool_]:
-    """Which of `count` images in the order of their names are held out for testing."""
+    """Return a mask (count,) of the images, in the order of their names, that are held out for testing."""
     if count < TEST_EVERY:
         raise DamagedFileError(
             f"{where}: found {count} images, expected at least {TEST_EVERY}: every fifth one is held out for testing"
@@ -123,17 +123,17 @@ def every_fifth(count: int, where: str) -> npt.NDArray[np.bool_]:
     return held_out
 
 
-def tolerate(left_out: Mapping[str, str], count: int, where: Path | str, what: str, advice: str) -> None:
-    """A few of `count` images may be left out (by name, with the reason), which is logged; more are one error.
+def tolerate(left_out: Mapping[str, str], count: int, where: Path | str, problem: str, advice: str) -> None:
+    """Log images that are left out, by name with the reason, if they are few of `count`; else raise one error.
 
-    The log names a file `where` without its folder, which may be one that is there for a moment only.
+    The log names a file `where` without its folder, which may be temporary.
     """
     if not left_out:
         return
     tolerated = max(1, int(TOLERATED_SHARE * count))
-    shown = "; ".join(f"{name}: {reason}" for name, reason in list(left_out.items())[:NAMES_IN_MESSAGE])
-    shown += "; …" if len(left_out) > NAMES_IN_MESSAGE else ""
-    found = f"{len(left_out):,} of {count:,} images {what} ({shown})"
+    examples = "; ".join(f"{name}: {reason}" for name, reason in list(left_out.items())[:NAMES_IN_MESSAGE])
+    examples += "; …" if len(left_out) > NAMES_IN_MESSAGE else ""
+    summary = f"{len(left_out):,} of {count:,} images {problem} ({examples})"
     if len(left_out) > tolerated:
-        raise DamagedFileError(f"{where}: {found}, expected at most {tolerated:,}; {advice}")
-    log.warning("%s: %s; left out", where.name if isinstance(where, Path) else where, found)
+        raise DamagedFileError(f"{where}: {summary}, expected at most {tolerated:,}; {advice}")
+    log.warning("%s: %s; left out", where.name if isinstance(where, Path) else where, summary)

@@ -1,7 +1,7 @@
-"""Download: one file over HTTP, resumed where a part is there, given up in seconds where nobody answers.
+"""Download: one file over HTTP. It continues a partial download, and gives up in seconds without an answer.
 
-In: a URL. Out: the file as served, in the place the caller named, complete or not at all (a `.part` file stays for the
-next try). What the content should be is checked by the caller, on the decompressed bytes: mirrors re-compress.
+In: a URL. Out: the file as served, at the caller's path, complete or not at all (a `.part` file stays for the next
+attempt). The caller checks the content, on the decompressed bytes: mirrors re-compress.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-CONNECT_TIMEOUT_SECONDS = 5.0  # also covers name resolution, which has no time limit of its own
+CONNECT_TIMEOUT_SECONDS = 5.0  # also covers name resolution, which has no timeout itself
 READ_TIMEOUT_SECONDS = 15.0
 CHUNK_BYTES = 1 << 16
 PROGRESS_SECONDS = 2.0
@@ -26,11 +26,11 @@ PARTIAL_CONTENT = 206
 
 
 class DownloadError(OSError):
-    """A download that did not arrive; the message names the URL and the reason."""
+    """A download failed; the message names the URL and the reason."""
 
 
 def download(url: str, destination: Path) -> None:
-    """Fetch `url` into `destination`, continuing `destination`'s `.part` file where one is there."""
+    """Fetch `url` into `destination`, continuing its `.part` file if there is one."""
     part = destination.with_name(destination.name + ".part")
     have_bytes = part.stat().st_size if part.exists() else 0
     try:
@@ -42,7 +42,7 @@ def download(url: str, destination: Path) -> None:
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == RANGE_NOT_SATISFIABLE and have_bytes:
-            part.unlink()  # longer than the file: not ours to continue
+            part.unlink()  # longer than the served file, so of another file
             return download(url, destination)
         raise DownloadError(f"{url}: the server answered {error.code} {error.reason}") from error
     except (OSError, http.client.HTTPException) as error:
@@ -52,7 +52,10 @@ def download(url: str, destination: Path) -> None:
 
 
 def expect_answer(url: str) -> None:
-    """Somebody answers at `url` in time, be it with an error; for downloads by code that would wait for ever."""
+    """Raise `DownloadError` if no server answers at `url` in time. An error status is an answer.
+
+    Call this before downloads by code that has no timeout.
+    """
     try:
         _open(url, 0).close()
     except urllib.error.HTTPError as error:
@@ -62,7 +65,7 @@ def expect_answer(url: str) -> None:
 
 
 def _open(url: str, from_byte: int) -> Any:
-    """Open a URL at a byte, in a thread that is left behind if it does not connect in time."""
+    """Open a URL at a byte, in a thread that is abandoned if it does not connect in time."""
     request = urllib.request.Request(url, headers={"Range": f"bytes={from_byte}-"} if from_byte else {})
     outcome: list[Any] = []
     given_up = threading.Event()
@@ -92,12 +95,12 @@ def _open(url: str, from_byte: int) -> Any:
 def _copy(response: Any, file: Any, url: str, have_bytes: int) -> None:
     announced = response.headers.get("Content-Length")
     total_bytes = have_bytes + int(announced) if announced else None
-    told = time.monotonic()
+    logged_at = time.monotonic()
     while chunk := response.read(CHUNK_BYTES):
         file.write(chunk)
         have_bytes += len(chunk)
-        if time.monotonic() - told > PROGRESS_SECONDS:
-            told = time.monotonic()
+        if time.monotonic() - logged_at > PROGRESS_SECONDS:
+            logged_at = time.monotonic()
             log.info("%s: %s", url, _progress(have_bytes, total_bytes))
     if total_bytes is not None and have_bytes < total_bytes:
         raise OSError(f"the connection ended after {have_bytes:,} of {total_bytes:,} bytes")

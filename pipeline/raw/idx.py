@@ -19,13 +19,13 @@ UINT8_TYPE_CODE = 0x08
 
 
 class DamagedFileError(ValueError):
-    """A file that is not what it should be; the message names the file, what was found and what was expected."""
+    """A file is damaged or of another kind; the message names the file, its content and the expected content."""
 
 
 def decompressed(path: Path, name: str = "") -> bytes:
-    """A file's content, through gzip where its first bytes say so; a cut or damaged stream is a `DamagedFileError`.
+    """Return a file's content, decompressed if it is gzip; a cut or damaged stream raises `DamagedFileError`.
 
-    `name` is what that calls the file, where not by its path.
+    The error names the file `name`, or its path.
     """
     content = path.read_bytes()
     if content[:2] != b"\x1f\x8b":
@@ -37,7 +37,7 @@ def decompressed(path: Path, name: str = "") -> bytes:
 
 
 def parse_idx(content: bytes, dimensions: int, name: str) -> npt.NDArray[np.uint8]:
-    """IDX bytes → a read-only array. Magic number, type, number of dimensions and length are checked."""
+    """Return IDX bytes as a read-only array. Magic number, type, number of dimensions and length are checked."""
     header_bytes = 4 + 4 * dimensions
     expected_magic = bytes((0, 0, UINT8_TYPE_CODE, dimensions))
     if content[:4] != expected_magic:
@@ -60,6 +60,6 @@ def parse_idx(content: bytes, dimensions: int, name: str) -> npt.NDArray[np.uint
 
 
 def encode_idx(values: npt.NDArray[np.uint8]) -> bytes:
-    """The inverse of `parse_idx`."""
+    """Return the bytes that `parse_idx` reads as these values."""
     header = bytes((0, 0, UINT8_TYPE_CODE, values.ndim)) + struct.pack(f">{values.ndim}I", *values.shape)
     return header + np.ascontiguousarray(values).tobytes()

@@ -19,7 +19,7 @@ from pipeline.raw.idx_files import IMAGES, LABELS
 
 
 def read_idx(folder: Path, class_names: tuple[str, ...]) -> Contents:
-    """The four official files, gzipped or not."""
+    """Read the four official files, gzipped or not."""
     splits = {name: _read_split(folder, name) for name in ("train", "test")}
     return _checked(folder, Contents(splits, "classes", class_names, "official test files"))
 
@@ -35,7 +35,7 @@ def _read_split(folder: Path, name: str) -> RawSplit:
 
 
 def array_split(name: str, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64] | None) -> RawSplit:
-    """A split over images (N, H, W) or (N, H, W, C) in memory."""
+    """Return a split of images (N, H, W) or (N, H, W, C) in memory."""
     return RawSplit([f"{name} image {index}" for index in range(len(images))], labels, lambda index: images[index])
 
 
@@ -45,7 +45,7 @@ def _read_file(folder: Path, name: str, dimensions: int) -> npt.NDArray[np.uint8
 
 
 def read_mnist_5k(folder: Path, class_names: tuple[str, ...]) -> Contents:
-    """A row is 784 pixels and the label; 500 rows a digit, sorted by digit, of which every fifth is held out."""
+    """Read rows of 784 pixels and the label: 500 rows per digit, sorted by digit. Every fifth row is held out."""
     path = folder / "mnist_5k.csv.gz"
     options = pa.csv.ReadOptions(autogenerate_column_names=True)
     table = pa.csv.read_csv(io.BytesIO(decompressed(path)), read_options=options)
@@ -64,7 +64,7 @@ def read_mnist_5k(folder: Path, class_names: tuple[str, ...]) -> Contents:
 
 
 def _checked(folder: Path, contents: Contents) -> Contents:
-    """Both splits hold images, and no label is beyond the classes."""
+    """Return the contents; raise if a split has no images or a label without a class."""
     for name, split in contents.splits.items():
         if len(split) == 0:
             raise DamagedFileError(f"{folder}: the {name} split has no images; expected at least one")

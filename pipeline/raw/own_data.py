@@ -6,9 +6,9 @@ In: an entry such as
     path = "pictures/shapes"    # relative to this file: a folder or zip of images, an .npz or a .parquet
     size = 28                   # and any other field of `Preparation`: crop, channels, num_images, subset, seed
 
-or, to prepare the files of a data set there is in another way, `raw = "celeba"` in place of `path`.
-Out: a `Dataset`. Forms of the files: `picture_layouts.py` ("images") and `array_layouts.py`. That the path is there is
-only asked when the data set is made: definitions load without it.
+or, to prepare the files of an existing data set in another way, `raw = "celeba"` in place of `path`.
+Out: a `Dataset`. Forms of the files: `picture_layouts.py` ("images") and `array_layouts.py`. The path is only checked
+when the data set is made: definitions load without it.
 """
 
 from __future__ import annotations
@@ -36,35 +36,35 @@ EXPECTED = "a folder of images, a .zip of images, an .npz or a .parquet"
 
 @dataclass(frozen=True)
 class OwnFiles(UserNamed):
-    """The folder or file that an entry names."""
+    """The folder or file that an entry's `path` names."""
 
     path: Path
     where: str  # the entry, for messages
 
     def is_named(self) -> bool:
-        """Always: the entry names it."""
+        """Return True: the entry names the files."""
         return True
 
     @property
     def how_to_name(self) -> str:
-        """What to change in the entry."""
+        """Return the advice to change the entry."""
         return f"Set path in {self.where} to {EXPECTED}"
 
     def provide(self, folder: Path) -> Provided | None:
-        """Copy the file, or pack the folder."""
+        """Copy the file, or pack the folder, and return the result."""
         clear_folder(folder)
         suffix = self.path.suffix.lower()
         if not self.path.exists():
             raise FileNotFoundError(f"{self.where}: path {self.path} does not exist, expected {EXPECTED}")
         if self.path.is_dir() or suffix == ".zip":
-            taken, layout = copy_images(self.path, folder), "images"
+            copied, layout = copy_images(self.path, folder), "images"
         elif suffix in ARRAY_LAYOUTS:
-            taken, layout = folder / f"{self.path.stem}{suffix}", ARRAY_LAYOUTS[suffix]
-            shutil.copyfile(self.path, taken)
+            copied, layout = folder / f"{self.path.stem}{suffix}", ARRAY_LAYOUTS[suffix]
+            shutil.copyfile(self.path, copied)
         else:
             raise ValueError(f"{self.where}: path {self.path} is a file of another kind, expected {EXPECTED}")
         note = f"own data from {self.path}"
-        sums, origin_paths = {taken.name: sha256_of_file(taken)}, {taken.name: self.path}
+        sums, origin_paths = {copied.name: sha256_of_file(copied)}, {copied.name: self.path}
         return Provided(folder, "directory", str(self.path), layout, sums, False, note, origin_paths)
 
 
@@ -127,7 +127,7 @@ def _read_from_raw(where: str, key: str, entry: dict[str, Any]) -> Dataset:
 
 
 def with_raw(path: Path, dataset: Dataset, datasets: Mapping[str, Dataset]) -> Dataset:
-    """A data set of the file `path` with what it takes from the one whose raw files it is prepared from."""
+    """Return a data set of the file `path`, completed from the data set that provides its raw files."""
     passed = [dataset.key]
     while datasets[passed[-1]].raw:
         where = f"{path}: [{passed[-1]}]: raw"

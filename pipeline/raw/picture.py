@@ -1,7 +1,7 @@
-"""Picture: encoded bytes (JPEG, PNG, WebP, BMP) → pixels, or one sentence saying why not.
+"""Picture: encoded bytes (JPEG, PNG, WebP, BMP) → pixels, or one sentence with the reason of a failure.
 
-In: the bytes of one image. Out: (H, W) uint8 for grey images, (H, W, 3) uint8 RGB for all others, 0..255, turned as the
-camera says (EXIF), 16 bits rounded to 8, transparency over white. Decoding is full: JPEG's draft mode would be faster
+In: the bytes of one image. Out: (H, W) uint8 for grey images, (H, W, 3) uint8 RGB for others, 0..255, rotated by the
+camera's EXIF tag, 16 bits rounded to 8, transparency over white. Decoding is full: JPEG's draft mode would be faster
 for small sizes, but averages blocks of pixels before the antialiasing filter sees them. Pillow releases the interpreter
 lock while it decodes, so threads decode side by side.
 """
@@ -24,42 +24,42 @@ BOMBS = (Image.DecompressionBombWarning, Image.DecompressionBombError)
 
 
 def check_header(content: bytes, name: str) -> None:
-    """The image's header says a format and a sane size; nothing is decoded."""
+    """Raise if an image's header has no known format or no plausible size; pixels are not decoded."""
     _open(content, name)
 
 
 def decode(content: bytes, name: str) -> Picture:
-    """The pixels of one encoded image."""
+    """Return the pixels of one encoded image."""
     picture = _open(content, name)
     try:
         if picture.getexif().get(ORIENTATION, 1) != 1:
             picture = ImageOps.exif_transpose(picture)
         return _plain(picture)
-    except Exception as error:  # whatever a decoder raises on damaged bytes, this image cannot be read
+    except Exception as error:  # decoders raise errors of any type on damaged bytes
         raise UnreadableImageError(_reason(error)) from error
 
 
 def _open(content: bytes, name: str) -> Image.Image:
-    """The image with its header read."""
+    """Return the image with its header read."""
     try:
         picture: Image.Image = Image.open(io.BytesIO(content), formats=FORMATS)
     except BOMBS as error:
         raise DamagedFileError(f"{name}: {error}; remove the image") from error
     except UnidentifiedImageError as error:
         raise UnreadableImageError(f"begins with 0x{content[:4].hex()}, not JPEG, PNG, WebP or BMP") from error
-    except Exception as error:  # as above
+    except Exception as error:  # of any type, see `decode`
         raise UnreadableImageError(_reason(error)) from error
     if picture.width * picture.height > MOST_PIXELS:
         raise DamagedFileError(
-            f"{name}: its header says {picture.width:,} x {picture.height:,} pixels, expected at most "
+            f"{name}: its header declares {picture.width:,} x {picture.height:,} pixels, expected at most "
             f"{MOST_PIXELS:,}; a decompression bomb or a damaged header: remove the image"
         )
     return picture
 
 
 def _plain(picture: Image.Image) -> Picture:
-    """Any mode → grey or RGB, 8 bits."""
-    if picture.mode.startswith("I"):  # 16 bits, whatever the mode's own range
+    """Convert a picture of any mode to grey or RGB with 8 bits."""
+    if picture.mode.startswith("I"):  # 16 bits of content, although the mode's range may be larger
         deep = np.asarray(picture).astype(np.int64).clip(0, 65_535)
         return ((deep + 128) // 257).astype(np.uint8)
     if picture.mode in TRANSPARENT_MODES or (picture.mode == "P" and "transparency" in picture.info):

@@ -1,10 +1,10 @@
 """Picture layouts: an archive of photographs with CelebA's lists, or of pictures in folders of classes.
 
-In: one zip (`archive.py`), beside it CelebA's lists where there are any (`celeba_lists.py`). Out: `Contents`, images in
-the order of their names, whatever gaps the numbering has.
-"celeba": attributes from the list; official partition where it names test images of the archive, its validation images
-unused. "images": the first folder is the class if every image lies in one; folders train and test (or val), small
-or capital, are the splits. Where nothing says what is for testing, every fifth image is.
+In: one zip (`archive.py`), and beside it CelebA's lists if there are any (`celeba_lists.py`). Out: `Contents`, with
+images in the order of their names; numbers may have gaps.
+"celeba": attributes from the list. The official partition is followed if it names test images of the archive; its
+validation images are unused. "images": the first folder is the class if every image lies in one; folders train and
+test (or val), in small or capital letters, are the splits. Without test images every fifth image is held out.
 """
 
 from __future__ import annotations
@@ -50,28 +50,28 @@ FOLDERS_OF_SPLITS = {
     "validation": "validation",
 }
 
-Places = npt.NDArray[np.int64]
+Indices = npt.NDArray[np.int64]
 
 
-def encoded_split(images: EncodedImages, places: Places, labels: Labels | None) -> RawSplit:
-    """Images at some places of a container, decoded when read."""
+def encoded_split(images: EncodedImages, indices: Indices, labels: Labels | None) -> RawSplit:
+    """Return a split of the images at `indices` of a container, each decoded when it is read."""
 
-    def read(index: int) -> Picture:
-        place = int(places[index])
-        return decode(images.content(place), f"{images.path}: {images.names[place]}")
+    def read(position: int) -> Picture:
+        index = int(indices[position])
+        return decode(images.content(index), f"{images.path}: {images.names[index]}")
 
-    return RawSplit([images.names[place] for place in places], labels, read)
+    return RawSplit([images.names[index] for index in indices], labels, read)
 
 
-def open_archive(folder: Path, unreadable: Sequence[str] | None) -> tuple[Archive, Places, tuple[str, ...]]:
-    """The archive in a folder of raw files, the places of its sound images, the names of the unreadable ones.
+def open_archive(folder: Path, unreadable: Sequence[str] | None) -> tuple[Archive, Indices, tuple[str, ...]]:
+    """Return the archive in a folder of raw files, the indices of its readable images, the names of the others.
 
-    `unreadable` is what an earlier reading found; None reads everything once to find out.
+    `unreadable` holds the names that an earlier reading found; None reads every image once to find them.
     """
     archive = Archive(only_file(folder, ".zip"))
     damaged = find_unreadable(archive) if unreadable is None else tuple(unreadable)
-    known = set(damaged)
-    sound = np.array([place for place, name in enumerate(archive.names) if name not in known], np.int64)
+    left_out = set(damaged)
+    sound = np.array([index for index, name in enumerate(archive.names) if name not in left_out], np.int64)
     return archive, sound, damaged
 
 
@@ -80,17 +80,17 @@ def open_archive(folder: Path, unreadable: Sequence[str] | None) -> tuple[Archiv
 
 
 def read_celeba(folder: Path, unreadable: Sequence[str] | None) -> Contents:
-    """Photographs with the lists that are there."""
-    archive, places, damaged = open_archive(folder, unreadable)
+    """Read photographs with the lists beside them."""
+    archive, indices, damaged = open_archive(folder, unreadable)
     _expect_distinct(archive)
     attributes = read_attributes(folder / ATTRIBUTES_FILE) if (folder / ATTRIBUTES_FILE).exists() else None
     partition = read_partition(folder / PARTITION_FILE) if (folder / PARTITION_FILE).exists() else None
     unlisted: dict[str, str] = {}
     for listed in (attributes, partition):
         if listed is not None:
-            unlisted |= _missing(listed, archive, places)
-    places = np.array([place for place in places if archive.names[place] not in unlisted], np.int64)
-    train, test, unused, rule = _partitioned(partition, archive, places)
+            unlisted |= _missing(listed, archive, indices)
+    indices = np.array([index for index in indices if archive.names[index] not in unlisted], np.int64)
+    train, test, unused, rule = _partitioned(partition, archive, indices)
     return Contents(
         splits={
             "train": encoded_split(archive, train, _rows(attributes, archive, train)),
@@ -106,19 +106,20 @@ def read_celeba(folder: Path, unreadable: Sequence[str] | None) -> Contents:
 
 
 def _expect_distinct(archive: Archive) -> None:
-    """The lists know images by the name without folder and suffix; it must tell them apart."""
-    seen: dict[str, str] = {}
+    """Raise if two images share the name without folder and suffix, by which the lists refer to images."""
+    name_by_stem: dict[str, str] = {}
     for name in archive.names:
-        if stem(name) in seen:
+        if stem(name) in name_by_stem:
             raise DamagedFileError(
-                f"{archive.path}: {seen[stem(name)]!r} and {name!r} have the same number, expected each photograph once"
+                f"{archive.path}: {name_by_stem[stem(name)]!r} and {name!r} have the same number, "
+                "expected each photograph once"
             )
-        seen[stem(name)] = name
+        name_by_stem[stem(name)] = name
 
 
-def _missing(listed: ImageList, archive: Archive, places: Places) -> dict[str, str]:
-    """The images that a list leaves out, if they are few."""
-    names = [archive.names[place] for place in places]
+def _missing(listed: ImageList, archive: Archive, indices: Indices) -> dict[str, str]:
+    """Return the images that a list lacks, with the reason; raise if they are many."""
+    names = [archive.names[index] for index in indices]
     missing = {name: f"not in {listed.path.name}" for name in names if stem(name) not in listed.rows}
     if len(missing) == len(names):
         raise DamagedFileError(
@@ -130,23 +131,23 @@ def _missing(listed: ImageList, archive: Archive, places: Places) -> dict[str, s
     return missing
 
 
-def _rows(listed: ImageList | None, archive: Archive, places: Places) -> Labels | None:
-    """What a list says of the images at some places."""
+def _rows(listed: ImageList | None, archive: Archive, indices: Indices) -> Labels | None:
+    """Return a list's values for the images at `indices`; None without a list."""
     if listed is None:
         return None
-    rows: Labels = listed.values[[listed.rows[stem(archive.names[place])] for place in places]]
+    rows: Labels = listed.values[[listed.rows[stem(archive.names[index])] for index in indices]]
     return rows
 
 
 def _partitioned(
-    partition: ImageList | None, archive: Archive, places: Places
-) -> tuple[Places, Places, dict[str, int], str]:
-    """Places for training and testing, how many are for neither, and the rule that was followed."""
-    parts = _rows(partition, archive, places)
+    partition: ImageList | None, archive: Archive, indices: Indices
+) -> tuple[Indices, Indices, dict[str, int], str]:
+    """Return the indices for training and testing, the number of unused images by reason, and the rule."""
+    parts = _rows(partition, archive, indices)
     if parts is None:
-        parts = np.full(len(places), TRAIN, np.uint8)
+        parts = np.full(len(indices), TRAIN, np.uint8)
     unused = {"validation": int((parts == VALIDATION).sum())} if (parts == VALIDATION).any() else {}
-    train, test = places[parts == TRAIN], places[parts == TEST]
+    train, test = indices[parts == TRAIN], indices[parts == TEST]
     if len(test):
         if not len(train):
             raise DamagedFileError(
@@ -155,8 +156,8 @@ def _partitioned(
         return train, test, unused, "official partition"
     if unused and not len(train):
         raise DamagedFileError(
-            f"{archive.path}: all {len(places):,} images are in the validation part by {PARTITION_FILE}, which is used "
-            "for nothing, expected training images; add some, or remove the list"
+            f"{archive.path}: all {len(indices):,} images are in the validation part by {PARTITION_FILE}, "
+            "which is not used, expected training images; add some, or remove the list"
         )
     held_out = every_fifth(len(train), str(archive.path))
     return train[~held_out], train[held_out], unused, EVERY_FIFTH
@@ -167,54 +168,54 @@ def _partitioned(
 
 
 def read_pictures(folder: Path, unreadable: Sequence[str] | None) -> Contents:
-    """Pictures whose folders say class and split, where they do."""
-    archive, places, damaged = open_archive(folder, unreadable)
+    """Read pictures, with class and split from the names of their folders."""
+    archive, indices, damaged = open_archive(folder, unreadable)
     split_of, folders = _splits(archive)
     classes, class_of = _classes(folders)
-    of_train, of_test, of_neither = (places[split_of[places] == name] for name in ("train", "test", "validation"))
+    train, test, unused = (indices[split_of[indices] == name] for name in ("train", "test", "validation"))
     rule = "folders of the splits"
-    if not len(of_test):
-        held_out, rule = every_fifth(len(of_train), str(archive.path)), EVERY_FIFTH
-        of_train, of_test = of_train[~held_out], of_train[held_out]
+    if not len(test):
+        held_out, rule = every_fifth(len(train), str(archive.path)), EVERY_FIFTH
+        train, test = train[~held_out], train[held_out]
     return Contents(
         splits={
             name: encoded_split(archive, chosen, class_of[chosen] if classes else None)
-            for name, chosen in (("train", of_train), ("test", of_test))
+            for name, chosen in (("train", train), ("test", test))
         },
         labels="classes" if classes else "none",
         class_names=classes,
         test_split=rule,
         unreadable=damaged,
-        unused={"validation": len(of_neither)} if len(of_neither) else {},
+        unused={"validation": len(unused)} if len(unused) else {},
     )
 
 
 def _splits(archive: Archive) -> tuple[npt.NDArray[Any], list[tuple[str, ...]]]:
-    """The split of each image and the rest of its folders, from the folders it lies in."""
+    """Return the split of each image, and its folders without those of the split."""
     folders = [_folders(name) for name in archive.names]
     if len({path[:1] for path in folders}) == 1 and folders[0]:
         folders = [path[1:] for path in folders]  # the folder that was packed, such as img_align_celeba/
     first = {path[0] if path else "" for path in folders}
-    found = {name.lower() for name in first}
-    if "train" in found and "test" in found:
-        _expect_splits_alone(archive, first)
-    if "train" not in found or len(found) == 1 or not found <= set(FOLDERS_OF_SPLITS):
+    lower = {name.lower() for name in first}
+    if "train" in lower and "test" in lower:
+        _expect_only_splits(archive, first)
+    if "train" not in lower or len(lower) == 1 or not lower <= set(FOLDERS_OF_SPLITS):
         return np.full(len(folders), "train"), folders
     split_of = np.array([FOLDERS_OF_SPLITS[path[0].lower()] for path in folders])
-    if "test" not in found:
+    if "test" not in lower:
         split_of[split_of == "validation"] = "test"
     return split_of, [path[1:] for path in folders]
 
 
-def _expect_splits_alone(archive: Archive, first: set[str]) -> None:
-    """Beside folders train and test lies nothing that is no split."""
+def _expect_only_splits(archive: Archive, first: set[str]) -> None:
+    """Raise if another folder than a split lies beside the folders train and test."""
     others = sorted(name for name in first if name.lower() not in FOLDERS_OF_SPLITS)
     if others:
-        shown = ", ".join(f"{name}/" if name else "images in no folder" for name in others[:NAMES_IN_MESSAGE])
+        examples = ", ".join(f"{name}/" if name else "images in no folder" for name in others[:NAMES_IN_MESSAGE])
         more = ", …" if len(others) > NAMES_IN_MESSAGE else ""
         raise DamagedFileError(
-            f"{archive.path}: found {shown}{more} beside train/ and test/, expected either splits alone "
-            f"({', '.join(f'{name}/' for name in FOLDERS_OF_SPLITS)}) or classes alone; move or rename the rest"
+            f"{archive.path}: found {examples}{more} beside train/ and test/, expected either only splits "
+            f"({', '.join(f'{name}/' for name in FOLDERS_OF_SPLITS)}) or only classes; move or rename the rest"
         )
 
 
@@ -223,10 +224,10 @@ def _folders(name: str) -> tuple[str, ...]:
 
 
 def _classes(folders: list[tuple[str, ...]]) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
-    """The names of the classes and the class of each image; no names where folders are not classes."""
+    """Return the names of the classes and the class of each image; no names if folders are not classes."""
     first = [path[0] if path else "" for path in folders]
     names = sorted(set(first))
     if "" in names or len(names) < 2:
         return (), np.zeros(len(folders), np.int64)
-    place = {name: index for index, name in enumerate(names)}
-    return tuple(names), np.array([place[name] for name in first], np.int64)
+    class_by_name = {name: index for index, name in enumerate(names)}
+    return tuple(names), np.array([class_by_name[name] for name in first], np.int64)

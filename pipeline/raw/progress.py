@@ -1,4 +1,4 @@
-"""Progress: a long walk over many images says how far it is, every few seconds."""
+"""Progress: log lines about a long loop over many images, every few seconds."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ PROGRESS_SECONDS = 3.0
 
 
 class Progress:
-    """Tells the log how many of `total` images are done and how fast it goes; nothing where it takes no time."""
+    """Logs the number of finished images of `total`, and the speed. Short loops log no line."""
 
-    def __init__(self, what: str, total: int) -> None:
-        self.what = what
+    def __init__(self, name: str, total: int) -> None:
+        self.name = name
         self.total = total
-        self._started = self._told = time.monotonic()
+        self._started = self._logged_at = time.monotonic()
 
     def report(self, done: int) -> None:
         """Log that `done` images are done, at most every `PROGRESS_SECONDS`."""
         now = time.monotonic()
-        if now - self._told < PROGRESS_SECONDS:
+        if now - self._logged_at < PROGRESS_SECONDS:
             return
-        self._told = now
+        self._logged_at = now
         rate = done / (now - self._started)
-        log.info("%s: %s/%s images, %s images/s", self.what, f"{done:,}", f"{self.total:,}", f"{rate:,.0f}")
+        log.info("%s: %s/%s images, %s images/s", self.name, f"{done:,}", f"{self.total:,}", f"{rate:,.0f}")
 
     def close(self) -> None:
-        """All are done."""
+        """End the report; a subclass closes its display here."""

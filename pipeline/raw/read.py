@@ -1,4 +1,4 @@
-"""Read: the images and labels in a folder of raw files, whatever layout they are in.
+"""Read: the images and labels in a folder of raw files of any layout.
 
 In: the raw artefact. Out: for train and test a `RawSplit` (`contents.py`) that reads one picture
 at a time.
@@ -31,10 +31,10 @@ LAYOUTS: dict[str, Reader] = {
 def read_contents(
     folder: Path, layout: str, class_names: tuple[str, ...] | None, unreadable: Sequence[str] | None = None
 ) -> Contents:
-    """What the files of a layout hold.
+    """Return the contents of files of a layout.
 
-    `unreadable` names the images that an earlier reading found damaged; None reads every image's bytes and header to
-    find out, which takes minutes for 200,000.
+    `unreadable` names the images that an earlier reading found damaged. None reads every image's bytes and header to
+    find them, which takes minutes for 200,000 images.
     """
     if layout not in LAYOUTS:
         raise ValueError(f"{folder}: unknown layout {layout!r}, expected one of: {', '.join(LAYOUTS)}")

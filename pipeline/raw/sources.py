@@ -1,7 +1,8 @@
 """Sources: where the files of a data set come from, as an ordered list that is tried from the top.
 
-A source either fills a folder with verified files and says what it gave, or raises `SourceUnavailableError`, and the
-next one is tried. What the user named never falls through: what is wrong with it is an error.
+A source either fills a folder with verified files and returns a description of them, or raises
+`SourceUnavailableError`, and the next one is tried. A fault in files that the user named is an error: no other source
+is tried in their place.
 """
 
 from __future__ import annotations
@@ -25,26 +26,24 @@ log = logging.getLogger(__name__)
 
 
 class SourceUnavailableError(Exception):
-    """The source cannot give the data here and now; the message says why."""
+    """The source cannot provide the data here and now; the message gives the reason."""
 
 
 @dataclass(frozen=True)
 class Provided:
-    """What a source gave."""
+    """The files that a source provided, and their origin."""
 
-    folder: Path  # where the files are: these and no others
+    folder: Path  # holds exactly the provided files
     source: str  # "directory" | "mirror" | "package"
     origin: str  # the directory or file, URL or package with version
-    layout: str  # how the files are read: one of `read.LAYOUTS`
+    layout: str  # the format of the files: one of `read.LAYOUTS`
     content_sha256: dict[str, str]  # of each file's content, decompressed where it is gzip, by file name
-    official: bool  # whether the content is the published one, whole
-    note: str = ""  # what a reader of a score must know, such as "5,000-image subset"
-    origin_paths: Mapping[str, Path] = field(
-        default_factory=dict
-    )  # by file name: what it is of, where not `origin`/name
+    official: bool  # True if the content is the whole published data set
+    note: str = ""  # a fact that readers of a score need, such as "5,000-image subset"
+    origin_paths: Mapping[str, Path] = field(default_factory=dict)  # by file name, if not `origin`/name
 
     def name_origin(self, message: str) -> str:
-        """A message about the files in `folder`, which is there for a moment, as one about those they come from."""
+        """Return a message about files in the temporary `folder` with the paths of their origin."""
         for name, path in self.origin_paths.items():
             message = message.replace(str(self.folder / name), str(path))
         return message.replace(f"{self.folder}/", f"{self.origin.rstrip('/')}/").replace(str(self.folder), self.origin)
@@ -54,28 +53,28 @@ class Source(Protocol):
     """One place to get a data set from."""
 
     def provide(self, folder: Path) -> Provided | None:
-        """Put the files into `folder` or below; None where nobody configured the source.
+        """Put the files into `folder` or below; return None if the source is not configured.
 
-        `folder` is the source's own. What an earlier try left in it is there still.
+        No other source uses `folder`. It still holds the files of an earlier attempt.
         """
         ...
 
 
 class UserNamed(ABC):
-    """A source that the user names: read every time, so that its content decides."""
+    """A source that the user names. It is read every time, so that its content decides."""
 
     @abstractmethod
     def is_named(self) -> bool:
-        """Whether the user names one."""
+        """Return True if the user names files."""
 
     @property
     @abstractmethod
     def how_to_name(self) -> str:
-        """What the user would do, such as "Set GANFORGE_MNIST to a directory"."""
+        """Return advice for the user, such as "Set GANFORGE_MNIST to a directory"."""
 
     @abstractmethod
     def provide(self, folder: Path) -> Provided | None:
-        """As `Source.provide`."""
+        """Put the files into `folder`; see `Source.provide`."""
 
 
 @dataclass(frozen=True)
@@ -85,11 +84,11 @@ class NamedInEnvironment(UserNamed):
     variable: str
 
     def is_named(self) -> bool:
-        """Whether the variable is set."""
+        """Return True if the variable is set."""
         return bool(os.environ.get(self.variable))
 
     def named_path(self) -> Path:
-        """What it names, absolute."""
+        """Return the absolute path in the variable."""
         return Path(os.environ[self.variable]).expanduser().resolve()
 
 
@@ -101,19 +100,19 @@ class NamedDirectory(NamedInEnvironment):
 
     @property
     def how_to_name(self) -> str:
-        """The variable to set."""
+        """Return the advice to set the variable."""
         return f"Set {self.variable} to a directory with the official files"
 
     def provide(self, folder: Path) -> Provided | None:
-        """Copy the four files; unofficial content is taken and named as such, a missing file is an error."""
+        """Copy the four files. Other content than the official one is accepted with a note; a missing file raises."""
         if not self.is_named():
             return None
         directory = self.named_path()
         clear_folder(folder)
-        found = {name: _copy_any(directory, name, folder, self.variable) for name in self.content_sha256}
-        official = found == dict(self.content_sha256)
+        sums = {name: _copy_any(directory, name, folder, self.variable) for name in self.content_sha256}
+        official = sums == dict(self.content_sha256)
         note = "" if official else f"unofficial files from {directory}"
-        return Provided(folder, "directory", str(directory), "idx", found, official, note)
+        return Provided(folder, "directory", str(directory), "idx", sums, official, note)
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,7 @@ class SystemDirectory:
     content_sha256: Mapping[str, str]
 
     def provide(self, folder: Path) -> Provided | None:
-        """Copy and verify the files, where the package is installed."""
+        """Copy and verify the files; raise `SourceUnavailableError` if the package is not installed."""
         if not self.directory.is_dir():
             raise SourceUnavailableError(f"package {self.package} is not installed (no {self.directory})")
         clear_folder(folder)
@@ -143,18 +142,18 @@ class SystemDirectory:
 class Mirrors:
     """The official mirrors, as torchvision lists them."""
 
-    addresses: Callable[[], list[str]]  # asked only when needed: torchvision takes seconds to import
+    addresses: Callable[[], list[str]]  # called only when needed: torchvision takes seconds to import
     content_sha256: Mapping[str, str]
 
     def provide(self, folder: Path) -> Provided | None:
-        """Download from the first mirror that answers and gives the published content."""
+        """Download from the first mirror that answers and serves the published content."""
         reasons = []
         for address in self.addresses():
-            own_folder = folder / re.sub(r"\W+", "_", address)  # mirrors re-compress: no other can continue its part
+            mirror_folder = folder / re.sub(r"\W+", "_", address)  # mirrors re-compress, so parts of two do not fit
             try:
-                return self._from_mirror(address, own_folder)
+                return self._from_mirror(address, mirror_folder)
             except (DownloadError, DamagedFileError) as error:
-                log.info("no mirror there: %s", error)
+                log.info("mirror not usable: %s", error)
                 reasons.append(str(error))
         raise SourceUnavailableError("; ".join(reasons))
 
@@ -168,13 +167,13 @@ class Mirrors:
             except DamagedFileError:
                 if not continued:
                     raise
-                _fetch(address + name, path, expected)  # what was there from before was not of this file: start over
+                _fetch(address + name, path, expected)  # the earlier part was of another file: start again
         return Provided(folder, "mirror", address, "idx", dict(self.content_sha256), official=True)
 
 
 @dataclass(frozen=True)
 class PackagedFile:
-    """A subset that an installed Python package ships as one file. The package is found, not imported."""
+    """A subset that an installed Python package ships as one file. The package is located, not imported."""
 
     package: str
     file: str
@@ -183,7 +182,7 @@ class PackagedFile:
     note: str
 
     def provide(self, folder: Path) -> Provided | None:
-        """Copy and verify the file, where the package is installed."""
+        """Copy and verify the file; raise `SourceUnavailableError` if the package is not installed."""
         spec = importlib.util.find_spec(self.package)
         if spec is None or not spec.submodule_search_locations:
             raise SourceUnavailableError(f"package {self.package} is not installed (pip install {self.package})")
@@ -193,20 +192,20 @@ class PackagedFile:
         clear_folder(folder)
         shutil.copyfile(shipped, folder / shipped.name)
         try:
-            found = {shipped.name: _verify(folder / shipped.name, self.content_sha256)}
+            sums = {shipped.name: _verify(folder / shipped.name, self.content_sha256)}
         except DamagedFileError as error:
             raise SourceUnavailableError(f"package {self.package}: {error}") from error
-        return Provided(folder, "package", self.package, self.layout, found, official=False, note=self.note)
+        return Provided(folder, "package", self.package, self.layout, sums, official=False, note=self.note)
 
 
 def clear_folder(folder: Path) -> None:
-    """Remove what an earlier try left."""
+    """Remove all files of an earlier attempt."""
     shutil.rmtree(folder)
     folder.mkdir()
 
 
 def _fetch(url: str, path: Path, expected: str) -> None:
-    """Download a file, unless it is there from before, and keep it only if its content is the expected one."""
+    """Download a file unless it exists already, and keep it only if it has the expected content."""
     if not path.exists():
         download(url, path)
     try:
@@ -217,7 +216,7 @@ def _fetch(url: str, path: Path, expected: str) -> None:
 
 
 def _copy_any(directory: Path, name: str, folder: Path, variable: str) -> str:
-    """Copy a file found as `name` or without `.gz` under its own name; the sha256 of its content."""
+    """Copy a file `name`, or the one without `.gz`, under its own name; return the sha256 of its content."""
     for candidate in (directory / name, directory / name.removesuffix(".gz")):
         if candidate.is_file():
             shutil.copyfile(candidate, folder / candidate.name)
@@ -229,13 +228,13 @@ def _copy_any(directory: Path, name: str, folder: Path, variable: str) -> str:
 
 
 def _verify(path: Path, expected: str) -> str:
-    found = _content_sha256(path, path.name)
-    if found != expected:
+    sha256 = _content_sha256(path, path.name)
+    if sha256 != expected:
         raise DamagedFileError(
-            f"{path.name}: decompressed content has sha256 {found[:12]}…, expected {expected[:12]}…; "
+            f"{path.name}: decompressed content has sha256 {sha256[:12]}…, expected {expected[:12]}…; "
             "the source serves other or damaged data"
         )
-    return found
+    return sha256
 
 
 def _content_sha256(path: Path, name: str) -> str:

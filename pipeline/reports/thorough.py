@@ -17,7 +17,7 @@ from pipeline.metrics.extractors.extractor import Extractor
 from pipeline.metrics.features import CLASSES, Features
 from pipeline.metrics.score import Score
 from pipeline.networks.latents import Latents, latents_by_seed
-from pipeline.samples.generate import SEEDS_A_SAMPLING_SEED, generate_images, latent_seeds
+from pipeline.samples.generate import SEEDS_PER_SAMPLING_SEED, generate_images, latent_seeds
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.images import ImageFile, Pixels
 from pipeline.storage.paths import Paths
@@ -68,7 +68,7 @@ class Thorough:
 def _path_latents(training: Artefact, seed: int) -> tuple[Latents, Latents]:
     """Both ends of each small step, of latents that no image of the samples has."""
     network = trained_network(training)
-    seeds = latent_seeds(seed, 2 * PATHS) + SEEDS_A_SAMPLING_SEED // 2
+    seeds = latent_seeds(seed, 2 * PATHS) + SEEDS_PER_SAMPLING_SEED // 2
     latents = latents_by_seed(network.latent_distribution, network.latent_size, seeds)
     places = np.random.default_rng(PLACE_SEED).random(PATHS, np.float32)
     on_sphere = network.latent_distribution == "normal"

@@ -1,9 +1,11 @@
-"""Samples: images from a partition's trained generators, each from a seed of its own.
+"""Samples: images from a partition's trained generators, one seed per image.
 
 In: the training artefact. Out: `data/samples/<recipe>/<optimizer>/samples.arrow` (`storage/images.py`): column `image`
-(C, H, W) uint8 in 0..255 rounded to nearest, `member` int64, `latent_seed` int64; and `grid.png`. Image i depends on
-its latent seed and its member alone; all members and configurations draw the same latents. A training that keeps an
-average of its weights draws with that, unless a person asks for the raw ones.
+(C, H, W) uint8 in 0..255 rounded to nearest, `member` int64, `latent_seed` int64; and `grid.png`. Image i depends only
+on its latent seed and its member. All members and configurations use the same latents. If a training keeps an average
+of its weights, the average generates the images, unless a person chooses the raw weights.
+Decided by: the training, the number of images per member, the sampling seed and the kind of weights
+(`samples_identity`).
 """
 
 from __future__ import annotations

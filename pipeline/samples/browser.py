@@ -1,9 +1,9 @@
 """Browser: one member's generator as JSON that `comparison/page/generator.js` draws images with.
 
 In: a training artefact and a member. Out: `BrowserGenerator`: the operations of its program with weights as text:
-base64 of little-endian float32, or, for large generators, of whole numbers of three bytes that count steps of a size
-that each array has for itself. Those are off by at most a 2^-24th of the array's largest weight. (The upper three bytes
-of float32 are off by up to a 2^-17th of the weight: 1.5e-4 in images of celeba_dense where steps leave 5e-6.)
+base64 of little-endian float32, or, for large generators, of three-byte integers that count steps. Each array has its
+own step size, so its weights are off by at most a 2^-24th of its largest weight. (The upper three bytes of float32
+would be off by up to a 2^-17th of each weight. In images of celeba_dense that gives 1.5e-4, steps give 5e-6.)
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from pipeline.samples.program import Program, Values
 from pipeline.samples.tracing import generator_program
 from pipeline.storage.artefact import Artefact
 
-BytesAWeight = Literal[3, 4]
+BytesPerWeight = Literal[3, 4]
 Encoded = dict[str, Any]  # `base64`, and with three bytes a weight `step`
-LARGEST = 2**23 - 1  # a whole number of three bytes, one bit of which is the sign
+LARGEST = 2**23 - 1  # of a three-byte integer with a sign
 
 
 @dataclass(frozen=True)
 class BrowserGenerator:
-    """A generator of one member for the browser."""
+    """The generator of one member, encoded for the browser."""
 
     program: Program
-    bytes_a_weight: BytesAWeight = 4
+    bytes_per_weight: BytesPerWeight = 4
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values: the facts of the program, and every operation with its weights as texts."""
+        """Return plain JSON values: the facts of the program, and every operation with its weights as texts."""
         return self._json
 
     @property
     def size_bytes(self) -> int:
-        """Of the JSON text."""
+        """Return the size of the JSON text."""
         return len(json.dumps(self._json))
 
     @cached_property
@@ -55,7 +55,9 @@ class BrowserGenerator:
                     "kind": operation.kind,
                     "shape": list(operation.shape),
                     "numbers": dict(operation.numbers),
-                    "weights": {name: encode(each, self.bytes_a_weight) for name, each in operation.weights.items()},
+                    "weights": {
+                        name: encode(values, self.bytes_per_weight) for name, values in operation.weights.items()
+                    },
                 }
                 for operation in program.operations
             ],
@@ -63,31 +65,31 @@ class BrowserGenerator:
 
 
 def browser_generator(
-    training: Artefact, member: int, weights: str | None = None, *, bytes_a_weight: BytesAWeight = 4
+    training: Artefact, member: int, weights: str | None = None, *, bytes_per_weight: BytesPerWeight = 4
 ) -> BrowserGenerator:
-    """One member's generator; `tracing.UnsupportedNetworkError` where its network is not a chain of what is known."""
-    return BrowserGenerator(generator_program(training, member, weights), bytes_a_weight)
+    """Return one member's generator; raises `tracing.UnsupportedNetworkError` like `generator_program`."""
+    return BrowserGenerator(generator_program(training, member, weights), bytes_per_weight)
 
 
-def encode(values: Values, bytes_a_weight: BytesAWeight) -> Encoded:
-    """Weights of any shape as base64, rows first. Values that are not finite are an error."""
+def encode(values: Values, bytes_per_weight: BytesPerWeight) -> Encoded:
+    """Return weights of any shape as base64, rows first. Raises ValueError for values that are not finite."""
     if not np.isfinite(values).all():
         raise ValueError("weights hold NaN or infinite values, expected finite ones: training has diverged")
-    if bytes_a_weight == 4:
+    if bytes_per_weight == 4:
         return {"base64": _text(values.astype("<f4").tobytes())}
-    step = float(np.abs(values).max()) / LARGEST or 1.0  # 1: any step will do for zeros
+    step = float(np.abs(values).max()) / LARGEST or 1.0  # 1: for zeros every step gives the same
     counts = np.rint(values.astype(np.float64).ravel() / step).astype("<i4")
     return {"base64": _text(counts.view(np.uint8).reshape(-1, 4)[:, :3].tobytes()), "step": step}
 
 
 def decode(encoded: Encoded, shape: Sequence[int]) -> Values:
-    """The inverse of `encode`, but for what rounding took."""
+    """Return the weights that `encode` encoded, except for its rounding error."""
     stored = base64.b64decode(encoded["base64"])
     if "step" not in encoded:
         return np.frombuffer(stored, "<f4").reshape(shape).astype(np.float32)
     upper = np.zeros((len(stored) // 3, 4), np.uint8)
     upper[:, 1:] = np.frombuffer(stored, np.uint8).reshape(-1, 3)
-    counts = upper.view("<i4") >> 8  # the shift brings the sign along
+    counts = upper.view("<i4") >> 8  # the arithmetic shift keeps the sign
     values: Values = (counts * encoded["step"]).reshape(shape).astype(np.float32)
     return values
 

@@ -1,7 +1,7 @@
-"""Generate: N images a member from seeded latents, quantised, with a grid to look at.
+"""Generate: N images per member from seeded latents, as uint8 pixels, with a grid to look at.
 
-In: a training artefact. Out: the samples artefact. Members that diverged draw nothing and are named in the details;
-where all did, the set is empty and has no grid.
+In: a training artefact. Out: the samples artefact. Members that diverged generate no images and are named in the
+details. If all diverged, the set is empty and has no grid.
 """
 
 from __future__ import annotations
@@ -32,26 +32,26 @@ from pipeline.training.trained import load_generator, read_settings, trained_net
 
 log = logging.getLogger(__name__)
 
-BLOCK = 250  # images are always computed in whole blocks: rounding then depends on the seed alone, not on the count
+BLOCK = 250  # images are computed in whole blocks, so that rounding does not depend on the number of images
 GRID_COLUMNS = 16
-GRID_IMAGES_A_MEMBER = 48
+GRID_IMAGES_PER_MEMBER = 48
 GRID_SCALE = 2
-UNTRAINED_SHARE = 0.05  # of an average of weights; with more of it the pictures are visibly worse
-SEEDS_A_SAMPLING_SEED = 2**32  # image i of sampling seed s has the latent seed s * 2^32 + i
+UNTRAINED_SHARE = 0.05  # of an average of weights; with a larger share the pictures are visibly worse
+SEEDS_PER_SAMPLING_SEED = 2**32  # image i of sampling seed s has the latent seed s * 2^32 + i
 
 
 def generate(
     training: Artefact, count: int, paths: Paths, *, seed: int = 0, weights: str | None = None, force: bool = False
 ) -> Artefact:
-    """The samples artefact of a partition: `count` images a member, drawn unless they are there already.
+    """Return the samples artefact of a partition: `count` images per member; generate them unless they exist.
 
-    `weights` are "raw" or "average"; None takes what the training keeps: its average, or else the raw ones.
+    `weights` are "raw" or "average"; None takes the average if the training keeps one, else the raw weights.
     """
     if count < 1:
-        raise ValueError(f"samples: found {count}, expected at least 1 image a member")
+        raise ValueError(f"samples: found {count}, expected at least 1 image per member")
     kind = default_weights(training) if weights is None else weights
-    file_of_weights(training, kind)  # raises where there is none
-    wanted = samples_identity(training, count, seed, kind)
+    file_of_weights(training, kind)  # raises if the training keeps no such weights
+    identity = samples_identity(training, count, seed, kind)
     settings = read_settings(training)
 
     def fill(folder: Path) -> dict[str, Any]:
@@ -63,8 +63,8 @@ def generate(
         metadata = {"recipe": settings.recipe, "optimizer": settings.optimizer, "seed": str(seed)}
         write_images(folder / "samples.arrow", pixels.reshape(-1, *pixels.shape[2:]), columns, metadata)
         if len(members):
-            shown = pixels[:, :GRID_IMAGES_A_MEMBER].reshape(-1, *pixels.shape[2:])
-            write_grid(folder / "grid.png", shown, GRID_COLUMNS, GRID_SCALE)
+            first = pixels[:, :GRID_IMAGES_PER_MEMBER].reshape(-1, *pixels.shape[2:])
+            write_grid(folder / "grid.png", first, GRID_COLUMNS, GRID_SCALE)
         details = SamplesDetails(
             recipe=settings.recipe,
             optimizer=settings.optimizer,
@@ -78,29 +78,29 @@ def generate(
         )
         return to_json(details)
 
-    return make_artefact(paths.samples(settings.recipe, settings.optimizer), wanted, fill, force=force)
+    return make_artefact(paths.samples(settings.recipe, settings.optimizer), identity, fill, force=force)
 
 
 def _warn_of_young_average(settings: TrainingSettings, kind: str) -> None:
-    """Say so where the untrained network still has a noticeable share in the average, which then draws badly."""
+    """Log a warning if the untrained network still has a noticeable share in the average of the weights."""
     if kind != AVERAGE or settings.ema_decay is None:
         return
     share = settings.ema_decay**settings.steps
     if share > UNTRAINED_SHARE:
         log.warning(
             "%s %s: %.0f %% of the average of the weights is still the untrained network, after %d steps with "
-            "ema_decay=%g; train longer, lower ema_decay, or draw with `--weights raw`",
+            "ema_decay=%g; train longer, lower ema_decay, or generate with `--weights raw`",
             *(settings.recipe, settings.optimizer, 100 * share, settings.steps, settings.ema_decay),
         )
 
 
 def latent_seeds(seed: int, count: int) -> npt.NDArray[np.int64]:
-    """The latent seeds (N,) of the first `count` images of a sampling seed."""
-    return np.arange(count, dtype=np.int64) + seed * SEEDS_A_SAMPLING_SEED
+    """Return the latent seeds (N,) of the first `count` images of a sampling seed."""
+    return np.arange(count, dtype=np.int64) + seed * SEEDS_PER_SAMPLING_SEED
 
 
 def first_latents(training: Artefact, seed: int, count: int) -> Latents:
-    """The latents (N, Z) of the first `count` images of a sampling seed."""
+    """Return the latents (N, Z) of the first `count` images of a sampling seed."""
     network = trained_network(training)
     return latents_by_seed(network.latent_distribution, network.latent_size, latent_seeds(seed, count))
 
@@ -109,7 +109,7 @@ def _sound_members(training: Artefact) -> npt.NDArray[np.int64]:
     details = training.details_as(TrainingDetails)
     if details.diverged_members:
         diverged = list(details.diverged_members)
-        log.warning("%s: members %s diverged and draw no samples", details.partition, diverged)
+        log.warning("%s: members %s diverged and generate no samples", details.partition, diverged)
     return np.array(details.sound_members, dtype=np.int64)
 
 
@@ -117,7 +117,7 @@ def _sound_members(training: Artefact) -> npt.NDArray[np.int64]:
 def generate_images(
     training: Artefact, weights: str, members: npt.NDArray[np.int64], latents: npt.NDArray[np.float32]
 ) -> Pixels:
-    """Every member's image of every latent (N, L) → (M, N, C, H, W) uint8."""
+    """Return every member's image of every latent (N, Z): (M, N, C, H, W) uint8."""
     device = choose_device()
     generator: Stacked = load_generator(training, device, weights)
     value_range = trained_network(training).value_range
@@ -125,8 +125,8 @@ def generate_images(
     members_trained = training.details_as(TrainingDetails).members
     blocks = []
     for start in range(0, len(latents), BLOCK):
-        of_members = padded[start : start + BLOCK].expand(members_trained, -1, -1)
-        images = generator(of_members)[torch.from_numpy(members).to(device)]
+        latents_of_members = padded[start : start + BLOCK].expand(members_trained, -1, -1)
+        images = generator(latents_of_members)[torch.from_numpy(members).to(device)]
         blocks.append(to_pixels(images, value_range).cpu().numpy())
     pixels: Pixels = np.concatenate(blocks, axis=1)[:, : len(latents)]
     return pixels

@@ -1,10 +1,10 @@
 """ONNX file: one member's generator for other programs, written and then checked against PyTorch.
 
-In: a training artefact and a member. Out: an `.onnx` file, whole in itself: input `latent` (batch, Z) float32, output
-`images` (batch, C, H, W) float32 in the network's own value range, any batch. Nothing appears under the file's name
-that onnxruntime does not draw the same images with.
-Source of the format: ONNX operators, https://onnx.ai/onnx/operators. Written from the program (`tracing.py`) and not
-by `torch.onnx.export`, which needs one more package and 2 to 11 seconds, and keeps the member dimension in the graph.
+In: a training artefact and a member. Out: a self-contained `.onnx` file: input `latent` (batch, Z) float32, output
+`images` (batch, C, H, W) float32 in the network's own value range, any batch. The file appears only if onnxruntime
+computes the same images with it.
+Source of the format: ONNX operators, https://onnx.ai/onnx/operators. The file is written from the program
+(`tracing.py`). `torch.onnx.export` would need one more package and 2 to 11 seconds, and keep the member dimension.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from pipeline.storage.atomic import atomic_file
 from pipeline.training.kinds_of_weights import default_weights
 from pipeline.training.trained import read_settings, trained_network
 
-OPSET = 17  # of 2022: old enough for most runtimes, and has every operator used here
+OPSET = 17  # of 2022: old enough for most runtimes, with every operator used here
 IR_VERSION = 8
 LATENTS = 64
-# An eightieth of the step between two levels of a pixel in [-1, 1], as the page promises of its generators. Sums of
-# thousands of float32 products differ with their order: by 3e-6 in trained networks, by 4e-5 in a DCGAN of 128 channels
-# with large weights in its last layer (docs/log.md); a wrong weight, slope or epsilon differs by far more.
+# An eightieth of the step between two levels of a pixel in [-1, 1]; the page promises the same of its generators.
+# Sums of thousands of float32 products depend on their order: by 3e-6 in trained networks, by 4e-5 in a DCGAN of 128
+# channels with large weights in its last layer (docs/log.md). A wrong weight, slope or epsilon gives far more.
 TOLERANCE = 1e-4
 
 Images = npt.NDArray[np.float32]  # (N, C, H, W) in the network's value range
@@ -44,52 +44,52 @@ Images = npt.NDArray[np.float32]  # (N, C, H, W) in the network's value range
 
 @dataclass(frozen=True)
 class Verified:
-    """What the check of a written file found."""
+    """The result of the check of a written file."""
 
-    latents: int  # that both drew
+    latents: int  # number of images that both computed
     largest_difference: float  # of any value, in the network's value range
 
 
 def export_onnx(training: Artefact, member: int, path: Path, *, weights: str | None = None) -> Verified:
-    """Write a member's generator to a file that appears only when onnxruntime draws the same images with it.
+    """Write a member's generator to a file that appears only if onnxruntime computes the same images with it.
 
     `weights` is "raw" or "average"; None takes `default_weights`.
-    Raises `ValueError` where a value differs by more than `TOLERANCE`, and where the member diverged or its generator
-    does what a program cannot say.
+    Raises `ValueError` if a value differs by more than `TOLERANCE`, if the member diverged, or if its generator has an
+    operation that a program cannot express.
     """
     network, kind = trained_network(training), default_weights(training) if weights is None else weights
     generator = one_generator(training, member, kind)
     model = _model(write_program(generator, network), _facts(training, member, kind))
     latents = latents_by_seed(network.latent_distribution, network.latent_size, latent_seeds(0, LATENTS))
     with torch.no_grad():
-        drawn: Images = generator(torch.from_numpy(latents)[None])[0].numpy()
+        expected: Images = generator(torch.from_numpy(latents)[None])[0].numpy()
     with atomic_file(path) as temporary:
         temporary.write_bytes(model.SerializeToString(deterministic=True))
         onnx.checker.check_model(temporary, full_check=True)
-        difference = _largest_difference(drawn, run_onnx(temporary, latents))
+        difference = _largest_difference(expected, run_onnx(temporary, latents))
         if not difference <= TOLERANCE:
             raise ValueError(
-                f"{path}: onnxruntime draws images that differ by {difference:.1e} from PyTorch's, expected at most "
+                f"{path}: onnxruntime computes images that differ by {difference:.1e} from PyTorch's, expected at most "
                 f"{TOLERANCE:.0e}; the file is not kept"
             )
     return Verified(LATENTS, difference)
 
 
 def run_onnx(path: Path, latents: Latents) -> Images:
-    """Latents (N, Z) → what onnxruntime draws with a written file (N, C, H, W)."""
-    onnxruntime.set_default_logger_severity(3)  # errors: it warns of graphics cards that it looks for and does not find
+    """Return the images (N, C, H, W) that onnxruntime computes with a written file from latents (N, Z)."""
+    onnxruntime.set_default_logger_severity(3)  # errors only: it warns of missing graphics cards
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     images: Images = session.run(["images"], {"latent": latents})[0]
     return images
 
 
-def _largest_difference(drawn: Images, found: Images) -> float:
-    """NaN where either holds one."""
-    return float(np.abs(drawn - found).max()) if drawn.shape == found.shape else np.inf
+def _largest_difference(expected: Images, computed: Images) -> float:
+    """Return the largest absolute difference, NaN if a value is NaN, infinity for other shapes."""
+    return float(np.abs(expected - computed).max()) if expected.shape == computed.shape else np.inf
 
 
 def _facts(training: Artefact, member: int, weights: str) -> dict[str, str]:
-    """What the file says of where it comes from, as ONNX metadata."""
+    """Return the origin of the generator as ONNX metadata."""
     settings, network = read_settings(training), trained_network(training)
     return {
         "recipe": settings.recipe,
@@ -108,11 +108,11 @@ def _facts(training: Artefact, member: int, weights: str) -> dict[str, str]:
 
 
 def _model(program: Program, facts: dict[str, str]) -> Any:
-    """The ONNX model of a program, with facts as its metadata."""
+    """Return the ONNX model of a program, with facts as its metadata."""
     helper, float32 = onnx.helper, onnx.TensorProto.FLOAT
     nodes, constants, value = [], [], "latent"
-    for at, operation in enumerate(program.operations):
-        outcome = "images" if at == len(program.operations) - 1 else f"{operation.kind}_{at}"
+    for index, operation in enumerate(program.operations):
+        outcome = "images" if index == len(program.operations) - 1 else f"{operation.kind}_{index}"
         for node, weights in _nodes(operation, value, outcome):
             nodes.append(node)
             constants += [onnx.numpy_helper.from_array(values, name) for name, values in weights.items()]
@@ -152,7 +152,7 @@ def _nodes(operation: Operation, value: str, outcome: str) -> Iterator[tuple[Any
         yield _with_weights(make, "Mul", value, f"{outcome}_scaled", {"scale": scale})
         yield _with_weights(make, "Add", f"{outcome}_scaled", outcome, {"shift": shift})
     elif operation.kind == "reshape":
-        shape = np.array([0, *operation.shape], np.int64)  # 0: the batch stays as it is
+        shape = np.array([0, *operation.shape], np.int64)  # 0: keep the batch dimension
         yield _with_weights(make, "Reshape", value, outcome, {"shape": shape})
     elif operation.kind == "upsample":
         scales = np.array([1, 1, 2, 2], np.float32)
@@ -173,10 +173,10 @@ def _with_weights(
 
 
 def _scale_and_shift(operation: Operation) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Both in a shape that meets (batch, C, …): (C, 1, 1), (C,) or one number."""
-    each = operation.numbers if operation.kind == "affine" else operation.weights
-    scale, shift = (np.asarray(each[name], np.float32) for name in ("scale", "shift"))
+    """Return scale and shift in a shape that broadcasts to (batch, C, …): (C, 1, 1), (C,) or one number."""
+    values = operation.numbers if operation.kind == "affine" else operation.weights
+    scale, shift = (np.asarray(values[name], np.float32) for name in ("scale", "shift"))
     if operation.kind == "affine":
         return scale, shift
-    behind = [1] * (len(operation.shape) - 1)
-    return scale.reshape(-1, *behind), shift.reshape(-1, *behind)
+    trailing = [1] * (len(operation.shape) - 1)
+    return scale.reshape(-1, *trailing), shift.reshape(-1, *trailing)

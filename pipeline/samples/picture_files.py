@@ -29,7 +29,7 @@ ENCODABLE_PIXELS = 65_535  # of either side of a GIF; a PNG could be larger, but
 
 @dataclass(frozen=True)
 class GeneratedImages:
-    """Images with where they come from."""
+    """Images with their latents, latent seeds and members."""
 
     pixels: Pixels  # (N, C, H, W) uint8
     latents: Latents  # (N, Z)
@@ -41,7 +41,7 @@ class GeneratedImages:
 
 
 def kind_of(output: str, suffixes: Sequence[str]) -> str:
-    """A path as a person typed it → one of the suffixes, or FOLDER where it ends in a slash or has no suffix."""
+    """Return the suffix of a path as typed, or FOLDER if it ends in a slash or has no suffix."""
     suffix = Path(output).suffix.lower()
     if output.endswith("/") or not suffix:
         return FOLDER
@@ -52,45 +52,45 @@ def kind_of(output: str, suffixes: Sequence[str]) -> str:
 
 
 def near_square(count: int) -> int:
-    """The columns of a grid of so many images."""
+    """Return the number of columns of a nearly square grid of `count` images."""
     return math.isqrt(max(count, 1) - 1) + 1
 
 
-def write_generated(path: Path, kind: str, drawn: GeneratedImages, columns: int, *, force: bool) -> None:
-    """Images as a file of a kind that `kind_of` names, but for animations; `columns` are a grid's."""
+def write_generated(path: Path, kind: str, images: GeneratedImages, columns: int, *, force: bool) -> None:
+    """Write images as a file of a kind that `kind_of` returns, except animations. `columns` applies to grids."""
     if kind == FOLDER:
-        write_folder(path, drawn, force=force)
+        write_folder(path, images, force=force)
     elif kind == ".npz":
-        write_array(path, drawn)
+        write_array(path, images)
     else:
-        write_grid(path, drawn.pixels, columns)
+        write_grid(path, images.pixels, columns)
 
 
 def write_grid(path: Path, pixels: Pixels, columns: int) -> None:
-    """Images (N, C, H, W) as one picture, row by row."""
+    """Write images (N, C, H, W) as one picture, row by row."""
     grid = tile(pixels, columns)
     _expect_encodable(path, grid)
     with atomic_file(path) as temporary:
         temporary.write_bytes(encode_png(grid, _scale(grid)))
 
 
-def write_array(path: Path, drawn: GeneratedImages) -> None:
-    """`images` (N, H, W, C) uint8, `latents` (N, Z) float32, `latent_seed` (N,) int64 and `member` (N,) int64."""
-    with atomic_file(path) as temporary, temporary.open("wb") as file:  # a file: to a path numpy would add its suffix
+def write_array(path: Path, images: GeneratedImages) -> None:
+    """Write `images` (N, H, W, C) uint8, `latents` (N, Z) float32, `latent_seed` and `member` (N,) int64."""
+    with atomic_file(path) as temporary, temporary.open("wb") as file:  # an open file: numpy adds its suffix to a path
         np.savez_compressed(
             file,
-            images=np.moveaxis(drawn.pixels, 1, 3),
-            latents=drawn.latents,
-            latent_seed=drawn.latent_seeds,
-            member=drawn.members,
+            images=np.moveaxis(images.pixels, 1, 3),
+            latents=images.latents,
+            latent_seed=images.latent_seeds,
+            member=images.members,
         )
 
 
 def write_animation(path: Path, frames: Sequence[Pixels], columns: int, frame_milliseconds: int) -> None:
-    """Frames (N, C, H, W) each, shown as grids one after another, over and over; the last may hold fewer images."""
+    """Write frames, (N, C, H, W) each, as an endless animation of grids; the last may hold fewer images."""
     tiled = [tile(_filled(frame, len(frames[0])), columns) for frame in frames]
     _expect_encodable(path, tiled[0])
-    pictures = [_picture(each, _scale(each)) for each in tiled]
+    pictures = [_picture(grid, _scale(grid)) for grid in tiled]
     with atomic_file(path) as temporary:
         # Pillow's optimisation of palettes changes grey levels in frames that do not use all 256.
         pictures[0].save(
@@ -104,12 +104,12 @@ def write_animation(path: Path, frames: Sequence[Pixels], columns: int, frame_mi
         )
 
 
-def write_folder(folder: Path, drawn: GeneratedImages, *, force: bool) -> None:
-    """A picture an image, numbered from 00000; where members are several, `member_0_00000.png` and so on."""
-    several = len(np.unique(drawn.members)) > 1
-    numbers = dict.fromkeys(drawn.members.tolist(), 0)
+def write_folder(folder: Path, images: GeneratedImages, *, force: bool) -> None:
+    """Write one picture per image, numbered from 00000; with several members `member_0_00000.png` and so on."""
+    several = len(np.unique(images.members)) > 1
+    numbers = dict.fromkeys(images.members.tolist(), 0)
     with atomic_folder(folder, force=force) as pictures:
-        for image, member in zip(drawn.pixels, drawn.members.tolist(), strict=True):
+        for image, member in zip(images.pixels, images.members.tolist(), strict=True):
             prefix = f"member_{member}_" if several else ""
             (pictures / f"{prefix}{numbers[member]:05d}.png").write_bytes(encode_png(image))
             numbers[member] += 1
@@ -123,7 +123,7 @@ def _expect_encodable(path: Path, grid: Pixels) -> None:
     _, height, width = grid.shape
     if max(height, width) > ENCODABLE_PIXELS:
         raise ValueError(
-            f"{path}: found a grid of {width:,} x {height:,} pixels, expected at most {ENCODABLE_PIXELS:,} a side; "
+            f"{path}: found a grid of {width:,} x {height:,} pixels, expected at most {ENCODABLE_PIXELS:,} per side; "
             "take fewer images with -n or other --columns"
         )
 
@@ -134,6 +134,6 @@ def _filled(pixels: Pixels, count: int) -> Pixels:
 
 
 def _picture(image: Pixels, scale: int) -> Image.Image:
-    """One image (C, H, W) → a picture `scale` times as large."""
+    """Return one image (C, H, W) as a picture `scale` times as large."""
     picture = Image.fromarray(image[0] if len(image) == 1 else np.moveaxis(image, 0, -1))
     return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)

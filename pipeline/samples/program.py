@@ -1,8 +1,8 @@
-"""Program: one member's generator as a plain list of operations with their weights, for what is not PyTorch.
+"""Program: one member's generator as a plain list of operations with their weights, for other runtimes than PyTorch.
 
-In: a training artefact and a member. Out: `Program`, from which `onnx_file.py` and `browser.py` are written; how it
-comes about is in `tracing.py`. Everything is as in evaluation: batch normalisation is the scale and shift that its
-running statistics come to, dropout is nothing, a weight is divided by its spectral norm.
+In: a training artefact and a member. Out: `Program`. `tracing.py` makes it; `onnx_file.py` and `browser.py` write it.
+Operations are those of evaluation mode: batch normalisation is a scale and shift by its running statistics, dropout is
+absent, and a weight is divided by its spectral norm.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ Shape = tuple[int, ...]  # of one image's values: (features,) or (C, H, W)
 class Operation:
     """One step of a program.
 
-    kind              weights                         numbers                       what becomes of one image's values x
+    kind              weights                         numbers                       result for one image's values x
     dense             weight (I, O), bias (O,)                                      x · weight + bias
     conv2d            weight (O, I, k, k), bias (O,)  kernel_size, stride, padding  as PyTorch's; a bias may be missing
     conv_transpose2d  weight (I, O, k, k), bias (O,)  kernel_size, stride, padding  as PyTorch's; a bias may be missing
     scale_shift       scale (C,), shift (C,)                                        each channel's x · scale + shift
     affine                                            scale, shift                  x · scale + shift
     leaky_relu                                        slope                         x where positive, else x · slope
-    relu, tanh, sigmoid                                                             of each value
+    relu, tanh, sigmoid                                                             the function of each value
     upsample                                                                        each cell becomes 2 x 2 equal ones
     reshape                                                                         another shape of the same order
     """
@@ -45,7 +45,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Program:
-    """A generator of one member: a latent (latent_size,) → an image of `image_shape` in `value_range`."""
+    """The generator of one member: a latent (latent_size,) → an image of `image_shape` in `value_range`."""
 
     latent_size: int
     latent_distribution: Distribution

@@ -1,4 +1,4 @@
-"""Stored: the images of a samples artefact, all of them or the first of some members, to be taken away.
+"""Stored: the images of a samples artefact, all or the first of some members, for `ganforge export`.
 
 In: a samples artefact and its recipe's network. Out: `GeneratedImages`.
 """
@@ -18,9 +18,9 @@ from pipeline.storage.images import read_images
 
 
 def stored_images(samples: Artefact, network: str, members: Sequence[int] | None, count: int | None) -> GeneratedImages:
-    """The first `count` stored images of each of the members; None means all. Latents are drawn again from the seeds.
+    """Return the first `count` stored images of each of the members; None means all. Seeds give the latents again.
 
-    A member that has no images there, or fewer, is one sentence.
+    Raises one sentence for a member without stored images, or with fewer than `count`.
     """
     file = read_images(samples.verified_path("samples.arrow"))
     details = samples.details_as(SamplesDetails)
@@ -34,12 +34,12 @@ def stored_images(samples: Artefact, network: str, members: Sequence[int] | None
         raise ValueError(f"{samples.folder}: found no images, because every member diverged")
     if count is not None and not 1 <= count <= per_member:
         raise ValueError(
-            f"{samples.folder}: found {per_member:,} images a member, asked for {count:,}; expected 1 to "
-            f"{per_member:,} (`ganforge sample` draws more)"
+            f"{samples.folder}: found {per_member:,} images per member, but the command names {count:,}; expected "
+            f"1 to {per_member:,} (`ganforge sample` generates more)"
         )
-    of_member = file.columns["member"]
-    rows = np.concatenate([np.flatnonzero(of_member == member)[:count] for member in chosen])
+    members_of_rows = file.columns["member"]
+    rows = np.concatenate([np.flatnonzero(members_of_rows == member)[:count] for member in chosen])
     pixels, seeds = file.pixels[rows], file.columns["latent_seed"][rows]
-    known = network_for(network, (pixels.shape[1], pixels.shape[2], pixels.shape[3]))
-    latents = latents_by_seed(known.latent_distribution, known.latent_size, seeds)
-    return GeneratedImages(pixels, latents, seeds, of_member[rows])
+    trained = network_for(network, (pixels.shape[1], pixels.shape[2], pixels.shape[3]))
+    latents = latents_by_seed(trained.latent_distribution, trained.latent_size, seeds)
+    return GeneratedImages(pixels, latents, seeds, members_of_rows[rows])

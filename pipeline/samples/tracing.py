@@ -1,8 +1,8 @@
-"""Tracing: a generator runs once, and what it does is written down as a program.
+"""Tracing: a generator runs once, and its operations are recorded as a program.
 
-In: a generator of one member. Out: its `Program`. Its layers (`networks/layers.py`) are written down as they stand, and
-so are the functions of PyTorch that it calls between them. A new network of such layers and functions needs no code
-here; one that does something else is refused, and the message names what.
+In: a generator of one member. Out: its `Program`. The trace records the generator's layers (`networks/layers.py`) and
+the functions of PyTorch that it calls between them. A new network of such layers and functions needs no code here.
+Any other operation raises an error that names it.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ EXPECTED = (
 
 
 class UnsupportedNetworkError(ValueError):
-    """A generator does something that a program cannot say; the message names it."""
+    """A generator has an operation that a program cannot express; the message names the operation."""
 
 
 def generator_program(training: Artefact, member: int, weights: str | None = None) -> Program:
-    """One member's generator; `UnsupportedNetworkError` where it is not a chain of what a program can say."""
+    """Return one member's generator; raise `UnsupportedNetworkError` unless it is a chain of known operations."""
     return write_program(one_generator(training, member, weights), trained_network(training))
 
 
 def write_program(generator: Stacked, network: Network) -> Program:
-    """The program of a generator of one member, in evaluation mode, that draws the network's images."""
+    """Return the program of one member's generator, in evaluation mode, that computes the network's images."""
     with _Tracer(network) as tracer, torch.no_grad():
         tracer.watch(generator)
         tracer.finish(generator(tracer.latest))
@@ -57,9 +57,9 @@ def write_program(generator: Stacked, network: Network) -> Program:
 
 
 class _Tracer(TorchFunctionMode):
-    """Follows the one tensor that flows through a generator and writes down what becomes of it.
+    """Follows the one tensor that flows through a generator and records the operations on it.
 
-    Within a layer it looks away: what a layer does is known.
+    Calls inside a layer are ignored: the operation of each known layer is in `LAYERS`.
     """
 
     def __init__(self, network: Network) -> None:
@@ -68,12 +68,12 @@ class _Tracer(TorchFunctionMode):
         self.latest = torch.zeros(1, 1, network.latent_size)
         self.shape: Shape = (network.latent_size,)
         self.operations: list[Operation] = []
-        self._earlier = [self.latest]  # kept alive, so that no other tensor takes their identity
+        self._earlier = [self.latest]  # kept alive, so that no later tensor gets the `id` of one of them
         self._layers_deep = 0
         self._hooks: list[RemovableHandle] = []
 
     def watch(self, generator: nn.Module) -> None:
-        """Write down the layers of a generator as they are called, until the trace ends."""
+        """Record the layers of a generator when they are called, until the trace ends."""
         for module in generator.modules():
             if isinstance(module, Layer | Dropout):
                 self._hooks.append(module.register_forward_pre_hook(self._enter))
@@ -99,7 +99,7 @@ class _Tracer(TorchFunctionMode):
         self._follow(output)
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Every function of PyTorch that is called comes through here."""
+        """Record a call: PyTorch passes every call of its functions through this method."""
         outcome = function(*args, **(kwargs or {}))
         if not self._layers_deep and isinstance(outcome, Tensor) and self._is_ours(args):
             name = function.__name__.removesuffix("_")  # `mul_` is `mul` in place
@@ -110,7 +110,7 @@ class _Tracer(TorchFunctionMode):
         return outcome
 
     def _read(self, name: str, args: Any, kwargs: Any) -> Operation:
-        """The operation of a function that was called with the latest tensor."""
+        """Return the operation of a function that was called with the latest tensor."""
         operation = None
         if name in ELEMENTWISE and not args[1:] and not (kwargs.keys() - {"inplace"}):
             operation = Operation(name, self.shape)
@@ -125,11 +125,11 @@ class _Tracer(TorchFunctionMode):
             self._reshape((channels, height, width))
             operation = Operation("upsample", (channels, 2 * height, 2 * width))
         if operation is None:
-            raise self._unsupported(f"{name}() in a form of its own" if name in KNOWN else f"{name}()")
+            raise self._unsupported(f"{name}() with these arguments" if name in KNOWN else f"{name}()")
         return operation
 
     def finish(self, images: Tensor) -> None:
-        """What comes out must be what was followed, in the images' shape."""
+        """End the trace; raise unless the result is the followed tensor, in the images' shape."""
         if images is not self.latest or images.numel() != np.prod(self.network.image_shape):
             raise self._unsupported("images that do not come from its latents in one line")
         self._reshape(self.network.image_shape)
@@ -147,16 +147,16 @@ class _Tracer(TorchFunctionMode):
         self._earlier.append(tensor)
 
     def _is_ours(self, args: Any) -> bool:
-        given = [each for arg in args for each in (arg if isinstance(arg, list | tuple) else [arg])]
-        return any(tensor is each for tensor in self._earlier for each in given)
+        values = [value for arg in args for value in (arg if isinstance(arg, list | tuple) else [arg])]
+        return any(tensor is value for tensor in self._earlier for value in values)
 
     def _expect_latest(self, name: str, args: Any) -> None:
         if not args or args[0] is not self.latest:
-            raise self._unsupported(f"{name} of something else than what came last")
+            raise self._unsupported(f"{name} of another tensor than the latest result")
 
-    def _unsupported(self, found: str) -> UnsupportedNetworkError:
+    def _unsupported(self, operation: str) -> UnsupportedNetworkError:
         return UnsupportedNetworkError(
-            f"network {self.network.name}: found {found} in its generator, expected {EXPECTED}"
+            f"network {self.network.name}: found {operation} in its generator, expected {EXPECTED}"
         )
 
 
@@ -174,42 +174,42 @@ KEEPING_ORDER = ("view", "reshape", "flatten", "unflatten", "squeeze", "unsqueez
 def _doubles(
     size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: Any = None, *_: Any, **__: Any
 ) -> bool:
-    """Whether arguments of `interpolate` ask for two equal cells in place of one, both ways."""
+    """Return True if arguments of `interpolate` replace each cell by two equal ones in both directions."""
     return size is None and scale_factor in (2, (2, 2), [2, 2]) and mode == "nearest" and align_corners is None
 
 
 def _shape_of(tensor: Tensor) -> Shape:
-    """The shape behind members and batch."""
+    """Return the shape without members and batch."""
     return tuple(tensor.shape[2:])
 
 
 def _with_tanh(operations: list[Operation]) -> list[Operation]:
-    """2 σ(2x) - 1, as `layers.tanh` computes it on a CPU, is tanh(x)."""
+    """Replace 2 σ(2x) - 1, the form of `layers.tanh` on a CPU, by tanh(x)."""
     kinds = [(operation.kind, dict(operation.numbers)) for operation in operations]
     spelt_out = [("affine", {"scale": 2.0, "shift": 0.0}), ("sigmoid", {})]
     spelt_out += [("affine", {"scale": 2.0, "shift": 0.0}), ("affine", {"scale": 1.0, "shift": -1.0})]
-    found: list[Operation] = []
-    at = 0
-    while at < len(operations):
-        is_tanh = kinds[at : at + 4] == spelt_out
-        found.append(Operation("tanh", operations[at].shape) if is_tanh else operations[at])
-        at += 4 if is_tanh else 1
-    return found
+    replaced: list[Operation] = []
+    index = 0
+    while index < len(operations):
+        is_tanh = kinds[index : index + 4] == spelt_out
+        replaced.append(Operation("tanh", operations[index].shape) if is_tanh else operations[index])
+        index += 4 if is_tanh else 1
+    return replaced
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What layers are written down as
+# The operation of each layer
 
 
 def _dense(layer: Dense, shape: Shape) -> Operation:
-    return Operation("dense", shape, {"weight": _own(layer.effective_weight()), "bias": _own(layer.bias)[0]})
+    return Operation("dense", shape, {"weight": _single(layer.effective_weight()), "bias": _single(layer.bias)[0]})
 
 
 def _convolution(kind: str) -> Callable[[Conv2d | ConvTranspose2d, Shape], Operation]:
     def read(layer: Conv2d | ConvTranspose2d, shape: Shape) -> Operation:
-        weights = {"weight": _own(layer.effective_weight())}
+        weights = {"weight": _single(layer.effective_weight())}
         if layer.bias is not None:
-            weights["bias"] = _own(layer.bias)
+            weights["bias"] = _single(layer.bias)
         kernel_size = layer.weight.shape[-1]
         numbers = {"kernel_size": kernel_size, "stride": layer.stride, "padding": layer.padding}
         return Operation(kind, shape, weights, numbers)
@@ -221,7 +221,7 @@ def _scale_shift(layer: BatchNorm, shape: Shape) -> Operation:
     """(x - mean) / √(variance + ε) · scale + shift, folded in double precision."""
     scale = layer.scale.double() / torch.sqrt(layer.running_variance.double() + layer.epsilon)
     shift = layer.shift.double() - layer.running_mean.double() * scale
-    return Operation("scale_shift", shape, {"scale": _own(scale.float()), "shift": _own(shift.float())})
+    return Operation("scale_shift", shape, {"scale": _single(scale.float()), "shift": _single(shift.float())})
 
 
 LAYERS: dict[type, Callable[[Any, Shape], Operation]] = {
@@ -232,7 +232,7 @@ LAYERS: dict[type, Callable[[Any, Shape], Operation]] = {
 }
 
 
-def _own(weights: Tensor) -> Values:
-    """Weights (1, …) of the one member → (…)."""
+def _single(weights: Tensor) -> Values:
+    """Return weights (1, …) of the one member as (…)."""
     values: Values = weights.detach()[0].contiguous().numpy()
     return values

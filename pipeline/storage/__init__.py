@@ -1,6 +1,7 @@
-"""Storage: where artefacts lie, how they appear, and the formats they are in.
+"""Storage: the folders, manifests, locks and file formats of artefacts.
 
-`paths` derives every folder from keys; `artefact` makes a folder appear whole, with a manifest that names its
-fingerprint and every file's checksum, `whole` a single file; `images` is the Arrow format of pixels; `weights` the
-safetensors format of networks; `pictures` the PNG grids people look at. Nothing here knows what a stage computes.
+`paths` derives every folder from keys. `artefact` makes a folder appear complete, with a manifest that names its
+fingerprint and every file's checksum; `atomic` does so for a single file, and `lock` keeps other processes away.
+`details` reads the facts in a manifest as typed values. `images` is the Arrow format of pixels, `weights` the
+safetensors format of networks, `pictures` the PNG grids that people look at. No module here knows a stage's content.
 """

@@ -1,11 +1,12 @@
-"""Artefacts: folders that appear whole or not at all, and know by a fingerprint what they were made from.
+"""Artefacts: folders that appear complete or not at all, each with a fingerprint of its settings and inputs.
 
 A manifest (`manifest.json`) lists each file with size and sha256, the identity of the content (`identity.py`) with its
-fingerprint, and facts about it. Files are written into a temporary folder beside the artefact, flushed, moved in by
-rename, and the manifest comes last: a folder without a manifest is not an artefact, and no reader sees half of one.
+fingerprint, and facts about the content (`details.py`). Files are written into a temporary folder beside the artefact,
+flushed, and moved in by rename. The manifest comes last. A folder without a manifest is not an artefact, so no reader
+sees half of one.
 
-Whoever reads a file of an artefact takes its path from `verified_path`, which compares size and sha256 with the
-manifest (`verification.py`). The manifest itself has no hash: it is trusted where it can be read.
+Readers of a file take its path from `verified_path`, which compares size and sha256 with the manifest
+(`verification.py`). The manifest itself has no hash: a manifest that can be read is trusted.
 """
 
 from __future__ import annotations
@@ -32,25 +33,25 @@ log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
 NAMES_IN_MESSAGE = 3  # damaged files in a message
-MAX_FILE_DEPTH = 2  # an artefact has files in its folder, and in folders of that one
+MAX_FILE_DEPTH = 2  # an artefact has files in its folder and in sub-folders of it
 
 
 @dataclass(frozen=True)
 class Artefact:
-    """A finished folder."""
+    """A finished folder with its manifest."""
 
     folder: Path
     fingerprint: str  # sha256 of everything that decides the content: the artefact's data version
     files: dict[str, FileRecord]  # by path relative to `folder`
     details: dict[str, Any]  # facts about the content, plain JSON values; read them with `details_as`
     created_at: str  # ISO 8601, UTC
-    identity: Identity | None = None  # what the fingerprint is of; None in manifests of older versions
-    cached: bool = field(default=False, compare=False)  # found intact, so nothing was computed for it this time
+    identity: Identity | None = None  # the fingerprint is its hash; None in manifests of older versions
+    cached: bool = field(default=False, compare=False)  # True if it was intact already and was not made again
     _read_as: dict[type, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def size_bytes(self) -> int:
-        """All files together."""
+        """Return the size of all files together."""
         return sum(record.size_bytes for record in self.files.values())
 
     def details_as(self, form: type[Details]) -> Details:
@@ -64,18 +65,18 @@ class Artefact:
         return value
 
     def path(self, name: str) -> Path:
-        """The path of one of the artefact's files, to name it or to write to it; nothing is checked."""
+        """Return the path of one of the artefact's files, unchecked, to name it or to write to it."""
         return self.folder / name
 
     def verified_path(self, name: str) -> Path:
         """Check a file against the manifest and return its path.
 
-        Raises `ArtefactFileError`, one sentence, where it is missing, of other bytes, or may not be read.
+        Raises `ArtefactFileError`, one sentence, if the file is missing, has other bytes, or may not be read.
         """
         path, record = self.path(name), self.files.get(name)
-        found = "not one of the files that its manifest holds" if record is None else fault(path, record)
-        if found:
-            raise ArtefactFileError(f"{path}: {found}; {how_to_make(self)}")
+        problem = "not one of the files that its manifest holds" if record is None else fault(path, record)
+        if problem:
+            raise ArtefactFileError(f"{path}: {problem}; {how_to_make(self)}")
         return path
 
     def verify(self) -> None:
@@ -85,43 +86,46 @@ class Artefact:
 
 
 def read_artefact(folder: Path) -> Artefact | None:
-    """The artefact in a folder, or None where there is no whole one. Files are not checked; see `is_intact`."""
+    """Return the artefact in a folder, or None if there is no complete one. `is_intact` checks the files."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         files = {name: FileRecord(**record) for name, record in manifest["files"].items()}
-        made_from = manifest.get("identity")
-        identity = None if made_from is None else Identity.from_json(made_from)
+        values = manifest.get("identity")
+        identity = None if values is None else Identity.from_json(values)
         return Artefact(folder, manifest["fingerprint"], files, manifest["details"], manifest["created_at"], identity)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def require_artefact(folder: Path, what: str, make: str) -> Artefact:
-    """The artefact in a folder, or one sentence that says what is missing and how to make it."""
+def require_artefact(folder: Path, content: str, step: str) -> Artefact:
+    """Return the artefact in a folder.
+
+    Raises `FileNotFoundError` with the missing `content` and the `step` to materialize if there is none.
+    """
     artefact = read_artefact(folder)
     if artefact is None:
         expect_readable(folder / MANIFEST)
-        raise FileNotFoundError(f"{folder}: no {what} there; materialize {make} first")
+        raise FileNotFoundError(f"{folder}: no {content} there; materialize {step} first")
     return artefact
 
 
 def is_intact(artefact: Artefact) -> bool:
-    """Whether every file is there with the size and sha256 the manifest names."""
+    """Return True if every file exists with the size and sha256 in the manifest."""
     return not damaged_files(artefact)
 
 
 def damaged_files(artefact: Artefact) -> list[str]:
-    """The files that are missing, or not of the size or sha256 the manifest names.
+    """Return the names of files that are missing or differ from the size or sha256 in the manifest.
 
-    Raises `ArtefactFileError` where one may not be read: whether it is damaged is not known then.
+    Raises `ArtefactFileError` if a file may not be read: then it is unknown whether it is damaged.
     """
     return [name for name, record in artefact.files.items() if fault(artefact.path(name), record)]
 
 
 def verified_file(path: Path) -> Path:
-    """The path itself; a file that an artefact's manifest names is compared with it first, as by `verified_path`.
+    """Return the path itself. If an artefact's manifest names the file, compare the file with it first.
 
-    For commands that take any file of the user's, also one of the data folder.
+    This is for commands that take any file of the user's, which may lie in the data folder.
     """
     for folder in path.absolute().parents[:MAX_FILE_DEPTH]:
         artefact = read_artefact(folder)
@@ -131,13 +135,13 @@ def verified_file(path: Path) -> Path:
     return path
 
 
-def find_intact(folder: Path, wanted_fingerprint: str) -> Artefact | None:
-    """The artefact in a folder if it carries the wanted fingerprint and its files are unharmed; marked `cached`.
+def find_intact(folder: Path, fingerprint: str) -> Artefact | None:
+    """Return the artefact in a folder, marked `cached`, if it has this fingerprint and its files are undamaged.
 
-    Damage is said in the log.
+    Damage is logged.
     """
     artefact = read_artefact(folder)
-    if artefact is None or artefact.fingerprint != wanted_fingerprint:
+    if artefact is None or artefact.fingerprint != fingerprint:
         return None
     damaged = damaged_files(artefact)
     if damaged:
@@ -149,14 +153,14 @@ def find_intact(folder: Path, wanted_fingerprint: str) -> Artefact | None:
 Fill = Callable[[Path], Mapping[str, Any]]  # writes files into a folder, returns the details for the manifest
 
 
-def make_artefact(folder: Path, wanted: Identity, fill: Fill, *, force: bool = False) -> Artefact:
-    """The intact artefact of this identity where there is one (and not `force`), else a new one made by `fill`."""
-    found = None if force else find_intact(folder, wanted.fingerprint)
-    if found is not None:
-        return found
-    with staging_folder(folder) as staged:
-        details = dict(fill(staged))
-        return publish(staged, folder, wanted, details)
+def make_artefact(folder: Path, identity: Identity, fill: Fill, *, force: bool = False) -> Artefact:
+    """Return the intact artefact of this identity if there is one; else, or with `force`, make it with `fill`."""
+    artefact = None if force else find_intact(folder, identity.fingerprint)
+    if artefact is not None:
+        return artefact
+    with staging_folder(folder) as staging:
+        details = dict(fill(staging))
+        return publish(staging, folder, identity, details)
 
 
 @contextmanager
@@ -169,38 +173,40 @@ def locked(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def staging_folder(folder: Path) -> Iterator[Path]:
-    """A temporary folder beside `folder`, on the same file system, removed afterwards whatever happens.
+    """Yield a temporary folder beside `folder`, on the same file system, and remove it in the end.
 
-    A lock beside it is held meanwhile, so that nobody takes it for what a killed process left.
+    A lock beside it is held for the `with` block. `ganforge clean` removes only folders without a held lock: those
+    that a killed process left.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    staged = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}{UNFINISHED}")
-    staged.mkdir()  # as the umask says: a folder of `tempfile` is its owner's alone, and some are renamed into place
-    lock_path = staged.with_name(f"{staged.name}.lock")
+    staging = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}{UNFINISHED}")
+    # Not `tempfile`: its folders are private to their owner. Some are renamed into place, so the umask must decide.
+    staging.mkdir()
+    lock_path = staging.with_name(f"{staging.name}.lock")
     try:
         with hold_lock(lock_path):  # a file: network file systems lock no folders
-            yield staged
+            yield staging
     finally:
         lock_path.unlink(missing_ok=True)
-        shutil.rmtree(staged, ignore_errors=True)
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def publish(
-    staged: Path, folder: Path, identity: Identity, details: dict[str, Any], *, keep: tuple[str, ...] = ()
+    staging: Path, folder: Path, identity: Identity, details: dict[str, Any], *, keep: tuple[str, ...] = ()
 ) -> Artefact:
-    """Move the staged files to `folder`, manifest last; what an earlier artefact left there goes.
+    """Move the files of a staging folder to `folder`, manifest last, and remove files of an earlier artefact there.
 
     Sub-folders named in `keep` are no part of the artefact and stay.
     """
-    names = sorted(str(path.relative_to(staged)) for path in staged.rglob("*") if path.is_file())
-    files = {name: _record(staged / name) for name in names}
-    made_at = datetime.now(UTC).isoformat(timespec="seconds")
-    artefact = Artefact(folder, identity.fingerprint, files, details, made_at, identity)
+    names = sorted(str(path.relative_to(staging)) for path in staging.rglob("*") if path.is_file())
+    files = {name: _record(staging / name) for name in names}
+    created_at = datetime.now(UTC).isoformat(timespec="seconds")
+    artefact = Artefact(folder, identity.fingerprint, files, details, created_at, identity)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MANIFEST).unlink(missing_ok=True)
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (staged / name).replace(folder / name)
+        (staging / name).replace(folder / name)
     for path in folder.rglob("*"):
         relative = path.relative_to(folder)
         if path.is_file() and str(relative) not in files and relative.parts[0] not in keep:
@@ -225,7 +231,7 @@ def _record(path: Path) -> FileRecord:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON so that it appears whole."""
+    """Write a JSON file that appears complete or not at all."""
     with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         json.dump(value, file, indent=2, allow_nan=False)
         file.write("\n")

@@ -1,6 +1,6 @@
-"""Whole: single files that appear on the disk whole or not at all, whatever was there before.
+"""Atomic: single files that appear on the disk complete or not at all, also in place of an earlier file.
 
-Files and folders get the permissions that the user's umask says, so that a data folder can be shared.
+New files and folders get the permissions of the user's umask, so that several users can share a data folder.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-UNFINISHED = ".partial"  # ends the name of what is being written
+UNFINISHED = ".partial"  # suffix of files and folders that are being written
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path`, to be written to, that becomes `path` unless an error stops it."""
+    """Yield a temporary name beside `path` to write to. The file becomes `path` unless an error stops the block."""
     if path.is_dir():
         raise IsADirectoryError(f"{path}: found a folder, expected a file or nothing; choose another name")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,7 +43,7 @@ def umask_permissions(path: Path) -> Iterator[None]:
 
 
 def flush(path: Path) -> None:
-    """What was written of a file, or the names in a folder, reach the disk."""
+    """Flush a file's content, or a folder's names, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,8 +1,8 @@
 """Identity: everything that decides an artefact's content. Its sha256 is the fingerprint, the artefact's data version.
 
-In: a stage, the version of its code, and what else decides (settings, seed, fingerprints of inputs: plain JSON values).
-Out: the fingerprint, and of two identities what differs, so that a reader learns why something is out of date. The
-manifest keeps it whole.
+In: a stage, the version of its code, and settings, seed and fingerprints of inputs as plain JSON values. Out: the
+fingerprint, and the differences between two identities, so that a reader learns why something is out of date. The
+manifest keeps the whole identity.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SHORT = 12  # characters of a long value in a sentence
 
 @dataclass(frozen=True)
 class Identity:
-    """What an artefact is made from."""
+    """The stage, code version, settings and inputs that decide an artefact's content."""
 
     stage: str
     code_version: str
@@ -27,28 +27,28 @@ class Identity:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hex sha256 of it all; the order of keys does not matter."""
+        """Return the hex sha256 of all values; the order of keys does not matter."""
         decided = {"stage": self.stage, "code_version": self.code_version, **self.decided_by}
         return hashlib.sha256(json.dumps(decided, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values, the form that a manifest keeps."""
+        """Return plain JSON values, the form that a manifest keeps."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Identity:
-        """The inverse of `to_json`."""
+        """Return the identity that `to_json` wrote."""
         return cls(str(values["stage"]), str(values["code_version"]), dict(values["decided_by"]))
 
 
 def differences(before: Identity, now: Identity) -> list[str]:
-    """What differs, such as `settings.generator.learning_rate 0.0002 -> 0.0003`; [] where nothing does."""
-    found = [f"code version {before.code_version} -> {now.code_version}"] if _unlike_code(before, now) else []
-    # by way of JSON: a tuple and a list are the same to a fingerprint
-    return [*found, *_differing(_plain(before.decided_by), _plain(now.decided_by), "")]
+    """Return the differing values, such as `settings.generator.learning_rate 0.0002 -> 0.0003`; [] if all agree."""
+    code = [f"code version {before.code_version} -> {now.code_version}"] if _differs_in_code(before, now) else []
+    # Compared as JSON: a tuple and a list give the same fingerprint.
+    return [*code, *_differing(_plain(before.decided_by), _plain(now.decided_by), "")]
 
 
-def _unlike_code(before: Identity, now: Identity) -> bool:
+def _differs_in_code(before: Identity, now: Identity) -> bool:
     return (before.stage, before.code_version) != (now.stage, now.code_version)
 
 
@@ -57,7 +57,7 @@ def _plain(values: Mapping[str, Any]) -> Any:
 
 
 def _differing(before: Any, now: Any, name: str) -> Iterator[str]:
-    """Every leaf that is not the same, by its path."""
+    """Yield each leaf that differs, by its path."""
     if isinstance(before, dict) and isinstance(now, dict):
         for key in sorted(before.keys() | now.keys()):
             yield from _differing(before.get(key), now.get(key), f"{name}.{key}" if name else key)

@@ -1,8 +1,8 @@
 """Image files: uint8 pixels in Arrow IPC, memory-mapped when read.
 
-Column `image` is a fixed-shape tensor of uint8 pixels (C, H, W), 0..255; further columns hold one value an image
-(label, latent seed, …) or a row of values (attributes). Schema metadata carries facts such as the split and the
-transform, as texts. A file is one record batch however large it is, so that reading it back is a view and no copy.
+Column `image` is a fixed-shape tensor of uint8 pixels (C, H, W), 0..255. Further columns hold one value per image
+(label, latent seed, …) or one row of values per image (attributes). Schema metadata carries facts such as the split and
+the transform, as texts. A file of any size is one record batch, so reading it gives a view and no copy.
 Source of the format: Arrow's canonical extension type `arrow.fixed_shape_tensor`.
 """
 
@@ -24,7 +24,7 @@ Column = npt.NDArray[Any]  # (N,) or (N, K)
 
 PIECE_BYTES = 1 << 20
 
-# 200,000 images of 64x64 RGB are 2.5e9 values; Arrow's IPC writes arrays longer than 2^31 - 1 only when told to.
+# 200,000 images of 64x64 RGB are 2.5e9 values; Arrow's IPC writes arrays longer than 2^31 - 1 only with this option.
 WRITE_OPTIONS = pa.ipc.IpcWriteOptions(allow_64bit=True)
 
 
@@ -53,7 +53,7 @@ def write_images_from_file(
     columns: Mapping[str, Column],
     metadata: Mapping[str, str],
 ) -> None:
-    """Write images (N, C, H, W) whose pixels lie in a file one after the other, in constant memory however many."""
+    """Write images (N, C, H, W) from a file of their pixels, in constant memory for any number of images."""
     with pixel_file.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         with _InPieces(path, after_piece=lambda: mapped.madvise(mmap.MADV_DONTNEED)) as sink:
             pixels = np.frombuffer(mapped, np.uint8).reshape(shape)
@@ -62,12 +62,12 @@ def write_images_from_file(
 
 
 class _InPieces(io.RawIOBase):
-    """A file written in small pieces, so that pages of the source that were written can be given back in between."""
+    """A file that is written in small pieces. After each piece, the source's written pages can be released."""
 
     def __init__(self, path: Path, after_piece: Callable[[], None]) -> None:
         self._file = path.open("wb")
         self._after_piece = after_piece
-        self._position = 0  # Arrow's own count: it asks before every piece
+        self._position = 0  # kept here: Arrow calls `tell` before every piece
 
     def writable(self) -> bool:
         return True
@@ -94,7 +94,7 @@ def _write(path: Path, sink: Any, pixels: Pixels, columns: Mapping[str, Column],
         raise ValueError(f"{path}: found {pixels.dtype} pixels of shape {pixels.shape}, expected uint8 (N, C, H, W)")
     for name, column in columns.items():
         if len(column) != len(pixels):
-            raise ValueError(f"{path}: found {len(column)} values of {name!r}, expected {len(pixels)}, one an image")
+            raise ValueError(f"{path}: found {len(column)} values of {name!r}, expected {len(pixels)}, one per image")
     arrays = {"image": _tensors(pixels)} | {name: _column(column) for name, column in columns.items()}
     texts = {key: str(value) for key, value in metadata.items()}
     schema = pa.schema([(name, array.type) for name, array in arrays.items()], metadata=texts)
@@ -110,21 +110,21 @@ def _tensors(pixels: Pixels) -> pa.Array:
 
 
 def _column(column: Column) -> pa.Array:
-    """(N,) → values, (N, K) → lists of K values."""
+    """Return an Arrow array: (N,) → values, (N, K) → lists of K values."""
     if column.ndim == 1:
         return pa.array(column)
     return pa.FixedSizeListArray.from_arrays(pa.array(column.reshape(-1)), column.shape[1])
 
 
 def read_images(path: Path) -> ImageFile:
-    """Open an image file through a memory map."""
+    """Open an image file through a memory map and return it."""
     return _opened(path, pa.memory_map(str(path)))
 
 
 def read_in_blocks(path: Path, images_at_once: int) -> Iterator[Pixels]:
-    """All pixels of a file, (n, C, H, W) uint8 at a time, in constant memory: read pages are given back in between.
+    """Yield all pixels of a file in blocks (n, C, H, W) uint8 that are views of the file.
 
-    A block is a view of the file.
+    Memory stays constant: pages are released after each block.
     """
     with path.open("rb") as file:
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # closed when the last view of it is gone
@@ -150,7 +150,7 @@ def _opened(path: Path, source: Any) -> ImageFile:
 
 
 def _values(column: pa.ChunkedArray) -> Column:
-    """The inverse of `_column`."""
+    """Return the values (N,) or (N, K) of a column that `_column` made."""
     if not pa.types.is_fixed_size_list(column.type):
         return np.asarray(column.to_numpy())
     flat = [chunk.flatten().to_numpy() for chunk in column.chunks]

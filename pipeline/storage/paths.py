@@ -1,4 +1,4 @@
-"""Paths: the folder of every artefact, derived from its keys. Nothing here touches the disk.
+"""Paths: the folder of every artefact, derived from its keys. No function here touches the disk.
 
 The root is `GANFORGE_DATA`, or `data/` in the working folder. Processes that ganforge starts use the root of the
 command that started them.
@@ -40,78 +40,78 @@ def child_environment() -> dict[str, str]:
     `assets` or a file `pipeline.py` would take this package's place.
     """
     inherited = [str(Path(entry).resolve()) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
-    own = [] if PROJECT.name in PACKAGE_FOLDERS else [str(PROJECT)]
-    searched = os.pathsep.join(dict.fromkeys([*own, *inherited]))
+    project = [] if PROJECT.name in PACKAGE_FOLDERS else [str(PROJECT)]
+    searched = os.pathsep.join(dict.fromkeys([*project, *inherited]))
     return {**os.environ, **_absolute_variables(), **({"PYTHONPATH": searched} if searched else {})}
 
 
 def _absolute_variables() -> dict[str, str]:
     """Return `GANFORGE_DATA`, and every variable that names a folder or file, with absolute paths."""
-    found = {"GANFORGE_DATA": str(data_root())}
+    variables = {"GANFORGE_DATA": str(data_root())}
     for name, value in os.environ.items():
-        is_path = name not in NOT_PATH_VARIABLES and "://" not in value  # an address may stand in a variable too
+        is_path = name not in NOT_PATH_VARIABLES and "://" not in value  # a variable may hold a web address
         if value and is_path and (name == "DAGSTER_HOME" or name.startswith("GANFORGE_")):
-            found[name] = str(Path(value).expanduser().resolve())
-    return found
+            variables[name] = str(Path(value).expanduser().resolve())
+    return variables
 
 
 @dataclass(frozen=True)
 class Paths:
-    """The data folder: one method a stage, each giving the folder of one artefact."""
+    """The data folder, with one method per stage that returns the folder of one artefact."""
 
     root: Path
 
     @classmethod
     def default(cls) -> Paths:
-        """The paths under `data_root()`."""
+        """Return the paths under `data_root()`."""
         return cls(data_root())
 
     def raw(self, dataset: str) -> Path:
-        """Files as published."""
+        """Return the folder of a data set's files as published."""
         return self.root / "raw" / dataset
 
     def tensors(self, dataset: str) -> Path:
-        """`train.arrow` and `test.arrow`."""
+        """Return the folder of `train.arrow` and `test.arrow`."""
         return self.root / "tensors" / dataset
 
     def classifier(self, dataset: str) -> Path:
-        """The data set's own feature extractor."""
+        """Return the folder of the data set's own feature extractor."""
         return self.root / "metrics" / dataset / "classifier"
 
     def reference(self, dataset: str, extractor: str = "classifier") -> Path:
-        """Features of real images and of noise, as an extractor sees them."""
+        """Return the folder of an extractor's features of real images and of noise."""
         name = "reference" if extractor == "classifier" else f"{extractor}_reference"
         return self.root / "metrics" / dataset / name
 
     def ladder(self, dataset: str, extractor: str = "classifier") -> Path:
-        """Every score on graded corruptions of real images, as an extractor sees them."""
+        """Return the folder of all scores on graded corruptions of real images, by an extractor's features."""
         name = "ladder" if extractor == "classifier" else f"{extractor}_ladder"
         return self.root / "metrics" / dataset / name
 
     def training(self, recipe: str, optimizer: str) -> Path:
-        """Weights, settings, history and snapshots of one partition."""
+        """Return the folder of one partition's weights, settings, history and snapshots."""
         return self.root / "training" / recipe / optimizer
 
     def samples(self, recipe: str, optimizer: str) -> Path:
-        """Generated images of one partition."""
+        """Return the folder of one partition's generated images."""
         return self.root / "samples" / recipe / optimizer
 
     def reports(self) -> Path:
-        """The append-only store, hive-partitioned by recipe and optimizer."""
+        """Return the folder of the append-only store, hive-partitioned by recipe and optimizer."""
         return self.root / "reports"
 
     def scores_by_step(self, recipe: str, optimizer: str) -> Path:
-        """The file of the scores along the newest training of one partition; it is no report, so not among them."""
+        """Return the file of the scores along one partition's newest training, outside the reports."""
         return self.root / "scores_by_step" / f"recipe={recipe}" / f"optimizer={optimizer}" / "scores.parquet"
 
     def comparison(self, recipe: str) -> Path:
-        """The ranking of a recipe's configurations."""
+        """Return the folder of the ranking of a recipe's configurations."""
         return self.root / "comparison" / recipe
 
     def champion(self, recipe: str) -> Path:
-        """A recipe's promotions, a numbered folder each, and which of them is champion."""
+        """Return the folder of a recipe's promotions: one numbered folder each, and a pointer to the champion."""
         return self.root / "champion" / recipe
 
     def dagster(self) -> Path:
-        """The Dagster instance (`DAGSTER_HOME`)."""
+        """Return the folder of the Dagster instance (`DAGSTER_HOME`)."""
         return self.root / "dagster"

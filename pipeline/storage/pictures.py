@@ -1,6 +1,6 @@
 """Pictures: PNG grids of uint8 images, and the tiny strip that Dagster shows inline.
 
-Own tiling instead of torchvision's: previews are made where torch is not loaded.
+Tiling is written here and not taken from torchvision: previews are made in processes that do not load torch.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ GAP_GREY = 96
 STRIP_IMAGES = 10
 STRIP_SIZE = 14
 STRIP_SHAPE = (STRIP_SIZE, STRIP_SIZE, 3)
-EVENT_BYTES = 30_000  # of one picture in Dagster's event log; several make one event, which stays below 100 kB
+EVENT_BYTES = 30_000  # per picture in Dagster's event log: an event of several stays below 100 kB
 CRISP_FORMS = ((1, 64), (1, 16))  # how many times smaller, in how many colours
 SMALL_FORMS = ((2, 16), (2, 8), (3, 8), (4, 8), (6, 4), (8, 4), (16, 4))
 INLINE_BYTES = 690  # base64 adds a third, and Dagster shows markdown inline only below 1,000 characters
 
 
 def tile(pixels: Pixels, columns: int) -> Pixels:
-    """(N, C, H, W) → one image (C, H', W'), `columns` images a row, a grey gap between them; missing tiles grey."""
+    """Return images (N, C, H, W) as one (C, H', W'), `columns` per row, with grey gaps and grey missing tiles."""
     count, channels, height, width = pixels.shape
     rows = -(-count // columns)
     step_y, step_x = height + GAP_PIXELS, width + GAP_PIXELS
@@ -40,7 +40,7 @@ def tile(pixels: Pixels, columns: int) -> Pixels:
 
 
 def encode_png(image: Pixels, scale: int = 1) -> bytes:
-    """One image (C, H, W) as PNG, each pixel `scale` pixels wide and high."""
+    """Return one image (C, H, W) as PNG, with each pixel `scale` pixels wide and high."""
     picture = _picture(image)
     if scale != 1:
         picture = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
@@ -53,10 +53,10 @@ def write_grid(path: Path, pixels: Pixels, columns: int, scale: int = 1) -> None
 
 
 def inline_strip(images: Pixels | Sequence[Pixels]) -> str:
-    """The first images, (C, H, W) each, as one strip of markdown that Dagster shows inline: those that fit, at most 10.
+    """Return the first images, (C, H, W) each, as one strip of markdown that Dagster shows inline: at most 10.
 
-    They are cut square, made 14x14 and drawn in four colours, each point two pixels wide: noise would cost too many
-    bytes otherwise.
+    They are cropped to squares, resized to 14x14, reduced to four colours, and shown with points two pixels wide.
+    Otherwise noise would take too many bytes.
     """
     small = [_strip_image(image) for image in images[:STRIP_IMAGES]]
     if len({image.ndim for image in small}) > 1:
@@ -74,7 +74,7 @@ def _strip_image(image: Pixels) -> Any:
 
 
 def markdown_image(png: bytes, alternative_text: str) -> str:
-    """A PNG as a markdown image that carries its own data."""
+    """Return a PNG as a markdown image that carries its own data."""
     return f"![{alternative_text}](data:image/png;base64,{base64.b64encode(png).decode()})"
 
 
@@ -89,9 +89,9 @@ def _bytes(picture: Image.Image) -> bytes:
 
 
 def markdown_file(path: Path, alternative_text: str, *, crisp: bool = False) -> str:
-    """A PNG file as a markdown image, smaller and of fewer colours until it is small enough for Dagster's event log.
+    """Return a PNG file as a markdown image, shrunk and with fewer colours until it fits Dagster's event log.
 
-    A `crisp` one keeps its size as long as it can: one with lines and letters in it.
+    A `crisp` picture, one with lines and letters, keeps its size as long as possible.
     """
     with Image.open(path) as picture:
         for shrink, colours in (*CRISP_FORMS, *SMALL_FORMS) if crisp else SMALL_FORMS:

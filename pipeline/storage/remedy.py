@@ -1,7 +1,7 @@
-"""Remedy: how a person makes a damaged artefact again.
+"""Remedy: advice for making a damaged artefact again.
 
-In: the artefact. Out: a part of a sentence, with a command that makes the same again where there is one: a command
-without the budget would put a training of another budget in its place.
+In: the artefact. Out: a part of a sentence, if possible with a command that makes an equal artefact. Such a command
+names the budget: without it, a training of the recipe's budget would take the artefact's place.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ INSTEAD_OF = "instead_of"  # key in the details of samples: a person chose the k
 
 
 def how_to_make(artefact: Artefact) -> str:
-    """Return the part of a sentence that says how to make an artefact again."""
+    """Return the part of a sentence with the advice for making an artefact again."""
     stage = "" if artefact.identity is None else artefact.identity.stage
     recipe, dataset = artefact.details.get("recipe"), artefact.details.get("dataset")
     if stage in ("training", "samples"):
@@ -34,10 +34,10 @@ def how_to_make(artefact: Artefact) -> str:
 
 
 def _materialize(artefact: Artefact, stage: str) -> str:
-    """The command, with all that the manifests of the training and of its samples say."""
+    """Return the command with all options that the manifests of the training and of its samples hold."""
     recipe, optimizer = str(artefact.details.get("recipe")), str(artefact.details.get("optimizer"))
     training, samples = (
-        artefact.details if stage == each else _details_beside(artefact, each) for each in ("training", "samples")
+        artefact.details if stage == name else _details_beside(artefact, name) for name in ("training", "samples")
     )
     values = {option: training.get(name) for option, name in TRAINING_OPTIONS.items()}
     values["--samples"] = samples.get("images_a_member")
@@ -47,12 +47,12 @@ def _materialize(artefact: Artefact, stage: str) -> str:
 
 
 def _details_beside(artefact: Artefact, stage: str) -> dict[str, Any]:
-    """The details of the same partition's training or samples; empty where they are gone."""
+    """Return the details of the same partition's training or samples; empty if they are gone."""
     from pipeline.storage.artefact import read_artefact
 
     recipe, optimizer = artefact.folder.parts[-2:]
     paths = Paths(artefact.folder.parents[2])
-    found = read_artefact(
+    neighbour = read_artefact(
         paths.training(recipe, optimizer) if stage == "training" else paths.samples(recipe, optimizer)
     )
-    return {} if found is None else found.details
+    return {} if neighbour is None else neighbour.details

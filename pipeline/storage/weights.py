@@ -23,7 +23,7 @@ def save_weights(path: Path, state: Mapping[str, Tensor]) -> None:
 def load_weights(path: Path, network: nn.Module) -> None:
     """Read a network's parameters and buffers; names and shapes must agree exactly.
 
-    Nothing is compared with a manifest: a path of an artefact comes from `Artefact.verified_path`.
+    The file is not compared with a manifest: take the path of an artefact's file from `Artefact.verified_path`.
     """
     if not path.exists():
         raise FileNotFoundError(f"{path}: missing; train it again")

@@ -1,9 +1,10 @@
-"""Tensors: a data set as memory-mapped uint8 pixels and labels, train and test apart.
+"""Tensors: a data set as memory-mapped uint8 pixels and labels, with train and test in separate files.
 
 In: the raw artefact. Out: `data/tensors/<data set>/train.arrow` and `test.arrow` (`storage/images.py`): column `image`
-(C, H, W) uint8 in 0..255, cropped and resized as the data set's `Preparation` says; column `label` int64 where there
-are classes, `attributes` (K,) uint8, 1 where the image has the attribute, where there are those; in the order of the
-source. Networks see float32 in the range their recipe names, through `pixels.py`.
+(C, H, W) uint8 in 0..255, cropped and resized by the data set's `Preparation`. Data sets with classes have a column
+`label` int64, those with attributes a column `attributes` (K,) uint8, 1 where the image has the attribute. Rows are in
+the order of the source. Networks get float32 in the range of their recipe, through `pixels.py`.
+Decided by: the data set's key, the raw files and the preparation (`tensors_identity`).
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ CODE_VERSION = "3"
 
 RESAMPLING = "bicubic, antialiased"  # `prepare.py` resizes so; part of every identity of resized tensors
 
-LABEL_COLUMNS = {"classes": "label", "attributes": "attributes"}  # the column of each kind of labels; "none" has none
+LABEL_COLUMNS = {"classes": "label", "attributes": "attributes"}  # by kind of labels; "none" has no column
 
 CHECKS = {
-    "counts_agree": "Both splits hold as many images, and of each class or attribute, as the raw files had.",
-    "values_in_range": "What the networks see lies in [-1, 1] and is not constant.",
-    "values_finite": "What the networks see is finite.",
+    "counts_agree": "Both splits hold as many images as the raw files, also of each class or attribute.",
+    "values_in_range": "The values that networks get lie in [-1, 1] and are not constant.",
+    "values_finite": "The values that networks get are finite.",
     "complete": "The data set is the whole published one, and every image of it could be read. Stops nothing.",
 }
-BLOCKING = ("counts_agree", "values_in_range", "values_finite")  # nothing is trained where one of these fails
+BLOCKING = ("counts_agree", "values_in_range", "values_finite")  # a failure stops classifiers and trainings
 
 
 def tensors_identity(dataset: Dataset, raw: Artefact) -> Identity:

@@ -1,4 +1,4 @@
-"""Build: raw files → Arrow files, with the checks that say they are sound.
+"""Build: raw files → Arrow files, with the findings of the checks on them.
 
 In: the raw artefact. Out: the tensors artefact; its details carry counts, shape, range, preparation and the source of
 the data. Memory does not grow with the number of images.
@@ -23,14 +23,14 @@ from pipeline.tensors import LABEL_COLUMNS, preparation_facts, tensors_identity
 from pipeline.tensors.check import check_tensors
 from pipeline.tensors.decode import Decoded, decode_split
 from pipeline.tensors.details import TensorsDetails
-from pipeline.tensors.prepare import chosen_indices, note
+from pipeline.tensors.prepare import choice_note, chosen_indices
 
 TRANSFORM = "x = p / 127.5 - 1"
 
 
 @dataclass(frozen=True)
 class _Written:
-    """What was written of a split."""
+    """Facts about one written split."""
 
     images: int
     image_shape: tuple[int, int, int]  # channels, height, width
@@ -39,7 +39,7 @@ class _Written:
 
 
 def build(dataset: Dataset, paths: Paths, *, force: bool = False) -> Artefact:
-    """The data set's tensors, built from its raw files unless they are there already."""
+    """Return the data set's tensors; build them from its raw files unless they exist already."""
     raw = require_artefact(paths.raw(dataset.raw_key), "raw files", f"{dataset.raw_key}/raw")
     raw_details = raw.details_as(RawDetails)
 
@@ -53,7 +53,7 @@ def build(dataset: Dataset, paths: Paths, *, force: bool = False) -> Artefact:
                 f"{raw.folder}: training images are {train}, test images {test} (channels, height, width), expected "
                 "one shape: set size and channels of the data set"
             )
-        notes = (raw_details.note, note(len(splits["train"]), dataset.preparation))
+        notes = (raw_details.note, choice_note(len(splits["train"]), dataset.preparation))
         details = TensorsDetails(
             dataset=dataset.key,
             images={name: split.images for name, split in written.items()},
@@ -73,32 +73,32 @@ def build(dataset: Dataset, paths: Paths, *, force: bool = False) -> Artefact:
 
 
 def _write(folder: Path, name: str, split: RawSplit, dataset: Dataset, raw: Artefact) -> _Written:
-    """Write one split to `<name>.arrow`, by way of a file of pixels."""
+    """Write one split to `<name>.arrow`, through a temporary file of pixels."""
     details = raw.details_as(RawDetails)
     split = split.select(chosen_indices(name, len(split), dataset.preparation))
-    what = f"{dataset.key}: {name} images"
-    decoded = decode_split(split, dataset.preparation, folder / f"{name}.pixels", what)
+    title = f"{dataset.key}: {name} images"
+    decoded = decode_split(split, dataset.preparation, folder / f"{name}.pixels", title)
     advice = f"materialize {dataset.raw_key}/raw from a sound copy or remove them"
-    tolerate(decoded.unreadable, len(split), what, "cannot be decoded", advice)
-    if not decoded.kept:
-        raise DamagedFileError(f"{what}: found none that can be decoded, expected at least one")
+    tolerate(decoded.unreadable, len(split), title, "cannot be decoded", advice)
+    if not decoded.indices:
+        raise DamagedFileError(f"{title}: found none that can be decoded, expected at least one")
     labels = decoded.labels(split)
     columns: dict[str, Column] = {} if labels is None else {LABEL_COLUMNS[details.labels]: labels}
     _write_arrow(folder / f"{name}.arrow", decoded, columns, _metadata(dataset, name))
     decoded.pixel_file.unlink()
     counts = tuple(histogram(labels, len(details.class_names)))
     channels, height, width = decoded.image_shape
-    return _Written(len(decoded.kept), (channels, height, width), counts, tuple(decoded.unreadable))
+    return _Written(len(decoded.indices), (channels, height, width), counts, tuple(decoded.unreadable))
 
 
 def _write_arrow(path: Path, decoded: Decoded, columns: dict[str, Column], metadata: dict[str, str]) -> None:
     channels, height, width = decoded.image_shape
-    shape = (len(decoded.kept), channels, height, width)
+    shape = (len(decoded.indices), channels, height, width)
     write_images_from_file(path, decoded.pixel_file, shape, columns, metadata)
 
 
 def _metadata(dataset: Dataset, split_name: str) -> dict[str, str]:
-    """Facts of the schema, as texts."""
+    """Return the facts for the file's schema, as texts."""
     facts = {"dataset": dataset.key, "split": split_name, "value_range": "-1,1", "transform": TRANSFORM}
     steps = preparation_facts(dataset.preparation)
     return facts | {name: "none" if value is None else str(value) for name, value in steps.items()}

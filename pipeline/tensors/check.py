@@ -1,7 +1,7 @@
-"""Check: facts that must hold of a data set's tensors before anything is trained on them.
+"""Check: facts about a data set's tensors that must hold before any training.
 
-In: the files and the details of a tensors artefact. Out: one `Finding` a fact. `build` keeps them in the artefact's
-details: as long as its files are unharmed, what was found in them holds.
+In: the files and the details of a tensors artefact. Out: one `Finding` per fact. `build` stores them in the artefact's
+details: they hold as long as its files are undamaged.
 """
 
 from __future__ import annotations
@@ -24,35 +24,35 @@ Files = Mapping[str, Path]  # of the splits "train" and "test"
 
 
 def stored_findings(tensors: Artefact) -> list[Finding]:
-    """The findings of when the tensors were made."""
+    """Return the findings that were stored when the tensors were made."""
     return list(tensors.details_as(TensorsDetails).checks)
 
 
 def check_tensors(details: TensorsDetails, files: Files) -> list[Finding]:
-    """One finding for each of `CHECKS` (`tensors/__init__.py`), over train and test."""
-    return [counts_agree(details, files), *values_sound(files), complete(details.source.note, details.unreadable)]
+    """Return one finding for each of `CHECKS` (`tensors/__init__.py`), over train and test."""
+    return [counts_agree(details, files), *check_values(files), complete(details.source.note, details.unreadable)]
 
 
 def counts_agree(details: TensorsDetails, files: Files) -> Finding:
-    """Both splits hold as many images, and of each class or attribute, as the raw files had."""
+    """Compare the number of images of each split, class and attribute with the raw files."""
     classes, splits = len(details.class_names), {name: read_images(path) for name, path in files.items()}
     expected = {
         "images": dict(details.images),
-        "by_class": {name: list(counts) for name, counts in details.class_histogram.items()},
+        "by_class": {name: list(numbers) for name, numbers in details.class_histogram.items()},
     }
     labels = {name: split.columns.get(LABEL_COLUMNS.get(details.labels, "")) for name, split in splits.items()}
-    seen: dict[str, dict[str, Any]] = {
+    counts: dict[str, dict[str, Any]] = {
         "images": {name: len(split) for name, split in splits.items()},
         "by_class": {name: histogram(values, classes) for name, values in labels.items()},
     }
-    counted = " and ".join(f"{count:,} {name}" for name, count in seen["images"].items())
-    agree = seen == expected
-    summary = f"{counted} images, {'as' if agree else 'unlike'} the raw files"
-    return passing_or_failing("counts_agree", "error", agree, summary, {"found": seen, "expected": expected}, AGAIN)
+    counted = " and ".join(f"{count:,} {name}" for name, count in counts["images"].items())
+    agree = counts == expected
+    summary = f"{counted} images, {'as the raw files' if agree else 'other numbers than in the raw files'}"
+    return passing_or_failing("counts_agree", "error", agree, summary, {"found": counts, "expected": expected}, AGAIN)
 
 
-def values_sound(files: Files) -> Iterator[Finding]:
-    """What the networks would see is finite, lies in [-1, 1], and is not constant."""
+def check_values(files: Files) -> Iterator[Finding]:
+    """Check that the values that networks get are finite, lie in [-1, 1], and are not constant."""
     import torch
 
     from pipeline.pixels import to_network

@@ -1,8 +1,8 @@
-"""Decode: the pictures of a split, prepared side by side in threads, written to one file of pixels as they come.
+"""Decode: the pictures of a split, prepared in parallel threads and written to one file of pixels.
 
-In: a `RawSplit`. Out: a file of uint8 pixels, one image after the other, and what was left out. Only a few chunks of
-images are in memory at a time. Threads and not processes: measured on two cores with the real photographs, two
-processes are 15 to 40 % faster, but take seconds to start, copies of the source, and no debugger.
+In: a `RawSplit`. Out: a file of uint8 pixels, one image after the other, and the images that were left out. Only a few
+chunks of images are in memory at a time. It uses threads: on two cores with the real photographs, two processes were
+15 to 40 % faster, but took seconds to start, needed copies of the source, and allowed no debugger.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ from pipeline.tensors.prepare import Image3D, PreparationError, prepare
 log = logging.getLogger(__name__)
 
 CHUNK_IMAGES = 32
-CHUNKS_AHEAD = 2  # of each thread: enough to keep it busy, and little memory
-TOLD_FROM_SECONDS = 1.0  # faster than that is not worth a line
+CHUNKS_AHEAD = 2  # per thread: enough to keep it busy, in little memory
+LOGGED_FROM_SECONDS = 1.0  # faster splits get no line in the log
 
 
 @dataclass
 class Decoded:
-    """The pixels of a split in a file, and what is not among them."""
+    """The decoded images of a split in a file of pixels, and the images that could not be decoded."""
 
     pixel_file: Path  # N·C·H·W bytes
     image_shape: tuple[int, ...] = ()  # (C, H, W)
-    kept: list[int] = field(default_factory=list)  # places in the split, in order
+    indices: list[int] = field(default_factory=list)  # of the decoded images in the split, in order
     unreadable: dict[str, str] = field(default_factory=dict)  # reason by name
 
     def labels(self, split: RawSplit) -> npt.NDArray[np.int64] | npt.NDArray[np.uint8] | None:
-        """The labels of the images that are there."""
-        return None if split.labels is None else split.labels[np.array(self.kept, np.int64)]
+        """Return the labels of the decoded images."""
+        return None if split.labels is None else split.labels[np.array(self.indices, np.int64)]
 
 
 Result = TypeVar("Result")
@@ -55,9 +55,9 @@ class _Chunk:
     images: list[Image3D | UnreadableImageError]
 
 
-def decode_split(split: RawSplit, preparation: Preparation, pixel_file: Path, what: str) -> Decoded:
-    """Prepare every picture of a split; `what` names it in the log. All must come out in one shape."""
-    decoded, progress, started = Decoded(pixel_file), Progress(what, len(split)), time.monotonic()
+def decode_split(split: RawSplit, preparation: Preparation, pixel_file: Path, title: str) -> Decoded:
+    """Prepare every picture of a split; `title` names it in the log. All must have the same shape afterwards."""
+    decoded, progress, started = Decoded(pixel_file), Progress(title, len(split)), time.monotonic()
     workers = available_cores()
 
     def work(first: int) -> _Chunk:
@@ -70,14 +70,14 @@ def decode_split(split: RawSplit, preparation: Preparation, pixel_file: Path, wh
                 if isinstance(image, UnreadableImageError):
                     decoded.unreadable[split.names[index]] = str(image)
                     continue
-                _expect_shape(decoded, image, split.names[index], what)
-                decoded.kept.append(index)
+                _expect_shape(decoded, image, split.names[index], title)
+                decoded.indices.append(index)
                 file.write(image.data)
             progress.report(chunk.first + len(chunk.images))
     seconds = time.monotonic() - started
-    if seconds > TOLD_FROM_SECONDS:
+    if seconds > LOGGED_FROM_SECONDS:
         rate = len(split) / seconds
-        log.info("%s: %s images in %.1f s, %s images/s", what, f"{len(split):,}", seconds, f"{rate:,.0f}")
+        log.info("%s: %s images in %.1f s, %s images/s", title, f"{len(split):,}", seconds, f"{rate:,.0f}")
     return decoded
 
 
@@ -88,18 +88,18 @@ def _prepared(split: RawSplit, preparation: Preparation, index: int) -> Image3D 
         return error
 
 
-def _expect_shape(decoded: Decoded, image: Image3D, name: str, what: str) -> None:
+def _expect_shape(decoded: Decoded, image: Image3D, name: str, title: str) -> None:
     decoded.image_shape = decoded.image_shape or image.shape
     if image.shape != decoded.image_shape:
         raise PreparationError(
-            f"{what}: {name} is {shape_in_words(image.shape)}, "
+            f"{title}: {name} is {shape_in_words(image.shape)}, "
             f"the images before it {shape_in_words(decoded.image_shape)}; expected "
             "one shape for all: set size and channels of the data set"
         )
 
 
 def in_order(work: Callable[[int], Result], items: range, workers: int) -> Iterator[Result]:
-    """`work` of each item, done in threads, in the order of the items; never far ahead of who takes the results."""
+    """Yield `work` of each item, computed in threads, in the order of the items and only a little in advance."""
     with ThreadPoolExecutor(workers, thread_name_prefix="decode") as threads:
         ahead: deque[Future[Result]] = deque()
         try:
@@ -114,5 +114,5 @@ def in_order(work: Callable[[int], Result], items: range, workers: int) -> Itera
 
 
 def available_cores() -> int:
-    """The cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,7 +1,7 @@
 """Load: a data set's splits as memory-mapped pixels and labels.
 
 Out: `ImageFile` with `pixels` (N, C, H, W) uint8 in 0..255 and `columns["label"]` (N,) int64, or
-`columns["attributes"]` (N, K) uint8, or neither: `tensors.details["labels"]` says which.
+`columns["attributes"]` (N, K) uint8, or neither, by `TensorsDetails.labels`.
 `network_images` gives the same pixels as float32 in [-1, 1].
 """
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def require_tensors(paths: Paths, dataset: str) -> Artefact:
-    """The tensors artefact of a data set, or a sentence saying how to make it."""
+    """Return the tensors artefact of a data set, or raise one sentence with the command that makes it."""
     return require_artefact(paths.tensors(dataset), "tensors", f"{dataset}/tensors")
 
 
@@ -28,7 +28,7 @@ def load_split(tensors: Artefact, split: str) -> ImageFile:
 
 
 def network_images(split: ImageFile, first: int | None = None) -> Tensor:
-    """A split's images (the first `first` of them), as the networks see them: (N, C, H, W) float32 in [-1, 1]."""
+    """Return a split's images, or its first `first` ones, as networks get them: (N, C, H, W) float32 in [-1, 1]."""
     import torch
 
     from pipeline.pixels import to_network

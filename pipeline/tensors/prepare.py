@@ -1,9 +1,9 @@
-"""Prepare: one picture as found → an image as stored; and which of the training pictures are taken.
+"""Prepare: one raw picture → one stored image; and the choice of the training pictures.
 
-In: (H, W) or (H, W, 3) uint8. Out: (C, H, W) uint8, cropped, converted and resized as a `Preparation` says.
-The filter is Pillow's bicubic one, which widens with the scale and so does not alias; Parmar, Zhang, Zhu 2022 (arXiv
-2104.11222) show how much other resizers move FID. Crop first, resize then, so that nothing outside the crop gets in:
-the same as `CenterCrop` and `Resize(antialias=True)` of torchvision, to one grey level.
+In: (H, W) or (H, W, 3) uint8. Out: (C, H, W) uint8, cropped, converted and resized by a `Preparation`.
+The filter is Pillow's bicubic one, which widens with the scale and so does not alias. Parmar, Zhang, Zhu 2022 (arXiv
+2104.11222) show how much other resizers move FID. Cropping comes before resizing, so that no pixel outside the crop has
+an effect. Results agree with `CenterCrop` and `Resize(antialias=True)` of torchvision to one grey level.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from pipeline.raw.contents import Picture, channels_first
 from pipeline.raw.dataset import Preparation
 
 FILTER = Image.Resampling.BICUBIC
-MOST_TEST_IMAGES = 10_000  # of a data set whose training images are limited: scores compare equal counts
+MOST_TEST_IMAGES = 10_000  # if the training images are limited: scores compare equal counts
 
 Image3D = npt.NDArray[np.uint8]  # (C, H, W), 0..255
 
 
 class PreparationError(ValueError):
-    """The preparation does not fit the pictures; the message names one of them."""
+    """The preparation does not fit the pictures; the message names one of the pictures."""
 
 
 def prepare(picture: Picture, preparation: Preparation, name: str) -> Image3D:
-    """One picture, (H, W) or (H, W, 3), as it is stored: (C, H, W)."""
+    """Return the stored image (C, H, W) of a picture (H, W) or (H, W, 3)."""
     if preparation.crop is None and preparation.size is None and preparation.channels in (None, _channels(picture)):
         return channels_first(picture)
     side = preparation.crop or (min(picture.shape[:2]) if preparation.size else None)
@@ -49,12 +49,12 @@ def _crop_centre(picture: Picture, side: int, name: str) -> Picture:
             f"{name}: found an image of {width} x {height} pixels, expected at least {side} x {side} to crop; set a "
             "smaller crop or remove the image"
         )
-    top, left = round((height - side) / 2), round((width - side) / 2)  # as torchvision rounds an odd rest
+    top, left = round((height - side) / 2), round((width - side) / 2)  # torchvision rounds an odd margin the same way
     return picture[top : top + side, left : left + side]
 
 
 def chosen_indices(split: str, count: int, preparation: Preparation) -> npt.NDArray[np.int64]:
-    """Places of the images of a split ("train" or "test") that are taken, of `count`, in their order."""
+    """Return the indices of the chosen images of a split ("train" or "test") of `count`, in their order."""
     limit = preparation.num_images
     if limit is None:
         return np.arange(count)
@@ -65,12 +65,12 @@ def chosen_indices(split: str, count: int, preparation: Preparation) -> npt.NDAr
     return np.arange(min(count, limit))
 
 
-def note(available: int, preparation: Preparation) -> str:
-    """What a reader of a score must know of the training images, where there was something to choose."""
-    asked = preparation.num_images
-    if asked is None or asked == available:
+def choice_note(available: int, preparation: Preparation) -> str:
+    """Return the fact about the choice of training images that readers of a score need; empty without a choice."""
+    limit = preparation.num_images
+    if limit is None or limit == available:
         return ""
-    if asked > available:
-        return f"all {available:,} training images, fewer than the {asked:,} asked for"
-    which = f"random, seed {preparation.seed}" if preparation.subset == "random" else "the first by name"
-    return f"{asked:,} of {available:,} training images ({which})"
+    if limit > available:
+        return f"all {available:,} training images, fewer than the {limit:,} asked for"
+    rule = f"random, seed {preparation.seed}" if preparation.subset == "random" else "the first by name"
+    return f"{limit:,} of {available:,} training images ({rule})"

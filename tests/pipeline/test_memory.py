@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline import memory
-from pipeline.memory import USERS_OWN, large_blocks_mapped
+from pipeline.memory import USER_VARIABLES, large_blocks_mapped
 from pipeline.storage.paths import PROJECT
 
 HOLES = """
@@ -35,7 +35,7 @@ with large_blocks_mapped() if sys.argv[1] == "mapped" else nullcontext():
 
 
 class Told:
-    """Stands for the C library."""
+    """A stand-in for the C library."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[int, int]] = []
@@ -49,14 +49,14 @@ class Told:
 def glibc(monkeypatch: pytest.MonkeyPatch) -> Told:
     told = Told()
     monkeypatch.setattr(memory, "_glibc", lambda: told)
-    for name in USERS_OWN:
+    for name in USER_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     return told
 
 
 def left_mib(how: str) -> float:
     command = [sys.executable, "-c", HOLES, how]
-    own = {name: value for name, value in os.environ.items() if name not in USERS_OWN}
+    own = {name: value for name, value in os.environ.items() if name not in USER_VARIABLES}
     return float(subprocess.run(command, cwd=PROJECT, env=own, check=True, capture_output=True, text=True).stdout)
 
 
@@ -72,7 +72,7 @@ def test_glibc_is_told_its_own_thresholds_again_also_after_an_error(glibc: Told)
     assert glibc.calls == [(-3, 256 << 10), (-3, 32 << 20), (-1, 64 << 20)]
 
 
-@pytest.mark.parametrize("name", sorted(USERS_OWN))
+@pytest.mark.parametrize("name", sorted(USER_VARIABLES))
 def test_a_threshold_of_the_users_own_stays(glibc: Told, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "1048576")
     with large_blocks_mapped():

@@ -41,7 +41,7 @@ def gather_explorer(entries: Sequence[PageEntry], budget_bytes: int) -> dict[str
         nonlocal remaining
         generator = exported[entry.key]
         if is_large:
-            generator = replace(generator, bytes_a_weight=3)
+            generator = replace(generator, bytes_per_weight=3)
         if generator.size_bytes > remaining:
             sizes = (
                 f"its weights take {generator.size_bytes / 1e6:.1f} MB, and the page has {remaining / 1e6:.1f} MB left"

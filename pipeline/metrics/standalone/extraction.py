@@ -74,18 +74,18 @@ def extract_images(
 
 
 class Bar(Progress):
-    """The same as a bar, on a terminal."""
+    """Progress as a bar on a terminal."""
 
     def __init__(self, what: str, total: int) -> None:
         super().__init__(what, total)
         self._bar = tqdm(total=total, desc=what, unit=" images", file=sys.stderr)
 
-    def at(self, done: int) -> None:
-        """So many images are done."""
+    def report(self, done: int) -> None:
+        """Move the bar to `done` images."""
         self._bar.update(done - self._bar.n)
 
     def close(self) -> None:
-        """All are done; the bar stays as it is."""
+        """End the bar and leave it on the terminal."""
         self._bar.close()
 
 

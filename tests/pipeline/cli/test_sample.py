@@ -137,7 +137,7 @@ def test_interpolating_fills_whole_rows(paths: Paths, tmp_path: Path) -> None:
         ("mnist_mlp", "mnist_mlp: no configuration has a score yet, so none is the best; name one with --optimizer"),
         ("mnist_mlp --optimizer sgd", "no trained networks there; materialize mnist_mlp/generator, partition sgd"),
         ("mnist_mlp --optimizer adam --member 5", "mnist_mlp adam: found member 5, expected one of 0"),
-        ("mnist_mlp --optimizer adam --member 1", "mnist_mlp adam: member 1 diverged and draws no images"),
+        ("mnist_mlp --optimizer adam --member 1", "mnist_mlp adam: member 1 diverged and generates no images"),
         ("mnist_mlp --optimizer adam --member -1", "--member: found '-1', expected a whole number such as 0, or all"),
         ("mnist_mlp --optimizer adam --weights average", "no average of the generator's weights there"),
         ("mnist_mlp --optimizer adam -n 0", "-n is 0, expected at least 1"),

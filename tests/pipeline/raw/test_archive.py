@@ -230,7 +230,7 @@ def test_a_link_back_into_a_folder_around_it_is_not_followed(tmp_path: Path) -> 
 def test_a_folder_that_holds_a_zip_alone_is_told_to_name_the_zip(tmp_path: Path) -> None:
     write_zip(tmp_path / "faces.zip", {"1.jpg": IMAGE})
     with pytest.raises(
-        FileNotFoundError, match=r"found no image but faces\.zip, .*name the zip itself: .*/faces\.zip$"
+        FileNotFoundError, match=r"found no image, only faces\.zip, .*name the zip itself: .*/faces\.zip$"
     ):
         pack(tmp_path, tmp_path / "packed")
 

@@ -218,7 +218,7 @@ def shortened(text: str) -> str:
     [
         ("list_attr_celeba.txt", lambda text: "<html>", "found '<html>' in line 1, expected the count of images"),
         ("list_attr_celeba.txt", lambda text: "", "found '' in line 1, expected the count"),
-        ("list_attr_celeba.txt", shortened, "found 53 images, but its first line says 60; it was cut off"),
+        ("list_attr_celeba.txt", shortened, "found 53 images, but its first line announces 60; it was cut off"),
         ("list_attr_celeba.txt", lambda text: text.rstrip()[:-2], "line 62 is .* expected 40 values, each 1 or -1"),
         (
             "list_attr_celeba.txt",
@@ -339,7 +339,7 @@ def test_what_is_named_and_not_there_is_an_error_and_no_fallback(
 
 def test_a_directory_with_a_zip_under_another_name_is_told_to_name_the_zip(named: Path, paths: Paths) -> None:
     (named / "img_align_celeba.zip").rename(named / "faces.zip")
-    with pytest.raises(FileNotFoundError, match=r"celeba: found no image but faces\.zip.*: .*/celeba/faces\.zip$"):
+    with pytest.raises(FileNotFoundError, match=r"celeba: found no image, only faces\.zip.*: .*/celeba/faces\.zip$"):
         acquire(CELEBA, paths)
     expect_nothing_left(paths)
 

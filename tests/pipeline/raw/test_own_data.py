@@ -262,7 +262,7 @@ def test_beside_a_test_folder_validation_images_are_unused(own: Own, paths: Path
 @pytest.mark.parametrize(
     ("others", "expected"),
     [
-        (["other/1.png"], "found other/ beside train/ and test/, expected either splits alone"),
+        (["other/1.png"], "found other/ beside train/ and test/, expected either only splits"),
         (["Extra/1.png", "cover.png"], "found images in no folder, Extra/ beside train/ and test/"),
         ([f"{kind}/1.png" for kind in "dcba"], "found a/, b/, c/, … beside train/ and test/"),
     ],

@@ -32,8 +32,8 @@ def exported(paths: Paths) -> tuple[list[dict[str, Any]], list[np.ndarray]]:
         with torch.no_grad():
             images = one_generator(training, 1)(torch.from_numpy(latents)[None])[0].flatten(1).numpy()
         assert images.std() > 0.1
-        for bytes_a_weight in (3, 4):
-            generator = browser_generator(training, 1, bytes_a_weight=bytes_a_weight)
+        for bytes_per_weight in (3, 4):
+            generator = browser_generator(training, 1, bytes_per_weight=bytes_per_weight)
             given.append({"generator": generator.to_json(), "latents": latents.tolist()})
             drawn.append(images)
     return given, drawn
@@ -166,4 +166,4 @@ def test_weights_that_are_not_finite_are_an_error() -> None:
 def test_three_bytes_make_the_largest_generator_of_the_blog_fit_a_page(paths: Paths) -> None:
     training = untrained_training(paths, "celeba_dense", members=1, width=256)
     assert browser_generator(training, 0).size_bytes > 16.5e6
-    assert 12.3e6 < browser_generator(training, 0, bytes_a_weight=3).size_bytes < 12.5e6
+    assert 12.3e6 < browser_generator(training, 0, bytes_per_weight=3).size_bytes < 12.5e6

@@ -56,5 +56,5 @@ def test_strips_lead_from_one_image_of_the_seed_to_the_next(paths: Paths) -> Non
 
 
 def test_no_images_are_one_sentence(paths: Paths) -> None:
-    with pytest.raises(ValueError, match="found 0 images to draw, expected at least 1"):
+    with pytest.raises(ValueError, match="found 0 images to generate, expected at least 1"):
         generate_first(untrained_training(paths, "mnist_mlp"), "raw", [0], 0, 0)

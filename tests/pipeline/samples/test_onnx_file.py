@@ -88,14 +88,17 @@ def test_a_file_that_draws_something_else_is_not_kept_and_an_earlier_one_stays(
     path.write_bytes(b"an earlier one")
     for wrong in (lambda images: images + 2 * TOLERANCE, lambda images: images * np.nan, lambda images: images[1:]):
         monkeypatch.setattr(onnx_file, "run_onnx", lambda file, latents, wrong=wrong: wrong(run_onnx(file, latents)))
-        with pytest.raises(ValueError, match=r"generator\.onnx: onnxruntime draws images that differ by .* from PyT"):
+        with pytest.raises(
+            ValueError, match=r"generator\.onnx: onnxruntime computes images that differ by .* from PyT"
+        ):
             export_onnx(training, 0, path)
         assert {each.name for each in tmp_path.iterdir() if each.is_file()} == {"generator.onnx"}
         assert path.read_bytes() == b"an earlier one"
 
 
 @pytest.mark.parametrize(
-    ("member", "found"), [(1, "member 1 diverged and draws no images"), (7, "found member 7"), (-1, "found member -1")]
+    ("member", "found"),
+    [(1, "member 1 diverged and generates no images"), (7, "found member 7"), (-1, "found member -1")],
 )
 def test_a_member_that_draws_nothing_is_one_sentence(paths: Paths, tmp_path: Path, member: int, found: str) -> None:
     training = untrained_training(paths, "mnist_mlp", members=3, diverged=(1,))

@@ -73,10 +73,10 @@ def skipping(dense: Dense, latents: Tensor) -> Tensor:
 @pytest.mark.parametrize(
     ("draw", "found"),
     [
-        (skipping, r"found add\(\) in a form of its own"),
+        (skipping, r"found add\(\) with these arguments"),
         (lambda dense, latents: torch.softmax(dense(latents), 2), r"found softmax\(\)"),
-        (lambda dense, latents: torch.cat([dense(latents)]), "found cat of something else than what came last"),
-        (lambda dense, latents: dense(latents) * torch.ones(784), r"found mul\(\) in a form of its own"),
+        (lambda dense, latents: torch.cat([dense(latents)]), "found cat of another tensor than the latest result"),
+        (lambda dense, latents: dense(latents) * torch.ones(784), r"found mul\(\) with these arguments"),
         (lambda dense, latents: dense(latents).transpose(0, 1), r"found transpose\(\)"),
         (lambda dense, latents: (dense(latents), torch.relu(latents))[0], "found relu of something else"),
         (lambda dense, latents: dense(torch.zeros(1, 1, 100)), "found Dense of something else"),
@@ -84,7 +84,7 @@ def skipping(dense: Dense, latents: Tensor) -> Tensor:
         (lambda dense, latents: torch.zeros(1, 1, 784), "found images that do not come from its latents"),
         (
             lambda dense, latents: F.interpolate(dense(latents).view(1, 1, 28, 28), scale_factor=0.5),
-            r"found interpolate\(\) in a form of its own",
+            r"found interpolate\(\) with these arguments",
         ),
     ],
 )

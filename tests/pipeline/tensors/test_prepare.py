@@ -6,7 +6,7 @@ import torch
 from torchvision.transforms import v2
 
 from pipeline.raw.dataset import Preparation
-from pipeline.tensors.prepare import PreparationError, chosen_indices, note, prepare
+from pipeline.tensors.prepare import PreparationError, choice_note, chosen_indices, prepare
 
 GREY = np.random.default_rng(0).integers(0, 256, (7, 9), np.uint8)
 SMOOTH = np.stack(
@@ -87,9 +87,12 @@ def test_test_images_are_limited_only_where_training_images_are() -> None:
 
 
 def test_the_note_says_what_was_taken() -> None:
-    assert note(100, Preparation()) == note(100, Preparation(num_images=100)) == ""
-    assert note(100, Preparation(num_images=60)) == "60 of 100 training images (the first by name)"
+    assert choice_note(100, Preparation()) == choice_note(100, Preparation(num_images=100)) == ""
+    assert choice_note(100, Preparation(num_images=60)) == "60 of 100 training images (the first by name)"
     assert (
-        note(100, Preparation(num_images=60, subset="random", seed=4)) == "60 of 100 training images (random, seed 4)"
+        choice_note(100, Preparation(num_images=60, subset="random", seed=4))
+        == "60 of 100 training images (random, seed 4)"
     )
-    assert note(4000, Preparation(num_images=5000)) == "all 4,000 training images, fewer than the 5,000 asked for"
+    assert (
+        choice_note(4000, Preparation(num_images=5000)) == "all 4,000 training images, fewer than the 5,000 asked for"
+    )

@@ -186,7 +186,7 @@ def test_a_configuration_that_diverged_altogether_is_named_in_every_part(written
     rewrite(whole.samples("mnist_mlp", "adam") / "manifest.json", lambda details: details.update(members=[]))
     facts, page = written()
     assert set(facts.missing_parts) == PARTS_OF_A_CONFIGURATION - {"curves"} - BESIDE_THE_REPORT
-    no_generator = "mnist_mlp adam: every member diverged, so there is no generator to draw from"
+    no_generator = "mnist_mlp adam: every member diverged, so there is no generator to use"
     assert set(page.missing()) == {f"adam is not shown: {why}." for why in ("every member diverged", no_generator)}
 
 

@@ -38,7 +38,7 @@ print(peak_memory_mib())
 
 def peak_mib(members: int) -> float:
     command = [sys.executable, "-c", PROGRAM, str(members)]
-    own = {name: value for name, value in os.environ.items() if name not in memory.USERS_OWN}
+    own = {name: value for name, value in os.environ.items() if name not in memory.USER_VARIABLES}
     return float(subprocess.run(command, cwd=PROJECT, env=own, check=True, capture_output=True, text=True).stdout)
 
 
