@@ -67,7 +67,7 @@ def test_another_size_a_missing_file_a_folder_and_an_unknown_name_are_told_apart
     with pytest.raises(ArtefactFileError, match=r"one\.txt: missing, although its manifest names it"):
         artefact.verified_path("one.txt")
     path.mkdir()
-    with pytest.raises(ArtefactFileError, match=r"one\.txt: not a file"):
+    with pytest.raises(ArtefactFileError, match=r"one\.txt: found a folder or a device"):
         artefact.verified_path("one.txt")
     with pytest.raises(ArtefactFileError, match=r"three\.txt: not one of the files that its manifest holds"):
         artefact.verified_path("three.txt")
