@@ -111,5 +111,5 @@ def test_an_animation_shows_its_frames_over_and_over_also_where_the_last_holds_f
 
 
 def test_a_picture_too_large_for_its_format_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"found a grid of 28 x 89,998 pixels, expected at most 65,535 a side"):
+    with pytest.raises(ValueError, match=r"found a grid of 28 x 89,998 pixels, expected at most 65,535 per side"):
         write_grid(tmp_path / "grid.png", np.zeros((3000, 1, 28, 28), np.uint8), 1)

@@ -78,8 +78,8 @@ def skipping(dense: Dense, latents: Tensor) -> Tensor:
         (lambda dense, latents: torch.cat([dense(latents)]), "found cat of another tensor than the latest result"),
         (lambda dense, latents: dense(latents) * torch.ones(784), r"found mul\(\) with these arguments"),
         (lambda dense, latents: dense(latents).transpose(0, 1), r"found transpose\(\)"),
-        (lambda dense, latents: (dense(latents), torch.relu(latents))[0], "found relu of something else"),
-        (lambda dense, latents: dense(torch.zeros(1, 1, 100)), "found Dense of something else"),
+        (lambda dense, latents: (dense(latents), torch.relu(latents))[0], "found relu of another tensor"),
+        (lambda dense, latents: dense(torch.zeros(1, 1, 100)), "found Dense of another tensor"),
         (lambda dense, latents: dense(latents).chunk(1)[0], "found images that do not come from its latents"),
         (lambda dense, latents: torch.zeros(1, 1, 784), "found images that do not come from its latents"),
         (
