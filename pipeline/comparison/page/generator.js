@@ -110,7 +110,7 @@ const ganforgeGenerator = (() => {
     return { first, end };
   }
 
-  /* Returns the runs of cells in which a kernel over the large image meets cells of the small one: each has a start in
+  /* Returns the runs of cells in which a kernel over the large image meets cells of the small one. Each has a start in
      the small image, a start in the large image, and a count. The start in the small image counts within a row of
      (channel, kernel cell) of the patches. */
   function patchRuns(channels, small, large, numbers) {

@@ -36,7 +36,7 @@ def contender(
     average: bool = False,
     **protocol: Any,
 ) -> store.Report:
-    """A training of so many members, what it draws, and the newest report about it."""
+    """Write a training of one member per FID, its samples, and the newest report about it."""
     diverged = tuple(member for member, fid in enumerate(fids) if fid is None)
     training = trained(paths, optimizer, len(fids), seed, average=average, diverged=diverged)
     samples = drawn(paths, training, "average" if average else "raw")
@@ -121,5 +121,5 @@ def failed(optimizer: str, severity: Any = "error") -> Callable[[str], list[Find
 
 
 def decide(paths: Paths, **given: Any) -> Outcome:
-    """What the newest reports make of the champion; the checks have passed where nothing is said."""
+    """Decide on the champion from the newest reports; checks pass by default."""
     return promote(RECIPE, OPTIMIZERS, paths, **{"run_checks": passed, **given})

@@ -23,7 +23,7 @@ from tests.pipeline.champion.example_contenders import BAD, GOOD, contender, dec
 
 @pytest.fixture(autouse=True)
 def no_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Decisions are tested here; what is written stands in test_contents.py."""
+    """Write no ONNX files: decisions are tested here, and files in test_contents.py."""
     monkeypatch.setattr(contents, "_export", lambda *_: Exported(None, None, "not asked for"))
 
 
@@ -268,7 +268,7 @@ def test_a_process_that_dies_before_the_rename_leaves_the_champion_that_was(
 
     with monkeypatch.context() as patched:
         patched.setattr(Path, "rename", dies)
-        patched.setattr("shutil.rmtree", lambda *_, **__: None)  # nobody tidies up after a kill
+        patched.setattr("shutil.rmtree", lambda *_, **__: None)  # a killed process does not tidy up
         with pytest.raises(Killed):
             decide(paths)
     folder = paths.champion("mnist_mlp")

@@ -1,4 +1,4 @@
-"""Made-up reports: a row a member and metric, with as little beside it as a ranking needs."""
+"""Made-up reports: one row per member and metric, with only the columns that a ranking needs."""
 
 import json
 from collections.abc import Mapping, Sequence

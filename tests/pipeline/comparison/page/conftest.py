@@ -55,13 +55,13 @@ def whole(finished: Paths, paths: Paths) -> Paths:
 
 @pytest.fixture
 def ranking(whole: Paths) -> Ranking:
-    """Its ranking."""
+    """Return the ranking of the whole comparison."""
     return compare(RECIPE, CONFIGURATIONS, whole)
 
 
 @pytest.fixture
 def entries(ranking: Ranking, whole: Paths) -> list[PageEntry]:
-    """Its configurations."""
+    """Return the ranked configurations as entries of the page."""
     return find_entries(ranking, whole)
 
 

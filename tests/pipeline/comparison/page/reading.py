@@ -21,7 +21,7 @@ class Element:
 
 @dataclass
 class Page(HTMLParser):
-    """A parsed page."""
+    """A page parsed into its parts."""
 
     content: str
     elements: list[Element] = field(default_factory=list)
@@ -55,12 +55,12 @@ class Page(HTMLParser):
         return [element for element in self.elements if element.tag in tags]
 
     def missing(self) -> list[str]:
-        """The sentences on what is not shown."""
+        """Return the sentences on parts that are not shown."""
         return [" ".join(each.text.split()) for each in self.all("li", "p") if "is not shown:" in each.text]
 
     @property
     def text(self) -> str:
-        """What a reader sees, roughly."""
+        """Return the visible text, approximately."""
         (body,) = self.all("main")
         return " ".join(body.text.split())
 

@@ -111,7 +111,7 @@ def test_the_movie_of_a_training_whose_first_member_diverged_is_that_of_the_seco
 
 
 def add_snapshots(entry: PageEntry, steps: range) -> PageEntry:
-    """The same training with copies of its first snapshot at more steps."""
+    """Return a copy of a training with its first snapshot repeated at more steps."""
     training = entry.training()
     first = training.path(f"snapshots/{snapshot_name(0)}")
     files = dict(training.files)

@@ -28,7 +28,7 @@ BESIDE_THE_REPORT = {"scores_along"}  # shown whatever has become of training an
 
 @pytest.fixture
 def written(whole: Paths, tmp_path: Path) -> Callable[..., tuple[PageFacts, Page]]:
-    """Writes and reads the page of what is in the data folder now."""
+    """Write the page of the present data folder and read it."""
 
     def write(*optimizers: str, recipe: str = "mnist_mlp") -> tuple[PageFacts, Page]:
         ranking = compare(recipe, optimizers or ("adam", "sgd"), whole)
