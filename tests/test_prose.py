@@ -23,19 +23,11 @@ FILES = sorted(
 # Folders with sentences still to be mended; this set only ever shrinks.
 NOT_YET = {
     "assets",
-    "assets/instance",
-    "assets/triggers",
     "pipeline/cli",
-    "pipeline/comparison",
     "pipeline/metrics",
-    "pipeline/raw",
     "pipeline/reports",
     "pipeline/samples",
-    "pipeline/storage",
-    "pipeline/tensors",
     "pipeline/training",
-    "tests/pipeline/champion",
-    "tests/pipeline/comparison",
     "tests/pipeline/training",
 }
 
