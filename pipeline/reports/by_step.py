@@ -30,6 +30,7 @@ from pipeline.reports.report import Report
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.atomic import atomic_file
 from pipeline.storage.paths import Paths
+from pipeline.training.details import TrainingDetails
 from pipeline.training.kinds_of_weights import RAW, weights_along
 
 if TYPE_CHECKING:
@@ -113,7 +114,8 @@ def keep_scores_by_step(training: Artefact, judge: Judge, paths: Paths, *, force
     from pipeline.training.records.scored_images import evaluation_files
 
     files = evaluation_files(training)
-    recipe, optimizer = training.details["recipe"], training.details["optimizer"]
+    details = training.details_as(TrainingDetails)
+    recipe, optimizer = details.recipe, details.optimizer
     facts = _facts(training, judge)
     bring_up_to_date(paths.reports())
     if not files or (not force and _find(paths, recipe, optimizer, facts) is not None):

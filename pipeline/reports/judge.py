@@ -35,61 +35,61 @@ from pipeline.tensors.load import load_split, require_tensors
 
 @dataclass(frozen=True)
 class Judge:
-    """What every partition of a data set is judged with, loaded once."""
+    """The extractor, the reference and the images that score all partitions of a data set, loaded once."""
 
     dataset: str
     tensors: Artefact
     extractor: Extractor
     reference_artefact: Artefact
     reference: Reference
-    thorough: Thorough | None  # where the scores that take minutes are wanted too
-    _anchors: dict[int, tuple[Anchors, Anchors]] = field(default_factory=dict)
+    thorough: Thorough | None  # set if the scores that take minutes are computed too
+    _anchors: dict[int, tuple[Anchors, Anchors]] = field(default_factory=dict)  # by number of images
 
     @classmethod
     def load(cls, dataset: str, paths: Paths, extractor: str = "classifier", *, thorough: bool = False) -> Judge:
-        """The data set's extractor and its reference features, which must belong together."""
+        """Load the data set's extractor and reference features; an error if they do not belong together."""
         tensors = require_tensors(paths, dataset)
         if extractor == "classifier":
-            expect_labels(tensors)  # without any, the advice to train a classifier would be none
-        seeing, reference = require_extractor(extractor, dataset, paths), require_reference(paths, dataset, extractor)
-        expect_current(reference, seeing, tensors)
-        asked = Thorough(dataset, tensors, seeing, paths) if thorough else None
-        return cls(dataset, tensors, seeing, reference, load_reference(reference), asked)
+            expect_labels(tensors)  # without labels, the advice to train a classifier would not help
+        network, reference = require_extractor(extractor, dataset, paths), require_reference(paths, dataset, extractor)
+        expect_current(reference, network, tensors)
+        slow_scores = Thorough(dataset, tensors, network, paths) if thorough else None
+        return cls(dataset, tensors, network, reference, load_reference(reference), slow_scores)
 
     @cached_property
     def train(self) -> ImageFile:
-        """The images that networks were trained on."""
+        """Return the images that networks were trained on."""
         return load_split(self.tensors, "train")
 
     def anchors(self, count: int) -> tuple[Anchors, Anchors]:
-        """What `count` real images and `count` noise images score."""
+        """Return the scores of `count` real images (the floor) and of `count` noise images (the ceiling)."""
         if count not in self._anchors:
             self._anchors[count] = self._score_anchors(count)
         return self._anchors[count]
 
     def score_names(self) -> list[str]:
-        """What a member is scored by."""
+        """Return the names of a member's scores."""
         return score_names(self.reference.labels, thorough=self.thorough is not None)
 
     def protocol(self, samples: Artefact) -> dict[str, Any]:
-        """Everything that must agree before two scores may be compared."""
-        n_generated = samples.details["images_a_member"]
+        """Return the facts that must agree before two scores may be compared."""
+        details = samples.details_as(SamplesDetails)
         return {
             "extractor": self.extractor.name,
             "extractor_labels": self.extractor.labels,
             "extractor_sha256": self.extractor.sha256,
             "labels_of_generated": "the extractor's",
-            "n_generated": n_generated,
+            "n_generated": details.images_a_member,
             "n_real": len(self.reference.test),
             "n_train": len(self.reference.train),
             "neighbours": self.reference.real.neighbours,
-            "samples_seed": samples.details["seed"],
+            "samples_seed": details.seed,
             "inception_score_splits": SPLITS,
             "real_split": "test",
             "real_images": self.reference_artefact.fingerprint,
             "value_range": "uint8, rounded half up",
             "resize": self.extractor.resize,
-            "weights": samples.details_as(SamplesDetails).weights,
+            "weights": details.weights,
             "batch_normalisation": "evaluation",
             "metrics_version": METRICS_VERSION,
         }
@@ -99,5 +99,5 @@ class Judge:
         if self.thorough is None:
             return floor, ceiling
         pixels = self.train.pixels[seeded_order(len(self.train), count)]
-        real = self.thorough.of_images(pixels, self.extractor.extract(pixels))
+        real = self.thorough.score_images(pixels, self.extractor.extract(pixels))
         return floor | values_of(real), ceiling

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline import __version__
 from pipeline.reports.commit import git_commit
 from pipeline.storage.artefact import Artefact
+from pipeline.training.details import TrainingDetails
 from pipeline.training.trained import read_settings
 
 if TYPE_CHECKING:
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
 
 def shared_columns(judge: Judge, protocol: Mapping[str, Any], samples: Artefact, training: Artefact) -> dict[str, Any]:
     """Return the columns with one value per report, except its fingerprint, its run and its scoring time."""
-    settings = read_settings(training)
-    source = training.details["source"]
+    settings, details = read_settings(training), training.details_as(TrainingDetails)
     return {
         "recipe": settings.recipe,
         "optimizer": settings.optimizer,
@@ -34,14 +34,14 @@ def shared_columns(judge: Judge, protocol: Mapping[str, Any], samples: Artefact,
         "protocol": json.dumps(protocol, sort_keys=True),
         "training_fingerprint": training.fingerprint,
         "steps": settings.steps,
-        "width": training.details["width"],
+        "width": details.width,
         "seed": settings.seed,
         "members": settings.members,
-        "diverged_members": len(training.details["diverged_members"]),
-        "settings": json.dumps({**settings.to_json(), "width": training.details["width"]}, sort_keys=True),
-        "source": source["note"] or f"official, from {source['origin']}",
-        "device": training.details["device"],
-        "training_seconds": training.details["seconds"],
+        "diverged_members": len(details.diverged_members),
+        "settings": json.dumps({**settings.to_json(), "width": details.width}, sort_keys=True),
+        "source": details.source.note or f"official, from {details.source.origin}",
+        "device": details.device,
+        "training_seconds": details.seconds,
         "git_commit": git_commit(),
         "ganforge_version": __version__,
         "data_versions": json.dumps(_data_versions(samples, training, judge), sort_keys=True),

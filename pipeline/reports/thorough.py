@@ -1,7 +1,7 @@
-"""Thorough: the scores that take minutes because they train networks or draw more images, asked for by name.
+"""Thorough: the scores that take minutes, because they train networks or generate more images. They are optional.
 
-In: a judged set of images with its features, and the generator that drew it. Out: GAN-train, GAN-test and perceptual
-path length, beside what real images and noise score.
+In: a set of images with its features, and the generator that made it. Out: GAN-train, GAN-test and perceptual path
+length.
 """
 
 from __future__ import annotations
@@ -25,34 +25,34 @@ from pipeline.tensors.load import load_split
 from pipeline.training.trained import trained_network
 
 PATHS = 2000  # pairs of latents
-PLACE_SEED = 0
+POSITION_SEED = 0  # of the position of each step on its path
 
 
 @dataclass(frozen=True)
 class Thorough:
-    """What the thorough scores of a data set are taken with."""
+    """The inputs of the thorough scores of a data set."""
 
     dataset: str
     tensors: Artefact
     extractor: Extractor
     paths: Paths
 
-    def of_images(self, pixels: Pixels, seen: Features) -> dict[str, Score]:
-        """GAN-train and GAN-test of a set of images, where the extractor tells the data set's classes apart."""
-        if self.extractor.labels != CLASSES or seen.logits is None:
+    def score_images(self, pixels: Pixels, features: Features) -> dict[str, Score]:
+        """Return GAN-train and GAN-test of a set of images; nothing if the extractor's labels are not classes."""
+        if self.extractor.labels != CLASSES or features.logits is None:
             return {}
         return {
-            "gan_train": gan_train.gan_train(pixels, seen.logits, self._test),
-            "gan_test": gan_train.gan_test(pixels, seen.logits, self._second),
+            "gan_train": gan_train.gan_train(pixels, features.logits, self._test),
+            "gan_test": gan_train.gan_test(pixels, features.logits, self._second),
         }
 
-    def of_generator(self, training: Artefact, weights: str, member: int, seed: int) -> dict[str, Score]:
-        """Perceptual path length of one member's generator."""
-        here, further = _path_latents(training, seed)
+    def score_generator(self, training: Artefact, weights: str, member: int, seed: int) -> dict[str, Score]:
+        """Return the perceptual path length of one member's generator."""
+        starts, stops = _path_latents(training, seed)
         members = np.array([member])
         ends = [
             self.extractor.extract(generate_images(training, weights, members, latents)[0])
-            for latents in (here, further)
+            for latents in (starts, stops)
         ]
         return {path_length.SCORE: path_length.path_length(ends[0].features, ends[1].features)}
 
@@ -66,10 +66,10 @@ class Thorough:
 
 
 def _path_latents(training: Artefact, seed: int) -> tuple[Latents, Latents]:
-    """Both ends of each small step, of latents that no image of the samples has."""
+    """Return the two latents at the ends of each small step; none of them is a latent of the samples."""
     network = trained_network(training)
     seeds = latent_seeds(seed, 2 * PATHS) + SEEDS_PER_SAMPLING_SEED // 2
     latents = latents_by_seed(network.latent_distribution, network.latent_size, seeds)
-    places = np.random.default_rng(PLACE_SEED).random(PATHS, np.float32)
+    positions = np.random.default_rng(POSITION_SEED).random(PATHS, np.float32)
     on_sphere = network.latent_distribution == "normal"
-    return path_length.path_ends(latents[:PATHS], latents[PATHS:], places, on_sphere=on_sphere)
+    return path_length.path_ends(latents[:PATHS], latents[PATHS:], positions, on_sphere=on_sphere)

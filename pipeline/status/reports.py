@@ -11,8 +11,7 @@ from typing import Any
 
 from pipeline.metrics import CODE_VERSION as METRICS_VERSION
 from pipeline.metrics.details import ClassifierDetails, ReferenceDetails
-from pipeline.reports import store
-from pipeline.reports.identity import report_identity
+from pipeline.reports import report_identity, store
 from pipeline.reports.report import Report
 from pipeline.samples.details import SamplesDetails
 from pipeline.settings import Recipe

@@ -164,7 +164,9 @@ def test_scores_are_not_taken_of_samples_that_other_weights_drew(monkeypatch: py
     judge = Judge.load("mnist", paths)
     settings = resolve(load_recipes()["mnist_mlp"], load_optimizers()["sgd"], steps=4, members=2)
     train([settings], require_tensors(paths, "mnist"), paths)
-    with pytest.raises(StaleInputError, match=r"drawn by other weights .* mnist_mlp/samples, partition sgd, again"):
+    with pytest.raises(
+        StaleInputError, match=r"generated with other weights .* mnist_mlp/samples, partition sgd, again"
+    ):
         score_partition("mnist_mlp", "sgd", judge, paths)
 
 

@@ -155,7 +155,7 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
         {"mnist/classifier", "mnist/reference", f"{RECIPE}/report one", f"{RECIPE}/report two"} | COMPARED,
     ),
     "code of reports": (
-        code_version("reports.identity"),
+        code_version("reports"),
         {f"{RECIPE}/report one", f"{RECIPE}/report two"} | COMPARED,
     ),
     "version of the metrics": (
