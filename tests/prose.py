@@ -85,6 +85,7 @@ SHAPE = re.compile(r"\((?:[A-Z0-9·×*+/\-\s]{1,8}(?:,\s*|\)))+")
 WORD = re.compile(r"[A-Za-zÀ-ÿ]+(?:['’-][A-Za-zÀ-ÿ]+)*")
 ABBREVIATION = re.compile(r"(?:\be\.g|\bi\.e|\bet al|\bvs|\bcf|\bapprox|\bca|\bEq|\bFig|\bNo|\bresp|\b[A-Z])\.\Z")
 SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)\]*]*\s+(?=[\"'“‘(\[*`]*[A-Za-zÀ-ÿ0-9])")
+COLUMNS = re.compile(r"\S {3,}\S")  # a row of a table without rules
 LIST_ITEM = re.compile(r"\A\s*(?:[-*•] |\d+[.)] )")
 FLOW = re.compile(r"(?:\*\*)?(?:In|Out|Source|Sources)(?:\*\*)?:")  # lines of a module's head that list formats
 
@@ -181,7 +182,7 @@ def paragraphs(text: str, line: int = 1) -> list[Unit]:
     units: list[Unit] = []
     open_unit = False
     for number, row in enumerate(text.split("\n"), line):
-        if not row.strip() or row.startswith("    ") or row.lstrip().startswith(("|", "```", ">>>")):
+        if not row.strip() or re.match(r" {4}|\s*(?:\||```|>>>)", row) or COLUMNS.search(row):
             open_unit = False
         elif open_unit and not LIST_ITEM.match(row) and not FLOW.match(row):
             units[-1] = Unit(units[-1].line, f"{units[-1].text}\n{row}")
