@@ -26,7 +26,6 @@ NOT_YET = {
     "pipeline/cli",
     "pipeline/metrics",
     "pipeline/reports",
-    "pipeline/samples",
     "pipeline/training",
     "tests/pipeline/training",
 }
