@@ -3,7 +3,7 @@
 In: a data set's tensors and the resolved settings of one or more partitions.
 Out: `data/training/<recipe>/<optimizer>/`: `generator.safetensors` and `discriminator.safetensors` (member dimension
 first, float32; `generator_average.safetensors` where a configuration has `ema_decay`, with the batch statistics of the
-raw network), `settings.json`, `history.parquet` (one row a member and interval), `snapshots/step_000000.png`, …,
+raw network), `settings.json`, `history.parquet` (one row per member and interval), `snapshots/step_000000.png`, …,
 `movie.gif`, `evaluations/step_00000500.arrow`, … (images to score along training), `events/` for TensorBoard;
 `checkpoints/` on the way.
 

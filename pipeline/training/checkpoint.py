@@ -1,15 +1,15 @@
-"""Checkpoint: everything a partition needs to go on exactly where it was, in a folder that appears whole.
+"""Checkpoint: everything a partition needs to continue exactly where it was, in a folder that is renamed into place.
 
     data/training/<recipe>/<optimizer>/checkpoints/<identity>/
         step_00000500/   state.safetensors   history.parquet   state.json
         snapshots/       step_000000.png …   events/           of the run so far
 
 `state.safetensors` holds weights, batch statistics, optimizer moments, the generator's average, sums of the unfinished
-interval, and the weights a diverging member would fall back to; frozen members apart. What trains is kept member by
-member (`training.0.generator.…`), the rest with the member dimension first. Random numbers and the place in the data
-need no state: the step is their address (`engine/random_streams.py`). The identity is a fingerprint of the settings
-without the budget, so that a longer one goes on from the last checkpoint of a shorter one. Written to a temporary
-folder, flushed, renamed; the last two are kept.
+interval, and the weights that a diverging member would fall back to. Frozen members have their own entries. Tensors of
+members that train are stored per member (`training.0.generator.…`), all others with the member dimension first. Random
+numbers and the position in the data need no state: the step is their address (`engine/random_streams.py`). The identity
+is a fingerprint of the settings without the budget, so that a longer training continues from a shorter one's last
+checkpoint. A checkpoint is written to a temporary folder, flushed and renamed. The last two are kept.
 """
 
 from __future__ import annotations
@@ -36,40 +36,40 @@ from pipeline.training.records.history import HistoryRow, read_rows, write_histo
 
 log = logging.getLogger(__name__)
 
-KEPT = 2  # checkpoints of a run
-KEPT_IDENTITIES = 2  # runs of unlike settings
+KEPT = 2  # checkpoints per run
+KEPT_IDENTITIES = 2  # runs of different settings
 NAME = re.compile(r"step_(\d{8})")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A partition after `step` steps."""
+    """The state of a partition after `step` steps."""
 
     step: int
-    seconds: float  # of training until then
+    seconds: float  # of training up to `step`
     tensors: Mapping[str, Tensor]
     history: Sequence[HistoryRow]
-    frozen: Sequence[Mapping[str, Any]]  # facts about each, as `Frozen.facts` gives them
+    frozen: Sequence[Mapping[str, Any]]  # the fields of each `DivergedMember`
 
 
 class Checkpoints:
     """The checkpoints of one partition's settings."""
 
     def __init__(self, folder: Path, identity: str) -> None:
-        """`folder` holds those of all settings of the partition, one folder an identity."""
+        """Take the partition's folder of checkpoints, which has one folder per identity."""
         self.all, self.folder = folder, folder / identity[:16]
         self.lock = folder / f"{identity[:16]}.lock"
 
     def steps(self, at_most: int) -> list[int]:
-        """The steps there are checkpoints of, the newest last."""
-        found = [NAME.fullmatch(path.name) for path in self.folder.glob("step_*")]
-        return sorted(step for match in found if match and (step := int(match[1])) <= at_most)
+        """Return the steps that have a checkpoint, the newest last."""
+        matches = [NAME.fullmatch(path.name) for path in self.folder.glob("step_*")]
+        return sorted(step for match in matches if match and (step := int(match[1])) <= at_most)
 
     def _path(self, step: int) -> Path:
         return self.folder / f"step_{step:08d}"
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Write one, and remove all but the last two up to its step."""
+        """Write a checkpoint, and remove all but the last two up to its step."""
         target = self._path(checkpoint.step)
         with staging_folder(target) as staged:
             save_weights(staged / "state.safetensors", checkpoint.tensors)
@@ -90,27 +90,27 @@ class Checkpoints:
             shutil.rmtree(self._path(step), ignore_errors=True)
 
     def load(self, step: int) -> Checkpoint | None:
-        """The checkpoint of a step, or None, said in the log, where it is damaged."""
+        """Return the checkpoint of a step. If it is damaged, log and remove it, and return None."""
         path = self._path(step)
         try:
             facts = json.loads((path / "state.json").read_text(encoding="utf-8"))
             for name, expected in facts["sha256"].items():
                 if sha256_of_file(path / name) != expected:
-                    raise ValueError(f"{name} is not what was written")
+                    raise ValueError(f"{name} differs from the file that was written")
             tensors = load_file(path / "state.safetensors")
             return Checkpoint(step, facts["seconds"], tensors, read_rows(path / "history.parquet"), facts["frozen"])
         except (OSError, ValueError, KeyError) as error:
-            log.warning("%s: damaged (%s), passed over", path, error)
+            log.warning("%s: damaged (%s), skipped", path, error)
             shutil.rmtree(path, ignore_errors=True)
             return None
 
     def forget(self) -> None:
-        """Remove them all, and the snapshots and events of their run."""
+        """Remove all checkpoints, snapshots and events of these settings."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir()
 
     def tidy(self) -> None:
-        """Keep the runs of the settings used last, and of none before."""
+        """Remove the checkpoints of all but the last used settings."""
         identities = sorted(
             (path for path in self.all.glob("*") if path.is_dir()), key=lambda path: path.stat().st_mtime
         )
@@ -120,7 +120,7 @@ class Checkpoints:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes from training the same settings. The lock ends with the process, however that ends."""
+        """Keep other processes from training the same settings. The lock ends with the process, even when killed."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with hold_lock(self.lock, wait=False) as is_held:
             if not is_held:
@@ -132,5 +132,5 @@ class Checkpoints:
 
 
 def tensors_under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Those whose names begin with a prefix, without it."""
+    """Return the tensors whose names begin with a prefix, by their names without it."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -1,6 +1,6 @@
-"""Divergence: which members can no longer be trained, and why, judged once an interval.
+"""Divergence: which members can no longer be trained, and why. It is checked once per interval.
 
-None of the thresholds is close to what healthy runs do: over 3,500 intervals of the seven configurations on MNIST the
+No threshold is close to the values of healthy runs: over 3,500 intervals of the seven configurations on MNIST the
 discriminator's loss never came below 0.02 over its least value (docs/log.md). Source of the signs: ganhacks, tip 10 and
 "how to train a GAN", NIPS 2016 workshop: a discriminator's loss of 0 and gradient norms above 100 mean failure.
 """
@@ -13,12 +13,12 @@ from pipeline.objectives import LOSSES
 from pipeline.settings import TrainingSettings
 from pipeline.training.records.history import Measured
 
-LEAST_DISCRIMINATOR_LOSS = 1e-4  # over an interval, above the least value there is
+LEAST_DISCRIMINATOR_LOSS = 1e-4  # mean over an interval, above the loss's least value
 LARGEST_GRADIENT_NORM = 1e4
 
 
 def divergence(measured: Measured, settings: TrainingSettings, *, weights_are_finite: bool) -> str | None:
-    """What is wrong with a member, as a clause that ends a sentence, or None."""
+    """Return why a member has diverged, as a clause that ends a sentence, or None."""
     losses = (measured.discriminator_loss_real, measured.discriminator_loss_generated, measured.generator_loss)
     if not weights_are_finite or not all(math.isfinite(loss) for loss in losses):
         return "its weights or losses are not finite: lower its rates"
@@ -32,7 +32,7 @@ def divergence(measured: Measured, settings: TrainingSettings, *, weights_are_fi
 
 
 def _discriminator_excess(measured: Measured, settings: TrainingSettings) -> float | None:
-    """The discriminator's loss above the least value there is, or None where there is no least."""
+    """Return the discriminator's loss above its least value, or None if the loss has no least value."""
     least = LOSSES[settings.objective.loss].least
     if least is None:
         return None

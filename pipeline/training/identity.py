@@ -1,4 +1,4 @@
-"""Identity: what decides a partition's weights, and what decides the way to them. Imports no torch."""
+"""Identity: the facts that decide a partition's weights and its checkpoints. Imports no torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipeline.training.kinds_of_weights import ALONG, weights_of_snapshots
 
 
 def training_identity(settings: TrainingSettings, tensors: Artefact) -> Identity:
-    """What decides a partition's weights: its settings and the data."""
+    """Return the identity of a partition's weights: its settings and the data."""
     return Identity("training", CODE_VERSION, {"settings": settings.to_json(), "tensors": tensors.fingerprint})
 
 

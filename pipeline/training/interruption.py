@@ -1,6 +1,6 @@
-"""Interruption: Ctrl-C, a cancelled run or a polite kill take effect between two steps, never inside one.
+"""Interruption: Ctrl-C, a cancelled run and SIGTERM take effect between two steps, never inside one.
 
-Dagster cancels by a signal whose handler raises; in the middle of a step that would leave the discriminator ahead of
+Dagster cancels by a signal whose handler raises. In the middle of a step that would leave the discriminator ahead of
 the generator. `DeferredSignals` notes signals while a step runs. Between steps the trainer saves a checkpoint and lets
 the handler that was there before do its work.
 
@@ -21,7 +21,7 @@ Handler = Callable[[int, FrameType | None], object] | int | None
 
 
 class DeferredSignals:
-    """While open, signals wait for `deliver`. Outside the main thread nothing waits: signals never arrive there."""
+    """While open, signals wait for `deliver`. Outside the main thread it has no effect: signals never arrive there."""
 
     def __init__(self) -> None:
         self.received: int | None = None
@@ -32,7 +32,7 @@ class DeferredSignals:
         return self
 
     def take(self) -> None:
-        """Defer signals again, whoever has installed a handler since; that handler is the one to deliver to."""
+        """Defer signals again if another handler was installed since. `deliver` then sends to that handler."""
         if threading.current_thread() is not threading.main_thread():
             return
         for number in SIGNALS:
@@ -57,7 +57,7 @@ class DeferredSignals:
 
     def _restore(self) -> None:
         for number, handler in self.before.items():
-            if signal.getsignal(number) == self._note:  # else somebody else's handler is in place: it stays
+            if signal.getsignal(number) == self._note:  # a handler installed by other code stays
                 signal.signal(number, handler)
         self.before = {}
 

@@ -1,7 +1,7 @@
-"""Kinds of weights: a training keeps its generators as they were trained ("raw"), and where asked for their average.
+"""Kinds of weights: a training keeps its generators' raw weights, and with `ema_decay` also their running average.
 
-In: the manifest of a training or of a champion. Out: the kind that is drawn from. Reads no weights and imports no
-torch, so that `ganforge status` can ask too.
+In: the manifest of a training or of a champion. Out: the kind that generates images. Reads no weights and imports no
+torch, so that `ganforge status` stays fast.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ ALONG = "weights_along_training"  # in the identity of checkpoints; absent where
 
 
 def default_weights(training: Artefact) -> str:
-    """Return the kind of weights that is drawn from unless a person asks for another.
+    """Return the kind of weights that generates images unless a person names another.
 
-    For a champion that is the kind it was promoted for; for a training its average where it kept one, else "raw".
+    A champion has the kind for which it was promoted. A training has its average if it kept one, else "raw".
     """
     champion = training.details_as(TrainingDetails).champion
     if champion is not None:
@@ -27,7 +27,7 @@ def default_weights(training: Artefact) -> str:
 
 
 def file_of_weights(training: Artefact, weights: str) -> str:
-    """Return the name of the file that holds a kind of weights, or raise where the training did not keep it."""
+    """Return the name of the file with a kind of weights. Raises `ValueError` if the training did not keep it."""
     file = find(FILE_OF_WEIGHTS, weights, "kind of weights")
     if file not in training.files:
         raise ValueError(
@@ -38,7 +38,7 @@ def file_of_weights(training: Artefact, weights: str) -> str:
 
 
 def weights_along(training: Artefact) -> str:
-    """Return the kind of weights that drew the snapshots and evaluations a training kept on its way."""
+    """Return the kind of weights that generated a training's snapshots and its images to score."""
     return training.details_as(TrainingDetails).weights_along_training or RAW
 
 

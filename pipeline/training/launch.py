@@ -1,7 +1,7 @@
-"""Launch: data-parallel training as processes of their own, started by `torchrun`, watched and stopped from here.
+"""Launch: data-parallel training in several processes, which `torchrun` starts and this module watches and stops.
 
-In: resolved settings, and how many processes on this machine. The processes run `python -m pipeline.cli.train` on the
-same settings; the first prints its log and, as JSON, its observations. Whatever ends this function ends them all.
+In: resolved settings and the number of processes on this machine. The processes run `python -m pipeline.cli.train` on
+the same settings. The first prints its log and, as JSON, its observations. All processes end with this function.
 """
 
 from __future__ import annotations
@@ -42,26 +42,30 @@ LAST_LINES = 20
 def train_in_processes(
     settings: Sequence[TrainingSettings], tensors: Artefact, paths: Paths, processes: int, *, force: bool = False
 ) -> Generator[Observation, None, dict[str, Artefact]]:
-    """As `train.train_watched`, by several processes that share every batch."""
-    partitions = [Partition(each, tensors, paths) for each in settings]
-    found = {} if force else {each.key: find_intact(each.folder, each.fingerprint) for each in partitions}
-    waiting = [each for each in partitions if found.get(each.key) is None]
-    for each in waiting:
-        expect_trainable(each, Ranks(0, processes))
+    """Train like `train.train_watched`, in several processes that share every batch."""
+    partitions = [Partition(partition_settings, tensors, paths) for partition_settings in settings]
+    intact = (
+        {}
+        if force
+        else {partition.key: find_intact(partition.folder, partition.fingerprint) for partition in partitions}
+    )
+    waiting = [partition for partition in partitions if intact.get(partition.key) is None]
+    for partition in waiting:
+        expect_trainable(partition, Ranks(0, processes))
     if waiting:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "settings.json"
-            file.write_text(json.dumps([each.settings.to_json() for each in waiting]), encoding="utf-8")
+            file.write_text(json.dumps([partition.settings.to_json() for partition in waiting]), encoding="utf-8")
             command = _command(file, processes, force=force)
             yield from _watched(command, _environment(paths, processes), Path(folder))
-    return {each.key: found.get(each.key) or _published(each) for each in partitions}
+    return {partition.key: intact.get(partition.key) or _published(partition) for partition in partitions}
 
 
 def _environment(paths: Paths, processes: int) -> dict[str, str]:
-    """What the processes find set: the data folder, their share of the cores, and Gloo on the loopback interface."""
+    """Return the processes' environment: data folder, their share of the cores, and Gloo on the loopback interface."""
     threads = max(1, (os.cpu_count() or 1) // processes)
-    own = {"OMP_NUM_THREADS": str(threads), "GLOO_SOCKET_IFNAME": "lo"}
-    return {**own, **child_environment(), "GANFORGE_DATA": str(paths.root.resolve())}
+    defaults = {"OMP_NUM_THREADS": str(threads), "GLOO_SOCKET_IFNAME": "lo"}
+    return {**defaults, **child_environment(), "GANFORGE_DATA": str(paths.root.resolve())}
 
 
 def _command(settings: Path, processes: int, *, force: bool) -> list[str]:
@@ -70,38 +74,38 @@ def _command(settings: Path, processes: int, *, force: bool) -> list[str]:
 
 
 def _watched(command: list[str], environment: Mapping[str, str], folder: Path) -> Generator[Observation, None, None]:
-    """Run a command in a folder to its end; lines of JSON are observations, others go to the log."""
+    """Run a command in a folder to its end. Yield observations from lines of JSON; other lines go to the log."""
     process = subprocess.Popen(
         command,
-        cwd=folder,  # holds nothing that Python could import in place of this package
+        cwd=folder,  # an empty folder: Python must not import another package of this name
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
     )
-    said: list[str] = []
+    output: list[str] = []
     try:
         for line in process.stdout or ():
             if line.startswith("{"):
                 yield observation_from_json(json.loads(line))
             elif line.strip():
                 log.info("%s", line.rstrip())
-                said.append(line)
+                output.append(line)
         if process.wait() != 0:
-            raise OSError(f"training by several processes failed: {_reason(said)}")
+            raise OSError(f"training by several processes failed: {_reason(output)}")
     finally:
         _stop(process)
 
 
-def _reason(said: list[str]) -> str:
-    """The sentence with which a process ended, or else the last of what was said."""
-    sentences = [line.partition("ganforge: ")[2].strip() for line in said if "ganforge: " in line]
-    return sentences[0] if sentences else "\n" + "".join(said[-LAST_LINES:])
+def _reason(output: list[str]) -> str:
+    """Return the sentence with which a process ended, or the last lines of the output if there is none."""
+    sentences = [line.partition("ganforge: ")[2].strip() for line in output if "ganforge: " in line]
+    return sentences[0] if sentences else "\n" + "".join(output[-LAST_LINES:])
 
 
 def _stop(process: subprocess.Popen[str]) -> None:
-    """Ask for a checkpoint and an end, then make one."""
+    """Send SIGTERM, upon which the processes save a checkpoint; after a while kill the whole group."""
     if process.poll() is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
@@ -122,29 +126,29 @@ def _published(partition: Partition) -> Artefact:
 
 
 def observation_to_json(observation: Observation) -> str:
-    """One line."""
+    """Return an observation as one line of JSON."""
     partitions = {
         key: {
-            **vars(each),
-            "measured": each.measured and vars(each.measured),
-            "pictures": None if each.pictures is None else _encoded(each.pictures),
+            **vars(partition),
+            "measured": partition.measured and vars(partition.measured),
+            "pictures": None if partition.pictures is None else _encoded(partition.pictures),
         }
-        for key, each in observation.partitions.items()
+        for key, partition in observation.partitions.items()
     }
     return json.dumps({**vars(observation), "partitions": partitions, "system": asdict(observation.system)})
 
 
 def observation_from_json(values: dict[str, Any]) -> Observation:
-    """The inverse of `observation_to_json`."""
+    """Return the observation that `observation_to_json` wrote."""
     partitions = {
         key: PartitionObservation(
             **{
-                **each,
-                "measured": each["measured"] and Measured(**each["measured"]),
-                "pictures": each["pictures"] and _decoded(each["pictures"]),
+                **fields,
+                "measured": fields["measured"] and Measured(**fields["measured"]),
+                "pictures": fields["pictures"] and _decoded(fields["pictures"]),
             }
         )
-        for key, each in values["partitions"].items()
+        for key, fields in values["partitions"].items()
     }
     return Observation(**{**values, "partitions": partitions, "system": SystemUse(**values["system"])})
 

@@ -1,7 +1,7 @@
-"""Partition: one optimizer configuration on its way from settings to artefact, and all that is kept meanwhile.
+"""Partition: one optimizer configuration while it trains, and the files that are kept of it.
 
-Its members train in a stack that other partitions share (`sweep.py`); here is what is its own: history, snapshots,
-events, checkpoints, members that were frozen, and the artefact they become.
+Its members train in a stack that other partitions share (`sweep.py`). This module holds the parts that are not shared:
+history, snapshots, events, checkpoints, members that were frozen, and at the end the artefact.
 """
 
 from __future__ import annotations
@@ -43,19 +43,19 @@ ABANDONED_SECONDS = 3600.0
 
 @dataclass(frozen=True)
 class Frozen:
-    """A member that diverged, as it last was sound."""
+    """A member that diverged, with its last sound weights."""
 
     member: int
-    step: int  # at which it was found
-    weights_step: int  # whose weights are kept
+    step: int  # at which the divergence was found
+    weights_step: int  # step of the weights that are kept
     reason: str
     networks: Mapping[str, Tensor]  # as `Ensemble.network_state`, each (1, …)
 
     def __str__(self) -> str:
-        """For the log."""
+        """Return a sentence for the log."""
         return (
             f"member {self.member} diverged at step {self.step:,}: {self.reason}; "
-            f"kept as it was at step {self.weights_step:,}"
+            f"its weights of step {self.weights_step:,} are kept"
         )
 
     def details(self) -> DivergedMember:
@@ -65,7 +65,7 @@ class Frozen:
 
 @dataclass
 class Partition:
-    """What is kept of one partition while it trains."""
+    """The state of one partition while it trains."""
 
     settings: TrainingSettings
     tensors: Artefact
@@ -76,50 +76,50 @@ class Partition:
     events: EventFiles | None = None
 
     def __post_init__(self) -> None:
-        way = checkpoint_identity(self.settings, self.tensors)
-        self.checkpoints = Checkpoints(self.folder / "checkpoints", way.fingerprint)
+        identity = checkpoint_identity(self.settings, self.tensors)
+        self.checkpoints = Checkpoints(self.folder / "checkpoints", identity.fingerprint)
 
     @property
     def key(self) -> str:
-        """The optimizer configuration."""
+        """The key of the optimizer configuration."""
         return self.settings.optimizer
 
     @property
     def name(self) -> str:
-        """For messages."""
+        """The name in messages, such as `mnist_mlp adam`."""
         return f"{self.settings.recipe} {self.settings.optimizer}"
 
     @property
     def folder(self) -> Path:
-        """Of the artefact."""
+        """The folder of the artefact."""
         return self.paths.training(self.settings.recipe, self.settings.optimizer)
 
     @property
     def identity(self) -> Identity:
-        """Of the artefact."""
+        """The identity of the artefact."""
         return training_identity(self.settings, self.tensors)
 
     @property
     def fingerprint(self) -> str:
-        """Of the artefact."""
+        """The fingerprint of the artefact."""
         return self.identity.fingerprint
 
     def training_members(self) -> list[Member]:
-        """Those that have not diverged."""
+        """Return the members that have not diverged."""
         return [Member(self.settings, index) for index in range(self.settings.members) if index not in self.frozen]
 
     @property
     def network(self) -> Network:
-        """What is trained, for the data set's images."""
+        """The network that is trained, for the shape of the data set's images."""
         return network_for(
             self.settings.network, self.tensors.details_as(TensorsDetails).image_shape, self.settings.width
         )
 
     # -----------------------------------------------------------------------------------------------------------------
-    # On the way
+    # While it trains
 
     def clear_away(self, *, checkpoints_too: bool) -> None:
-        """Remove what killed processes left half-written, and where asked for what they finished."""
+        """Remove unfinished files of killed processes, and with `checkpoints_too` all checkpoints."""
         if checkpoints_too:
             self.checkpoints.forget()
         for path in list(self.checkpoints.folder.rglob(f".*{UNFINISHED}")):
@@ -128,11 +128,11 @@ class Partition:
             else:
                 path.unlink(missing_ok=True)
         for path in self.folder.parent.glob(f".{self.key}.*{UNFINISHED}"):
-            if time.time() - path.stat().st_mtime > ABANDONED_SECONDS:  # else it may be another run's
+            if time.time() - path.stat().st_mtime > ABANDONED_SECONDS:  # a newer folder may be in use by another run
                 shutil.rmtree(path, ignore_errors=True)
 
     def resume(self, checkpoint: Checkpoint) -> None:
-        """Take back what was kept; the stack takes its own part of the tensors."""
+        """Restore history and frozen members. The stack restores its own part of the tensors."""
         self.history = list(checkpoint.history)
         for facts in checkpoint.frozen:
             prefix = f"frozen.{facts['member']}."
@@ -140,7 +140,7 @@ class Partition:
             self.frozen[facts["member"]] = Frozen(**facts, networks=networks)
 
     def open_events(self, start: int, seconds: float) -> None:
-        """Begin or go on with event files, where TensorBoard's writer is installed."""
+        """Begin or continue event files if TensorBoard's writer is installed."""
         if can_write_events():
             started_at = time.time() - seconds
             self.events = EventFiles(self.checkpoints.folder / "events", from_step=start, started_at=started_at)
@@ -153,34 +153,35 @@ class Partition:
             self.events.add(rows)
 
     def freeze(self, frozen: Frozen, pictures: Pictures) -> None:
-        """Keep a member that diverged as it last was sound."""
+        """Keep a diverged member's last sound weights and its pictures."""
         self.frozen[frozen.member], self.frozen_pictures[frozen.member] = frozen, pictures
 
     def save(self, step: int, seconds: float, tensors: Mapping[str, Tensor]) -> None:
-        """Write a checkpoint."""
-        of_frozen = {
+        """Write a checkpoint of the partition at this step."""
+        frozen_networks = {
             f"frozen.{index}.{name}": value
             for index, frozen in self.frozen.items()
             for name, value in frozen.networks.items()
         }
         facts = [to_json(frozen.details()) for frozen in self.frozen.values()]
-        self.checkpoints.save(Checkpoint(step, seconds, {**tensors, **of_frozen}, self.history, facts))
-        kept = self.checkpoints.steps(at_most=sys.maxsize)  # from each of which a budget may still go on
-        thin_out(self.evaluations, self.settings.snapshot_interval_steps, [*kept, self.settings.steps])
+        self.checkpoints.save(Checkpoint(step, seconds, {**tensors, **frozen_networks}, self.history, facts))
+        # A later run may continue from any checkpoint and needs the images that a budget ending there keeps.
+        checkpoint_steps = self.checkpoints.steps(at_most=sys.maxsize)
+        thin_out(self.evaluations, self.settings.snapshot_interval_steps, [*checkpoint_steps, self.settings.steps])
 
     def snapshot(self, step: int, drawn: Mapping[int, Pictures]) -> None:
-        """Write what the members draw now, frozen ones as they are."""
+        """Write the members' pictures of this step. Frozen members show their last sound weights."""
         pictures = {**self.frozen_pictures, **drawn}
         path = self.checkpoints.folder / "snapshots" / snapshot_name(step)
         write_snapshot(path, [pictures[index] for index in sorted(pictures)])
 
     @property
     def evaluations(self) -> Path:
-        """The images kept for scores along training."""
+        """The folder of the images that are kept to be scored."""
         return self.checkpoints.folder / EVALUATIONS
 
     def evaluate(self, step: int, drawn: Iterable[tuple[int, Pixels]]) -> None:
-        """Keep what the members that still train draw now, each with its index, to be scored."""
+        """Keep images of the members that still train, each with its index, to be scored."""
         write_evaluation(self.evaluations, step, drawn)
 
     # -----------------------------------------------------------------------------------------------------------------
@@ -193,9 +194,10 @@ class Partition:
         last_rows: list[HistoryRow],
         run: RunDetails,
     ) -> Artefact:
-        """Make the artefact. `networks` are those of the members still training, in order, each (1, …).
+        """Write and publish the artefact.
 
-        `generator` names the parts of an average.
+        `networks` are those of the members that still train, in order, each (1, …). `generator` names the parts of an
+        average, which is stored as one vector.
         """
         if self.events is not None:
             self.events.close()
@@ -203,12 +205,12 @@ class Partition:
         history = [*self.history, *last_rows]
         with staging_folder(self.folder) as staged:
             save_weights(staged / "discriminator.safetensors", _stacked("discriminator.", members))
-            of_generator = _stacked("generator.", members)
-            save_weights(staged / "generator.safetensors", of_generator)
+            generator_weights = _stacked("generator.", members)
+            save_weights(staged / "generator.safetensors", generator_weights)
             if "generator_average" in members[0]:
-                average = torch.cat([each["generator_average"].cpu() for each in members])
+                average = torch.cat([member["generator_average"].cpu() for member in members])
                 save_weights(
-                    staged / "generator_average.safetensors", {**of_generator, **generator.named_parts(average)}
+                    staged / "generator_average.safetensors", {**generator_weights, **generator.named_parts(average)}
                 )
             write_json(staged / "settings.json", self.settings.to_json())
             write_history(staged / "history.parquet", history)
@@ -229,18 +231,21 @@ class Partition:
         ]
 
     def _publish_pictures(self, staged: Path) -> None:
-        """Snapshots at the interval and at the end, not those where a shorter budget ended, and their movie."""
+        """Copy the snapshots of this budget, without those where a shorter budget ended, and write their movie."""
         last, interval = self.settings.steps, self.settings.snapshot_interval_steps
         (staged / "snapshots").mkdir()
-        kept = []
+        snapshots = []
         for path in sorted((self.checkpoints.folder / "snapshots").glob("step_*.png"), key=snapshot_step):
             step = snapshot_step(path)
             if step <= last and (step % interval == 0 or step == last):
-                kept.append(Path(shutil.copyfile(path, staged / "snapshots" / path.name)))
-        write_movie(staged / "movie.gif", kept)
+                snapshots.append(Path(shutil.copyfile(path, staged / "snapshots" / path.name)))
+        write_movie(staged / "movie.gif", snapshots)
 
     def _publish_evaluations(self, staged: Path) -> None:
-        """Not those that an interrupted process drew after the step at which all members now have diverged."""
+        """Copy the images to score.
+
+        If every member diverged, drop images that an interrupted run drew after that step.
+        """
         settings, last = self.settings, self.settings.steps
         if not self.training_members():
             last = max(frozen.step for frozen in self.frozen.values()) - 1
@@ -281,6 +286,6 @@ class Partition:
 
 
 def _stacked(prefix: str, members: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """Networks of members, each (1, …) → those tensors whose names begin so, without it, (M, …) on the host."""
-    of_members = [tensors_under(prefix, each) for each in members]
-    return {name: torch.cat([each[name].cpu() for each in of_members]) for name in of_members[0]}
+    """Stack the members' tensors, each (1, …), whose names begin with `prefix`. Return (M, …) on the host by name."""
+    networks = [tensors_under(prefix, member) for member in members]
+    return {name: torch.cat([network[name].cpu() for network in networks]) for name in networks[0]}

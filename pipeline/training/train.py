@@ -1,9 +1,9 @@
 """Train: from the settings of partitions to their artefacts, all partitions of equal shape in one loop.
 
 In: the resolved settings of one or more partitions of a recipe, and the data set's tensors.
-Out: one training artefact a partition. A partition whose artefact is already there with the same fingerprint is not
-trained again; one that was interrupted, or trained for a shorter budget, goes on from its last checkpoint; the others
-are stacked, configurations times members, and trained together.
+Out: one training artefact per partition. A partition with an intact artefact of the same fingerprint is not trained
+again. A partition that was interrupted, or trained for a shorter budget, continues from its last checkpoint. The
+members of all partitions that can share a loop are stacked and trained together.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def train(
     ranks: Ranks = ALONE,
     checkpoint_interval_steps: int | None = None,
 ) -> dict[str, Artefact]:
-    """The training artefact of each partition, by optimizer key; see `train_watched`."""
+    """Return the training artefact of each partition by optimizer key; `train_watched` explains the parameters."""
     watched = train_watched(
         partitions, tensors, paths, force=force, ranks=ranks, checkpoint_interval_steps=checkpoint_interval_steps
     )
@@ -58,32 +58,33 @@ def train_watched(
     ranks: Ranks = ALONE,
     checkpoint_interval_steps: int | None = None,
 ) -> Generator[Observation, None, dict[str, Artefact]]:
-    """Train, yield observations on the way, and return the artefact of each partition by optimizer key.
+    """Train, yield observations, and return the artefact of each partition by optimizer key.
 
-    Checkpoints are written every minute, or every `checkpoint_interval_steps`. `force` trains from step 0 whatever is
-    there. Partitions that cannot share a loop train in turn, and the log says why.
+    Checkpoints are written every minute, or every `checkpoint_interval_steps`. `force` trains again from step 0.
+    Partitions that cannot share a loop train one after another, and the log names the difference.
     """
     artefacts: dict[str, Artefact] = {}
     waiting: list[Partition] = []
-    for each in settings:
-        partition = Partition(each, tensors, paths)
-        found = None if force else find_intact(partition.folder, partition.fingerprint)
-        if found is not None:
+    for partition_settings in settings:
+        partition = Partition(partition_settings, tensors, paths)
+        artefact = None if force else find_intact(partition.folder, partition.fingerprint)
+        if artefact is not None:
             log.info("%s: unchanged, not trained again", partition.name)
-            artefacts[partition.key] = found
+            artefacts[partition.key] = artefact
         else:
             expect_trainable(partition, ranks)
             waiting.append(partition)
     _expect_distinct(waiting)
     with ExitStack() as stack:
         if ranks.first:
-            for partition in sorted(waiting, key=lambda each: each.key):
+            # One order for all processes: two that lock the same partitions cannot wait for each other.
+            for partition in sorted(waiting, key=lambda partition: partition.key):
                 stack.enter_context(partition.checkpoints.locked())
                 partition.clear_away(checkpoints_too=force)
-        ranks.wait()  # nobody reads before that
-        begun = [each for group in _stackable(waiting) for each in _resumable(group)]
-        ranks.wait()  # nobody writes before all have read
-        for group, checkpoints in begun:
+        ranks.wait()  # every rank reads after the first has cleared away
+        loops = [loop for group in _stackable(waiting) for loop in _resumable(group)]
+        ranks.wait()  # the first rank writes after all have read
+        for group, checkpoints in loops:
             if ranks.first:
                 _announce(group, checkpoints, ranks)
             artefacts.update((yield from Sweep(group, checkpoints, ranks, checkpoint_interval_steps).run()))
@@ -98,11 +99,11 @@ def _expect_distinct(partitions: Sequence[Partition]) -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What trains together
+# Partitions that train together
 
 
 def _shared(partition: Partition) -> dict[str, Any]:
-    """What all partitions in one loop have in common, by the name under which the log speaks of it."""
+    """Return the settings that all partitions of one loop must share, by their name in the log."""
     settings, objective = partition.settings, partition.settings.objective
     return {
         "network": settings.network,
@@ -131,7 +132,7 @@ def _shared(partition: Partition) -> dict[str, Any]:
 
 
 def _stackable(partitions: Sequence[Partition]) -> list[list[Partition]]:
-    """Partitions grouped by what a loop has once, in the given order; several groups are logged with what differs."""
+    """Return the partitions in groups that can share a loop, in the given order. Log the differences of groups."""
     groups: list[list[Partition]] = []
     for partition in partitions:
         alike = [group for group in groups if _shared(group[0]) == _shared(partition)]
@@ -146,9 +147,10 @@ def _stackable(partitions: Sequence[Partition]) -> list[list[Partition]]:
 
 
 def _differing(group: list[Partition], groups: list[list[Partition]]) -> str:
-    """What a group does not share with every other, such as `batch_size 16`."""
-    own, all_shared = _shared(group[0]), [_shared(each[0]) for each in groups]
-    return ", ".join(f"{name} {own[name]}" for name in own if len({shared[name] for shared in all_shared}) > 1)
+    """Return the settings of a group that differ between groups, such as `batch_size 16`."""
+    values, values_of_groups = _shared(group[0]), [_shared(other[0]) for other in groups]
+    differing = [name for name in values if len({shared[name] for shared in values_of_groups}) > 1]
+    return ", ".join(f"{name} {values[name]}" for name in differing)
 
 
 def _keys(group: Iterable[Partition]) -> str:
@@ -156,36 +158,38 @@ def _keys(group: Iterable[Partition]) -> str:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Where it goes on
+# Checkpoints to continue from
 
 
-Begun = tuple[list[Partition], list[Checkpoint] | None]  # partitions of one loop, and their checkpoints of one step
+Loop = tuple[list[Partition], list[Checkpoint] | None]  # partitions of one loop, and their checkpoints of one step
 
 
-def _resumable(group: list[Partition]) -> list[Begun]:
-    """A group with the newest checkpoints that all its partitions have, or split where they have none in common."""
-    found = [{each.step: each for each in _intact(partition)} for partition in group]
-    common = set.intersection(*(set(checkpoints) for checkpoints in found))
+def _resumable(group: list[Partition]) -> list[Loop]:
+    """Return a group with the newest checkpoints that all its partitions share, split if they share none."""
+    intact = [{checkpoint.step: checkpoint for checkpoint in _intact(partition)} for partition in group]
+    common = set.intersection(*(set(checkpoints) for checkpoints in intact))
     if common:
-        return [(group, [checkpoints[max(common)] for checkpoints in found])]
-    by_step: dict[int, Begun] = {}
-    for partition, checkpoints in zip(group, found, strict=True):
+        return [(group, [checkpoints[max(common)] for checkpoints in intact])]
+    by_step: dict[int, Loop] = {}
+    for partition, checkpoints in zip(group, intact, strict=True):
         newest = max(checkpoints, default=0)
-        partitions, of_partitions = by_step.setdefault(newest, ([], [] if newest else None))
+        partitions, loop_checkpoints = by_step.setdefault(newest, ([], [] if newest else None))
         partitions.append(partition)
-        if of_partitions is not None:
-            of_partitions.append(checkpoints[newest])
+        if loop_checkpoints is not None:
+            loop_checkpoints.append(checkpoints[newest])
     if len(by_step) > 1:
         steps = "; ".join(f"{_keys(partitions)}: step {step:,}" for step, (partitions, _) in by_step.items())
         log.info(
-            "training in %d groups, one after another, since they go on from unlike steps (%s)", len(by_step), steps
+            "training in %d groups, one after another, since they continue from different steps (%s)",
+            len(by_step),
+            steps,
         )
     return list(by_step.values())
 
 
 def _intact(partition: Partition) -> list[Checkpoint]:
-    found = [partition.checkpoints.load(step) for step in partition.checkpoints.steps(partition.settings.steps)]
-    return [checkpoint for checkpoint in found if checkpoint is not None]
+    checkpoints = [partition.checkpoints.load(step) for step in partition.checkpoints.steps(partition.settings.steps)]
+    return [checkpoint for checkpoint in checkpoints if checkpoint is not None]
 
 
 def _announce(group: list[Partition], checkpoints: list[Checkpoint] | None, ranks: Ranks) -> None:

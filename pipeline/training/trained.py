@@ -1,6 +1,6 @@
-"""Trained: the networks of a finished partition, read back.
+"""Trained: reads back the networks of a finished partition.
 
-In: a training artefact. Out: its settings, and its generator or discriminator with the members it was trained with.
+In: a training artefact. Out: its settings, its network, and its generators with all members stacked.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from pipeline.training.kinds_of_weights import default_weights, file_of_weights
 
 
 def require_training(paths: Paths, recipe: str, optimizer: str) -> Artefact:
-    """The training artefact of a partition, or a sentence saying how to make it."""
+    """Return the training artefact of a partition, or raise one sentence that names how to make it."""
     folder = paths.training(recipe, optimizer)
     return require_artefact(folder, "trained networks", f"{recipe}/generator, partition {optimizer},")
 
 
 def read_settings(training: Artefact) -> TrainingSettings:
-    """The resolved settings the partition was trained with."""
+    """Return the resolved settings with which the partition was trained."""
     values = json.loads(training.verified_path("settings.json").read_text(encoding="utf-8"))
     try:
         return TrainingSettings.from_json(values)
@@ -39,7 +39,7 @@ def read_settings(training: Artefact) -> TrainingSettings:
 
 
 def trained_network(training: Artefact) -> Network:
-    """The network that was trained, for the data set's images."""
+    """Return the network that was trained, for the shape of the data set's images."""
     settings = read_settings(training)
     return network_for(settings.network, training.details_as(TrainingDetails).image_shape, settings.width)
 

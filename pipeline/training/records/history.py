@@ -1,13 +1,22 @@
-"""History: what training measured, one row a member and interval, kept as Parquet.
+"""History: measurements of a training, one row per member and interval, kept as Parquet.
 
-Columns: `step` (steps done), `member`, `images_seen` (real images); over the interval's training batches the mean of
-`discriminator_loss_real` (smoothed labels, as trained), `discriminator_loss_generated`, `generator_loss`,
-`discriminator_accuracy` (share of real and generated images judged right), `adversarial_accuracy` (share of generated
-images the discriminator calls real), `discriminator_output_real` and `discriminator_output_generated` (D(x) and
-D(G(z)): probabilities where the loss has them, else logits) and `discriminator_penalty`; at the interval's last step
-`discriminator_gradient_norm` and `generator_gradient_norm`; on held-out images with unsmoothed labels, as the notebook
-evaluates, `evaluation_discriminator_loss` (real plus generated) and `evaluation_generator_loss`; `diverged`, after
-which a member has no more rows; `elapsed_seconds`. Losses are those of the recipe (`losses.py`), label flips left out.
+    step, member, images_seen        steps done; the member's number; real images so far
+    discriminator_loss_real          mean over the interval's batches, labels smoothed as in training
+    discriminator_loss_generated     mean, as the next ones up to the penalty
+    generator_loss
+    discriminator_accuracy           share of real and generated images that the discriminator classifies correctly
+    adversarial_accuracy             share of generated images that it classifies as real
+    discriminator_output_real        D(x): a probability if the loss has one, else a logit
+    discriminator_output_generated   D(G(z))
+    discriminator_penalty
+    discriminator_gradient_norm      at the interval's last step
+    generator_gradient_norm
+    evaluation_discriminator_loss    on held-out images with unsmoothed labels, as in the notebook; real plus generated
+    evaluation_generator_loss
+    diverged                         true in the last row of a member that diverged
+    elapsed_seconds                  of training since step 0
+
+Losses are those of the recipe (`losses.py`), without label flips.
 """
 
 from __future__ import annotations
@@ -32,7 +41,7 @@ from pipeline.training.replay.step import StepOutputs
 
 @dataclass(frozen=True)
 class Measured:
-    """What training itself showed of one member over an interval."""
+    """Measurements of one member over an interval of training steps."""
 
     discriminator_loss_real: float
     discriminator_loss_generated: float
@@ -48,7 +57,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class HistoryRow(Measured):
-    """One member over one interval; see the module's opening for each column."""
+    """One member over one interval. The module's docstring explains each column."""
 
     step: int
     member: int
@@ -60,11 +69,11 @@ class HistoryRow(Measured):
 
 
 MEANS = 8  # the fields of `Measured` that are means over steps
-BLOCK_STEPS = 64  # logits are kept for so many steps before they are summed up in one go
+BLOCK_STEPS = 64  # logits of so many steps are summed in one call, which is faster than after every step
 
 
 class Interval:
-    """Means over the steps since the last interval, on the device: nothing is copied to the host before it ends."""
+    """Means over the steps since the last interval. They stay on the device until the interval ends."""
 
     def __init__(self, ensemble: Ensemble) -> None:
         self.ensemble = ensemble
@@ -72,13 +81,13 @@ class Interval:
         self.batch_size = ensemble.ranks.share(ensemble.settings.batch_size)  # B
         self.logits = torch.empty(0)  # (BLOCK_STEPS, M, 2B + B')
         self.penalties = torch.zeros(BLOCK_STEPS, members, device=device)
-        self.waiting = 0  # steps in the block
+        self.waiting = 0  # steps in the block that are not summed yet
         self.sums = torch.zeros(members, MEANS, dtype=torch.float64, device=device)
         self.steps = 0  # in the sums
-        self.gradient_norms: Tensor | None = None  # (2, M), of the latest step that measured them
+        self.gradient_norms: Tensor | None = None  # (2, M), from the latest step that measured them
 
     def add(self, outputs: StepOutputs) -> None:
-        """Add one step."""
+        """Add the outputs of one step."""
         if not len(self.logits):
             self.logits = outputs.logits.new_empty(BLOCK_STEPS, *outputs.logits.shape)
         self.logits[self.waiting].copy_(outputs.logits)
@@ -92,53 +101,53 @@ class Interval:
 
     def _sum_up(self) -> None:
         if self.waiting:
-            of_steps = step_means(
+            means_per_step = step_means(
                 self.logits[: self.waiting], self.batch_size, self.ensemble.loss, self.ensemble.real_label
             )
-            means = torch.stack([*of_steps, self.penalties[: self.waiting]]).double()  # (MEANS, n, M)
+            means = torch.stack([*means_per_step, self.penalties[: self.waiting]]).double()  # (MEANS, n, M)
             self.sums += means.sum(dim=1).T
             self.steps += self.waiting
             self.waiting = 0
 
     def measure(self) -> list[Measured]:
-        """Each member's means so far. Gradient norms are NaN where no step has measured them."""
+        """Return each member's means so far. Gradient norms are NaN if no step measured them."""
         self._sum_up()
         if self.steps == 0:
             raise RuntimeError("no step was added since the last interval; expected at least one")
         means = (self.ensemble.ranks.average(self.sums) / self.steps).tolist()
         norms = self._norms().T.tolist()
-        return [Measured(*of_member, *of_gradients) for of_member, of_gradients in zip(means, norms, strict=True)]
+        return [Measured(*member_means, *member_norms) for member_means, member_norms in zip(means, norms, strict=True)]
 
     def restart(self) -> None:
-        """Begin the next interval."""
+        """Forget all sums and begin the next interval."""
         self.waiting, self.steps, self.gradient_norms = 0, 0, None
         self.sums.zero_()
 
     def state(self, rows: slice) -> dict[str, Tensor]:
-        """What must survive of some members' interval, each (m, …).
+        """Return the tensors of some members' unfinished interval that a checkpoint needs, each (m, …).
 
-        Of several ranks each has summed up its own share; the first alone is asked, and its share stands for all.
+        With several ranks each sums its own share of a batch. Only the first rank writes, and its share stands for all.
         """
         self._sum_up()
         steps = self.sums.new_full((rows.stop - rows.start, 1), self.steps)
         return {"sums": self.sums[rows], "steps": steps, "gradient_norms": self._norms()[:, rows].T}
 
     def load(self, rows: slice, state: dict[str, Tensor]) -> None:
-        """The inverse of `state`."""
+        """Restore tensors that `state` returned."""
         self.sums[rows] = state["sums"].to(self.sums.device)
         self.steps = int(state["steps"][0, 0])
         self.gradient_norms = self._norms()
         self.gradient_norms[:, rows] = state["gradient_norms"].T.to(self.sums.device)
 
     def _norms(self) -> Tensor:
-        """Those measured, or NaN (2, M)."""
+        """Return the measured gradient norms (2, M), or NaN if there are none."""
         if self.gradient_norms is not None:
             return self.gradient_norms
         return torch.full((2, len(self.sums)), float("nan"), device=self.sums.device)
 
 
 def step_means(logits: Tensor, batch_size: int, loss: Loss, real_label: Tensor) -> list[Tensor]:
-    """Logits (n, M, 2B + B') of n steps → the first seven fields of `Measured`, each (n, M)."""
+    """Return the first seven fields of `Measured`, each (n, M), from the logits (n, M, 2B + B') of n steps."""
     real, generated, for_generator = torch.tensor_split(logits, [batch_size, 2 * batch_size], dim=2)
     right = (real > loss.boundary).float() + (generated <= loss.boundary).float()
     return [
@@ -184,7 +193,7 @@ class HeldOutLosses:
 def history_row(
     member: Member, measured: Measured, evaluated: tuple[float, float], step: int, seconds: float, *, diverged: bool
 ) -> HistoryRow:
-    """One member's row."""
+    """Return the history row of one member."""
     return HistoryRow(
         **vars(measured),
         step=step,
@@ -200,8 +209,8 @@ def history_row(
 FLOAT = pa.float64()
 ARROW_TYPES = {"int": pa.int64(), "float": FLOAT, "bool": pa.bool_()}
 FIRST_COLUMNS = ("step", "member", "images_seen")
-COLUMNS = (*FIRST_COLUMNS, *(each.name for each in fields(HistoryRow) if each.name not in FIRST_COLUMNS))
-TYPES = {each.name: ARROW_TYPES[str(each.type)] for each in fields(HistoryRow)}
+COLUMNS = (*FIRST_COLUMNS, *(field.name for field in fields(HistoryRow) if field.name not in FIRST_COLUMNS))
+TYPES = {field.name: ARROW_TYPES[str(field.type)] for field in fields(HistoryRow)}
 SCHEMA = pa.schema([(name, TYPES[name]) for name in COLUMNS])
 
 
@@ -211,18 +220,19 @@ def write_history(path: Path, rows: Sequence[HistoryRow]) -> None:
 
 
 def read_history(path: Path) -> pa.Table:
-    """The table `write_history` wrote."""
+    """Return the table that `write_history` wrote."""
     return pq.read_table(path)
 
 
 def read_rows(path: Path) -> list[HistoryRow]:
-    """The rows `write_history` wrote."""
+    """Return the rows that `write_history` wrote."""
     return [HistoryRow(**row) for row in read_history(path).to_pylist()]
 
 
 def last_interval(path: Path) -> dict[str, float]:
-    """The losses and accuracies of the last interval, averaged over members (NaN where a member has NaN)."""
+    """Return the last interval's losses and accuracies, averaged over members; NaN if any member has NaN."""
     rows = read_rows(path)
-    last = [row for row in rows if row.step == max(each.step for each in rows)]
+    last_step = max(row.step for row in rows)
+    last = [row for row in rows if row.step == last_step]
     names = [name for name in COLUMNS if TYPES[name] == FLOAT and name != "elapsed_seconds"]
     return {name: float(np.mean([getattr(row, name) for row in last])) for name in names}

@@ -1,7 +1,7 @@
-"""Curves: the losses and accuracies of a partition's history as one picture.
+"""Loss curves: the losses and accuracies of a partition's history as one picture.
 
-In: the table of a history. Out: a PNG. A line is the mean over members, its band reaches from the least to the
-greatest; the three losses stand apart, as the blog plots them.
+In: the table of a history. Out: a PNG. A line is the mean over members; its band reaches from the least to the greatest
+member. The three losses have a line each, as in the blog's plots.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ ACCURACIES = {
 PANELS = {"loss": LOSSES, "share of images": ACCURACIES}
 Steps = npt.NDArray[np.int64]  # (S,), ascending
 
-FEW_STEPS = 5  # a line through fewer is hard to see, of one it is nothing
+FEW_STEPS = 5  # with fewer, points are marked: a line through one point is invisible
 INCHES, DOTS_AN_INCH = (9.0, 3.2), 100
 
 
 def draw_curves(history: pa.Table) -> bytes:
-    """The table of `history.read_history` → a PNG of two panels, losses and accuracies by training step."""
+    """Return a PNG of two panels, losses and accuracies by training step, from the table of `read_history`."""
     buffer = io.BytesIO()
     plot_curves(history).savefig(buffer, format="png", dpi=DOTS_AN_INCH)
     return buffer.getvalue()
 
 
 def plot_curves(history: pa.Table) -> Figure:
-    """The two panels as a figure."""
+    """Return the two panels as a figure."""
     from matplotlib.figure import Figure  # a second to import, and only pictures need it
 
     figure = Figure(figsize=INCHES, layout="constrained")
@@ -59,12 +59,12 @@ def plot_curves(history: pa.Table) -> Figure:
 
 
 def over_members(history: pa.Table, column: str, steps: Steps) -> list[npt.NDArray[np.float64]]:
-    """The least, mean and greatest value of a column over the members that trained at each step, each (steps,)."""
+    """Return least, mean and greatest value of a column over the members that trained at each step, each (steps,)."""
     values = history.filter(pc.is_finite(history[column]))
-    grouped = values.group_by("step").aggregate([(column, each) for each in ("min", "mean", "max")]).sort_by("step")
-    found = grouped["step"].to_numpy()
-    whole = np.full((3, len(steps)), np.nan)
-    at = np.searchsorted(steps, found)
-    for row, each in enumerate(("min", "mean", "max")):
-        whole[row, at] = grouped[f"{column}_{each}"].to_numpy()
-    return list(whole)
+    statistics = ("min", "mean", "max")
+    by_step = values.group_by("step").aggregate([(column, statistic) for statistic in statistics]).sort_by("step")
+    positions = np.searchsorted(steps, by_step["step"].to_numpy())
+    bands = np.full((len(statistics), len(steps)), np.nan)
+    for row, statistic in enumerate(statistics):
+        bands[row, positions] = by_step[f"{column}_{statistic}"].to_numpy()
+    return list(bands)

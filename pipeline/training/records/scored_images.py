@@ -1,14 +1,14 @@
-"""Evaluations: a few hundred images of each member, kept on the way, so that scores can be taken along training.
+"""Scored images: a few hundred images per member, kept during training, so that scores can be computed along it.
 
-In: the members between two steps. Out: `evaluations/step_00000500.arrow`, …, in each the images (N, C, H, W) uint8 and
-the `member` (N,) int64 that drew them, in the members' order. A member draws the same latents at every step and under
-every configuration, with the weights that samples use (`NetworkPair.generate_scored`): the running average
-where the configuration keeps one, else those that train. Batch statistics are those of evaluation. Members that
-diverged are left out from then on, and there is no file where all have.
+In: the members between two steps. Out: `evaluations/step_00000500.arrow`, …. Each file holds images (N, C, H, W) uint8
+and the `member` (N,) int64 that generated them, in the members' order. A member uses the same latents at every step and
+under every configuration. It uses the weights that sample sets use (`NetworkPair.generate_scored`): the running average
+if the configuration keeps one, else the raw weights. Batch statistics are those of evaluation. A member that diverged
+has no images from then on, and there is no file if all diverged.
 
-The files stay few whatever the budget: of n intervals between snapshots those at multiples of `stride(n)` are kept,
-and the budget's last step. What a longer budget keeps of the steps before is a part of what a shorter one keeps.
-Drawn is whatever a budget that ended right there would keep, so that a longer or a shorter one goes on from anywhere.
+The number of files is bounded: of n snapshot intervals those at multiples of `stride(n)` are kept, and the budget's
+last step. A longer run keeps a subset of the steps that a shorter run keeps. At every step we store whatever a run
+ending there would keep, so training can be extended or shortened from any checkpoint.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from pipeline.training.engine.stack import Stack
 from pipeline.training.records.snapshots import as_pixels
 
 FOLDER = "evaluations"
-EVALUATION_IMAGES = 500  # a member, at every kept step
-BATCH_IMAGES = 50  # a member, drawn at once: fewer than a training step holds
-MOST_INTERVALS = 8  # that are all kept; of more every second, fourth, … is
+EVALUATION_IMAGES = 500  # per member and kept step
+BATCH_IMAGES = 50  # per member at once: fewer than a training step holds, so they need no more memory
+MOST_INTERVALS = 8  # up to here every interval is kept; with more, every second, fourth, …
 NAME = re.compile(r"step_(\d{8})\.arrow")
 
 
@@ -43,15 +43,18 @@ NAME = re.compile(r"step_(\d{8})\.arrow")
 
 
 def stride(intervals: int) -> int:
-    """Of a budget of so many intervals, every how many are kept: a power of 2, 1 up to 8 intervals, 2 up to 16, …"""
-    found = 1
-    while intervals > MOST_INTERVALS * found:
-        found *= 2
-    return found
+    """Return how many snapshot intervals apart the kept steps are, so that at most 8 remain.
+
+    It is a power of 2: 1 for up to 8 intervals, 2 for up to 16, and so on.
+    """
+    interval_count = 1
+    while intervals > MOST_INTERVALS * interval_count:
+        interval_count *= 2
+    return interval_count
 
 
 def is_kept(step: int, interval_steps: int, budget_steps: int) -> bool:
-    """Whether a budget keeps the images of this step because of its place alone, be it the last one or not."""
+    """Return whether a run of `budget_steps` keeps this step's images, ignoring the extra rule for its last step."""
     interval, rest = divmod(step, interval_steps)
     return rest == 0 and 0 < step <= budget_steps and interval % stride(budget_steps // interval_steps) == 0
 
@@ -94,12 +97,12 @@ def _generate_stack(stack: Stack, network: Network) -> list[Pixels | None]:
 
 
 def evaluation_name(step: int) -> str:
-    """The file of a step."""
+    """Return the name of a step's file."""
     return f"step_{step:08d}.arrow"
 
 
 def files_by_step(folder: Path) -> dict[int, Path]:
-    """The files in a folder by their step, the earliest first; others, such as unfinished ones, are passed over."""
+    """Return the files in a folder by step, the earliest first. Other files, such as unfinished ones, are skipped."""
     return _by_step(folder.glob("step_*.arrow"))
 
 
@@ -109,18 +112,18 @@ def _by_step(paths: Iterable[Path]) -> dict[int, Path]:
 
 
 def evaluation_files(training: Artefact) -> dict[int, Path]:
-    """Those of a training artefact by their step, the earliest first; none in one of an older version.
+    """Return a training artefact's files by step, the earliest first; an artefact of an older version has none.
 
-    Each is compared with the manifest.
+    Each file is verified against the manifest.
     """
     named = [name for name in training.files if name.startswith(f"{FOLDER}/")]
     return _by_step(map(training.verified_path, named))
 
 
 def write_evaluation(folder: Path, step: int, drawn: Iterable[tuple[int, Pixels]]) -> None:
-    """Write what members drew, each with its index; the file appears whole. No member, no file.
+    """Write the images of members, each with its index. The file appears at once; without members there is none.
 
-    Nothing of it is kept in memory: what is drawn as it is asked for goes to a file of pixels first.
+    Images go to a temporary file of pixels as they are generated, so that memory holds one stack's at most.
     """
     path = folder / evaluation_name(step)
     raw = path.with_name(f".{path.name}.pixels{UNFINISHED}")
@@ -131,15 +134,15 @@ def write_evaluation(folder: Path, step: int, drawn: Iterable[tuple[int, Pixels]
             path.unlink(missing_ok=True)
             return
         members = np.repeat(np.array(list(shapes), np.int64), [count for count, *_ in shapes.values()])
-        whole = (len(members), *next(iter(shapes.values()))[1:])
-        with atomic_file(path) as temporary:  # on the disk: a checkpoint after it promises that it is there
-            write_images_from_file(temporary, raw, whole, {"member": members}, {"step": str(step)})
+        shape = (len(members), *next(iter(shapes.values()))[1:])
+        with atomic_file(path) as temporary:  # flushed to the disk: a checkpoint written later relies on this file
+            write_images_from_file(temporary, raw, shape, {"member": members}, {"step": str(step)})
     finally:
         raw.unlink(missing_ok=True)
 
 
 def _write_pixels(path: Path, drawn: Iterable[tuple[int, Pixels]]) -> dict[int, tuple[int, ...]]:
-    """Pixels one after another → the shape (N, C, H, W) of each member's."""
+    """Write all pixels to one file. Return the shape (N, C, H, W) of each member's images."""
     shapes = {}
     with path.open("wb") as file:
         for member, pixels in drawn:
@@ -149,7 +152,7 @@ def _write_pixels(path: Path, drawn: Iterable[tuple[int, Pixels]]) -> dict[int, 
 
 
 def copy_evaluations(folder: Path, into: Path, interval_steps: int, budget_steps: int, *, last: int) -> None:
-    """Copy the files of the steps that a budget keeps, its own last one among them, none after the step `last`."""
+    """Copy the files of the steps that a budget keeps, including its last step, but none after the step `last`."""
     for step, path in files_by_step(folder).items():
         if step <= last and (step == budget_steps or is_kept(step, interval_steps, budget_steps)):
             into.mkdir(exist_ok=True)
@@ -157,8 +160,8 @@ def copy_evaluations(folder: Path, into: Path, interval_steps: int, budget_steps
 
 
 def thin_out(folder: Path, interval_steps: int, budgets: Iterable[int]) -> None:
-    """Remove the files that none of these budgets keeps because of their place, nor any longer one."""
-    kept = list(budgets)
+    """Remove the files that neither one of these budgets nor any longer one keeps."""
+    all_budgets = list(budgets)
     for step, path in files_by_step(folder).items():
-        if not any(is_kept(step, interval_steps, budget) for budget in kept):
+        if not any(is_kept(step, interval_steps, budget) for budget in all_budgets):
             path.unlink()

@@ -33,16 +33,16 @@ Pictures = npt.NDArray[np.uint8]  # (16, C, H, W) of one member
 
 
 def snapshot_name(step: int) -> str:
-    """The file of a step's snapshot."""
+    """Return the file name of a step's snapshot."""
     return f"step_{step:06d}.png"
 
 
 def snapshot_step(path: Path) -> int:
-    """The step of a snapshot's file."""
-    found = NAME.fullmatch(path.name)
-    if found is None:
+    """Return the step of a snapshot's file."""
+    match = NAME.fullmatch(path.name)
+    if match is None:
         raise ValueError(f"{path}: not the name of a snapshot, expected one like {snapshot_name(500)}")
-    return int(found[1])
+    return int(match[1])
 
 
 def snapshot_latents(members: Sequence[Member], network: Network) -> torch.Tensor:
@@ -60,7 +60,7 @@ def snapshot_pictures(ensemble: Ensemble) -> list[Pictures]:
 
 
 def as_pixels(images: torch.Tensor, value_range: ValueRange) -> npt.NDArray[np.uint8]:
-    """Images of any shape, float32 → pixels on the host; values that are not finite are black."""
+    """Return float32 images of any shape as pixels on the host. Values that are not finite are black."""
     black = value_range[0]
     finite = torch.nan_to_num(images, nan=black, posinf=black, neginf=black)
     pixels: npt.NDArray[np.uint8] = to_pixels(finite, value_range).cpu().numpy()
@@ -68,19 +68,19 @@ def as_pixels(images: torch.Tensor, value_range: ValueRange) -> npt.NDArray[np.u
 
 
 def write_snapshot(path: Path, members: Sequence[Pictures]) -> None:
-    """One PNG, a row a member; it appears whole."""
+    """Write one PNG with one row per member, atomically."""
     with atomic_file(path) as temporary:
         write_grid(temporary, np.concatenate(members), IMAGES_A_MEMBER, SCALE)
 
 
 def write_movie(path: Path, snapshots: Sequence[Path]) -> None:
-    """The snapshots one after another as an animated GIF that starts over."""
-    frames = [_frame(each) for each in snapshots]
+    """Write the snapshots one after another as an animated GIF that repeats."""
+    frames = [_frame(snapshot) for snapshot in snapshots]
     durations = [*[FRAME_MILLISECONDS] * (len(frames) - 1), LAST_FRAME_MILLISECONDS]
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0)
 
 
 def _frame(path: Path) -> Image.Image:
-    """A snapshot at half its size: the pixels of the images."""
+    """Return a snapshot at half its size, one pixel per pixel of the images."""
     with Image.open(path) as picture:
         return picture.resize((picture.width // SCALE, picture.height // SCALE), Image.Resampling.NEAREST)

@@ -1,6 +1,6 @@
-"""System: what training takes of the machine, read where the system shows it.
+"""System: the processor, memory and GPU that training uses.
 
-CPU and memory are this process's, a GPU's use is the whole GPU's as its driver reports it.
+CPU and memory are those of this process. A GPU's use is the whole GPU's, as its driver reports it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pipeline.training.engine.device import device_name
 
 @dataclass(frozen=True)
 class SystemUse:
-    """One reading. A GPU's fields are None where there is none, its share also where the driver does not tell it."""
+    """Use of the machine at one moment. The GPU's fields are None without a GPU, or where its driver reports none."""
 
     device: str
     cpu_percent: float  # of one core, since the last reading
@@ -29,19 +29,19 @@ class SystemUse:
     gpu_peak_memory_mib: float | None = None
 
     def facts(self) -> dict[str, str | float]:
-        """What there is, as plain values."""
+        """Return the fields that have a value."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 class SystemReader:
-    """Readings of one process."""
+    """Reads the use of one process and its device."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self.wall, self.cpu = time.monotonic(), time.process_time()
 
     def read(self) -> SystemUse:
-        """A reading; the CPU's share is over the time since the one before."""
+        """Return the use now. The CPU's share covers the time since the previous call."""
         wall, cpu = time.monotonic(), time.process_time()
         share = 100 * (cpu - self.cpu) / max(wall - self.wall, 1e-9)
         self.wall, self.cpu = wall, cpu
@@ -71,5 +71,5 @@ def _with_gpu(use: SystemUse, device: torch.device) -> SystemUse:
 def _gpu_percent(device: torch.device) -> float | None:
     try:
         return float(torch.cuda.utilization(device))
-    except Exception:  # NVIDIA's management library is missing, or does not tell: no reason to stop training
+    except Exception:  # NVIDIA's management library is missing or fails, which is no reason to stop training
         return None

@@ -1,7 +1,7 @@
-"""Events: the history as event files that TensorBoard opens, one run a member.
+"""TensorBoard events: the history as event files that TensorBoard opens, one run per member.
 
-`tensorboard --logdir data/training` shows all partitions side by side. While training goes on the files grow with it;
-a resumed run hides what came after the checkpoint it goes on from.
+`tensorboard --logdir data/training` shows all partitions side by side. The files grow during training. A resumed run
+hides the events after the checkpoint from which it continues.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ SCALARS = [name for name in COLUMNS if TYPES[name] == FLOAT and name != "elapsed
 
 
 def can_write_events() -> bool:
-    """Whether TensorBoard's writer is installed."""
+    """Return whether TensorBoard's writer is installed."""
     return importlib.util.find_spec("tensorboard") is not None
 
 
 class EventFiles:
-    """The event files of one partition, a folder a member."""
+    """The event files of one partition, one folder per member."""
 
     def __init__(self, folder: Path, *, from_step: int, started_at: float) -> None:
-        """`from_step` hides older events after that step; `started_at` is the clock's time at step 0."""
+        """Hide older events after `from_step`. `started_at` is the clock's time at step 0."""
         self.folder, self.from_step, self.started_at = folder, from_step, started_at
         self.writers: dict[int, SummaryWriter] = {}
 
     def add(self, rows: Iterable[HistoryRow]) -> None:
-        """Append rows, and write them out."""
+        """Append rows and flush them to the files."""
         for row in rows:
             writer = self._writer(row.member)
             for name in SCALARS:
@@ -51,12 +51,12 @@ class EventFiles:
         return self.writers[member]
 
     def close(self) -> None:
-        """Finish the files."""
+        """Close the files of all members."""
         for writer in self.writers.values():
             writer.close()
 
 
 def _tag(name: str) -> str:
-    """`discriminator/loss_real` for `discriminator_loss_real`: TensorBoard groups by the part before the slash."""
+    """Return `discriminator/loss_real` for `discriminator_loss_real`, because TensorBoard groups by the first part."""
     group, _, rest = name.partition("_")
     return f"{group}/{rest}"

@@ -98,7 +98,7 @@ def test_killed_inside_five_random_steps_and_while_it_writes_training_ends_with_
 def test_killed_between_the_checkpoints_of_two_partitions_training_ends_with_the_same_hashes(
     tensors: Artefact, paths: Paths, tmp_path: Path
 ) -> None:
-    """They then go on from unlike steps, one after another."""
+    """They then continue from different steps, one after another."""
     killed = train_and_die(tensors, tmp_path, ["saved"])
     assert [killed[key].details["resumed_at_step"] for key in ("rmsprop", "adam")] == [5, 0]
     for key, unbroken in train(wanted(), tensors, paths).items():
@@ -252,7 +252,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_said(
     state.write_bytes(state.read_bytes()[:-1] + b"?")
     longer = train([settings("adam", steps=15)], tensors, paths)["adam"]
     assert longer.details["resumed_at_step"] == 9
-    assert "step_00000011: damaged (state.safetensors is not what was written), passed over" in caplog.text
+    assert "step_00000011: damaged (state.safetensors differs from the file that was written), skipped" in caplog.text
 
 
 def test_partitions_at_unlike_steps_train_in_turn_and_the_log_says_so(
@@ -262,7 +262,7 @@ def test_partitions_at_unlike_steps_train_in_turn_and_the_log_says_so(
     caplog.set_level(logging.INFO, "pipeline")
     trained = train([settings(key, steps=12) for key in ("adam", "sgd")], tensors, paths)
     assert {key: each.details["resumed_at_step"] for key, each in trained.items()} == {"adam": 6, "sgd": 0}
-    assert "since they go on from unlike steps (adam: step 6; sgd: step 0)" in caplog.text
+    assert "since they continue from different steps (adam: step 6; sgd: step 0)" in caplog.text
 
 
 def test_two_processes_do_not_train_the_same_settings_at_once(tensors: Artefact, paths: Paths) -> None:

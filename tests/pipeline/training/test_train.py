@@ -130,7 +130,7 @@ def test_a_diverged_partition_is_named_and_frozen_and_the_one_beside_it_is_sound
     assert [(each["step"], each["weights_step"]) for each in wild.details["divergences"]] == [(2, 0), (2, 0)]
     assert trained["adam"].details["diverged_members"] == []
     message = "wild: member 1 diverged at step 2: its weights or losses are not finite: lower its rates"
-    assert f"{message}; kept as it was at step 0" in caplog.text
+    assert f"{message}; its weights of step 0 are kept" in caplog.text
     assert math.isnan(last_interval(wild.path("history.parquet"))["generator_loss"])
 
 
