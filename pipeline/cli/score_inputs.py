@@ -28,7 +28,7 @@ from pipeline.tensors.details import TensorsDetails
 
 if TYPE_CHECKING:
     from pipeline.metrics.extractors.extractor import Extractor
-    from pipeline.metrics.standalone.extraction import Extracted, Shape
+    from pipeline.metrics.standalone.extraction import ExtractedSet, Shape
     from pipeline.metrics.standalone.image_sets import ImageSet
 
 INCEPTION = "inception"
@@ -177,7 +177,7 @@ def _expect_sheet(arguments: argparse.Namespace) -> None:
     expect_writable(arguments.sheet)
 
 
-def _write_sheet(path: Path, generated: Extracted, train: Extracted) -> None:
+def _write_sheet(path: Path, generated: ExtractedSet, train: ExtractedSet) -> None:
     from pipeline.cli.score_sheet import write_sheet
 
     write_sheet(path, generated, train)
@@ -221,14 +221,14 @@ class _Seeing:
         channels, height, width = require_classifier(paths, name).details_as(ClassifierDetails).image_shape
         return cls(extractor, name, (channels, height, width), skip_unreadable)
 
-    def see(self, images: ImageSet) -> Extracted:
+    def see(self, images: ImageSet) -> ExtractedSet:
         """What the network sees."""
         from pipeline.metrics.standalone.extraction import extract_images
 
         return extract_images(images, self.extractor, self.shape, skip_unreadable=self.skip_unreadable)
 
     def real(
-        self, source: Source, trained: Extracted | None, neighbours: int
+        self, source: Source, trained: ExtractedSet | None, neighbours: int
     ) -> tuple[RealFeatures | Moments, tuple[str, ...]]:
         """What is judged against, and what is to be known of it."""
         if isinstance(source, Moments):

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from pipeline.metrics.memorisation import nearest_training_images
-from pipeline.metrics.standalone.extraction import Extracted
+from pipeline.metrics.standalone.extraction import ExtractedSet
 from pipeline.raw.contents import Picture
 from pipeline.storage.pictures import write_grid
 
@@ -32,7 +32,7 @@ def expect_writable(path: Path) -> None:
         raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it first")
 
 
-def write_sheet(path: Path, generated: Extracted, train: Extracted) -> None:
+def write_sheet(path: Path, generated: ExtractedSet, train: ExtractedSet) -> None:
     """Two rows of at most 16 images: generated ones, the closest first, above the training images nearest to them."""
     chosen, nearest, _ = nearest_training_images(generated.features.features, train.features.features, PAIRS)
     above, below = [_rgb(generated.picture(row)) for row in chosen], [_rgb(train.picture(row)) for row in nearest]

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 Matrix = npt.NDArray[np.floating]
 
-# The meaning of an extractor's logits: exactly one of the data set's classes holds (CLASSES), any number of its
-# attributes hold (ATTRIBUTES), one class of other data holds (IMAGENET), or the extractor has no logits (NO_LOGITS).
+# The meaning of an extractor's logits. CLASSES: each image has one of the data set's classes. ATTRIBUTES: it has any
+# number of the data set's attributes. IMAGENET: it has one class of other data. NO_LOGITS: there are no logits.
 CLASSES, ATTRIBUTES, IMAGENET, NO_LOGITS = "classes", "attributes", "imagenet_classes", "none"
 
 

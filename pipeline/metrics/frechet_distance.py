@@ -4,16 +4,16 @@
 
 Source: Dowson & Landau 1982; as a GAN metric Heusel et al. 2017, arXiv 1706.08500. Lower is better; 0 means equal mean
 and covariance. Covariances divide by N - 1. The distance is biased upwards when there are few images, so scores are
-comparable at equal counts only; `frechet_interval.py` takes the bias away and says how far the rest can be trusted.
+comparable at equal counts only; `frechet_interval.py` removes the bias and adds an error.
 
-The last trace is found in one of two ways, both real by construction and without anything added to a diagonal:
+The last trace is computed by one of two routes. Both are real by construction and add no number to a diagonal:
 
-- `factors`: with centred features X = W·Gᵀ·√(N-1), W of orthonormal columns, it is the sum of the singular values of
-  G₁ᵀ G₂ (nuclear norm; Mathiasen & Hvilshøj 2020, arXiv 2009.14075, for fewer images than dimensions). Nothing is
-  squared and rooted again, so singular covariances, such as a collapsed generator's, keep all their digits.
-- `eigenvalues`: it is the sum of the square roots of the eigenvalues of S₁ S₂, found as one symmetric-definite
-  eigenproblem (LAPACK sygv, type 2). Four times faster at 2,048 dimensions; taken there only where the eigenvalues
-  show that no direction holds rounding errors alone.
+- `factors`: with centred features X = W·Gᵀ·√(N-1), W of orthonormal columns, the trace is the sum of the singular
+  values of G₁ᵀ G₂ (nuclear norm; Mathiasen & Hvilshøj 2020, arXiv 2009.14075, for fewer images than dimensions). No
+  value is squared and rooted again, so singular covariances, such as a collapsed generator's, keep all their digits.
+- `eigenvalues`: the trace is the sum of the square roots of the eigenvalues of S₁ S₂, computed as one
+  symmetric-definite eigenproblem (LAPACK sygv, type 2). This is four times faster at 2,048 dimensions. It is used there
+  only if the eigenvalues show that no direction holds rounding errors alone.
 """
 
 from __future__ import annotations
@@ -27,63 +27,63 @@ from scipy.linalg import lapack
 from pipeline.metrics.features import Matrix, expect_finite_rows
 from pipeline.metrics.moments import Array, Moments, fit_moments
 
-FEW_DIMENSIONS = 512  # up to here factors cost little, and are taken always
-# Of the eigenvalues of S₁ S₂, as a share of the largest. Above it the eigenvalues' route was never further from the
-# factors' than 3e-13 of the value at 600 dimensions, 1e-12 at 2,048 (docs/log.md); below it there may be directions
-# that hold rounding errors alone.
+FEW_DIMENSIONS = 512  # up to this number factors cost little and are always used
+# The least eigenvalue of S₁ S₂, as a share of the largest, for which the route by eigenvalues is used. Above it this
+# route differed from the factors by at most 3e-13 of the value at 600 dimensions and 1e-12 at 2,048 (docs/log.md).
+# Below it some directions may hold rounding errors alone.
 LEAST_EIGENVALUE = 1e-11
-WORK_COLUMNS = 64  # that LAPACK reduces together
+WORK_COLUMNS = 64  # columns that LAPACK reduces together
 EPSILON = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
 class FrechetDistance:
-    """d² and how it was found."""
+    """The squared distance d² and how it was computed."""
 
     value: float
     route: str  # "factors" | "eigenvalues"
-    rank: int  # of the product of both covariances
+    rank: int  # rank of the product of both covariances
 
 
 @dataclass(frozen=True)
 class Factored:
-    """A set of features (N, D) as mean and factor: centred rows are W·Gᵀ·√(N-1)."""
+    """A set of features (N, D) as mean and factor; its centred rows are W·Gᵀ·√(N-1)."""
 
     count: int
     mean: Array  # (D,)
     factor: Array  # G (D, r): G Gᵀ is the covariance
-    rows: Array | None  # W (N, r), orthonormal columns; None where r = N and W is the identity
+    rows: Array | None  # W (N, r), orthonormal columns; None if r = N and W is the identity
 
     @property
     def trace(self) -> float:
-        """Of the covariance."""
-        values = self.factor.ravel(order="K")  # a view, whichever way it lies in memory
+        """The trace of the covariance."""
+        values = self.factor.ravel(order="K")  # a view in either memory order
         return float(values @ values)
 
 
 def frechet_distance(first: Matrix, second: Matrix) -> FrechetDistance:
-    """The squared distance d² of two sets of features (N, D) and (M, D): symmetric, real, at least 0."""
+    """Return the squared distance d² of two sets of features (N, D) and (M, D): symmetric, real, at least 0."""
     expect_comparable(first, second)
     if first.shape[1] > FEW_DIMENSIONS and min(len(first), len(second)) > first.shape[1]:
-        found = _by_eigenvalues(fit_moments(first), fit_moments(second))
-        if found is not None:
-            return found
+        distance = _by_eigenvalues(fit_moments(first), fit_moments(second))
+        if distance is not None:
+            return distance
     return distance_of_factors(factorise(first), factorise(second))
 
 
 def frechet_distance_of_moments(first: Moments, second: Moments) -> FrechetDistance:
-    """The squared distance d² of two Gaussians; features, where they are still there, keep more digits."""
+    """Return the squared distance d² of two Gaussians. Use the features if you have them: they keep more digits."""
     if first.mean.shape != second.mean.shape:
         raise ValueError(f"found features of {first.mean.size} and {second.mean.size} values, expected equally many")
     if first.mean.size > FEW_DIMENSIONS:
-        found = _by_eigenvalues(first, second)
-        if found is not None:
-            return found
+        distance = _by_eigenvalues(first, second)
+        if distance is not None:
+            return distance
     return distance_of_factors(_factor_of_moments(first), _factor_of_moments(second))
 
 
 def expect_comparable(first: Matrix, second: Matrix) -> None:
-    """Raise one sentence where two sets of features cannot be compared."""
+    """Raise `ValueError`, one sentence, if two sets of features cannot be compared."""
     for features in (first, second):
         expect_finite_rows("features", features)
         if len(features) < 2:
@@ -93,7 +93,7 @@ def expect_comparable(first: Matrix, second: Matrix) -> None:
 
 
 def factorise(features: Matrix, *, with_rows: bool = False) -> Factored:
-    """Features (N, D) → mean and factor: the centred rows themselves where N ≤ D, else the triangle of their QR."""
+    """Factorise features (N, D): the factor is the centred rows if N ≤ D, else the triangle of their QR."""
     values = np.asarray(features, np.float64)
     mean = values.mean(axis=0)
     centred = (values - mean) / np.sqrt(len(values) - 1)
@@ -107,7 +107,7 @@ def factorise(features: Matrix, *, with_rows: bool = False) -> Factored:
 
 
 def distance_of_factors(first: Factored, second: Factored) -> FrechetDistance:
-    """d² of two factored sets."""
+    """Return the squared distance d² of two factored sets."""
     singular = scipy.linalg.svdvals(first.factor.T @ second.factor, check_finite=False)
     difference = first.mean - second.mean
     value = difference @ difference + (first.trace + second.trace - 2 * singular.sum())
@@ -119,7 +119,7 @@ def _rank(singular: Array) -> int:
 
 
 def _by_eigenvalues(first: Moments, second: Moments) -> FrechetDistance | None:
-    """d² by the eigenvalues of S₁ S₂, or None where no covariance is definite or rounding would show."""
+    """Return d² by the eigenvalues of S₁ S₂; None if no covariance is definite or rounding would show."""
     eigenvalues = _eigenvalues_of_product(first.covariance, second.covariance)
     if eigenvalues is None:
         eigenvalues = _eigenvalues_of_product(second.covariance, first.covariance)
@@ -132,9 +132,10 @@ def _by_eigenvalues(first: Moments, second: Moments) -> FrechetDistance | None:
 
 
 def _eigenvalues_of_product(covariance: Array, definite: Array) -> Array | None:
-    """Eigenvalues of the product (D,), rising; None where the second is not definite.
+    """Return the eigenvalues of the product (D,), rising; None if the second is not definite.
 
-    The steps of `eigvalsh(covariance, definite, type=2, driver="gv")`, a tenth faster without its copies and checks.
+    The steps are those of `eigvalsh(covariance, definite, type=2, driver="gv")`, a tenth faster without its copies and
+    checks.
     """
     lower, failed_at = lapack.dpotrf(definite.T, lower=1, clean=0)
     if failed_at:
@@ -146,7 +147,7 @@ def _eigenvalues_of_product(covariance: Array, definite: Array) -> Array | None:
 
 
 def _factor_of_moments(moments: Moments) -> Factored:
-    """Directions of rounding error alone are left out."""
+    """Factorise a Gaussian, leaving out directions that hold rounding errors alone."""
     values, vectors = scipy.linalg.eigh(moments.covariance)
-    kept = values > values[-1] * len(values) * EPSILON
-    return Factored(moments.count, moments.mean, vectors[:, kept] * np.sqrt(values[kept]), None)
+    significant = values > values[-1] * len(values) * EPSILON
+    return Factored(moments.count, moments.mean, vectors[:, significant] * np.sqrt(values[significant]), None)

@@ -1,7 +1,7 @@
-"""Fréchet distance with what it can be trusted for: its standard error, and the distance of infinitely many images.
+"""Fréchet distance with its standard error, and extrapolated to infinitely many images.
 
-Source of the extrapolation in 1/n: Chong & Forsyth 2020, arXiv 1911.07023. Here it needs no random subsets: both sets
-are halved, and the line through the distance of the whole and the mean distance of the halves is followed to 1/n = 0,
+Source of the extrapolation in 1/n: Chong & Forsyth 2020, arXiv 1911.07023. Here it needs no random subsets. Both sets
+are halved. The line through the distance of the full sets and the mean distance of the halves is followed to 1/n = 0,
 
     FID∞ = 2·FID(n) - mean FID of halves, over a few halvings (`halving.py`).
 
@@ -10,12 +10,12 @@ T = S₁^-½ (S₁^½ S₂ S₁^½)^½ S₁^-½, an image x of the first set mov
 
     IF₁(x) = (x-m₁)ᵀ(I-T)(x-m₁) + 2(x-m₁)ᵀ(m₁-m₂),   and of the second by the same with T⁻¹ and m₂-m₁,
 
-so V = var(IF₁)/n₁ + var(IF₂)/n₂. Where both sets are nearly alike, the linear part of the distance's variance vanishes
-and a quadratic one is left; `halving.variances` tells them apart. Measured against repeated draws in docs/log.md.
-Halves are drawn anew where features change: rounding alone moves FID∞ by a few hundredths of its standard error.
+so V = var(IF₁)/n₁ + var(IF₂)/n₂. If both sets are nearly alike, the linear part of the distance's variance vanishes and
+a quadratic part remains; `halving.variances` separates them. docs/log.md compares the error with repeated draws.
+The halves change with the features: rounding alone moves FID∞ by a few hundredths of its standard error.
 
-A percentile bootstrap would be wrong here: a resample has fewer different images, so its distances are biased upwards
-by several standard errors, and the interval misses the very score it is drawn around.
+A percentile bootstrap would be wrong here. A resample has fewer different images, so its distances are biased upwards
+by several standard errors. The interval would not even contain the score itself.
 """
 
 from __future__ import annotations
@@ -42,36 +42,34 @@ from pipeline.metrics.moments import Array, Moments, fit_moments
 from pipeline.metrics.score import Score
 
 FEWEST_IMAGES = 4  # halves of 2
-STRAIGHT = 4.0  # standard errors that the quarters may lie off the line through whole and halves
+STRAIGHT = 4.0  # standard errors by which quarters may miss the line through the full sets and their halves
 
 
 @dataclass(frozen=True)
 class FrechetEstimate:
-    """The Fréchet distance of two sets of images, and that of the distributions they come from."""
+    """The Fréchet distance of two sets of images and of the distributions they come from."""
 
     distance: FrechetDistance
     standard_error: float
-    infinity: float  # without the bias of few images; below 0 where nothing but noise is left
+    infinity: float  # without the bias of few images; below 0 if only noise remains
     infinity_standard_error: float
-    slope: float  # what both sets being half as large adds: FID(n/k) = infinity + slope·k
-    bend: float  # how far quarters lie off that line, in standard errors of `infinity`; NaN below 8 images
-    note: str  # why `infinity` should not be trusted, or empty
+    slope: float  # increase if both sets are half as large: FID(n/k) = infinity + slope·k
+    bend: float  # distance of quarters from that line, in standard errors of `infinity`; NaN below 8 images
+    note: str  # reason not to trust `infinity`, or empty
 
 
 def estimate_frechet(first: Matrix, second: Matrix) -> FrechetEstimate:
-    """Two sets of features (N, D) and (M, D), at least 4 images each → distance, errors and extrapolation.
-
-    The order of the images decides nothing.
-    """
+    """Estimate the distance of features (N, D) and (M, D), at least 4 images each, in any order of the images."""
     expect_comparable(first, second)
     if min(len(first), len(second)) < FEWEST_IMAGES:
         raise ValueError(f"found {len(first)} and {len(second)} images, expected at least {FEWEST_IMAGES} for an error")
     distance, variance = frechet_distance(first, second), _variance(first, second)
     orders = list(zip(halving_orders(first), halving_orders(second), strict=True))
-    of_halves = float(np.mean([_distance_of_parts(first, second, order, 2) for order in orders]))
+    distance_of_halves = float(np.mean([_distance_of_parts(first, second, order, 2) for order in orders]))
+    # one halving is enough here: the variance only separates a linear from a quadratic part
     variance_of_halves = float(np.mean([_variance(*pair) for pair in _parts(first, second, orders[0], 2)]))
     plain, extrapolated = variances(variance, variance_of_halves)
-    infinity, slope = 2 * distance.value - of_halves, of_halves - distance.value
+    infinity, slope = 2 * distance.value - distance_of_halves, distance_of_halves - distance.value
     bend = _bend(first, second, orders, infinity + 4 * slope, extrapolated**0.5)
     return FrechetEstimate(
         distance,
@@ -85,23 +83,23 @@ def estimate_frechet(first: Matrix, second: Matrix) -> FrechetEstimate:
 
 
 def influences(first: Matrix, second: Matrix) -> tuple[Array, Array]:
-    """How far each image moves the distance: (N,) and (M,), each of mean 0 but for a constant."""
+    """Return by how much each image moves the distance: (N,) and (M,), each of mean 0 up to a constant."""
     if first.shape[1] > FEW_DIMENSIONS and min(len(first), len(second)) > first.shape[1]:
         try:
             return _influences_of_moments(first, second, fit_moments(first), fit_moments(second))
         except np.linalg.LinAlgError:
-            pass  # the second covariance is not definite: factors need nothing of the kind
+            pass  # the second covariance is not definite: factors do not need it to be
     return _influences_of_factors(first, second)
 
 
 def _variance(first: Matrix, second: Matrix) -> float:
-    return float(sum(each.var(ddof=1) / len(each) for each in influences(first, second)))
+    return float(sum(influence.var(ddof=1) / len(influence) for influence in influences(first, second)))
 
 
 def _parts(first: Matrix, second: Matrix, order: tuple[Order, Order], count: int) -> list[tuple[Matrix, Matrix]]:
-    """Both sets cut into so many parts, in this order of their rows."""
-    cuts = zip(*(np.array_split(each, count) for each in order), strict=True)
-    return [(first[one], second[other]) for one, other in cuts]
+    """Cut both sets into `count` parts, in this order of their rows."""
+    cuts = zip(*(np.array_split(rows, count) for rows in order), strict=True)
+    return [(first[first_rows], second[second_rows]) for first_rows, second_rows in cuts]
 
 
 def _distance_of_parts(first: Matrix, second: Matrix, order: tuple[Order, Order], count: int) -> float:
@@ -109,11 +107,11 @@ def _distance_of_parts(first: Matrix, second: Matrix, order: tuple[Order, Order]
 
 
 def _bend(first: Matrix, second: Matrix, orders: list[tuple[Order, Order]], on_the_line: float, error: float) -> float:
-    """How far quarters lie off the line, in standard errors; NaN where there are too few images for quarters."""
+    """Return how far quarters lie off the line, in standard errors; NaN with too few images for quarters."""
     if min(len(first), len(second)) < 2 * FEWEST_IMAGES or error == 0:
         return float("nan")
-    of_quarters = float(np.mean([_distance_of_parts(first, second, order, 4) for order in orders]))
-    return (of_quarters - on_the_line) / error
+    distance_of_quarters = float(np.mean([_distance_of_parts(first, second, order, 4) for order in orders]))
+    return (distance_of_quarters - on_the_line) / error
 
 
 def _note(images: int, dimensions: int, bend: float) -> str:
@@ -126,7 +124,10 @@ def _note(images: int, dimensions: int, bend: float) -> str:
 
 
 def _influences_of_factors(first: Matrix, second: Matrix) -> tuple[Array, Array]:
-    """With G₁ᵀ G₂ = U Σ Vᵀ, row j of the first set has (x-m₁)ᵀ T (x-m₁) = (N-1) Σᵢ σᵢ (W U)ⱼᵢ²."""
+    """Return the influences by factors: G₁ᵀ G₂ = U Σ Vᵀ gives row j of the first set (x-m₁)ᵀ T (x-m₁).
+
+    It is (N-1) Σᵢ σᵢ (W U)ⱼᵢ².
+    """
     one, other = factorise(first, with_rows=True), factorise(second, with_rows=True)
     left, singular, right = scipy.linalg.svd(one.factor.T @ other.factor, full_matrices=False, check_finite=False)
     difference = one.mean - other.mean
@@ -143,11 +144,14 @@ def _mapped(factored: Factored, vectors: Array, singular: Array) -> Array:
 
 
 def _influences_of_moments(first: Matrix, second: Matrix, one: Moments, other: Moments) -> tuple[Array, Array]:
-    """With S₂ = L Lᵀ and Lᵀ S₁ L = V Σ² Vᵀ: T = L V Σ⁻¹ Vᵀ Lᵀ and T⁻¹ = L⁻ᵀ V Σ Vᵀ L⁻¹."""
+    """Return the influences by moments: S₂ = L Lᵀ and Lᵀ S₁ L = V Σ² Vᵀ give T = L V Σ⁻¹ Vᵀ Lᵀ.
+
+    Its inverse is T⁻¹ = L⁻ᵀ V Σ Vᵀ L⁻¹.
+    """
     lower = scipy.linalg.cholesky(other.covariance, lower=True, check_finite=False)
     squares, vectors = scipy.linalg.eigh(lower.T @ one.covariance @ lower, check_finite=False, overwrite_a=True)
-    kept = squares > squares[-1] * len(squares) * EPSILON
-    roots, vectors = np.sqrt(squares[kept]), vectors[:, kept]
+    significant = squares > squares[-1] * len(squares) * EPSILON
+    roots, vectors = np.sqrt(squares[significant]), vectors[:, significant]
     forth = lower @ (vectors / np.sqrt(roots))
     back = scipy.linalg.solve_triangular(lower, vectors * np.sqrt(roots), lower=True, trans="T", check_finite=False)
     difference = one.mean - other.mean
@@ -170,7 +174,7 @@ def _compute(generated: Features, real: RealFeatures) -> dict[str, Score]:
         note = f"fid: no standard error, found {fewest} images, expected at least {FEWEST_IMAGES}"
         return {"fid": _fid(frechet_distance(first, second), None, fewest, first.shape[1], note)}
     estimate = estimate_frechet(first, second)
-    # An extrapolation along a line that is none has an unknown error.
+    # the error of an extrapolation along a bent line is unknown
     error = None if estimate.note else estimate.infinity_standard_error
     return {
         "fid": _fid(estimate.distance, estimate.standard_error, fewest, first.shape[1]),

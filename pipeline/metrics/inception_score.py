@@ -2,11 +2,12 @@
 
 Source: Salimans et al. 2016, arXiv 1606.03498; its weaknesses: Barratt & Sharma 2018, arXiv 1801.01973. Probabilities
 come from the logits through log-softmax in float64, so that a saturated classifier gives p log p = 0 and not NaN.
-Given for all images at once, and as mean and population deviation over ten splits, the form papers quote: the split
-score is biased downwards when a split has few images, so compare like with like. The score of infinitely many images
-(Chong & Forsyth 2020, arXiv 1911.07023) lies on the line through the whole and its halves, as in `frechet_interval.py`;
-the standard error is that of the first-order expansion: an image moves the logarithm of the score by how far its own
-divergence lies from the mean, told apart into linear and quadratic parts as for the Fréchet distance (`halving.py`).
+The score is computed for all images at once, and as mean and population deviation over ten splits, the form papers
+quote. The split score is biased downwards if a split has few images, so compare equal sizes only. The score of
+infinitely many images (Chong & Forsyth 2020, arXiv 1911.07023) lies on the line through the full set and its halves, as
+in `frechet_interval.py`. The standard error is that of the first-order expansion: an image moves the logarithm of the
+score by the distance of its own divergence from the mean. `halving.py` separates linear and quadratic parts, as for the
+Fréchet distance.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ from pipeline.metrics.score import Score
 SPLITS = 10
 SHUFFLE_SEED = 0  # images sorted by class would make splits of few classes
 FEWEST_IMAGES = 4  # halves of 2
-SUM_TOLERANCE = 1e-3  # of probabilities that are given, such as float16 ones
+SUM_TOLERANCE = 1e-3  # for the sum of probabilities from a file, such as float16 ones
 
 
 @dataclass(frozen=True)
 class InceptionScore:
-    """The score of all images at once, and of infinitely many; NaN where there are too few to know more."""
+    """The score of all images at once and of infinitely many; NaN if there are too few images for a value."""
 
     value: float
     standard_error: float = math.nan
@@ -41,12 +42,12 @@ class InceptionScore:
 
 
 def log_probabilities(logits: Matrix) -> npt.NDArray[np.float64]:
-    """Logits (N, C) → log p(y|x) (N, C), none of them NaN."""
+    """Return log p(y|x) (N, C) of logits (N, C), without NaN."""
     return np.asarray(scipy.special.log_softmax(np.asarray(logits, np.float64), axis=1))
 
 
 def log_of_probabilities(probabilities: Matrix) -> npt.NDArray[np.float64]:
-    """Probabilities (N, C) → their logarithms, -inf for 0; rows must add up to 1."""
+    """Return the logarithms of probabilities (N, C), -inf for 0. Raise `ValueError` unless each row adds up to 1."""
     values = np.asarray(probabilities, np.float64)
     if values.ndim != 2:
         raise ValueError(f"probabilities: found shape {values.shape}, expected (N, classes)")
@@ -62,12 +63,12 @@ def log_of_probabilities(probabilities: Matrix) -> npt.NDArray[np.float64]:
 
 
 def inception_score(log_p: Matrix) -> float:
-    """Logarithms of p(y|x) (N, C) → the score of all images at once."""
+    """Return the score of all images at once from logarithms of p(y|x) (N, C)."""
     return _score_and_variance(log_p)[0]
 
 
 def _score_and_variance(log_p: Matrix) -> tuple[float, float]:
-    """The score, and the variance that its first-order expansion gives it."""
+    """Return the score and its variance by the first-order expansion."""
     probabilities = np.exp(log_p)
     log_marginal = scipy.special.logsumexp(log_p, axis=0) - np.log(len(log_p))
     possible = probabilities > 0  # p log p is 0 for p = 0
@@ -78,7 +79,7 @@ def _score_and_variance(log_p: Matrix) -> tuple[float, float]:
 
 
 def estimate_inception_score(log_p: Matrix) -> InceptionScore:
-    """Logarithms of p(y|x) (N, C) → score, errors, and the score without the bias of few images."""
+    """Estimate score, errors, and the score without the bias of few images, from logarithms of p(y|x) (N, C)."""
     value, variance = _score_and_variance(log_p)
     if len(log_p) < FEWEST_IMAGES:
         return InceptionScore(value)
@@ -91,7 +92,7 @@ def estimate_inception_score(log_p: Matrix) -> InceptionScore:
 
 
 def split_inception_score(log_p: Matrix, splits: int = SPLITS) -> tuple[float, float]:
-    """Mean and population standard deviation over `splits` shuffled parts i·N/S … (i+1)·N/S that use every image."""
+    """Return mean and population deviation over `splits` shuffled parts i·N/S … (i+1)·N/S that use every image."""
     if len(log_p) < splits:
         raise ValueError(f"found {len(log_p)} images, expected at least one for each of {splits} splits")
     shuffled = log_p[np.random.default_rng(SHUFFLE_SEED).permutation(len(log_p))]

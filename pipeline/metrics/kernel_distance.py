@@ -2,15 +2,15 @@
 
     MMD² = mean k(x, x') + mean k(y, y') - 2 mean k(x, y),  k(x, y) = (x·y / D + 1)³
 
-In: two sets of features. Out: the unbiased estimate, which leaves out each image's pair with itself and so may fall
-below 0, and its standard error. Lower is better; sets from one distribution give 0 on average, whatever their sizes.
-Sources: Gretton et al. 2012 (MMD); as a GAN metric Bińkowski et al. 2018, arXiv 1801.01401. The usual way averages
-random subsets of 1,000 images and gives the deviation between subsets, which is no standard error: subsets overlap, and
-are smaller than the set. Here all pairs are summed once, so nothing is drawn at random.
+In: two sets of features. Out: the unbiased estimate and its standard error. The estimate leaves out each image's pair
+with itself, so it may fall below 0. Lower is better; sets of any size from one distribution give 0 on average.
+Sources: Gretton et al. 2012 (MMD); as a GAN metric Bińkowski et al. 2018, arXiv 1801.01401. Other programs average
+random subsets of 1,000 images and report the deviation between subsets. That is no standard error: subsets overlap and
+are smaller than the set. Here all pairs are summed once, without random numbers.
 
-The standard error follows from Hoeffding's decomposition of the kernel into effects of single images, which Bounliphone
-et al. 2016 (arXiv 1511.04581) use for MMD, and effects of pairs, which alone remain when both sets have the same
-distribution (Sutherland 2019, arXiv 1906.02104). Each of its variances is estimated without bias.
+The standard error follows from Hoeffding's decomposition of the kernel into effects of single images and of pairs.
+Bounliphone et al. 2016 (arXiv 1511.04581) use the effects of single images for MMD. Only the effects of pairs remain if
+both sets have the same distribution (Sutherland 2019, arXiv 1906.02104). Each variance is estimated without bias.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ from pipeline.metrics.metric import Metric, Need, RealFeatures, ScoreDefinition
 from pipeline.metrics.score import Score
 from pipeline.metrics.squared_distances import blocks
 
-FEWEST_IMAGES = 4  # of each set; the variance of pairs divides by N - 3
+FEWEST_IMAGES = 4  # per set; the variance of pairs divides by N - 3
 BLOCK_ROWS = 512  # a block of kernel values, 2 MiB, stays in the processor's cache
-# The least variance, in that of the pairs; in simulations of equal sets the mean standard error is then right.
+# The least variance, as a share of the pairs' variance. With it the mean standard error is right in simulations of
+# equal sets.
 FLOOR = 0.5
-FLOAT64_PRODUCTS = 3e10  # up to so many multiplications, about a second, float32 is not worth its rounding
+FLOAT64_PRODUCTS = 3e10  # up to so many multiplications, about a second, float64 is fast enough
 
 Vector = npt.NDArray[np.float64]
 
@@ -45,7 +46,7 @@ class KernelDistance:
 
 @dataclass(frozen=True)
 class _Centred:
-    """One set as products are taken of it: x·y = scale² (centred x)·(centred y) + offset of x + offset of y + base."""
+    """One set of centred rows: x·y = scale² (centred x)·(centred y) + offset of x + offset of y + base."""
 
     rows: Matrix  # (N, D) float32 or float64: (features - centre) / scale
     offsets: Vector  # (N,) (features - centre)·centre
@@ -53,14 +54,14 @@ class _Centred:
 
 @dataclass(frozen=True)
 class _Kernel:
-    """What turns products of centred rows into kernel values, less a constant that every mean has in common."""
+    """The constants that turn products of centred rows into kernel values, less one constant common to all means."""
 
     width: int  # D
     squared_scale: float
-    base: np.float64  # centre·centre; Python's own float would raise where its cube overflows
+    base: np.float64  # centre·centre; a Python float raises an error if its cube overflows
 
     def values(self, first: _Centred, second: _Centred, rows: slice, columns: slice) -> npt.NDArray[np.float64]:
-        """Kernel values (R, C) float64 of a block of pairs, less k at the centre, which would cost variances digits."""
+        """Return kernel values (R, C) float64 of a block of pairs, less k at the centre, which costs digits."""
         products = first.rows[rows] @ second.rows[columns].T
         values = np.multiply(products, self.squared_scale / self.width, dtype=np.float64)
         values += ((first.offsets[rows] + self.base) / self.width + 1)[:, None]
@@ -72,7 +73,7 @@ class _Kernel:
 
 @dataclass(frozen=True)
 class _Sums:
-    """Sums over a table of kernel values; a set's table with itself lacks its diagonal and equals its transpose."""
+    """Sums over a table of kernel values. A set's table with itself is symmetric and has no diagonal."""
 
     rows: Vector  # (N,)
     columns: Vector  # (M,)
@@ -80,7 +81,7 @@ class _Sums:
 
 
 def kernel_distance(first: Matrix, second: Matrix) -> KernelDistance:
-    """Features (N, D) and (M, D), at least 4 rows each → the distance. Equal in both orders of sets and of rows."""
+    """Return the distance of features (N, D) and (M, D), at least 4 rows each, in any order of sets and rows."""
     _expect_comparable(first, second)
     pairs = (len(first) + len(second)) ** 2 / 2
     dtype = np.float64 if pairs * first.shape[1] <= FLOAT64_PRODUCTS else np.float32
@@ -102,15 +103,16 @@ def _expect_comparable(first: Matrix, second: Matrix) -> None:
 def _centre(first: Matrix, second: Matrix, dtype: np.dtype[np.floating]) -> tuple[_Centred, _Centred, _Kernel]:
     """Centre both sets at their common mean, so that products are small and float32 keeps the digits that matter.
 
-    The kernel depends on where 0 is: what centring takes away is kept in float64, and put back into every product.
+    The kernel depends on the position of 0. The part that centring removes is kept in float64 and added to every
+    product again.
     """
     total = first.sum(axis=0, dtype=np.float64) + second.sum(axis=0, dtype=np.float64)
     centre = total / (len(first) + len(second))
     spread = max(
-        float(np.abs(bound - centre).max()) for each in (first, second) for bound in (each.min(0), each.max(0))
+        float(np.abs(bound - centre).max()) for rows in (first, second) for bound in (rows.min(0), rows.max(0))
     )
     scale = 2.0 ** np.ceil(np.log2(spread)) if spread > 0 else 1.0  # float32 cannot overflow; a power of 2 is exact
-    x, y = (_centred_rows(each, centre, scale, dtype) for each in (first, second))
+    x, y = (_centred_rows(rows, centre, scale, dtype) for rows in (first, second))
     return x, y, _Kernel(first.shape[1], scale**2, np.float64(centre @ centre))
 
 
@@ -146,28 +148,28 @@ def _sums_of_cross(x: _Centred, y: _Centred, kernel: _Kernel) -> _Sums:
 
 
 def _variance(xx: _Sums, yy: _Sums, xy: _Sums) -> float:
-    """The variance of the estimate: of single images' effects, 4/n Var a + 4/m Var b, and of what pairs add.
+    """Return the variance of the estimate: of single images' effects, 4/n Var a + 4/m Var b, and of pairs' effects.
 
-    Both are estimated without bias. Single images have no effect where both sets have the same distribution; the
+    Both are estimated without bias. Single images have no effect if both sets have the same distribution. Their
     estimate is then as often below 0 as above, and FLOOR keeps the sum of both away from 0.
     """
     n, m = len(xy.rows), len(xy.columns)
     pairs_xx, pairs_yy, pairs_xy = _pair_variance_of_self(xx), _pair_variance_of_self(yy), _pair_variance_of_cross(xy)
     single_x = np.var(xx.rows / (n - 2) - xy.rows / m, ddof=1) - pairs_xx / (n - 2) - pairs_xy / m
     single_y = np.var(yy.rows / (m - 2) - xy.columns / n, ddof=1) - pairs_yy / (m - 2) - pairs_xy / n
-    of_pairs = 2 * pairs_xx / (n * (n - 1)) + 2 * pairs_yy / (m * (m - 1)) + 4 * pairs_xy / (n * m)
-    return max(float(4 * single_x / n + 4 * single_y / m) + of_pairs, FLOOR * of_pairs)
+    pairs = 2 * pairs_xx / (n * (n - 1)) + 2 * pairs_yy / (m * (m - 1)) + 4 * pairs_xy / (n * m)
+    return max(float(4 * single_x / n + 4 * single_y / m) + pairs, FLOOR * pairs)
 
 
 def _pair_variance_of_self(sums: _Sums) -> float:
-    """Var of k(x, x') beyond the effects of x and x' alone: squares after U-centring (Székely & Rizzo 2014)."""
+    """Return Var k(x, x') beyond the effects of x and x': squares after U-centring (Székely & Rizzo 2014)."""
     n, total = len(sums.rows), sums.rows.sum()
     squares = sums.squares - 2 * (sums.rows @ sums.rows) / (n - 2) + total**2 / ((n - 1) * (n - 2))
     return max(float(squares / (n * (n - 3))), 0.0)
 
 
 def _pair_variance_of_cross(sums: _Sums) -> float:
-    """Var of k(x, y) beyond the effects of x and y alone: the residual of a two-way analysis of variance."""
+    """Return Var k(x, y) beyond the effects of x and y: the residual of a two-way analysis of variance."""
     n, m, total = len(sums.rows), len(sums.columns), sums.rows.sum()
     squares = sums.squares - sums.rows @ sums.rows / m - sums.columns @ sums.columns / n + total**2 / (n * m)
     return max(float(squares / ((n - 1) * (m - 1))), 0.0)

@@ -1,17 +1,18 @@
-"""Memorisation: whether generated images are new, or copies of the images that the generator was trained on.
+"""Memorisation: two scores that show copies of training images among generated images.
 
-In: features of generated images (M, D) and of training images (N, D). Both scores are higher where images are new.
+In: features of generated images (M, D) and of training images (N, D). Both scores are higher if images are new.
 
-memorisation_distance: the cosine distance from a generated image to the training image nearest to it, averaged over the
+memorisation_distance: the cosine distance from a generated image to its nearest training image, averaged over the
 generated images (Bai et al. 2021, arXiv 2106.03062; the rule of Kaggle's Generative Dog Images contest). 0 means that
-every generated image is a copy. Averaged over training images instead, as some programs do, it would hardly notice a
-few copies among many. An image whose features are all 0 has no direction: its distance is 1 to every other image, and
-0 to a training image of which the same is true.
-authenticity: the share of generated images that are farther from their nearest training image than that one is from
-its own nearest other training image (Alaa et al. 2022, arXiv 2102.08921), by Euclidean distance; equal is not farther.
-Where two training images are equal, a generated image nearest to them is authentic unless it equals them too.
+every generated image is a copy. An average over training images, which some programs take, would hardly notice a few
+copies among many. An image with features of 0 only has no direction: its distance is 0 to a training image of the same
+kind, and 1 to every other image.
+authenticity: the share of authentic images among generated ones (Alaa et al. 2022, arXiv 2102.08921).
+An authentic image is farther from its nearest training image than that one is from its own nearest other training
+image. Distances are Euclidean; equal is not farther. If two training images are equal, a generated image nearest to them is authentic unless
+it equals them too.
 
-Standard errors are those of drawing other generated images; the training images are held fixed.
+Standard errors are those of other generated images; the training images are held fixed.
 """
 
 from __future__ import annotations
@@ -26,24 +27,24 @@ from pipeline.metrics.squared_distances import Indices, Vector
 
 
 def memorisation_distance(generated: Matrix, train: Matrix) -> Vector:
-    """Features (M, D) and (N, D) → (M,) each generated image's least cosine distance to a training image, 0 to 2."""
+    """Return (M,) each generated image's least cosine distance to a training image, 0 to 2; features (M, D), (N, D)."""
     _, distances = nearest_rows(_directions(generated), _directions(train))
-    return np.square(distances) / 2  # of unit vectors: 1 - x·y, without its loss of digits where x and y are close
+    return np.square(distances) / 2  # for unit vectors this is 1 - x·y, without its loss of digits if x and y are close
 
 
 def authentic(generated: Matrix, train: Matrix) -> Mask:
-    """Features (M, D) and (N, D), N at least 2 → (M,) whether each generated image is authentic."""
+    """Return (M,) True for each authentic image of features (M, D), against (N, D), N at least 2."""
     nearest, distances = nearest_rows(generated, train)
-    chosen, place = np.unique(nearest, return_inverse=True)
-    own: Vector = neighbour_radii(train, 1, of=chosen)[place]
-    return distances > own
+    rows, position = np.unique(nearest, return_inverse=True)
+    radii: Vector = neighbour_radii(train, 1, of=rows)[position]
+    return distances > radii
 
 
 def nearest_training_images(generated: Matrix, train: Matrix, count: int) -> tuple[Indices, Indices, Vector]:
-    """The `count` generated images closest to a training image, closest first; all of them where there are fewer.
+    """Return the `count` generated images closest to a training image, closest first; all if there are fewer.
 
-    Features (M, D) and (N, D) → indices of generated images, of the training image nearest to each, and the Euclidean
-    distances between them. Of equal distances the generated image that comes first comes first.
+    In: features (M, D) and (N, D). Out: indices of generated images, the index of the nearest training image of each,
+    and the Euclidean distances between them. Equal distances keep the order of the generated images.
     """
     nearest, distances = nearest_rows(generated, train)
     closest = np.argsort(distances, kind="stable")[:count]
@@ -51,7 +52,7 @@ def nearest_training_images(generated: Matrix, train: Matrix, count: int) -> tup
 
 
 def _directions(features: Matrix) -> Vector:
-    """(N, D) → (N, D + 1) float64 of length 1: one more coordinate is 1 where all others are 0, and 0 elsewhere."""
+    """Return (N, D) as (N, D + 1) float64 of length 1; the added coordinate is 1 if all others are 0, and else 0."""
     rows = np.column_stack([features.astype(np.float64), (features == 0).all(axis=1)])
     rows /= np.abs(rows).max(axis=1, keepdims=True)  # squares neither overflow nor vanish
     rows /= np.sqrt(np.square(rows).sum(axis=1, keepdims=True))
@@ -59,7 +60,7 @@ def _directions(features: Matrix) -> Vector:
 
 
 def _mean(values: Vector | Mask) -> Score:
-    """The mean over generated images, and the standard error of drawing others."""
+    """Return the mean over generated images, with the standard error over other generated images."""
     error = float(np.std(values, ddof=1) / len(values) ** 0.5) if len(values) > 1 else None
     return Score(float(np.mean(values)), error)
 
@@ -67,7 +68,7 @@ def _mean(values: Vector | Mask) -> Score:
 def _compute(generated: Features, real: RealFeatures) -> dict[str, Score]:
     if real.train is None:
         raise ValueError(
-            "found no training images, expected those the generator was trained on, to find copies of them"
+            "found no training images, expected the images on which the generator was trained, to find copies of them"
         )
     return {
         "memorisation_distance": _mean(memorisation_distance(generated.features, real.train.features)),

@@ -1,7 +1,7 @@
-"""Missing classes: how many of the data set's classes a set of images does not show. 0 is best.
+"""Missing classes: the number of the data set's classes that a set of images does not show. 0 is best.
 
-A class is shown when the classifier gives it to at least a tenth of the share it would have if all were equally
-frequent: with ten classes and 10,000 images, at least 100.
+The images show a class if the classifier gives it to at least a tenth of an equal share of them: with ten classes and
+10,000 images, to at least 100.
 Source of counting modes with a classifier: Che et al. 2016, arXiv 1612.02136.
 """
 
@@ -18,12 +18,12 @@ LEAST_SHARE_OF_EQUAL = 0.1
 
 
 def class_counts(logits: Matrix) -> npt.NDArray[np.int64]:
-    """Logits (N, C) → how many images are given each class (C,)."""
+    """Return the number of images to which logits (N, C) give each class (C,)."""
     return np.bincount(np.argmax(logits, axis=1), minlength=logits.shape[1])
 
 
 def missing_classes(logits: Matrix) -> int:
-    """Logits (N, C) → how many classes have fewer images than a tenth of an equal share."""
+    """Return the number of classes with fewer images than a tenth of an equal share, by logits (N, C)."""
     images, classes = logits.shape
     return int((class_counts(logits) < LEAST_SHARE_OF_EQUAL * images / classes).sum())
 

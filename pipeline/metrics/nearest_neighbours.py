@@ -1,8 +1,8 @@
-"""Nearest neighbours: how far a row's k-th neighbour is, which reference row is nearest, and who lies in whose ball.
+"""Nearest neighbours: distances of k-th neighbours, nearest reference rows, and rows inside balls around rows.
 
-In: features (N, D), float32 or float64. Out: Euclidean distances in float64, indices, counts. Blocks of distances are
-looked at once and forgotten, so memory grows with N and not with N²; of a set with itself only half are computed.
-Results are those of exact float64 distances (`squared_distances.py`), whatever the size of blocks or the order of rows.
+In: features (N, D), float32 or float64. Out: Euclidean distances in float64, indices, counts. Each block of distances
+is used once and dropped, so memory grows with N and not with N². For a set with itself only half of them are computed.
+Results equal those of exact float64 distances (`squared_distances.py`) for any size of blocks and any order of rows.
 """
 
 from __future__ import annotations
@@ -25,77 +25,77 @@ from pipeline.metrics.squared_distances import (
     exact_squared_distances,
 )
 
-SPARE_CANDIDATES = 8  # kept beyond the k nearest, so that float32 seldom leaves the k-th in doubt
-UNSURE_SHARE = 1 / 64  # of a block's pairs; above, float64 products decide most of them sooner than the exact formula
+SPARE_CANDIDATES = 8  # candidates beyond the k nearest, so that float32 seldom leaves the k-th in doubt
+UNSURE_SHARE = 1 / 64  # of a block's pairs; above it, float64 products decide faster than the exact formula
 PRECISIONS = (np.float32, np.float64)
 
 Mask = npt.NDArray[np.bool_]
 
 
 def neighbour_radii(features: Matrix, k: int, of: Indices | None = None) -> Vector:
-    """Features (N, D) → (N,) the distance from each row to its k-th nearest other row; 0 where k others equal it.
+    """Return (N,) the distance from each row of (N, D) to its k-th nearest other row; 0 if k other rows equal it.
 
-    `of` are indices of the rows whose radius is wanted, if not all. Raises ValueError unless 1 ≤ k < N.
+    `of` selects rows by index; None: all. Raises ValueError unless 1 ≤ k < N.
     """
     return np.sqrt(squared_neighbour_radii(features, k, of))
 
 
 def squared_neighbour_radii(features: Matrix, k: int, of: Indices | None = None) -> Vector:
-    """The squares of `neighbour_radii`, which compare with exact squared distances without rounding."""
+    """Return the squares of `neighbour_radii`, which compare with exact squared distances without rounding."""
     if not 1 <= k < len(features):
         raise ValueError(
             f"found {len(features)} images for {k} nearest neighbours, expected k ≥ 1 and more images than k"
         )
     distinct = distinct_rows(features)
-    wanted = k + 1 - distinct.counts  # the other copies of a row are its nearest neighbours, at distance 0
+    ranks = k + 1 - distinct.counts  # the other copies of a row are its nearest neighbours, at distance 0
     chosen = distinct.inverse if of is None else distinct.inverse[of]
     radii = np.zeros(len(distinct.rows))
-    pending = np.unique(chosen[wanted[chosen] > 0])
+    pending = np.unique(chosen[ranks[chosen] > 0])
     frame = Frame.around(distinct.rows)
     for dtype in PRECISIONS:
         if len(pending):
             nearest = _nearest_others(frame.bounded(distinct.rows, dtype), pending, k + SPARE_CANDIDATES)
-            squared, certain = _kth_squared(distinct, pending, nearest, wanted[pending])
+            squared, certain = _kth_squared(distinct, pending, nearest, ranks[pending])
             radii[pending[certain]], pending = squared[certain], pending[~certain]
     for row in pending:
-        every = np.delete(np.arange(len(radii)), row)
-        squares = exact_squared_distances(distinct.rows, distinct.rows, np.full(len(every), row), every)
-        radii[row] = _weighted_kth(squares[None], distinct.counts[every][None], wanted[row : row + 1])[0]
+        others = np.delete(np.arange(len(radii)), row)
+        squares = exact_squared_distances(distinct.rows, distinct.rows, np.full(len(others), row), others)
+        radii[row] = _weighted_kth(squares[None], distinct.counts[others][None], ranks[row : row + 1])[0]
     return radii[chosen]
 
 
 def nearest_rows(queries: Matrix, references: Matrix) -> tuple[Indices, Vector]:
-    """Queries (M, D), references (N, D) → (M,) index of the nearest reference, of equals the first; (M,) distance."""
+    """Return (M,) index and (M,) distance of the reference (N, D) nearest to each query (M, D); of equals the first."""
     _expect_same_width(queries, references)
-    asked, known = distinct_rows(queries), distinct_rows(references)
-    indices, squares = np.zeros(len(asked.rows), np.int64), np.zeros(len(asked.rows))
-    pending = np.arange(len(asked.rows))
-    frame = Frame.around(asked.rows, known.rows)
+    different, known = distinct_rows(queries), distinct_rows(references)
+    indices, squares = np.zeros(len(different.rows), np.int64), np.zeros(len(different.rows))
+    pending = np.arange(len(different.rows))
+    frame = Frame.around(different.rows, known.rows)
     for dtype in PRECISIONS:
         if len(pending):
-            bounded = frame.bounded(asked.rows[pending], dtype)
+            bounded = frame.bounded(different.rows[pending], dtype)
             nearest = _nearest_references(bounded, frame.bounded(known.rows, dtype), 1 + SPARE_CANDIDATES)
-            found, distances, certain = _first_nearest(asked.rows[pending], known, nearest)
-            indices[pending[certain]], squares[pending[certain]] = found[certain], distances[certain]
+            first, distances, certain = _first_nearest(different.rows[pending], known, nearest)
+            indices[pending[certain]], squares[pending[certain]] = first[certain], distances[certain]
             pending = pending[~certain]
     for row in pending:
         every = np.arange(len(known.rows))
-        distances = exact_squared_distances(asked.rows, known.rows, np.full(len(every), row), every)
+        distances = exact_squared_distances(different.rows, known.rows, np.full(len(every), row), every)
         indices[row], squares[row] = known.first[distances.argmin()], distances.min()
-    return indices[asked.inverse], np.sqrt(squares)[asked.inverse]
+    return indices[different.inverse], np.sqrt(squares)[different.inverse]
 
 
 @dataclass(frozen=True)
 class Balls:
-    """Who lies in whose ball: a ball reaches from its centre to short of its radius, d < r."""
+    """Counts of rows inside balls. A row is inside if it is closer to the centre than the radius, d < r."""
 
-    first_around_second: Indices  # (M,) how many balls of the first set hold each row of the second
-    first_filled: Mask  # (N,) whether each ball of the first set holds a row of the second
-    first_held: Mask  # (N,) whether each row of the first set lies in a ball of the second
+    first_around_second: Indices  # (M,) number of balls of the first set that hold each row of the second
+    first_filled: Mask  # (N,) True for a ball of the first set that holds a row of the second
+    first_held: Mask  # (N,) True for a row of the first set inside a ball of the second
 
 
 def count_balls(first: Matrix, second: Matrix, first_squared_radii: Vector, second_squared_radii: Vector) -> Balls:
-    """Rows (N, D) and (M, D) with the squared radii of their balls → who lies in whose, in one pass over all pairs."""
+    """Count rows inside balls, for rows (N, D) and (M, D) with squared radii, in one pass over all pairs."""
     _expect_same_width(first, second)
     x, y = distinct_rows(first), distinct_rows(second)
     pairs = _Pairs(x.rows, y.rows, Frame.around(x.rows, y.rows))
@@ -122,7 +122,7 @@ class _Pairs:
 
 @dataclass(frozen=True)
 class _Block:
-    """A block of pairs of two sets."""
+    """A block of pairs of rows of two sets."""
 
     pairs: _Pairs
     rows: slice
@@ -130,42 +130,42 @@ class _Block:
     x: Bounded
     y: Bounded
 
-    def closer_than(self, squared: Vector, lower: Matrix, asked: Mask | None = None) -> tuple[Indices, Indices]:
-        """Row and column of the block's pairs, of those asked for, whose exact squared distance is below `squared`."""
+    def closer_than(self, squared: Vector, lower: Matrix, candidates: Mask | None = None) -> tuple[Indices, Indices]:
+        """Return row and column of the pairs, among candidates, with exact squared distances below `squared`."""
         limits = squared / self.pairs.frame.scale**2
         possible = lower < np.nextafter(limits.astype(lower.dtype), np.inf, dtype=lower.dtype)
-        row, column = _positions(possible if asked is None else possible & asked)
+        row, column = _positions(possible if candidates is None else possible & candidates)
         limits = np.broadcast_to(limits, lower.shape)[row, column]
         sure = _upper(lower[row, column], self.x, self.y, row, column) < limits
         unsure = np.flatnonzero(~sure)
         if len(unsure) > UNSURE_SHARE * lower.size:
             unsure = self._sharpen(row, column, limits, sure, unsure)
-        places = self.rows.start + row[unsure], self.columns.start + column[unsure]
-        exact = exact_squared_distances(self.pairs.first, self.pairs.second, *places)
+        indices = self.rows.start + row[unsure], self.columns.start + column[unsure]
+        exact = exact_squared_distances(self.pairs.first, self.pairs.second, *indices)
         sure[unsure] = exact < np.broadcast_to(squared, lower.shape)[row[unsure], column[unsure]]
         return row[sure], column[sure]
 
     def _sharpen(self, row: Indices, column: Indices, limits: Vector, sure: Mask, unsure: Indices) -> Indices:
-        """Decide in float64 products what float32 left open; sets `sure`, and gives what even they leave open."""
+        """Decide unsure pairs by float64 products: write to `sure`, and return the pairs that are still unsure."""
         x = self.pairs.frame.bounded(self.pairs.first[self.rows], np.float64)
         y = self.pairs.frame.bounded(self.pairs.second[self.columns], np.float64)
         r, c = row[unsure], column[unsure]
         lower = x.lower_bounds(y)[r, c]
         sure[unsure] = _upper(lower, x, y, r, c) < limits[unsure]
-        open_still: Indices = unsure[~sure[unsure] & (lower < limits[unsure])]
-        return open_still
+        still_unsure: Indices = unsure[~sure[unsure] & (lower < limits[unsure])]
+        return still_unsure
 
 
 class _Nearest:
-    """For each row the columns of the smallest lower bounds offered so far."""
+    """The columns with the smallest lower bounds offered so far, for each row."""
 
-    def __init__(self, x: Bounded, y: Bounded, kept: int) -> None:
+    def __init__(self, x: Bounded, y: Bounded, count: int) -> None:
         self.x, self.y = x, y
-        self.bounds = np.full((len(x.rows), kept), np.inf, x.rows.dtype)
-        self.columns = np.zeros((len(x.rows), kept), np.int64)
+        self.bounds = np.full((len(x.rows), count), np.inf, x.rows.dtype)
+        self.columns = np.zeros((len(x.rows), count), np.int64)
 
     def offer(self, rows: slice, columns: slice, lower: Matrix) -> None:
-        """A block of lower bounds (R, C)."""
+        """Take in a block of lower bounds (R, C)."""
         worst = self.bounds[rows].max(axis=1)
         if np.isinf(worst).any():
             every = np.broadcast_to(np.arange(columns.start, columns.stop), lower.shape)
@@ -175,10 +175,10 @@ class _Nearest:
         if not len(row):
             return
         changed, start, count = np.unique(row, return_index=True, return_counts=True)
-        place = np.repeat(np.arange(len(changed)), count), np.arange(len(row)) - np.repeat(start, count)
+        cell = np.repeat(np.arange(len(changed)), count), np.arange(len(row)) - np.repeat(start, count)
         bounds = np.full((len(changed), count.max()), np.inf, lower.dtype)
         indices = np.zeros(bounds.shape, np.int64)
-        bounds[place], indices[place] = lower[row, column], columns.start + column
+        bounds[cell], indices[cell] = lower[row, column], columns.start + column
         self._merge(rows.start + changed, bounds, indices)
 
     def _merge(self, rows: Indices, bounds: Matrix, columns: Indices) -> None:
@@ -189,7 +189,7 @@ class _Nearest:
         self.columns[rows] = np.take_along_axis(columns, best, axis=1)
 
     def uppers(self) -> Vector:
-        """(N, kept) no scaled squared distance to a kept column is above these."""
+        """Return upper bounds (N, count) of the scaled squared distances to the columns."""
         row = np.arange(len(self.bounds))[:, None]
         return _upper(self.bounds, self.x, self.y, row, self.columns)
 
@@ -199,11 +199,11 @@ def _upper(lower: Matrix, x: Bounded, y: Bounded, row: Indices, column: Indices)
     return upper
 
 
-def _nearest_others(x: Bounded, chosen: Indices, kept: int) -> _Nearest:
-    """The nearest other rows of the chosen rows; where all are chosen, a block also serves the rows of its columns."""
+def _nearest_others(x: Bounded, chosen: Indices, count: int) -> _Nearest:
+    """Return the nearest other rows of the chosen rows. If all are chosen, each block serves its columns too."""
     if len(chosen) < len(x.rows):
-        return _nearest_references(x[chosen], x, kept, chosen)
-    nearest = _Nearest(x, x, kept)
+        return _nearest_references(x[chosen], x, count, chosen)
+    nearest = _Nearest(x, x, count)
     for rows, columns in itertools.combinations_with_replacement(blocks(len(x.rows)), 2):
         lower = x[rows].lower_bounds(x[columns])
         if rows == columns:
@@ -214,52 +214,55 @@ def _nearest_others(x: Bounded, chosen: Indices, kept: int) -> _Nearest:
     return nearest
 
 
-def _nearest_references(x: Bounded, y: Bounded, kept: int, itself: Indices | None = None) -> _Nearest:
-    """The nearest rows of y for each row of x; `itself` is the row of y that a row of x is, and is left out."""
-    nearest = _Nearest(x, y, kept)
+def _nearest_references(x: Bounded, y: Bounded, count: int, itself: Indices | None = None) -> _Nearest:
+    """Return the nearest rows of y for each row of x, without row `itself` of y, which is the same row."""
+    nearest = _Nearest(x, y, count)
     for rows, columns in itertools.product(blocks(len(x.rows)), blocks(len(y.rows))):
         lower = x[rows].lower_bounds(y[columns])
         if itself is not None:
-            own = itself[rows] - columns.start
-            here = np.flatnonzero((own >= 0) & (own < lower.shape[1]))
-            lower[here, own[here]] = np.inf
+            column = itself[rows] - columns.start
+            here = np.flatnonzero((column >= 0) & (column < lower.shape[1]))
+            lower[here, column[here]] = np.inf
         nearest.offer(rows, columns, lower)
     return nearest
 
 
-def _kth_squared(distinct: Distinct, rows: Indices, nearest: _Nearest, wanted: Indices) -> tuple[Vector, Mask]:
-    """The exact squared distance to the wanted-th neighbour of each row, and whether no column left out can be it."""
+def _kth_squared(distinct: Distinct, rows: Indices, nearest: _Nearest, ranks: Indices) -> tuple[Vector, Mask]:
+    """Return each row's exact squared distance to the neighbour of a rank; True if no other one can be it."""
     offered = np.isfinite(nearest.bounds)
     weights = np.where(offered, distinct.counts[nearest.columns], 0)
     lower, upper = nearest.bounds.astype(np.float64), nearest.uppers()
-    least, most = (_weighted_kth(bound, weights, wanted)[:, None] for bound in (lower, upper))
-    squares = np.where(upper < least, -np.inf, np.inf)  # nearer than the one sought for sure, or farther
-    row, place = np.nonzero((upper >= least) & (lower <= most) & offered)
-    squares[row, place] = exact_squared_distances(distinct.rows, distinct.rows, rows[row], nearest.columns[row, place])
-    return _weighted_kth(squares, weights, wanted), most[:, 0] < nearest.bounds.max(axis=1)
+    least, most = (_weighted_kth(bound, weights, ranks)[:, None] for bound in (lower, upper))
+    squares = np.where(
+        upper < least, -np.inf, np.inf
+    )  # surely nearer than the neighbour of that rank, or surely farther
+    row, column = np.nonzero((upper >= least) & (lower <= most) & offered)
+    others = nearest.columns[row, column]
+    squares[row, column] = exact_squared_distances(distinct.rows, distinct.rows, rows[row], others)
+    return _weighted_kth(squares, weights, ranks), most[:, 0] < nearest.bounds.max(axis=1)
 
 
-def _weighted_kth(values: Vector, weights: Indices, wanted: Indices) -> Vector:
-    """(R, K) values, each counted as often as its weight → (R,) the wanted-th smallest of each row."""
+def _weighted_kth(values: Vector, weights: Indices, ranks: Indices) -> Vector:
+    """Return (R,) the value of a rank in each row of values (R, K), each counted as often as its weight."""
     order = np.argsort(values, axis=1)
-    reached = np.cumsum(np.take_along_axis(weights, order, axis=1), axis=1) >= wanted[:, None]
-    place = np.take_along_axis(order, reached.argmax(axis=1)[:, None], axis=1)
-    return np.take_along_axis(values, place, axis=1)[:, 0]
+    reached = np.cumsum(np.take_along_axis(weights, order, axis=1), axis=1) >= ranks[:, None]
+    column = np.take_along_axis(order, reached.argmax(axis=1)[:, None], axis=1)
+    return np.take_along_axis(values, column, axis=1)[:, 0]
 
 
 def _first_nearest(queries: Matrix, known: Distinct, nearest: _Nearest) -> tuple[Indices, Vector, Mask]:
-    """The first of the exactly nearest references of each query, the squared distance, and whether that is certain."""
+    """Return each query's first exactly nearest reference, the squared distance, and True if both are certain."""
     most = nearest.uppers().min(axis=1)
     squares = np.full(nearest.bounds.shape, np.inf)
-    row, place = np.nonzero(nearest.bounds <= most[:, None])
-    squares[row, place] = exact_squared_distances(queries, known.rows, row, nearest.columns[row, place])
+    row, column = np.nonzero(nearest.bounds <= most[:, None])
+    squares[row, column] = exact_squared_distances(queries, known.rows, row, nearest.columns[row, column])
     least = squares.min(axis=1)
     first = np.where(squares == least[:, None], known.first[nearest.columns], np.iinfo(np.int64).max)
     return first.min(axis=1), least, most < nearest.bounds.max(axis=1)
 
 
 def _positions(mask: Mask) -> tuple[Indices, Indices]:
-    """Row and column of what is true, row by row; a flat search in the order of memory is several times faster."""
+    """Return row and column of the true entries, row by row. A search in memory order is several times faster."""
     if mask.flags.c_contiguous:
         row, column = np.divmod(np.flatnonzero(mask), mask.shape[1])
         return row, column

@@ -1,10 +1,10 @@
-"""Perceptual path length: how much an extractor sees change when a latent moves a little. Lower is smoother.
+"""Perceptual path length: the change in an extractor's features if a latent moves a little. Lower is smoother.
 
 Source: Karras et al. 2019, arXiv 1812.04948: mean of |f(g(z(t))) - f(g(z(t + ε)))|² / ε² over pairs of latents and
-places t between them, without the hundredth of the pairs at either end. Normal latents are interpolated on the sphere,
-uniform ones along the line. The unit is the extractor's, so that values of unlike extractors do not compare. ε is 0.1
-and not the paper's 1e-4, because images are judged as 8-bit pixels: steps smaller than their quantisation measure the
-quantisation (1,146.9 instead of 31.0 at 1e-4 in torch-fidelity's own table, 11.34 and 11.33 at 0.1).
+positions t between them, without the hundredth of the pairs at either end. Normal latents are interpolated on the
+sphere, uniform ones along the line. The unit is the extractor's: do not compare values of different extractors. ε is
+0.1 and not the paper's 1e-4, because images are scored as 8-bit pixels. Steps smaller than the quantisation measure the
+quantisation: 1,146.9 instead of 31.0 at 1e-4 in torch-fidelity's own table, 11.34 and 11.33 at 0.1.
 """
 
 from __future__ import annotations
@@ -18,27 +18,28 @@ from pipeline.networks import latents
 from pipeline.networks.latents import Latents
 
 EPSILON = 0.1
-KEPT = (0.01, 0.99)  # quantiles of the squared distances
+KEPT_QUANTILES = (0.01, 0.99)  # of the squared distances
 SCORE = "perceptual_path_length"
 
 
-def path_ends(first: Latents, second: Latents, places: Latents, *, on_sphere: bool) -> tuple[Latents, Latents]:
-    """Pairs of latents (N, L) and places (N,) in 0..1 → where each path stands at its place, and EPSILON further."""
+def path_ends(first: Latents, second: Latents, positions: Latents, *, on_sphere: bool) -> tuple[Latents, Latents]:
+    """Return the latents at positions (N,) in 0..1 between pairs of latents (N, L), and those EPSILON further."""
     between = latents.on_sphere if on_sphere else latents.on_line
-    return between(first, second, places), between(first, second, places + EPSILON)
+    return between(first, second, positions), between(first, second, positions + EPSILON)
 
 
 def path_length(here: Matrix, further: Matrix) -> Score:
-    """Features (N, D) at both ends of each small step → their mean length, squared, by ε².
+    """Return the mean squared length over ε² of small steps, from features (N, D) at both ends of each.
 
-    The standard error is that of a trimmed mean: the deviation after what is cut off has been pulled to where the cut
-    is, over the share that is kept (Tukey & McLaughlin 1963).
+    The standard error is that of a trimmed mean (Tukey & McLaughlin 1963): the deviation after values beyond a cut are
+    moved to the cut, over the share of values between the cuts.
     """
     squared = ((np.asarray(here, np.float64) - np.asarray(further, np.float64)) ** 2).sum(axis=1) / EPSILON**2
-    low, high = np.quantile(squared, KEPT)
-    kept = squared[(squared >= low) & (squared <= high)]
+    low, high = np.quantile(squared, KEPT_QUANTILES)
+    trimmed = squared[(squared >= low) & (squared <= high)]
     winsorised = np.clip(squared, low, high).std(ddof=1)
-    return Score(float(kept.mean()), float(winsorised / ((KEPT[1] - KEPT[0]) * np.sqrt(len(squared)))))
+    share = KEPT_QUANTILES[1] - KEPT_QUANTILES[0]
+    return Score(float(trimmed.mean()), float(winsorised / (share * np.sqrt(len(squared)))))
 
 
 METRIC = Metric(

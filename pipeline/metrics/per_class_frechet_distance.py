@@ -1,8 +1,8 @@
-"""Fréchet distance class by class (intra-FID): does each class look right, not only all of them together?
+"""Fréchet distance class by class (intra-FID), which shows if each class looks right and not only the whole set.
 
 Source: Miyato & Koyama 2018, arXiv 1802.05637. The score is the mean of the classes' distances. Generators here are
-unconditional, so the extractor names the class of every image, real and generated alike. A class that is not shown has
-no distance, and then the mean has no value either: leaving it out would reward its absence.
+unconditional, so the extractor names the class of every image, real or generated. A missing class has no distance, and
+then the mean has no value either: leaving the class out would reward its absence.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pipeline.metrics.frechet_distance import frechet_distance
 from pipeline.metrics.metric import Metric, Need, RealFeatures, ScoreDefinition
 from pipeline.metrics.score import Score
 
-FEWEST_IMAGES = 2  # a covariance needs them
+FEWEST_IMAGES = 2  # a covariance divides by N - 1
 
 
 def per_class_frechet_distance(generated: Features, real: Features) -> tuple[float, ...]:

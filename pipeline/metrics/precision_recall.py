@@ -1,15 +1,17 @@
 """Precision, recall, density and coverage: fidelity and variety apart, from balls around images in feature space.
 
-A ball reaches from an image to its k-th nearest neighbour in its own set, itself not counted. Higher is better:
-precision: the share of generated images inside some real image's ball; recall: the share of real images inside some
-generated image's ball (Kynkäänniemi et al. 2019, arXiv 1904.06991).
-density: how many real balls hold a generated image, on average, over k, so it may exceed 1; coverage: the share of real
-balls that hold a generated image (Naeem et al. 2020, arXiv 2002.09797). Neither uses generated images' balls, which a
-few outliers make large.
+A ball reaches from an image to its k-th nearest other image in its own set. Higher is better for all four.
 
-Inside means closer than the radius, `d < r`. Of an image with k copies in its own set the radius is 0 and nothing is
-inside, not even a further copy: a generator that gives one image only has recall 0.
-The number of images matters to all four: compare at equal counts only.
+- precision: the share of generated images inside some real image's ball (Kynkäänniemi et al. 2019, arXiv 1904.06991)
+- recall: the share of real images inside some generated image's ball (same source)
+- density: the mean number of real balls that hold a generated image, over k; may exceed 1 (Naeem et al. 2020, arXiv
+  2002.09797)
+- coverage: the share of real balls that hold a generated image (same source)
+
+Density and coverage do not use generated images' balls, which a few outliers make large. Inside means closer than the
+radius, `d < r`. An image with k copies in its own set has radius 0, so its ball does not even hold a further copy. A
+generator that gives one image only therefore has recall 0.
+All four depend on the number of images: compare at equal counts only.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from pipeline.metrics.score import Score
 
 @dataclass(frozen=True)
 class PrecisionRecall:
-    """The four scores: shares, but for the density, which is at least 0."""
+    """The four scores of a set: three shares, and the density, which is at least 0."""
 
     precision: float
     recall: float
@@ -35,9 +37,9 @@ class PrecisionRecall:
 
 
 def precision_recall(generated: Matrix, real: Matrix, neighbours: int = NEIGHBOURS) -> PrecisionRecall:
-    """Features (M, D) of generated and (N, D) of real images, more than `neighbours` of each → the four scores.
+    """Compute the four scores from features (M, D) of generated and (N, D) of real images, more than `neighbours` each.
 
-    Raises ValueError where there are too few images, or features of different widths.
+    Raises ValueError for too few images and for features of different widths.
     """
     radii = [squared_neighbour_radii(features, neighbours) for features in (real, generated)]
     balls = count_balls(real, generated, radii[0], radii[1])
@@ -51,8 +53,8 @@ def precision_recall(generated: Matrix, real: Matrix, neighbours: int = NEIGHBOU
 
 def _compute(generated: Features, real: RealFeatures) -> dict[str, Score]:
     shares = precision_recall(generated.features, real.test.features, real.neighbours)
-    # No standard errors: a binomial one holds the balls fixed, though both sets decide where they are, and came out at
-    # 0.3 to 0.9 of the true one in simulations; a jackknife, which moves them, at 1.05 to 2.5.
+    # No standard errors. A binomial one holds the balls fixed, although both sets decide their positions. It was 0.3 to
+    # 0.9 of the true error in simulations. A jackknife, which moves the balls, gave 1.05 to 2.5 of it.
     return {
         "precision": Score(shares.precision),
         "recall": Score(shares.recall),

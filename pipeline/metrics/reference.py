@@ -1,10 +1,12 @@
-"""Reference: what an extractor sees in real images and in noise, the fixed points every score stands between.
+"""Reference: an extractor's features of real images and of noise, which are the two ends of every score's scale.
 
 In: the data set's tensors and an extractor. Out: `data/metrics/<data set>/reference/` (for Inception
-`inception_reference/`): `features.safetensors` with features and logits of the held-out test images (what generated
-images are judged against), of training images in a seeded order (the floor: real against real, and what copies are
-looked for among) and of uniform noise (the ceiling); `moments.npz` with `mu` and `sigma` of the test images' features,
-as pytorch-fid reads them.
+`inception_reference/`). `features.safetensors` has features and logits of three sets of images: the held-out test
+images, against which generated images are scored; training images in a seeded order, for the floor (real against real)
+and to find copies of them; and uniform noise, for the ceiling. `moments.npz` has `mu` and `sigma` of the test images'
+features, in the form that pytorch-fid reads.
+
+The manifest also has floor and ceiling by the metrics of that day; `anchors_of` adds those of newer metrics.
 """
 
 from __future__ import annotations
@@ -36,24 +38,24 @@ from pipeline.storage.paths import Paths
 from pipeline.tensors.details import TensorsDetails
 from pipeline.tensors.load import load_split, require_tensors
 
-ANCHOR_IMAGES = 10_000  # at most so many images are scored as floor and ceiling
+ANCHOR_IMAGES = 10_000  # most images scored as floor and as ceiling
 CHOICE_SEED = 0
 
 Anchors = dict[str, float | None]  # value by score; None if a score is not defined for the images
 
 
 class StaleReferenceError(ValueError):
-    """Features that were taken with other weights or of other images; the message says what to make again."""
+    """Features come from other weights or other images than the present ones; the message names the asset to remake."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """The features that scores are computed against."""
+    """The features against which scores are computed."""
 
     test: Features  # held-out real images, in the data set's order
     train: Features  # real images that networks train on, in a seeded order
     noise: Features  # uniform noise
-    labels: str  # what the logits stand for
+    labels: str  # meaning of the logits: see `features.py`
 
     @property
     def real(self) -> RealFeatures:
@@ -80,39 +82,39 @@ class Reference:
 
 
 def make_reference(dataset: str, paths: Paths, *, extractor: str = "classifier", force: bool = False) -> Artefact:
-    """The data set's reference features for an extractor, computed unless they are there already."""
-    tensors, seeing = require_tensors(paths, dataset), require_extractor(extractor, dataset, paths)
-    wanted = reference_identity(
+    """Return the data set's reference features for an extractor; compute them unless they exist."""
+    tensors, network = require_tensors(paths, dataset), require_extractor(extractor, dataset, paths)
+    identity = reference_identity(
         tensors,
-        seeing.sha256,
-        seeing.resize,
+        network.sha256,
+        network.resize,
         anchor_images=ANCHOR_IMAGES,
-        train_images=seeing.most_train_images,
+        train_images=network.most_train_images,
     )
 
     def fill(folder: Path) -> dict[str, Any]:
         train, test = load_split(tensors, "train").pixels, load_split(tensors, "test").pixels
-        seen = {
+        images = {
             "test": test,
-            "train": train[seeded_order(len(train), seeing.most_train_images)],
+            "train": train[seeded_order(len(train), network.most_train_images)],
             "noise": _noise(train.shape[1:]),
         }
-        values = _extract(seeing, seen)
+        values = _extract(network, images)
         with umask_permissions(folder / "features.safetensors"):
             save_file(values, folder / "features.safetensors")
-        reference = _reference(values, seeing.labels)
+        reference = _reference(values, network.labels)
         moments = fit_moments(reference.test.features)
         np.savez(folder / "moments.npz", mu=moments.mean, sigma=moments.covariance)
         floor, ceiling = reference.anchors(ANCHOR_IMAGES)
         details = ReferenceDetails(
             dataset=dataset,
-            extractor=seeing.name,
+            extractor=network.name,
             labels=reference.labels,
             tensors=tensors.fingerprint,
-            extractor_sha256=seeing.sha256,
-            extractor_accuracy=seeing.accuracy,
-            resize=seeing.resize,
-            images={name: len(pixels) for name, pixels in seen.items()},
+            extractor_sha256=network.sha256,
+            extractor_accuracy=network.accuracy,
+            resize=network.resize,
+            images={name: len(pixels) for name, pixels in images.items()},
             anchor_images=ANCHOR_IMAGES,
             floor=floor,
             ceiling=ceiling,
@@ -121,30 +123,30 @@ def make_reference(dataset: str, paths: Paths, *, extractor: str = "classifier",
         )
         return to_json(details)
 
-    return make_artefact(paths.reference(dataset, extractor), wanted, fill, force=force)
+    return make_artefact(paths.reference(dataset, extractor), identity, fill, force=force)
 
 
 def require_reference(paths: Paths, dataset: str, extractor: str = "classifier") -> Artefact:
-    """The reference artefact of a data set, or a sentence saying how to make it."""
+    """Return the reference artefact of a data set. Raise one sentence with the remedy if there is none."""
     folder = paths.reference(dataset, extractor)
     return require_artefact(folder, "reference features", f"{dataset}/{folder.name}")
 
 
 def expect_current(reference: Artefact, extractor: Extractor, tensors: Artefact) -> None:
-    """Raise where a reference was made with other weights or of other images than are there now."""
+    """Raise `StaleReferenceError` if a reference comes from other weights or images than the present ones."""
     details = reference.details_as(ReferenceDetails)
-    made_with = {"weights": details.extractor_sha256, "images": details.tensors}
-    there_now = {"weights": extractor.sha256, "images": tensors.fingerprint}
-    for what, sha256 in there_now.items():
-        if made_with[what] != sha256:
+    former = {"weights": details.extractor_sha256, "images": details.tensors}
+    present = {"weights": extractor.sha256, "images": tensors.fingerprint}
+    for input_name, sha256 in present.items():
+        if former[input_name] != sha256:
             raise StaleReferenceError(
-                f"{reference.folder}: features made with {what} {made_with[what][:12]}, but {sha256[:12]} are there "
-                f"now; materialize {details.dataset}/{reference.folder.name} again"
+                f"{reference.folder}: features made with {input_name} {former[input_name][:12]}, but {sha256[:12]} are "
+                f"there now; materialize {details.dataset}/{reference.folder.name} again"
             )
 
 
 def load_reference(artefact: Artefact) -> Reference:
-    """The reference features of an artefact."""
+    """Return the reference features of an artefact."""
     values = load_file(artefact.verified_path("features.safetensors"))
     return _reference(values, artefact.details_as(ReferenceDetails).labels)
 
@@ -176,13 +178,13 @@ def _stored_anchors(artefact: Artefact, count: int) -> tuple[Anchors, Anchors]:
 
 
 def values_of(scores: dict[str, Score]) -> Anchors:
-    """The values of scores, None where there is none."""
-    return {name: None if math.isnan(found.value) else found.value for name, found in scores.items()}
+    """Return the values of scores by name; None for a score that is NaN."""
+    return {name: None if math.isnan(score.value) else score.value for name, score in scores.items()}
 
 
-def _extract(extractor: Extractor, seen: dict[str, Pixels]) -> dict[str, Any]:
+def _extract(extractor: Extractor, images: dict[str, Pixels]) -> dict[str, Any]:
     values = {}
-    for name, pixels in seen.items():
+    for name, pixels in images.items():
         features = extractor.extract(pixels)
         values[f"{name}.features"] = features.features
         if features.logits is not None:
@@ -197,7 +199,7 @@ def _reference(values: dict[str, Any], labels: str) -> Reference:
 
 
 def seeded_order(count: int, most: int | None) -> npt.NDArray[np.int64]:
-    """At most so many of `count` places, in the order in which training images' features are kept."""
+    """Return at most `most` of `count` indices, in the order in which training images' features are stored."""
     return np.random.default_rng(CHOICE_SEED).permutation(count)[:most]
 
 

@@ -1,11 +1,12 @@
 """Classifier: a small convolutional network trained on a data set's own labels, the extractor of its scores.
 
-In: the data set's tensors. Out: `data/metrics/<data set>/classifier/`: `classifier.safetensors`, `settings.json`; the
-details carry its accuracy on the held-out test images and the sha256 of its weights, which goes into every score.
-Features are the 128 activations before the last layer, logits the scores of the classes, of which one holds, or of the
-attributes, of which any number do. An Inception network trained on
-photographs says little about digits: Salimans' and Heusel's scores with a network of the domain are common practice
-for MNIST (Lucic et al. 2018 and others).
+In: the data set's tensors. Out: `data/metrics/<data set>/classifier/` with `classifier.safetensors` and
+`settings.json`. The manifest has the accuracy on held-out test images and the sha256 of the weights, which is part of
+every score's protocol. Features are the 128 activations before the last layer. Logits are those of the classes, of
+which an image has one, or of the attributes, of which it has any number.
+
+Why not Inception for all: it was trained on photographs and knows little about digits. Scores with a network of the
+domain are common practice for MNIST (Lucic et al. 2018 and others).
 """
 
 from __future__ import annotations
@@ -45,11 +46,11 @@ EXTRACT_BATCH = 1000
 
 
 class NoLabelsError(ValueError):
-    """The data set has no labels to train a classifier on."""
+    """The data set has no labels on which to train a classifier."""
 
 
 class Classifier(nn.Module):
-    """Two convolutions with pooling, a dense layer of 128 features, a dense layer of classes."""
+    """A network of two convolutions with pooling, a dense layer of 128 features and a dense layer of classes."""
 
     def __init__(self, image_shape: tuple[int, int, int], classes: int, settings: ClassifierSettings) -> None:
         super().__init__()
@@ -60,7 +61,7 @@ class Classifier(nn.Module):
         self.output = nn.Linear(settings.features, classes)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Images (N, C, H, W) in [-1, 1] → features (N, 128) at least 0, logits (N, classes)."""
+        """Return features (N, 128) at least 0 and logits (N, classes) of images (N, C, H, W) in [-1, 1]."""
         pooled = F.max_pool2d(F.relu(self.first(images)), 2)
         pooled = F.max_pool2d(F.relu(self.second(pooled)), 2)
         features = F.relu(self.hidden(pooled.flatten(1)))
@@ -75,11 +76,11 @@ def train_classifier(
     folder: Path | None = None,
     force: bool = False,
 ) -> Artefact:
-    """The data set's classifier, trained unless it is there already; `folder` for another one than the extractor."""
+    """Return the data set's classifier; train it unless it exists. Another `folder` holds a second classifier."""
     tensors = require_tensors(paths, dataset)
     expect_labels(tensors)
     images = tensors.details_as(TensorsDetails)
-    wanted = classifier_identity(tensors, settings)
+    identity = classifier_identity(tensors, settings)
 
     def fill(staged: Path) -> dict[str, Any]:
         train, test = load_split(tensors, "train"), load_split(tensors, "test")
@@ -87,8 +88,8 @@ def train_classifier(
         classes = len(images.class_names)
         network = fit(f"{dataset} classifier", pixel_tensor(train), _targets(train), classes, settings)
         accuracy = measure_accuracy(network, test)
-        judged = f"{len(test):,} held-out images" if images.labels == CLASSES else "the held-out images' attributes"
-        log.info("%s classifier: %.2f %% of %s right", dataset, 100 * accuracy, judged)
+        subject = f"{len(test):,} held-out images" if images.labels == CLASSES else "the held-out images' attributes"
+        log.info("%s classifier: %.2f %% of %s right", dataset, 100 * accuracy, subject)
         save_weights(staged / "classifier.safetensors", network.state_dict())
         write_json(staged / "settings.json", asdict(settings))
         details = ClassifierDetails(
@@ -106,11 +107,11 @@ def train_classifier(
         )
         return to_json(details)
 
-    return make_artefact(folder or paths.classifier(dataset), wanted, fill, force=force)
+    return make_artefact(folder or paths.classifier(dataset), identity, fill, force=force)
 
 
 def expect_labels(tensors: Artefact) -> None:
-    """Raise one sentence where the data set has no labels."""
+    """Raise `NoLabelsError`, one sentence, if the data set has no labels."""
     labels = tensors.details_as(TensorsDetails).labels
     if not labels:
         raise ValueError(f"{tensors.folder}: made by an older version; materialize the data set's tensors again")
@@ -123,12 +124,12 @@ def expect_labels(tensors: Artefact) -> None:
 
 
 def require_classifier(paths: Paths, dataset: str) -> Artefact:
-    """The classifier artefact of a data set, or a sentence saying how to make it."""
+    """Return the classifier artefact of a data set. Raise one sentence with the remedy if there is none."""
     return require_artefact(paths.classifier(dataset), "classifier", f"{dataset}/classifier")
 
 
 def load_classifier(artefact: Artefact) -> Classifier:
-    """The trained network, in evaluation mode, on the GPU where there is one."""
+    """Return the trained network, in evaluation mode, on the GPU if there is one."""
     details = artefact.details_as(ClassifierDetails)
     settings = ClassifierSettings(**json.loads(artefact.verified_path("settings.json").read_text(encoding="utf-8")))
     network = Classifier(details.image_shape, details.classes, settings)
@@ -138,7 +139,7 @@ def load_classifier(artefact: Artefact) -> Classifier:
 
 @torch.no_grad()
 def extract(network: Classifier, pixels: Pixels) -> Features:
-    """Images (N, C, H, W) uint8 → their features and logits, float32."""
+    """Return the features and logits, float32, of images (N, C, H, W) uint8."""
     features, logits = [], []
     for start in range(0, len(pixels), EXTRACT_BATCH):
         images = to_network(torch.tensor(pixels[start : start + EXTRACT_BATCH]).to(choose_device()))
@@ -149,7 +150,7 @@ def extract(network: Classifier, pixels: Pixels) -> Features:
 
 
 def measure_accuracy(network: Classifier, split: ImageFile) -> float:
-    """The share of a split's images whose class the network names, or of their attributes that it judges right."""
+    """Return the share of images that the network classifies right, or of attributes that it predicts right."""
     logits = extract(network, split.pixels).logits
     assert logits is not None
     if LABEL_COLUMNS[ATTRIBUTES] in split.columns:
@@ -157,7 +158,7 @@ def measure_accuracy(network: Classifier, split: ImageFile) -> float:
     return float((logits.argmax(axis=1) == split.columns[LABEL_COLUMNS[CLASSES]]).mean())
 
 
-def fit(what: str, pixels: Tensor, targets: Tensor, classes: int, settings: ClassifierSettings) -> Classifier:
+def fit(name: str, pixels: Tensor, targets: Tensor, classes: int, settings: ClassifierSettings) -> Classifier:
     """Train a classifier on pixels (N, C, H, W) uint8 and classes (N,) int64 or attributes (N, K) float32."""
     device = choose_device()
     with torch.random.fork_rng():
@@ -168,14 +169,14 @@ def fit(what: str, pixels: Tensor, targets: Tensor, classes: int, settings: Clas
         steps = min(settings.images_seen, settings.most_epochs * len(pixels)) // settings.batch_size
         optimizer = torch.optim.Adam(network.parameters(), settings.learning_rate, fused=device.type == "cuda")
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-        log.info("%s: training %s steps of %d images", what, f"{steps:,}", settings.batch_size)
-        told = time.monotonic()
+        log.info("%s: training %s steps of %d images", name, f"{steps:,}", settings.batch_size)
+        last_log = time.monotonic()
         for step, chosen in enumerate(_batches(len(pixels), steps, settings), start=1):
             loss = _update(network, optimizer, pixels[chosen].to(device), targets[chosen])
             schedule.step()
-            if time.monotonic() - told > PROGRESS_SECONDS:
-                told = time.monotonic()
-                log.info("%s %s/%s loss %.3f", what, f"{step:,}", f"{steps:,}", loss.item())
+            if time.monotonic() - last_log > PROGRESS_SECONDS:
+                last_log = time.monotonic()
+                log.info("%s %s/%s loss %.3f", name, f"{step:,}", f"{steps:,}", loss.item())
     return network.eval()
 
 
@@ -187,7 +188,7 @@ def _batches(image_count: int, steps: int, settings: ClassifierSettings) -> list
 
 
 def _targets(split: ImageFile) -> Tensor:
-    """Classes (N,) int64 or attributes (N, K) float32."""
+    """Return classes (N,) int64 or attributes (N, K) float32."""
     if LABEL_COLUMNS[ATTRIBUTES] in split.columns:
         return torch.tensor(split.columns[LABEL_COLUMNS[ATTRIBUTES]], dtype=torch.float32)
     return torch.tensor(split.columns[LABEL_COLUMNS[CLASSES]])

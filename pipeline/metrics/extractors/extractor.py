@@ -1,7 +1,7 @@
-"""Extractor: the network that every score of a set of images is taken with, and where it comes from.
+"""Extractor: the network that computes the features and logits behind every score of a set of images.
 
-In: a name. Out: an `Extractor`, whose weights are read when the first image is looked at. `classifier` is trained on
-the data set's own labels and is the default; `inception` is the network that published scores are taken with.
+In: a name. Out: an `Extractor`, which reads its weights with the first image. `classifier` is trained on the data set's
+own labels and is the default; `inception` is the network of published scores.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pipeline.storage.paths import Paths
 from pipeline.tables import find
 from pipeline.tensors.load import require_tensors
 
-BLOCK = 256  # images between two looks at the clock
+BLOCK = 256  # images between two reports of progress
 INCEPTION_TRAIN_IMAGES = 10_000  # a forward pass of Inception takes a tenth of a second on a CPU
 
 
@@ -30,27 +30,27 @@ class StaleClassifierError(ValueError):
 
 @dataclass(frozen=True)
 class Extractor:
-    """A network with everything that decides what it sees."""
+    """A network with the facts that decide its features."""
 
     name: str
-    sha256: str  # of its weights
-    labels: str  # what its logits stand for
-    resize: str  # what is done to an image's size before
+    sha256: str  # of the weights
+    labels: str  # meaning of the logits: see `features.py`
+    resize: str  # the resizing of images before the network, "none" without it
     load: Callable[[], Callable[[Pixels], Features]]
-    accuracy: float | None = None  # on held-out images, where it was trained on the data set's labels
-    most_train_images: int | None = None  # that copies are looked for among; None: all of them
+    accuracy: float | None = None  # on held-out images, if it was trained on the data set's labels
+    most_train_images: int | None = None  # most training images to look for copies among; None: all of them
 
     def extract(self, pixels: Pixels) -> Features:
-        """Images (N, C, H, W) uint8 → what it sees in them; says how far it is where that takes long."""
+        """Return the features of images (N, C, H, W) uint8, in blocks; log the progress if it takes long."""
         progress = Progress(f"{self.name} features", len(pixels))
-        seen = []
+        blocks = []
         for start in range(0, len(pixels), BLOCK):
-            seen.append(self.see(pixels[start : start + BLOCK]))
-            progress.report(start + len(seen[-1]))
-        return joined(seen)
+            blocks.append(self.extract_batch(pixels[start : start + BLOCK]))
+            progress.report(start + len(blocks[-1]))
+        return joined(blocks)
 
-    def see(self, pixels: Pixels) -> Features:
-        """A batch of images (N, C, H, W) uint8 → features and logits."""
+    def extract_batch(self, pixels: Pixels) -> Features:
+        """Return the features and logits of a batch of images (N, C, H, W) uint8."""
         return self._network(pixels)
 
     @cached_property
@@ -59,13 +59,13 @@ class Extractor:
 
 
 def joined(parts: list[Features]) -> Features:
-    """Several sets as one."""
+    """Return the features of several sets as those of one set."""
     logits = [part.logits for part in parts if part.logits is not None]
     return Features(np.concatenate([part.features for part in parts]), np.concatenate(logits) if logits else None)
 
 
 def require_extractor(name: str, dataset: str, paths: Paths) -> Extractor:
-    """The extractor of that name for a data set, or a sentence saying how to get it."""
+    """Return the extractor of that name for a data set. Raise one sentence with the remedy if it is missing."""
     return find(EXTRACTORS, name, "extractor")(dataset, paths)
 
 
@@ -87,7 +87,7 @@ def _classifier(dataset: str, paths: Paths) -> Extractor:
     return Extractor("classifier", details.weights_sha256, details.labels, "none", load, accuracy=details.test_accuracy)
 
 
-def _inception(dataset: str, paths: Paths) -> Extractor:  # noqa: ARG001, the same for every data set
+def _inception(dataset: str, paths: Paths) -> Extractor:  # noqa: ARG001, one network for every data set
     from pipeline.metrics.extractors.inception import extract, load_inception
     from pipeline.metrics.extractors.inception_weights import require_inception_weights
 

@@ -1,9 +1,9 @@
 """Inception: features and logits of images by the network that published FID, KID and Inception Scores come from.
 
 In: weights as `inception_weights.py` finds them, images (N, C, H, W) uint8. Out: `Features`: 2,048 pooled activations
-and 1,008 logits an image. The network was trained on photographs (ImageNet), so its scores say something of faces and
-little of digits; the protocol of a score names the weights by `InceptionWeights.sha256`. Importing this module imports
-torchvision, which takes seconds: import it inside the function that needs it.
+and 1,008 logits per image. The network was trained on photographs (ImageNet), so its scores mean something for faces
+and little for digits. The protocol of a score names the weights by `InceptionWeights.sha256`. Importing this module
+imports torchvision, which takes seconds: import it inside the function that needs it.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ GPU_BATCH = 128
 
 
 def load_inception(weights: InceptionWeights) -> Inception:
-    """The network with these weights, in evaluation mode, on the GPU where there is one.
+    """Return the network with these weights, in evaluation mode, on the GPU if there is one.
 
-    A file with other tensors than Inception's is a `ValueError`. The caller's random numbers stay as they are.
+    Raises `ValueError` for a file with other tensors than Inception's. Draws none of the caller's random numbers.
     """
     state = _read(weights.path)
-    with torch.device("meta"):  # no memory and no random numbers for values that are replaced anyway
+    with torch.device("meta"):  # no memory and no random numbers for values that are replaced below
         network = Inception()
     _expect_tensors(weights.path, state, network.state_dict())
     network.load_state_dict(state, assign=True)
@@ -43,19 +43,22 @@ def load_inception(weights: InceptionWeights) -> Inception:
 
 @torch.no_grad()
 def extract(network: Inception, pixels: Pixels) -> Features:
-    """Images (N, 1 or 3, H, W) uint8 of any size → features (N, 2048) and logits (N, 1008), float32.
+    """Return features (N, 2048) and logits (N, 1008), float32, of images (N, 1 or 3, H, W) uint8 of any size.
 
-    Grey images are seen as three equal channels. Features agree to about 1e-6 of their size whatever the batch. Other
-    shapes or types are a `ValueError`, values that are not finite a `NotFiniteError`.
+    Grey images become three equal channels. Features agree to about 1e-6 of their size for any size of batch. Raises
+    `ValueError` for other shapes or types, `NotFiniteError` for values that are not finite.
     """
     _expect_images(pixels)
     features = np.empty((len(pixels), FEATURES), np.float32)
     logits = np.empty((len(pixels), LOGITS), np.float32)
     batch = GPU_BATCH if choose_device().type == "cuda" else CPU_BATCH
-    with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):  # else a GPU keeps 3 digits
+    with torch.backends.cudnn.flags(
+        enabled=True, deterministic=True, allow_tf32=False
+    ):  # with TF32 a GPU keeps 3 digits
         for start in range(0, len(pixels), batch):
-            seen = network(torch.tensor(pixels[start : start + batch]).to(choose_device()))
-            features[start : start + batch], logits[start : start + batch] = (values.cpu().numpy() for values in seen)
+            rows = slice(start, start + batch)
+            outputs = network(torch.tensor(pixels[rows]).to(choose_device()))
+            features[rows], logits[rows] = (values.cpu().numpy() for values in outputs)
     return Features(features, logits)
 
 
@@ -71,11 +74,11 @@ def _read(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path}: not a readable safetensors file ({error}); {_what_to_do()}") from error
+        raise ValueError(f"{path}: not a readable safetensors file ({error}); {_remedy()}") from error
 
 
 def _expect_tensors(path: Path, found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
-    """Raise one sentence unless names and shapes agree; counters of training batches decide nothing and may differ."""
+    """Raise one sentence unless names and shapes agree. Counters of training batches may differ."""
     wrong = [
         f"{name} {_shape(found.get(name))}, expected {_shape(expected.get(name))}"
         for name in dict.fromkeys([*expected, *found])
@@ -83,12 +86,12 @@ def _expect_tensors(path: Path, found: dict[str, Tensor], expected: dict[str, Te
     ]
     if wrong:
         others = f" and {len(wrong) - 1} more such differences" if len(wrong) > 1 else ""
-        raise ValueError(f"{path}: not the weights of the FID Inception-v3: found {wrong[0]}{others}; {_what_to_do()}")
+        raise ValueError(f"{path}: not the weights of the FID Inception-v3: found {wrong[0]}{others}; {_remedy()}")
 
 
 def _shape(tensor: Tensor | None) -> str:
     return "absent" if tensor is None else f"of shape {tuple(tensor.shape)}"
 
 
-def _what_to_do() -> str:
+def _remedy() -> str:
     return f"set {VARIABLE} to {PUBLISHED.name} or a safetensors file with the same tensors, or unset it"

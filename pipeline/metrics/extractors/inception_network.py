@@ -1,11 +1,11 @@
 """Inception network: the Inception-v3 of 2015-12-05 that published FID, KID and Inception Scores are computed with.
 
-In: images (N, C, H, W) uint8. Out: 2,048 pooled features and 1,008 logits an image. Architecture: Szegedy et al. 2016,
+In: images (N, C, H, W) uint8. Out: 2,048 pooled features and 1,008 logits per image. Architecture: Szegedy et al. 2016,
 arXiv 1512.00567; as the extractor of the FID: Heusel et al. 2017, arXiv 1706.08500, with the weights of the TensorFlow
-graph `inception-2015-12-05`. That graph is not torchvision's Inception-v3: it has 1,008 outputs, its average pools
-count the pixels that are there and no padding, the pool of its last block takes the maximum, and it enlarges images
-the way TensorFlow 1 did. The blocks are torchvision's with these differences; tensors are named as in the published
-PyTorch conversion of the weights. Nothing here reads a file.
+graph `inception-2015-12-05`. That graph differs from torchvision's Inception-v3: it has 1,008 outputs, its average
+pools leave out padding, the pool of its last block takes the maximum, and it resizes images as TensorFlow 1 did. The
+blocks are torchvision's with these differences. Tensors have the names of the published PyTorch conversion of the
+weights. This module reads no file.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ LOGITS = 1008  # 1,000 ImageNet classes, a background class, and seven that were
 
 
 def resize_as_tensorflow_1(images: Tensor, size: int) -> Tensor:
-    """Images (N, C, H, W) float32 → (N, C, size, size), as TensorFlow 1's `resize_bilinear` did by default.
+    """Resize images (N, C, H, W) float32 to (N, C, size, size), as TensorFlow 1's `resize_bilinear` did by default.
 
     Output pixel i lies at input position i · in/out, without the half pixel that later versions, PyTorch and image
-    libraries add, and nothing is smoothed before it is made smaller. A published FID contains this resize.
+    libraries add. There is no smoothing before images become smaller. A published FID contains this resize.
     """
     return _resize_last_axis(_resize_last_axis(images, size).mT, size).mT
 
@@ -38,25 +38,25 @@ def _resize_last_axis(images: Tensor, size: int) -> Tensor:
 
 
 def _average_pool(x: Tensor) -> Tensor:
-    """3x3 averages of the pixels that are there: at an edge of six, in a corner of four."""
+    """Return 3x3 averages without padding: of six pixels at an edge, of four in a corner."""
     return F.avg_pool2d(x, kernel_size=3, stride=1, padding=1, count_include_pad=False)
 
 
 class BlockA(torchvision_inception.InceptionA):  # type: ignore[misc]  # torchvision has no types
-    """torchvision's block A with averages that leave padding out."""
+    """torchvision's block A with averages that leave out padding."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, in, 35, 35) → (N, 224 + pool features, 35, 35)."""
+        """Map activations (N, in, 35, 35) to (N, 224 + pool features, 35, 35)."""
         fives = self.branch5x5_2(self.branch5x5_1(x))
         threes = self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(x)))
         return torch.cat([self.branch1x1(x), fives, threes, self.branch_pool(_average_pool(x))], 1)
 
 
 class BlockC(torchvision_inception.InceptionC):  # type: ignore[misc]
-    """torchvision's block C with averages that leave padding out."""
+    """torchvision's block C with averages that leave out padding."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, 768, 17, 17) → (N, 768, 17, 17)."""
+        """Map activations (N, 768, 17, 17) to the same shape."""
         once = self.branch7x7_3(self.branch7x7_2(self.branch7x7_1(x)))
         twice = self.branch7x7dbl_3(self.branch7x7dbl_2(self.branch7x7dbl_1(x)))
         twice = self.branch7x7dbl_5(self.branch7x7dbl_4(twice))
@@ -64,10 +64,10 @@ class BlockC(torchvision_inception.InceptionC):  # type: ignore[misc]
 
 
 class BlockE(torchvision_inception.InceptionE):  # type: ignore[misc]
-    """torchvision's block E with averages that leave padding out."""
+    """torchvision's block E with averages that leave out padding."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, in, 8, 8) → (N, 2048, 8, 8)."""
+        """Map activations (N, in, 8, 8) to (N, 2048, 8, 8)."""
         single = self.branch3x3_1(x)
         double = self.branch3x3dbl_2(self.branch3x3dbl_1(x))
         branches = [self.branch1x1(x), self.branch3x3_2a(single), self.branch3x3_2b(single)]
@@ -79,26 +79,26 @@ class BlockE(torchvision_inception.InceptionE):  # type: ignore[misc]
 
 
 class LastBlockE(BlockE):
-    """Block E with a maximum in place of the average: odd, but the graph that everybody compares with has it."""
+    """Block E with a maximum in place of the average: odd, but the graph of published scores has it."""
 
     def _pool(self, x: Tensor) -> Tensor:
         return F.max_pool2d(x, kernel_size=3, stride=1, padding=1)
 
 
 class FeaturesAndLogits(nn.Linear):
-    """The last layer: features (N, 2048) → the same features, and logits (N, 1008) without the bias.
+    """The last layer, which returns its input features (N, 2048) and logits (N, 1008) without the bias.
 
-    The graph's own logits leave the bias out where the Inception Score takes them ("unbiased" in torch-fidelity), and
-    so do published scores; the bias is among the weights and stays unused.
+    Published Inception Scores use logits without the bias ("unbiased" in torch-fidelity). The bias is among the weights
+    and stays unused.
     """
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
-        """Features and logits, both float32."""
+        """Return features and logits, both float32."""
         return features, features @ self.weight.T
 
 
 class Inception(torchvision_inception.Inception3):  # type: ignore[misc]
-    """Inception-v3 as in the graph of 2015-12-05, for use and not for training: call it in evaluation mode."""
+    """Inception-v3 of the graph of 2015-12-05. It is not for training: call it in evaluation mode."""
 
     def __init__(self) -> None:
         conv, aux = torchvision_inception.BasicConv2d, torchvision_inception.InceptionAux
@@ -114,7 +114,7 @@ class Inception(torchvision_inception.Inception3):  # type: ignore[misc]
         self.fc = FeaturesAndLogits(FEATURES, LOGITS)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Images (N, 1 or 3, H, W) uint8 → features (N, 2048) at least 0 and logits (N, 1008), float32."""
+        """Return features (N, 2048) at least 0 and logits (N, 1008), float32, of images (N, 1 or 3, H, W) uint8."""
         images = (resize_as_tensorflow_1(pixels.float(), INPUT_SIZE) - 128) / 128
         features, logits = super().forward(images.expand(-1, 3, -1, -1))
         return features, logits

@@ -1,11 +1,11 @@
-"""Inception weights: found where the user named them, in the data folder, or on the mirrors; checked by sha256.
+"""Inception weights: from the user's own file, from the data folder or from a mirror, checked by sha256.
 
 In: `GANFORGE_INCEPTION`, the data folder, the network. Out: `data/metrics/inception/inception.safetensors`, converted
-once from the published PyTorch file, and what identifies the extractor in the protocol of a score: the sha256 of the
-published file, or for weights of the user's own that of their file, marked unofficial. The published file is the
-conversion of TensorFlow's `inception-2015-12-05` that pytorch-fid, torch-fidelity and clean-fid share. It is a pickle:
-it is read only when its sha256 is right, and by PyTorch's reader that makes tensors and runs no code. Nothing here
-looks into the weights; `inception.py` does.
+once from the published PyTorch file, and the sha256 that identifies the extractor in the protocol of a score. That is
+the sha256 of the published file, or of the user's own file, which is marked unofficial. The published file is the
+conversion of TensorFlow's `inception-2015-12-05` that pytorch-fid, torch-fidelity and clean-fid share. It is a pickle,
+so it is read only if its sha256 is right, and with PyTorch's reader that makes tensors and runs no code. `inception.py`
+checks the weights themselves.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ log = logging.getLogger(__name__)
 
 VARIABLE = "GANFORGE_INCEPTION"
 STORED_NAME = "inception.safetensors"
-STORED_FORMAT = "1"  # of the stored copy; another one downloads the weights again, so not the metrics' code version
+STORED_FORMAT = "1"  # version of the stored copy; raising it downloads the weights again
 
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """A file as its authors publish it."""
+    """A file in the form in which its authors publish it."""
 
     name: str
     urls: tuple[str, ...]  # tried in order
@@ -56,26 +56,26 @@ PUBLISHED = PublishedFile(
 
 @dataclass(frozen=True)
 class InceptionWeights:
-    """Weights, and what a score says of them."""
+    """Weights, and the facts about them in a score's protocol."""
 
     path: Path  # a safetensors file
-    sha256: str  # of the published file where `official`, else of the file at `path`
+    sha256: str  # of the published file if `official`, else of the file at `path`
     official: bool
 
 
 class WeightsUnavailableError(OSError):
-    """The Inception weights cannot be had here and now; the message says what was tried and what to do."""
+    """The Inception weights are not available; the message lists the attempts and the remedies."""
 
 
 class WrongContentError(ValueError):
-    """A file is not the published one."""
+    """A file differs from the published one."""
 
 
 def require_inception_weights(paths: Paths, published: PublishedFile = PUBLISHED) -> InceptionWeights:
-    """The weights the user named in `GANFORGE_INCEPTION`, else the stored copy, else the first mirror's.
+    """Return the weights that `GANFORGE_INCEPTION` names, else the stored copy, else the first mirror's.
 
-    What is wrong with a named file is an error and nothing else is tried. A stored copy that is damaged is made again.
-    Raises `FileNotFoundError` or `WrongContentError` for a named file, `WeightsUnavailableError` where no mirror helps.
+    A damaged stored copy is made again. Raises `FileNotFoundError` or `WrongContentError` for a named file, without
+    trying another source, and `WeightsUnavailableError` if no mirror has the weights.
     """
     if not os.environ.get(VARIABLE):
         return _stored(paths, published, named=None)
@@ -97,26 +97,26 @@ def require_inception_weights(paths: Paths, published: PublishedFile = PUBLISHED
 
 
 def _stored(paths: Paths, published: PublishedFile, named: Path | None) -> InceptionWeights:
-    """The copy in the data folder, made from the named file or a mirror's unless it is there unharmed."""
+    """Return the copy in the data folder; make it from the named file or a mirror's unless it is intact."""
     folder = paths.root / "metrics" / "inception"
-    working = folder.with_name(".inception.download")  # stays after a failure: the download continues from there
+    working = folder.with_name(".inception.download")  # stays after a failure, so that the download can continue
 
     def fill(staged: Path) -> dict[str, Any]:
         source, origin = (named, str(named)) if named else _download(published, working)
-        # weights_only: tensors alone are read, and a pickle that asks for anything else is an error
+        # weights_only reads tensors alone; a pickle with anything else is an error
         state = torch.load(source, map_location="cpu", weights_only=True)
         save_weights(staged / STORED_NAME, {name: value.clone() for name, value in state.items()})
         return {"published_name": published.name, "published_sha256": published.sha256, "origin": origin}
 
-    wanted = Identity("inception", STORED_FORMAT, {"published_sha256": published.sha256})
+    identity = Identity("inception", STORED_FORMAT, {"published_sha256": published.sha256})
     with locked(folder):
-        artefact = make_artefact(folder, wanted, fill)
+        artefact = make_artefact(folder, identity, fill)
         shutil.rmtree(working, ignore_errors=True)
     return InceptionWeights(artefact.verified_path(STORED_NAME), published.sha256, official=True)
 
 
 def _download(published: PublishedFile, working: Path) -> tuple[Path, str]:
-    """The published file, checked, in `working`, and the URL it came from."""
+    """Download the published file into `working` and check it; return its path and the URL."""
     working.mkdir(parents=True, exist_ok=True)
     log.info("downloading the Inception weights once: %.0f MB", published.size_bytes / 1e6)
     reasons = []
@@ -133,7 +133,7 @@ def _download(published: PublishedFile, working: Path) -> tuple[Path, str]:
 
 
 def _from_mirror(url: str, path: Path, published: PublishedFile) -> Path:
-    """Download and check. A part of any mirror is continued, since all serve the same bytes."""
+    """Download the file from one mirror and check it. All mirrors serve the same bytes, so any part is continued."""
     continued = path.with_name(f"{path.name}.part").exists()
     download(url, path)
     try:
@@ -141,15 +141,15 @@ def _from_mirror(url: str, path: Path, published: PublishedFile) -> Path:
     except WrongContentError:
         path.unlink()
         if continued:
-            return _from_mirror(url, path, published)  # what was there from before was not of this file: start over
+            return _from_mirror(url, path, published)  # the part of before was of another file: start over
         raise
     return path
 
 
 def _expect_published(path: Path, where: str, published: PublishedFile) -> None:
-    found = sha256_of_file(path)
-    if found != published.sha256:
+    sha256 = sha256_of_file(path)
+    if sha256 != published.sha256:
         raise WrongContentError(
-            f"{where}: found sha256 {found} ({path.stat().st_size:,} bytes), expected {published.sha256} "
+            f"{where}: found sha256 {sha256} ({path.stat().st_size:,} bytes), expected {published.sha256} "
             f"({published.size_bytes:,} bytes) of {published.name}"
         )

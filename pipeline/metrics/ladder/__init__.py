@@ -1,11 +1,11 @@
-"""Ladder: every score on graded corruptions of real images, to know which score notices what.
+"""Ladder: every score on graded corruptions of real images, which shows which score notices which corruption.
 
 In: a data set's tensors, an extractor and its reference features.
-Out: `data/metrics/<data set>/ladder/` (for Inception `inception_ladder/`): `ladder.parquet`, a row for every score of
-every level, and `ladder.png`, what the levels look like; the details carry a verdict for each score on each corruption.
+Out: `data/metrics/<data set>/ladder/` (for Inception `inception_ladder/`): `ladder.parquet`, one row per score and
+level, and `ladder.png`, a picture of all levels. The manifest has a verdict for each score on each corruption.
 
-From the entry down: `make.py` (the artefact) → `climb.py` (scores of every level) → `real_images.py` (who is corrupted,
-who is judged against), `corruptions.py` (what is done to them), `verdicts.py` (what the scores say); `picture.py`.
+From the entry down: `make.py` makes the artefact from `levels.py` (scores of every level), which uses `real_images.py`
+(images to corrupt and images to compare with), `corruptions.py` and `verdicts.py`; `picture.py` draws the levels.
 """
 
 from pipeline.metrics.ladder.make import make_ladder

@@ -1,16 +1,18 @@
-"""Corruptions: real images made worse in a graded way, to see which score notices what.
+"""Corruptions: real images made worse in a graded way, to test which score notices which corruption.
 
-In: images (N, C, H, W) uint8 in 0..255 and a level, 0 to 3; out: as many images of the same kind. Level 0 changes
-nothing.
+In: images (N, C, H, W) uint8 in 0..255 and a level, 0 to 3. Out: as many images of the same kind. Level 0 leaves the
+images unchanged.
 Source of the first five and their amounts: Heusel et al. 2017, arXiv 1706.08500, appendix, on faces of 64x64 pixels.
-Lengths are taken as shares of the image's side, so that 28x28 digits are disturbed as much as 64x64 faces. Three points
-differ from the paper, or are open there: its swirl turns a spot of a few pixels only, here the turn falls to 1/e at an
-eighth of the side; its noise is scaled by its own extremes, here its mean is mid-grey and six standard deviations fill
-0..255; and five rectangles of three quarters of the side would leave nothing to see, here the amount is the area of all
-five together, overlaps counted twice.
+Lengths are shares of the image's side, so that 28x28 digits are disturbed as much as 64x64 faces. Three points differ
+from the paper, or are open there:
 
-The last three change the set and not the images: they choose which real images it is made of, by index.
-What is drawn at random is drawn once for all levels, so that a higher level adds to a lower one.
+- its swirl turns a spot of a few pixels only; here the turn falls to 1/e at an eighth of the side
+- its noise is scaled by its own extremes; here its mean is mid-grey and six standard deviations fill 0..255
+- five rectangles of three quarters of the side would hide everything; here the amount is the area of all five together,
+  overlaps counted twice
+
+The last three corruptions change the set and not the images: they choose the real images in it, by index.
+All levels share their random numbers, so that a higher level adds to a lower one.
 """
 
 from __future__ import annotations
@@ -26,10 +28,10 @@ from pipeline.storage.images import Pixels
 
 LEVELS = 4
 PAPER_SIDE = 64  # pixels
-SWIRL_REACH = 1 / 8  # of the side
+SWIRL_REACH = 1 / 8  # share of the side
 RECTANGLES = 5
-DEVIATIONS = 6  # of noise, that fill the range of pixels
-BLOCK = 500  # images at once, so that float copies stay small
+DEVIATIONS = 6  # standard deviations of noise that fill the range of pixels
+BLOCK = 500  # images at a time, so that float copies stay small
 
 Indices = npt.NDArray[np.int64]
 Amounts = tuple[float, float, float, float]
@@ -37,25 +39,25 @@ Amounts = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class ImageCorruption:
-    """Something done to every image by itself."""
+    """A corruption that changes every image by itself."""
 
-    what: str  # what the amounts measure
+    unit: str  # the quantity that the amounts measure
     amounts: Amounts  # by level
     apply: Callable[[Pixels, float, np.random.Generator], Pixels]
 
 
 @dataclass(frozen=True)
 class SetCorruption:
-    """Something done to the set: other real images, or some of them more than once."""
+    """A corruption that changes the set: other real images, or some of them more than once."""
 
-    what: str
+    unit: str
     amounts: Amounts
 
 
 def corrupt(name: str, pixels: Pixels, level: int, seed: int = 0) -> Pixels:
-    """Images (N, C, H, W) uint8 → the same images with `IMAGE_CORRUPTIONS[name]`, at a level of 0 to 3.
+    """Return images (N, C, H, W) uint8 after `IMAGE_CORRUPTIONS[name]` at a level of 0 to 3.
 
-    Raises ValueError for other pixels or levels. Random numbers depend on the seed and an image's place alone.
+    Raises ValueError for other pixels or levels. Random numbers depend on the seed and an image's index alone.
     """
     if pixels.dtype != np.uint8 or pixels.ndim != 4:
         raise ValueError(f"found {pixels.dtype} pixels of shape {pixels.shape}, expected uint8 (N, C, H, W)")
@@ -70,37 +72,37 @@ def corrupt(name: str, pixels: Pixels, level: int, seed: int = 0) -> Pixels:
     return changed
 
 
-def drop_modes(judged: Indices, spare: Indices, modes: Indices, level: int) -> Indices:
-    """Indices of as many images as are judged, none of them of a dropped mode.
+def drop_modes(images: Indices, spare: Indices, modes: Indices, level: int) -> Indices:
+    """Return as many indices as `images` has, of images with modes that are not dropped.
 
-    `modes` (N,) is the mode of every image, its class for instance. The rarest modes are dropped, as many as hold up to
-    10 %, 30 % and 50 % of the images, but at least one: of ten classes about 1, 3 and 5. Spare images take the places,
-    each once; as many as are judged are always enough. Raises ValueError where there are too few.
+    `modes` (N,) is the mode of every image, such as its class. The rarest modes are dropped: as many as hold up to
+    10 %, 30 % and 50 % of the images, but at least one; of ten classes about 1, 3 and 5. Spare images replace them,
+    each once; as many spare images as `images` are always enough. Raises ValueError for too few.
     """
-    pool = np.concatenate([judged, spare])
-    kept = ~np.isin(modes[pool], _dropped(modes[pool], level))
-    replacements = spare[kept[len(judged) :]]
-    chosen, gaps = judged.copy(), np.flatnonzero(~kept[: len(judged)])
+    pool = np.concatenate([images, spare])
+    has_kept_mode = ~np.isin(modes[pool], _dropped(modes[pool], level))
+    replacements = spare[has_kept_mode[len(images) :]]
+    result, gaps = images.copy(), np.flatnonzero(~has_kept_mode[: len(images)])
     if len(gaps) > len(replacements):
         raise ValueError(f"found {len(replacements)} spare images of the modes kept, expected at least {len(gaps)}")
-    chosen[gaps] = replacements[: len(gaps)]
-    return chosen
+    result[gaps] = replacements[: len(gaps)]
+    return result
 
 
-def duplicate(judged: Indices, level: int) -> Indices:
-    """As many indices as are judged, but only the first 1/2, 1/5 and 1/20 of the images, 2, 5 and 20 times each."""
+def duplicate(images: Indices, level: int) -> Indices:
+    """Return as many indices as `images` has, of its first 1/2, 1/5 or 1/20, each 2, 5 or 20 times."""
     _expect_level(level)
     times = int(SET_CORRUPTIONS[DUPLICATION].amounts[level])
-    return np.repeat(judged[: -(-len(judged) // times)], times)[: len(judged)]
+    return np.repeat(images[: -(-len(images) // times)], times)[: len(images)]
 
 
-def copy_training_images(judged: Indices, train: Indices, level: int) -> Indices:
-    """The indices with a share of them replaced by those of different training images, from the first place on."""
+def copy_training_images(images: Indices, train: Indices, level: int) -> Indices:
+    """Replace a share of the indices, from the first on, by those of different training images."""
     _expect_level(level)
-    count = round(SET_CORRUPTIONS[COPIES].amounts[level] * len(judged))
+    count = round(SET_CORRUPTIONS[COPIES].amounts[level] * len(images))
     if count > len(train):
         raise ValueError(f"found {len(train)} training images, expected at least {count} to copy")
-    return np.concatenate([train[:count], judged[count:]])
+    return np.concatenate([train[:count], images[count:]])
 
 
 def _dropped(modes: Indices, level: int) -> Indices:
@@ -125,7 +127,7 @@ def _noise(pixels: Pixels, share: float, random: np.random.Generator) -> Pixels:
     return _rounded((1 - share) * pixels + share * noise)
 
 
-def _blur(pixels: Pixels, deviation: float, random: np.random.Generator) -> Pixels:  # noqa: ARG001, nothing is random
+def _blur(pixels: Pixels, deviation: float, random: np.random.Generator) -> Pixels:  # noqa: ARG001, uses no random numbers
     scale = deviation / PAPER_SIDE
     sigma = (0, 0, scale * pixels.shape[2], scale * pixels.shape[3])
     return _rounded(scipy.ndimage.gaussian_filter(pixels.astype(np.float32), sigma, mode="nearest"))
@@ -135,15 +137,15 @@ def _rectangles(pixels: Pixels, share: float, random: np.random.Generator) -> Pi
     changed, (height, width) = pixels.copy(), pixels.shape[2:]
     side = (share / RECTANGLES) ** 0.5
     size = max(1, round(side * height)), max(1, round(side * width))
-    places = random.random((len(pixels), RECTANGLES, 2)) * (height - size[0] + 1, width - size[1] + 1)
-    for image, corners in zip(changed, places.astype(np.int64), strict=True):
+    positions = random.random((len(pixels), RECTANGLES, 2)) * (height - size[0] + 1, width - size[1] + 1)
+    for image, corners in zip(changed, positions.astype(np.int64), strict=True):
         for top, left in corners:
             image[:, top : top + size[0], left : left + size[1]] = 0
     return changed
 
 
-def _swirl(pixels: Pixels, turn: float, random: np.random.Generator) -> Pixels:  # noqa: ARG001, nothing is random
-    """Every image turned around its centre by `turn` radians, less and less with distance; bilinear in between."""
+def _swirl(pixels: Pixels, turn: float, random: np.random.Generator) -> Pixels:  # noqa: ARG001, uses no random numbers
+    """Turn every image around its centre by `turn` radians, less with distance; bilinear between pixels."""
     height, width = pixels.shape[2:]
     y, x = np.mgrid[:height, :width]
     down, right = y - (height - 1) / 2, x - (width - 1) / 2
@@ -160,9 +162,9 @@ def _swirl(pixels: Pixels, turn: float, random: np.random.Generator) -> Pixels: 
 
 
 def _salt_and_pepper(pixels: Pixels, share: float, random: np.random.Generator) -> Pixels:
-    drawn = random.random((len(pixels), 1, *pixels.shape[2:]), np.float32)  # one number for all channels of a pixel
-    peppered = np.where(drawn < share / 2, np.uint8(0), pixels)
-    salted: Pixels = np.where(drawn >= 1 - share / 2, np.uint8(255), peppered)
+    numbers = random.random((len(pixels), 1, *pixels.shape[2:]), np.float32)  # one number for all channels of a pixel
+    peppered = np.where(numbers < share / 2, np.uint8(0), pixels)
+    salted: Pixels = np.where(numbers >= 1 - share / 2, np.uint8(255), peppered)
     return salted
 
 
@@ -183,6 +185,6 @@ IMAGE_CORRUPTIONS: dict[str, ImageCorruption] = {
 MODE_DROP, DUPLICATION, COPIES = "mode_drop", "duplication", "copies"
 SET_CORRUPTIONS: dict[str, SetCorruption] = {
     MODE_DROP: SetCorruption("share of the images whose modes are dropped, at most", (0, 0.1, 0.3, 0.5)),
-    DUPLICATION: SetCorruption("times that each image is there", (1, 2, 5, 20)),
+    DUPLICATION: SetCorruption("times that each image is in the set", (1, 2, 5, 20)),
     COPIES: SetCorruption("share of training images", (0, 0.1, 0.5, 1)),
 }

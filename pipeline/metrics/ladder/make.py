@@ -1,6 +1,6 @@
-"""Make: a data set's ladder as an artefact, its table, picture and verdicts.
+"""Make: a data set's ladder as an artefact with its table, picture and verdicts.
 
-In and out stand at the head of this package. What decides the result is in the fingerprint.
+The head of this package has In and Out. The fingerprint covers every fact that decides the result.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from pipeline.metrics.details import LadderDetails
 from pipeline.metrics.extractors.extractor import require_extractor
 from pipeline.metrics.identity import ladder_identity
-from pipeline.metrics.ladder.climb import Rung, climb
+from pipeline.metrics.ladder.levels import LadderRow, score_levels
 from pipeline.metrics.ladder.picture import write_picture
 from pipeline.metrics.ladder.real_images import IMAGES, SEED, TRAIN_IMAGES, real_images
 from pipeline.metrics.ladder.verdicts import CLEAN_DRAWS, TOLERANCE
@@ -33,8 +33,8 @@ SCHEMA = pa.schema(
         ("level", pa.int64()),
         ("amount", pa.float64()),
         ("metric", pa.string()),
-        ("value", pa.float64()),  # null where the score is not defined for these images
-        ("standard_error", pa.float64()),  # null where it is not known
+        ("value", pa.float64()),  # null if the score is not defined for these images
+        ("standard_error", pa.float64()),  # null if unknown
         ("better", pa.string()),
     ]
 )
@@ -43,49 +43,49 @@ SCHEMA = pa.schema(
 def make_ladder(
     dataset: str, paths: Paths, *, images: int = IMAGES, extractor: str = "classifier", force: bool = False
 ) -> Artefact:
-    """The data set's ladder, computed unless it is there already.
+    """Return the data set's ladder; compute it unless it exists.
 
-    `images` are judged against as many, fewer where the data set has not three times as many held-out images.
+    `images` images are corrupted and scored against as many others; fewer if the data set has fewer than three times as
+    many held-out images.
     """
-    tensors, seeing = require_tensors(paths, dataset), require_extractor(extractor, dataset, paths)
+    tensors, network = require_tensors(paths, dataset), require_extractor(extractor, dataset, paths)
     reference = require_reference(paths, dataset, extractor)
-    expect_current(reference, seeing, tensors)
+    expect_current(reference, network, tensors)
     facts = {"images": images, "train_images": TRAIN_IMAGES, "clean_draws": CLEAN_DRAWS, "seed": SEED}
-    wanted = ladder_identity(tensors, seeing.sha256, seeing.resize, facts)
+    identity = ladder_identity(tensors, network.sha256, network.resize, facts)
 
     def fill(folder: Path) -> dict[str, Any]:
-        found = real_images(
-            load_split(tensors, "test"), load_split(tensors, "train"), load_reference(reference), images
-        )
-        ladder = climb(found, seeing)
-        pq.write_table(pa.Table.from_pylist([asdict(rung) for rung in ladder.rungs], SCHEMA), folder / "ladder.parquet")
-        write_picture(folder / "ladder.png", found)
+        test, train = load_split(tensors, "test"), load_split(tensors, "train")
+        divided = real_images(test, train, load_reference(reference), images)
+        ladder = score_levels(divided, network)
+        pq.write_table(pa.Table.from_pylist([asdict(row) for row in ladder.rows], SCHEMA), folder / "ladder.parquet")
+        write_picture(folder / "ladder.png", divided)
         details = LadderDetails(
             dataset=dataset,
-            extractor=seeing.name,
-            extractor_sha256=seeing.sha256,
-            resize=seeing.resize,
+            extractor=network.name,
+            extractor_sha256=network.sha256,
+            resize=network.resize,
             tensors=tensors.fingerprint,
-            images=found.images,
+            images=divided.images,
             train_images=TRAIN_IMAGES,
             clean_draws=CLEAN_DRAWS,
             seed=SEED,
-            amounts=found.corruptions,
+            amounts=divided.corruptions,
             tolerance=TOLERANCE,
             spreads=ladder.spreads,
             verdicts=ladder.verdicts,
-            fid=fid_by_level(ladder.rungs),
+            fid=fid_by_level(ladder.rows),
             source=tensors.details_as(TensorsDetails).source,
         )
         return to_json(details)
 
-    return make_artefact(paths.ladder(dataset, extractor), wanted, fill, force=force)
+    return make_artefact(paths.ladder(dataset, extractor), identity, fill, force=force)
 
 
-def fid_by_level(rungs: Sequence[Rung]) -> dict[str, tuple[float | None, ...]]:
+def fid_by_level(rows: Sequence[LadderRow]) -> dict[str, tuple[float | None, ...]]:
     """Return the Fréchet distance at each level, by corruption."""
     values: dict[str, list[float | None]] = {}
-    for rung in rungs:
-        if rung.metric == "fid":
-            values.setdefault(rung.corruption, []).append(rung.value)
+    for row in rows:
+        if row.metric == "fid":
+            values.setdefault(row.corruption, []).append(row.value)
     return {corruption: tuple(levels) for corruption, levels in values.items()}

@@ -1,4 +1,4 @@
-"""Picture: what the levels of every corruption look like. In: the real images. Out: a PNG file."""
+"""Picture: example images of every level of every corruption. In: the real images. Out: a PNG file."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from pipeline.metrics.ladder.real_images import SEED, RealImages
 from pipeline.storage.images import Pixels
 from pipeline.storage.pictures import write_grid
 
-SHOWN = 5  # images a level
+SHOWN = 5  # images per level
 
 
-def write_picture(path: Path, found: RealImages) -> None:
-    """A row a corruption: the first images at level 0, the same places at level 1, and so on."""
+def write_picture(path: Path, images: RealImages) -> None:
+    """Write one row per corruption: the first images at level 0, the same images at level 1, and so on."""
     tiles = [
-        _pixels(found, corruption, level, found.judged[:SHOWN])
-        for corruption in found.corruptions
+        _pixels(images, corruption, level, images.to_corrupt[:SHOWN])
+        for corruption in images.corruptions
         for level in range(LEVELS)
     ]
     write_grid(path, np.concatenate(tiles), SHOWN * LEVELS, scale=2)
 
 
-def _pixels(found: RealImages, corruption: str, level: int, places: Indices) -> Pixels:
+def _pixels(images: RealImages, corruption: str, level: int, rows: Indices) -> Pixels:
     if corruption in IMAGE_CORRUPTIONS:
-        return corrupt(corruption, found.pixels(places), level, SEED)
-    return found.pixels(found.chosen(corruption, level)[: len(places)])
+        return corrupt(corruption, images.pixels(rows), level, SEED)
+    return images.pixels(images.rows_after(corruption, level)[: len(rows)])

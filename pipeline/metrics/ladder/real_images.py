@@ -1,7 +1,7 @@
-"""Real images of a ladder: those that are judged against, those that are corrupted and judged, and spare ones.
+"""Real images of a ladder, divided into three sets: images to compare with, images to corrupt, and spare images.
 
 In: a data set's splits and its reference features. Out: `RealImages`. Held-out images are divided at random, so level 0
-is real against real with no image on both sides, and no score is judged on images it was made from.
+compares real with real images, and no image is on both sides.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ from pipeline.metrics.reference import Reference, seeded_order
 from pipeline.storage.images import ImageFile, Pixels
 from pipeline.tensors import LABEL_COLUMNS
 
-IMAGES = 2000  # on either side
+IMAGES = 2000  # per side
 FEWEST_IMAGES = 20
-TRAIN_IMAGES = 10_000  # that copies are looked for among
+TRAIN_IMAGES = 10_000  # most training images among which copies are looked for
 SEED = 0
 ATTRIBUTES_OF_MODES = 3
 
 
 @dataclass(frozen=True)
 class RealImages:
-    """The images a ladder stands on, with what the extractor sees in them.
+    """The images of a ladder with their features.
 
-    Places count the held-out images first and then the training images, in the reference's order.
+    Row numbers count the held-out images first and then the training images, in the reference's order.
     """
 
     test: Pixels  # (N, C, H, W) held out
-    train: Pixels  # (M, C, H, W) those that copies are looked for among
-    features: Features  # (N + M) of both
-    modes: Indices | None  # (N,) the mode of each held-out image; None where nothing tells
-    images: int  # on either side
+    train: Pixels  # (M, C, H, W) training images among which copies are looked for
+    features: Features  # (N + M) rows, of both
+    modes: Indices | None  # (N,) the mode of each held-out image; None if there are no labels
+    images: int  # per side
 
     def __post_init__(self) -> None:
         if self.images < FEWEST_IMAGES or 3 * self.images > len(self.test) or self.images > len(self.train):
@@ -58,65 +58,68 @@ class RealImages:
 
     @cached_property
     def order(self) -> Indices:
-        """The held-out images in a seeded order: against, judged, spare."""
+        """The rows of the held-out images in a seeded order: to compare with, to corrupt, spare."""
         return np.random.default_rng(SEED).permutation(len(self.test))
 
     @property
-    def judged(self) -> Indices:
-        """The places of the images that are corrupted."""
+    def to_corrupt(self) -> Indices:
+        """The rows of the images that are corrupted."""
         return self.order[self.images : 2 * self.images]
 
     @property
     def spare(self) -> Indices:
-        """The places of at least as many images, on neither side."""
+        """The rows of at least as many images, on neither side."""
         return self.order[2 * self.images :]
 
     @cached_property
     def real(self) -> RealFeatures:
-        """What is judged against."""
+        """The features of the images against which scores are computed."""
         train = np.arange(len(self.test), len(self.features))
-        return RealFeatures(self.seen(self.order[: self.images]), self.seen(train))
+        return RealFeatures(self.features_of(self.order[: self.images]), self.features_of(train))
 
-    def seen(self, places: Indices) -> Features:
-        """What the extractor sees in unchanged images."""
-        return self.features.take(places)
+    def features_of(self, rows: Indices) -> Features:
+        """Return the features of unchanged images."""
+        return self.features.take(rows)
 
-    def pixels(self, places: Indices) -> Pixels:
-        """The unchanged images."""
+    def pixels(self, rows: Indices) -> Pixels:
+        """Return the pixels of unchanged images."""
         count = len(self.test)
-        return np.stack([self.test[place] if place < count else self.train[place - count] for place in places])
+        return np.stack([self.test[row] if row < count else self.train[row - count] for row in rows])
 
     @property
     def corruptions(self) -> dict[str, tuple[float, ...]]:
-        """The amounts of every corruption that these images allow."""
-        every = {name: each.amounts for name, each in (IMAGE_CORRUPTIONS | SET_CORRUPTIONS).items()}
-        return {name: amounts for name, amounts in every.items() if name != MODE_DROP or self.modes is not None}
+        """The amounts of every corruption that these images allow, one per level."""
+        corruptions = IMAGE_CORRUPTIONS | SET_CORRUPTIONS
+        return {name: corruptions[name].amounts for name in corruptions if name != MODE_DROP or self.modes is not None}
 
-    def chosen(self, corruption: str, level: int) -> Indices:
-        """The places of the images that a corruption of the set leaves."""
+    def rows_after(self, corruption: str, level: int) -> Indices:
+        """Return the rows of the images in the set after a corruption of the set."""
         if corruption == MODE_DROP:
             assert self.modes is not None
-            return drop_modes(self.judged, self.spare, self.modes, level)
+            return drop_modes(self.to_corrupt, self.spare, self.modes, level)
         if corruption == DUPLICATION:
-            return duplicate(self.judged, level)
+            return duplicate(self.to_corrupt, level)
         assert corruption == COPIES
-        return copy_training_images(self.judged, np.arange(len(self.test), len(self.features)), level)
+        return copy_training_images(self.to_corrupt, np.arange(len(self.test), len(self.features)), level)
 
 
 def real_images(test: ImageFile, train: ImageFile, reference: Reference, images: int = IMAGES) -> RealImages:
-    """The images of a data set's splits with their reference features, divided for a ladder."""
-    known = min(len(reference.train), TRAIN_IMAGES)
+    """Divide the images of a data set's splits for a ladder, with their reference features."""
+    count = min(len(reference.train), TRAIN_IMAGES)
     return RealImages(
         test.pixels,
-        train.pixels[seeded_order(len(train), known)],
-        joined([reference.test, reference.train.first(known)]),
+        train.pixels[seeded_order(len(train), count)],
+        joined([reference.test, reference.train.first(count)]),
         modes_of(test),
-        min(images, len(test) // 3, known),
+        min(images, len(test) // 3, count),
     )
 
 
 def modes_of(split: ImageFile) -> Indices | None:
-    """What a generator could leave out: classes, or combinations of the attributes that divide images most evenly."""
+    """Return the mode of each image, which a generator could drop: its class, or its combination of attributes.
+
+    The attributes are those that divide the images most evenly. None without labels.
+    """
     attributes = split.columns.get(LABEL_COLUMNS["attributes"])
     if attributes is not None:
         most_even = np.argsort(np.abs(attributes.mean(axis=0) - 0.5), kind="stable")[:ATTRIBUTES_OF_MODES]

@@ -1,7 +1,7 @@
-"""Extraction: an image set and an extractor → features, the set read image by image and never held whole.
+"""Extraction: the features of an image set by an extractor, in constant memory for the images.
 
-Images of unlike sizes are fine where the extractor resizes them: those of one size are seen together, and each row of
-the result is the image at its place. Threads decode the next images while the network sees these.
+Images of different sizes are fine if the extractor resizes them: images of one size form a batch, and the rows of the
+result keep the set's order. Threads decode the next images while the network computes.
 """
 
 from __future__ import annotations
@@ -29,68 +29,70 @@ Shape = tuple[int, int, int]  # (C, H, W)
 
 
 @dataclass(frozen=True)
-class Extracted:
-    """What an extractor saw in an image set."""
+class ExtractedSet:
+    """An image set with its features."""
 
     images: ImageSet
-    features: Features  # a row an image that can be read, in the set's order
-    left_out: Mapping[str, str] = field(default_factory=dict)  # images that cannot be read: reason by name
+    features: Features  # one row per readable image, in the set's order
+    left_out: Mapping[str, str] = field(default_factory=dict)  # unreadable images: reason by name
 
     def picture(self, row: int) -> Picture:
-        """The image that a row of the features is of."""
-        readable = [place for place, name in enumerate(self.images.images.names) if name not in self.left_out]
+        """Return the image of a row of the features."""
+        readable = [index for index, name in enumerate(self.images.images.names) if name not in self.left_out]
         return self.images.images.read(readable[row])
 
     def notes(self) -> tuple[str, ...]:
-        """What a reader of the scores must know of the images."""
+        """Return the facts about the images that a reader of their scores needs."""
         unreadable = _unreadable(self.images, self.left_out) if self.left_out else ""
         return (*self.images.notes, *((f"{unreadable} and are left out",) if unreadable else ()))
 
 
 def extract_images(
     images: ImageSet, extractor: Extractor, shape: Shape | None, *, skip_unreadable: bool = False
-) -> Extracted:
-    """Features of a set's images in their order; `shape` is the only one that the extractor takes, None: any.
+) -> ExtractedSet:
+    """Compute the features of a set's images in their order. `shape` is the extractor's only shape; None: any shape.
 
-    Unreadable images are one error that names the first and counts the rest, or are left out. Fewer than 2 readable
-    images are an error too, and so is an image of another shape.
+    Raises `ValueError` for fewer than 2 readable images, for an image of another shape, and for unreadable images: one
+    sentence that names the first and counts them all. With `skip_unreadable` they are left out.
     """
     progress, done = _progress(f"{images.path.name}: {extractor.name} features", len(images)), 0
-    seen: list[Features] = []
+    batches: list[Features] = []
     left_out: dict[str, str] = {}
     for batch in _batches(images):
         done += len(batch)
-        left_out |= {name: str(found) for name, found in batch if isinstance(found, UnreadableImageError)}
-        sound = {name: found for name, found in batch if not isinstance(found, UnreadableImageError)}
-        if sound and (skip_unreadable or not left_out):  # after the first failure the rest is only counted
-            seen.append(_see(extractor, [_fitting(images, name, each, shape) for name, each in sound.items()]))
+        left_out |= {name: str(picture) for name, picture in batch if isinstance(picture, UnreadableImageError)}
+        readable = {name: picture for name, picture in batch if not isinstance(picture, UnreadableImageError)}
+        if readable and (skip_unreadable or not left_out):  # after the first failure images are only counted
+            pixels = [_in_shape(images, name, picture, shape) for name, picture in readable.items()]
+            batches.append(_extract_mixed(extractor, pixels))
         progress.report(done)
     progress.close()
     if left_out and not skip_unreadable:
         raise ValueError(f"{_unreadable(images, left_out)}; remove or replace them, or pass --skip-unreadable")
-    if sum(map(len, seen)) < 2:
-        raise ValueError(f"{images.path}: found {sum(map(len, seen))} readable images, expected at least 2")
-    return Extracted(images, joined(seen), left_out)
+    count = sum(map(len, batches))
+    if count < 2:
+        raise ValueError(f"{images.path}: found {count} readable images, expected at least 2")
+    return ExtractedSet(images, joined(batches), left_out)
 
 
-class Bar(Progress):
-    """Progress as a bar on a terminal."""
+class ProgressBar(Progress):
+    """Progress that is drawn as a bar on a terminal."""
 
-    def __init__(self, what: str, total: int) -> None:
-        super().__init__(what, total)
-        self._bar = tqdm(total=total, desc=what, unit=" images", file=sys.stderr)
+    def __init__(self, name: str, total: int) -> None:
+        super().__init__(name, total)
+        self._bar = tqdm(total=total, desc=name, unit=" images", file=sys.stderr)
 
     def report(self, done: int) -> None:
-        """Move the bar to `done` images."""
+        """Draw the number of images done so far."""
         self._bar.update(done - self._bar.n)
 
     def close(self) -> None:
-        """End the bar and leave it on the terminal."""
+        """Leave the finished bar on the terminal."""
         self._bar.close()
 
 
-def _progress(what: str, total: int) -> Progress:
-    return (Bar if sys.stderr.isatty() else Progress)(what, total)
+def _progress(name: str, total: int) -> Progress:
+    return (ProgressBar if sys.stderr.isatty() else Progress)(name, total)
 
 
 def _unreadable(images: ImageSet, left_out: Mapping[str, str]) -> str:
@@ -102,7 +104,7 @@ Read = tuple[str, Picture | UnreadableImageError]
 
 
 def _batches(images: ImageSet) -> Iterator[list[Read]]:
-    """Names and pictures in order, decoded in threads, at most two batches at a time."""
+    """Yield names and pictures in order, decoded in threads, at most two batches at a time."""
     split = images.images
 
     def read(index: int) -> Read:
@@ -118,25 +120,25 @@ def _batches(images: ImageSet) -> Iterator[list[Read]]:
                 indices = range(start, min(start + BATCH_IMAGES, len(split)))
                 ahead = [threads.submit(read, index) for index in indices]
                 if waiting:
-                    yield [each.result() for each in waiting]
+                    yield [future.result() for future in waiting]
                 waiting = ahead
-            yield [each.result() for each in waiting]
+            yield [future.result() for future in waiting]
         finally:
             threads.shutdown(cancel_futures=True)
 
 
-def _see(extractor: Extractor, batch: list[Image3D]) -> Features:
-    """Features of images of any shapes: equal shapes are seen together, and put back in order."""
-    places: dict[tuple[int, ...], list[int]] = {}
-    for place, image in enumerate(batch):
-        places.setdefault(image.shape, []).append(place)
-    parts = [extractor.see(np.stack([batch[place] for place in group])) for group in places.values()]
-    together, order = joined(parts), np.argsort(np.concatenate(list(places.values())))
-    return Features(together.features[order], None if together.logits is None else together.logits[order])
+def _extract_mixed(extractor: Extractor, images: list[Image3D]) -> Features:
+    """Compute the features of images of any shapes, in their order; images of one shape form a batch."""
+    indices_by_shape: dict[tuple[int, ...], list[int]] = {}
+    for index, image in enumerate(images):
+        indices_by_shape.setdefault(image.shape, []).append(index)
+    groups = list(indices_by_shape.values())
+    parts = [extractor.extract_batch(np.stack([images[index] for index in group])) for group in groups]
+    return joined(parts).take(np.argsort(np.concatenate(groups)))
 
 
-def _fitting(images: ImageSet, name: str, picture: Picture, shape: Shape | None) -> Image3D:
-    """A picture as (C, H, W) of the wanted shape; grey stored as RGB becomes grey and the reverse, nothing is lost."""
+def _in_shape(images: ImageSet, name: str, picture: Picture, shape: Shape | None) -> Image3D:
+    """Return a picture as (C, H, W) in this shape. Grey stored as RGB becomes grey, and grey becomes RGB."""
     image = channels_first(picture)
     if shape is None or image.shape == shape:
         return image
@@ -146,7 +148,6 @@ def _fitting(images: ImageSet, name: str, picture: Picture, shape: Shape | None)
         if (image == image[:1]).all():
             return image[:1]
     raise ValueError(
-        f"{images.path}: {name} is {shape_in_words(image.shape)}, expected {shape_in_words(shape)} "
-        "as the extractor's own images are; "
-        "convert the images, or take the extractor inception, which resizes"
+        f"{images.path}: {name} is {shape_in_words(image.shape)}, expected {shape_in_words(shape)} as the extractor's "
+        "own images; convert the images, or take the extractor inception, which resizes"
     )

@@ -1,8 +1,8 @@
 """Feature files: arrays that other programs computed, read without copies and checked once.
 
 In: `.npy` files of features, probabilities or logits, (N, values) of any float type, memory-mapped; `.npz` files with
-`mu` and `sigma`, as TTUR and pytorch-fid publish statistics of real images. Out: float32 or float64 matrices, or
-`Moments`. Nothing is ever unpickled.
+`mu` and `sigma`, the form in which TTUR and pytorch-fid publish statistics of real images. Out: float32 or float64
+matrices, or `Moments`. No pickle is ever loaded.
 """
 
 from __future__ import annotations
@@ -22,37 +22,37 @@ from pipeline.storage.artefact import verified_file
 
 NPY_MAGIC = b"\x93NUMPY"
 STATISTICS = ("mu", "sigma")
-UNKNOWN_COUNT = 0  # statistics do not say how many images they are of
-ASYMMETRY = 1e-4  # of the largest entry: what float32 rounding may leave in a covariance
-LEAST_ROWS = 2  # a covariance needs them
+UNKNOWN_COUNT = 0  # statistics have no number of images
+ASYMMETRY = 1e-4  # share of the largest entry that float32 rounding may leave in a covariance
+LEAST_ROWS = 2  # a covariance divides by N - 1
 UNREADABLE = (ValueError, EOFError, zipfile.BadZipFile, zlib.error, MemoryError, NotImplementedError)
 
 
-def read_features(path: Path, what: str = "features") -> Matrix:
-    """The matrix (N, D) in a `.npy` file: float32 or float64, finite, memory-mapped where it can be.
+def read_features(path: Path, kind: str = "features") -> Matrix:
+    """Return the finite matrix (N, D) in a `.npy` file as float32 or float64, memory-mapped if possible.
 
-    Raises one sentence (`ValueError`, `FileNotFoundError`) for anything else; `what` names the values in it.
+    Raises one sentence (`ValueError`, `FileNotFoundError`) for anything else, which calls the values `kind`.
     """
     values = read_npy(path)
     if values.ndim != 2 or values.dtype.kind != "f" or 0 in values.shape:
         raise ValueError(
-            f"{path}: found {values.dtype} of shape {values.shape}, expected {what} (N, values) of a float type, a row "
-            f"an image{_advice(values)}"
+            f"{path}: found {values.dtype} of shape {values.shape}, expected {kind} (N, values) of a float type, one "
+            f"row per image{_advice(values)}"
         )
     if len(values) < LEAST_ROWS:
-        raise ValueError(f"{path}: found {len(values)} row of {what}, expected at least {LEAST_ROWS} images")
+        raise ValueError(f"{path}: found {len(values)} row of {kind}, expected at least {LEAST_ROWS} images")
     values = _plain(values)
     try:
         expect_finite_rows(str(path), values)
     except NotFiniteError as error:
         raise NotFiniteError(
-            f"{error}, expected finite {what}; compute them again, or leave these images out"
+            f"{error}, expected finite {kind}; compute them again, or leave these images out"
         ) from None
     return values
 
 
 def read_npy(path: Path) -> npt.NDArray[Any]:
-    """The array in a `.npy` file, memory-mapped."""
+    """Return the array in a `.npy` file, memory-mapped."""
     expect_file(path)
     with verified_file(path).open("rb") as file:
         head = file.read(len(NPY_MAGIC))
@@ -63,12 +63,12 @@ def read_npy(path: Path) -> npt.NDArray[Any]:
 
 
 def names_in_npz(path: Path) -> list[str]:
-    """The names of the arrays in a `.npz` file."""
+    """Return the names of the arrays in a `.npz` file."""
     expect_file(path)
     verified_file(path)
 
     def load() -> list[str]:
-        with zipfile.ZipFile(path) as archive:  # says what is wrong where numpy.load would speak of pickles
+        with zipfile.ZipFile(path) as archive:  # its errors name the damage; those of numpy.load mention pickles
             return [name.removesuffix(".npy") for name in archive.namelist()]
 
     names: list[str] = _load(path, load)
@@ -76,23 +76,23 @@ def names_in_npz(path: Path) -> list[str]:
 
 
 def read_npz(path: Path, names: Sequence[str]) -> list[npt.NDArray[Any]]:
-    """The arrays of those names in a `.npz` file; no other is read."""
+    """Return the arrays of these names in a `.npz` file; no other array is read."""
 
     def load() -> list[npt.NDArray[Any]]:
-        with np.load(path, allow_pickle=False) as arrays:
-            return [np.asarray(arrays[name]) for name in names]
+        with np.load(path, allow_pickle=False) as stored:
+            return [np.asarray(stored[name]) for name in names]
 
-    found: list[npt.NDArray[Any]] = _load(path, load)
-    return found
+    arrays: list[npt.NDArray[Any]] = _load(path, load)
+    return arrays
 
 
 def holds_statistics(path: Path) -> bool:
-    """Whether a file is an `.npz` with mean and covariance in place of images or features."""
+    """Return True if a file is an `.npz` with mean and covariance in place of images or features."""
     return path.suffix.lower() == ".npz" and path.is_file() and set(STATISTICS) <= set(names_in_npz(path))
 
 
 def read_statistics(path: Path) -> Moments:
-    """Mean `mu` (D,) and covariance `sigma` (D, D) of an `.npz`; the number of images is not known and given as 0."""
+    """Return mean `mu` (D,) and covariance `sigma` (D, D) of an `.npz`, with 0 as the unknown number of images."""
     names = names_in_npz(path)
     if not set(STATISTICS) <= set(names):
         raise ValueError(f"{path}: found {', '.join(names) or 'no array'} in it, expected arrays mu and sigma")
@@ -119,10 +119,10 @@ def read_statistics(path: Path) -> Moments:
 
 
 def expect_file(path: Path) -> None:
-    """Raise where there is no file."""
+    """Raise `FileNotFoundError` if the path is no file."""
     if not path.is_file():
-        found = "a folder" if path.is_dir() else "nothing"
-        raise FileNotFoundError(f"{path}: found {found} there, expected a file")
+        content = "a folder" if path.is_dir() else "nothing"
+        raise FileNotFoundError(f"{path}: found {content} there, expected a file")
 
 
 def _load(path: Path, load: Callable[[], Any]) -> Any:
@@ -136,7 +136,7 @@ def _load(path: Path, load: Callable[[], Any]) -> Any:
 
 
 def _plain(values: npt.NDArray[Any]) -> Matrix:
-    """Floats of any size and byte order → native float32 or float64, no digit of float16 to float64 lost."""
+    """Convert floats of any size and byte order to native float32 or float64, without loss up to float64."""
     if values.dtype in (np.float32, np.float64) and values.dtype.isnative:
         return values
     plain: Matrix = values.astype(np.float32 if values.dtype.itemsize < 8 else np.float64)
@@ -147,5 +147,5 @@ def _advice(values: npt.NDArray[Any]) -> str:
     if values.dtype.kind in "iub" and values.ndim == 2:
         return "; convert whole numbers with .astype(numpy.float32)"
     if values.ndim == 1:
-        return "; one feature an image is .reshape(-1, 1)"
+        return "; one feature per image is .reshape(-1, 1)"
     return ""

@@ -1,9 +1,9 @@
-"""Image sets: the images of a folder or file that someone wants scored, whatever wrote them, one at a time.
+"""Image sets: the images of a folder or file that any program wrote, opened for scoring and read one at a time.
 
 In: a folder of images (and what lies below it), a zip of one, `.npy` or `.npz` of uint8 images (N, H, W), (N, H, W, C)
 or (N, C, H, W), Arrow as this project writes samples and tensors, or Parquet with a column `image` of encoded bytes
-(as Hugging Face writes it) or of pixels. Out: `ImageSet`, whose pictures are (H, W) or (H, W, 3) uint8, decoded when
-read. Nothing here runs a network, and nothing is unpickled.
+(as Hugging Face writes it) or of pixels. Out: `ImageSet` with pictures (H, W) or (H, W, 3) uint8, decoded when read.
+This module runs no network and loads no pickle.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from pipeline.storage.artefact import verified_file
 from pipeline.storage.images import read_images
 
 EXPECTED = "a folder or .zip of images, or a .npz, .npy, .arrow or .parquet file of them"
-NPZ_NAMES = ("images", "arr_0")  # ours, and what numpy.savez calls an array without a name
+NPZ_NAMES = ("images", "arr_0")  # our name, and the name of numpy.savez for an array without one
 CONVERSION = (
     "convert images in [-1, 1] with numpy.round((x + 1) * 127.5).clip(0, 255).astype(numpy.uint8), in [0, 1] with "
     "numpy.round(x * 255)"
@@ -38,28 +38,28 @@ CONVERSION = (
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images that are judged together."""
+    """Images that are scored together."""
 
     path: Path
     images: RawSplit
-    notes: tuple[str, ...] = ()  # what a reader of their scores must know
+    notes: tuple[str, ...] = ()  # facts that a reader of their scores needs
 
     def __len__(self) -> int:
         return len(self.images)
 
 
 def open_images(path: Path) -> ImageSet:
-    """The images at a path, none of them decoded yet; one sentence where there are none."""
+    """Open the images at a path without decoding one. Raise one sentence if there are none."""
     if path.is_dir():
         return _folder(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file or folder, expected {EXPECTED}")
     if path.suffix.lower() not in OPENERS:
         raise ValueError(f"{path}: found a file of another kind, expected {EXPECTED}")
-    found = OPENERS[path.suffix.lower()](verified_file(path))
-    if not len(found):
+    images = OPENERS[path.suffix.lower()](verified_file(path))
+    if not len(images):
         raise ValueError(f"{path}: found no image in it, expected at least 2")
-    return found
+    return images
 
 
 def _folder(folder: Path) -> ImageSet:
@@ -67,8 +67,8 @@ def _folder(folder: Path) -> ImageSet:
     files = sorted(Path(base, name).relative_to(folder).as_posix() for base, _, names in below for name in names)
     names = [name for name in files if is_image_name(name)]
     if not names:
-        found = f"{len(files):,} other files (such as {files[0]})" if files else "it empty"
-        raise ValueError(f"{folder}: found {found}, expected files that end in {', '.join(IMAGE_SUFFIXES)}")
+        content = f"{len(files):,} other files (such as {files[0]})" if files else "it empty"
+        raise ValueError(f"{folder}: found {content}, expected files that end in {', '.join(IMAGE_SUFFIXES)}")
 
     def read(index: int) -> Picture:
         path = folder / names[index]
@@ -77,18 +77,18 @@ def _folder(folder: Path) -> ImageSet:
         except OSError as error:
             raise UnreadableImageError(error.strerror or str(error)) from error
 
-    return ImageSet(folder, RawSplit(names, None, read), _passed_over(folder, files, names))
+    return ImageSet(folder, RawSplit(names, None, read), _note_on_other_files(folder, files, names))
 
 
 def _fail(error: OSError) -> None:
-    """A folder that cannot be listed must not make the set smaller without a word."""
+    """Raise the error: a folder that cannot be listed must not make the set smaller silently."""
     raise error
 
 
-def _passed_over(folder: Path, files: Sequence[str], taken: Sequence[str]) -> tuple[str, ...]:
-    """A note where a folder holds more than images; hidden files are no news."""
-    known = set(taken)
-    others = [name for name in files if name not in known and not name.rpartition("/")[2].startswith(".")]
+def _note_on_other_files(folder: Path, files: Sequence[str], images: Sequence[str]) -> tuple[str, ...]:
+    """Return a note if a folder holds files besides images; hidden files need none."""
+    image_names = set(images)
+    others = [name for name in files if name not in image_names and not name.rpartition("/")[2].startswith(".")]
     if not others:
         return ()
     return (f"{folder}: {len(others):,} files that are no images by their names are passed over, such as {others[0]}",)
@@ -104,19 +104,19 @@ def _zip(path: Path) -> ImageSet:
 
 
 def _npy(path: Path) -> ImageSet:
-    return _of_array(path, read_npy(path))
+    return _from_array(path, read_npy(path))
 
 
 def _npz(path: Path) -> ImageSet:
     names = names_in_npz(path)
-    known = [name for name in NPZ_NAMES if name in names]
-    if not known and len(names) != 1:
+    expected = [name for name in NPZ_NAMES if name in names]
+    if not expected and len(names) != 1:
         raise ValueError(f"{path}: found {', '.join(names) or 'no array'} in it, expected an array named images")
-    (array,) = read_npz(path, (known or names)[:1])
-    return _of_array(path, array)
+    (array,) = read_npz(path, (expected or names)[:1])
+    return _from_array(path, array)
 
 
-def _of_array(path: Path, array: npt.NDArray[Any]) -> ImageSet:
+def _from_array(path: Path, array: npt.NDArray[Any]) -> ImageSet:
     channels_last = array.ndim == 4 and array.shape[3] in (1, 3)
     channels_first = array.ndim == 4 and not channels_last and array.shape[1] in (1, 3)
     if array.dtype != np.uint8 or not (array.ndim == 3 or channels_last or channels_first) or 0 in array.shape:
@@ -157,17 +157,17 @@ def _arrow(path: Path) -> ImageSet:
         columns = ", ".join(f"{field.name} {field.type}" for field in schema)
         raise ValueError(f"{path}: found columns {columns}, expected image, a (C, H, W) tensor of uint8")
     stored = read_images(path)
-    found = _of_array(path, np.moveaxis(stored.pixels, 1, 3))
+    images = _from_array(path, np.moveaxis(stored.pixels, 1, 3))
     members = len(np.unique(stored.columns["member"])) if "member" in stored.columns else 1
     note = f"{path}: images of {members} members, which are different networks, are scored as one set"
-    return ImageSet(path, found.images, (note,) if members > 1 else ())
+    return ImageSet(path, images.images, (note,) if members > 1 else ())
 
 
 def _parquet(path: Path) -> ImageSet:
     try:
         pixels = _nested_lists(path)
         if pixels is not None:
-            return _of_array(path, pixels)
+            return _from_array(path, pixels)
         rows = Rows(path)
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{path}: not a whole Parquet file ({' '.join(str(error).split())}); get it again") from error
@@ -177,7 +177,10 @@ def _parquet(path: Path) -> ImageSet:
 
 
 def _nested_lists(path: Path) -> npt.NDArray[Any] | None:
-    """A column `image` of lists of fixed sizes within each other, (H, W) or (H, W, C) of numbers, as one array."""
+    """Return a column `image` of nested lists of fixed sizes, (H, W) or (H, W, C) of numbers, as one array.
+
+    None for a column of another kind.
+    """
     schema = pa.parquet.read_schema(path)
     kind = schema.field("image").type if "image" in schema.names else None
     sizes = []

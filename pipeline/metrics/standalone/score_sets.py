@@ -85,19 +85,19 @@ def score_sets(generated: GeneratedSet, real: RealFeatures | Moments | None) -> 
 
 
 def _score_sets(generated: GeneratedSet, real: RealFeatures | Moments | None) -> SetScores:
-    parts, found = [], SetScores({}, (), len(generated))
+    parts, result = [], SetScores({}, (), len(generated))
     if generated.features is not None:
-        found = replace(found, dimensions=generated.features.shape[1])
+        result = replace(result, dimensions=generated.features.shape[1])
         if isinstance(real, RealFeatures):
             parts += _against_images(generated, generated.features, real)
             n_train = None if real.train is None else len(real.train)
-            found = replace(found, n_real=len(real.test), n_train=n_train, neighbours=real.neighbours)
+            result = replace(result, n_real=len(real.test), n_train=n_train, neighbours=real.neighbours)
         elif isinstance(real, Moments):
             parts.append(_against_moments(generated.features, real))
     if generated.log_p is not None:
         parts += [_from_probabilities(metric, generated.log_p) for metric in _of_probabilities_alone()]
     scores = {name: score for part in parts for name, score in part.scores.items()}
-    return replace(found, scores=scores, notes=tuple(note for part in parts for note in part.notes))
+    return replace(result, scores=scores, notes=tuple(note for part in parts for note in part.notes))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -219,12 +219,12 @@ def _listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
-def _without_overflow(found: SetScores) -> SetScores:
+def _without_overflow(result: SetScores) -> SetScores:
     """Leave out scores that overflowed: squares of features near the largest float are not finite."""
-    lost = [name for name, score in found.scores.items() if not math.isfinite(score.value)]
-    finite = {name: _with_finite_error(score) for name, score in found.scores.items() if name not in lost}
+    lost = [name for name, score in result.scores.items() if not math.isfinite(score.value)]
+    finite = {name: _with_finite_error(score) for name, score in result.scores.items() if name not in lost}
     notes = tuple(f"{name}: not defined, the features' values are too large to compute with" for name in lost)
-    return replace(found, scores=finite, notes=found.notes + notes)
+    return replace(result, scores=finite, notes=result.notes + notes)
 
 
 def _with_finite_error(score: Score) -> Score:

@@ -12,8 +12,8 @@ from pipeline.metrics.extractors.extractor import Extractor, require_extractor
 from pipeline.metrics.features import Features
 from pipeline.metrics.identity import ClassifierSettings
 from pipeline.metrics.ladder import make_ladder
-from pipeline.metrics.ladder.climb import Ladder, climb
 from pipeline.metrics.ladder.corruptions import IMAGE_CORRUPTIONS, SET_CORRUPTIONS, corrupt
+from pipeline.metrics.ladder.levels import Ladder, score_levels
 from pipeline.metrics.ladder.make import SCHEMA
 from pipeline.metrics.ladder.picture import write_picture
 from pipeline.metrics.ladder.real_images import RealImages, modes_of, real_images
@@ -62,11 +62,11 @@ def found() -> RealImages:
 
 @pytest.fixture(scope="module")
 def ladder(found: RealImages) -> Ladder:
-    return climb(found, PROJECTION)
+    return score_levels(found, PROJECTION)
 
 
 def values(ladder: Ladder, corruption: str, metric: str) -> list[float | None]:
-    return [rung.value for rung in ladder.rungs if (rung.corruption, rung.metric) == (corruption, metric)]
+    return [row.value for row in ladder.rows if (row.corruption, row.metric) == (corruption, metric)]
 
 
 def fids_of(ladder: Ladder, corruption: str) -> list[float]:
@@ -79,10 +79,10 @@ def fids_of(ladder: Ladder, corruption: str) -> list[float]:
 def test_every_score_stands_at_every_level_of_every_corruption(ladder: Ladder) -> None:
     assert list(ladder.verdicts) == [*IMAGE_CORRUPTIONS, *SET_CORRUPTIONS]
     metrics = score_names("classes")
-    assert [(rung.corruption, rung.level, rung.metric) for rung in ladder.rungs] == [
+    assert [(row.corruption, row.level, row.metric) for row in ladder.rows] == [
         (corruption, level, metric) for corruption in ladder.verdicts for level in range(4) for metric in metrics
     ]
-    assert {rung.amount for rung in ladder.rungs if rung.corruption == "swirl"} == {0, 1, 2, 4}
+    assert {row.amount for row in ladder.rows if row.corruption == "swirl"} == {0, 1, 2, 4}
 
 
 def test_level_0_is_the_same_clean_images_under_every_corruption(ladder: Ladder) -> None:
@@ -118,18 +118,18 @@ def test_duplicates_cost_coverage(ladder: Ladder) -> None:
 
 
 def test_a_ladder_repeats(found: RealImages, ladder: Ladder) -> None:
-    assert climb(found, PROJECTION) == ladder
+    assert score_levels(found, PROJECTION) == ladder
 
 
 def test_no_image_is_on_two_sides(found: RealImages) -> None:
-    sides = [found.order[:300], found.judged, found.spare]
+    sides = [found.order[:300], found.to_corrupt, found.spare]
     assert sorted(np.concatenate(sides)) == list(range(900))
 
 
 def test_the_copied_training_images_are_those_the_features_are_of(found: RealImages) -> None:
-    copied = found.chosen("copies", 3)
+    copied = found.rows_after("copies", 3)
     # products of other numbers of rows may round differently
-    assert np.allclose(project(found.pixels(copied)).features, found.seen(copied).features, rtol=1e-12)
+    assert np.allclose(project(found.pixels(copied)).features, found.features_of(copied).features, rtol=1e-12)
 
 
 def test_the_picture_shows_the_levels_side_by_side(found: RealImages, tmp_path: Path) -> None:
@@ -137,8 +137,8 @@ def test_the_picture_shows_the_levels_side_by_side(found: RealImages, tmp_path: 
     picture = np.asarray(Image.open(tmp_path / "ladder.png"))[::2, ::2]  # 20 images per row, 28 pixels and a gap of 2
     assert picture.shape == (8 * 30 - 2, 20 * 30 - 2)
     clean, noisy = picture[:28, :28], picture[:28, 5 * 30 : 5 * 30 + 28]
-    assert np.array_equal(clean, found.test[found.judged[0], 0])
-    assert np.array_equal(noisy, corrupt("noise", found.test[found.judged[:1]], 1)[0, 0])
+    assert np.array_equal(clean, found.test[found.to_corrupt[0], 0])
+    assert np.array_equal(noisy, corrupt("noise", found.test[found.to_corrupt[:1]], 1)[0, 0])
     duplicates = [picture[6 * 30 : 6 * 30 + 28, place * 30 : place * 30 + 28] for place in (10, 14, 19)]
     assert all(np.array_equal(clean, image) for image in duplicates)
     copies = picture[7 * 30 :, 15 * 30 : 15 * 30 + 28]
@@ -212,7 +212,7 @@ def expect_the_papers_order(dataset: str, images: int, paths: Paths) -> Ladder:
     reference = load_reference(make_reference(dataset, paths))
     test, train = (load_split(require_tensors(paths, dataset), name) for name in ("test", "train"))
     found = real_images(test, train, reference, images)
-    ladder = climb(found, require_extractor("classifier", dataset, paths))
+    ladder = score_levels(found, require_extractor("classifier", dataset, paths))
     for corruption in IMAGE_CORRUPTIONS:
         fids = fids_of(ladder, corruption)
         assert fids == sorted(set(fids)), corruption

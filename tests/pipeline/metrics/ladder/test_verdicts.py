@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from pipeline.metrics.ladder.verdicts import judge, sampling_errors
+from pipeline.metrics.ladder.verdicts import sampling_errors, verdict_by_errors
 from pipeline.metrics.score import Score
 
 
@@ -22,16 +22,16 @@ from pipeline.metrics.score import Score
 def test_a_verdict_follows_from_differences_above_3_standard_errors(
     scores: Sequence[float], better: str, verdict: str
 ) -> None:
-    assert judge([Score(value) for value in scores], [0.5] * 4, better) == verdict
+    assert verdict_by_errors([Score(value) for value in scores], [0.5] * 4, better) == verdict
 
 
 def test_without_any_error_every_difference_counts_and_equality_does_not() -> None:
-    assert judge([Score(0)] * 4, [0] * 4, "lower") == "blind"
-    assert judge([Score(value) for value in (0, 0, 0, 1)], [0] * 4, "lower") == "sees"
+    assert verdict_by_errors([Score(0)] * 4, [0] * 4, "lower") == "blind"
+    assert verdict_by_errors([Score(value) for value in (0, 0, 0, 1)], [0] * 4, "lower") == "sees"
 
 
 def test_where_clean_images_have_no_value_nothing_is_known_of_its_error() -> None:
-    assert judge([Score(value) for value in (0, 0, 0, 1)], [float("nan")] * 4, "lower") == "undefined"
+    assert verdict_by_errors([Score(value) for value in (0, 0, 0, 1)], [float("nan")] * 4, "lower") == "undefined"
 
 
 def test_a_scores_own_error_counts_unless_it_has_none_or_images_are_there_more_than_once() -> None:

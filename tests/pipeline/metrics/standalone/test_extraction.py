@@ -6,7 +6,7 @@ from PIL import Image
 
 from pipeline.metrics.extractors.extractor import Extractor
 from pipeline.metrics.features import NO_LOGITS, Features
-from pipeline.metrics.standalone.extraction import extract_images
+from pipeline.metrics.standalone.extraction import ProgressBar, extract_images
 from pipeline.metrics.standalone.image_sets import open_images
 from pipeline.storage.images import Pixels
 
@@ -45,3 +45,10 @@ def test_a_terminal_shows_a_bar_and_elsewhere_there_is_none(
     assert "brightness features: 100%" in shown.err
     assert "300/300" in shown.err
     assert shown.out == ""
+
+
+def test_the_bar_on_a_terminal_shows_the_number_of_images_done(capsys: pytest.CaptureFixture[str]) -> None:
+    bar = ProgressBar("features", 40)
+    bar.report(30)
+    bar.close()
+    assert "30/40" in capsys.readouterr().err
