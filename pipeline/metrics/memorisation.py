@@ -7,10 +7,10 @@ generated images (Bai et al. 2021, arXiv 2106.03062; the rule of Kaggle's Genera
 every generated image is a copy. An average over training images, which some programs take, would hardly notice a few
 copies among many. An image with features of 0 only has no direction: its distance is 0 to a training image of the same
 kind, and 1 to every other image.
-authenticity: the share of authentic images among generated ones (Alaa et al. 2022, arXiv 2102.08921).
-An authentic image is farther from its nearest training image than that one is from its own nearest other training
-image. Distances are Euclidean; equal is not farther. If two training images are equal, a generated image nearest to them is authentic unless
-it equals them too.
+authenticity (Alaa et al. 2022, arXiv 2102.08921): the share of authentic images among generated ones. An authentic
+image is farther from its nearest training image than that one is from its own nearest other training image. Distances
+are Euclidean; equal is not farther. If two training images are equal, a generated image nearest to them is authentic
+unless it equals them too.
 
 Standard errors are those of other generated images; the training images are held fixed.
 """
