@@ -54,7 +54,6 @@ figures: .venv/installed
 ## schemas: write the JSON schemas of the TOML tables and docs/settings.md from the classes that read the tables
 schemas: .venv/tested
 	$(BIN)/python -m tests.schemas
-	$(BIN)/python -m tests.settings_page
 
 ## wheel-chain: build the wheel, install it into an environment of its own, and use it in an empty folder
 wheel-chain: .venv/tested

@@ -1,6 +1,6 @@
 """JSON schemas of the TOML tables, so that editors complete fields and mark mistakes while a user writes.
 
-    python -m tests.schemas     # writes pipeline/schemas and assets/schemas anew; also `make schemas`
+    python -m tests.schemas     # writes pipeline/schemas, assets/schemas and docs/settings.md anew; also `make schemas`
 
 In: the classes that read the tables. Out: one schema per table, JSON Schema draft 7. A table's first line, `#:schema`,
 names its schema for editors. `tests/test_schemas.py` compares the written files with the classes.
@@ -123,4 +123,7 @@ def _without_default(schema: Schema) -> Schema:
 
 
 if __name__ == "__main__":
+    from tests.settings_page import write_page  # it imports this module
+
     write_schemas()
+    write_page()

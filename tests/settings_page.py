@@ -1,6 +1,6 @@
 """The page docs/settings.md: every field of the TOML tables, from the schemas that editors read.
 
-    python -m tests.settings_page     # writes docs/settings.md anew; also `make schemas`
+`python -m tests.schemas` and `make schemas` write it.
 
 In: `tests/schemas.py`. Out: Markdown, one table per kind of entry. `tests/test_settings_page.py` compares the page.
 """
@@ -55,6 +55,11 @@ def page() -> str:
     return "\n".join(parts)
 
 
+def write_page() -> None:
+    """Write docs/settings.md anew from the schemas."""
+    PAGE.write_text(page(), encoding="utf-8")
+
+
 def _section(title: str, file: str, entry: Schema) -> Iterator[str]:
     yield f"## {title}\n\nThe file is `{file}`.\n"
     yield _table(entry)
@@ -91,7 +96,3 @@ def _default(field: Schema, is_required: bool) -> str:
 
 def _meaning(field: Schema) -> str:
     return str(field.get("description", OPTIMIZER)).replace("|", "\\|")
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
