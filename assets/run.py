@@ -5,7 +5,6 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
@@ -31,8 +30,9 @@ from assets.publishing.results import OWN_LOGGERS
 from assets.publishing.settings_versions import observe_settings
 from assets.triggers.failures import error_sentence, is_interruption
 from pipeline.budgets import budget_for
+from pipeline.cli.options import ChainOptions
 from pipeline.raw.dataset import Dataset
-from pipeline.settings import LEAST_SAMPLES, OptimizerConfiguration, Recipe, TrainingSettings, resolve
+from pipeline.settings import OptimizerConfiguration, Recipe, TrainingSettings, resolve
 from pipeline.storage.artefact import is_intact, read_artefact
 from pipeline.storage.paths import Paths
 from pipeline.tables import find
@@ -41,34 +41,19 @@ from pipeline.training.kinds_of_weights import AVERAGE
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What a person asks a chain to be made with; None is what the recipe says."""
-
-    steps: str | None = None  # a number, or "full" for the source's own budget
-    members: int | None = None
-    width: int | None = None
-    samples: int | None = None
-    weights: str | None = None  # of the generator, that samples are drawn with: "raw" or "average"
-    seed: int = 0
-    extractor: str = "classifier"
-    thorough: bool = False
-    force: bool = False
-
-
-def reproduce(presets: list[str], wanted: Wanted) -> int:
-    """Make the chains of some presets; those of one recipe together. Exit code 0, or 1 where an asset failed."""
+def reproduce(presets: Sequence[str], options: ChainOptions) -> int:
+    """Make the chains of presets, one chain per recipe. Return exit code 0, or 1 if an asset failed."""
     chosen = [find(PRESETS, key, "preset") for key in presets]
     recipes = dict.fromkeys(preset.recipe for preset in chosen)
     outcomes = [
-        materialize_chain(recipe, [preset.optimizer for preset in chosen if preset.recipe == recipe], wanted)
+        materialize_chain(recipe, [preset.optimizer for preset in chosen if preset.recipe == recipe], options)
         for recipe in recipes
     ]
     return max(outcomes)
 
 
-def materialize_chain(recipe_key: str, optimizers: list[str] | None, wanted: Wanted) -> int:
-    """Make the chain for these configurations (default: all). Exit code 0, or 1 where an asset failed."""
+def materialize_chain(recipe_key: str, optimizers: Sequence[str] | None, options: ChainOptions) -> int:
+    """Make the chain for these configurations (default: all). Return exit code 0, or 1 if an asset failed."""
     recipe = find(RECIPES, recipe_key, "recipe")
     dataset = DATASETS[recipe.dataset]
     keys = [key for entry in optimizers or list(OPTIMIZERS) for key in entry.split(",") if key]
@@ -76,27 +61,27 @@ def materialize_chain(recipe_key: str, optimizers: list[str] | None, wanted: Wan
         raise ValueError(f"--optimizer: found no configuration in {' '.join(optimizers or [])!r}, expected one or more")
     for key in keys:
         find(OPTIMIZERS, key, "optimizer configuration")
-    config = _run_config(recipe, dataset, wanted)
+    config = _run_config(recipe, dataset, options)
     with databases_stay_open(), _instance() as instance, _printed_progress():
         fail_dead_runs(instance)
         observe_settings(instance, [recipe.key])
-        tags = about_tags(recipe.key, keys, wanted.seed)
+        tags = about_tags(recipe.key, keys, options.seed)
 
         def run(selection: list[dg.AssetKey], partitions: Sequence[str] = ()) -> bool:
             return _run(selection, partitions, config, instance, tags)
 
-        prepared = _is_prepared(dataset, wanted.extractor)
+        prepared = _is_prepared(dataset, options.extractor)
         if not prepared and not run(data_keys(dataset)):
             return 1
-        _expect_trainable(recipe, dataset, keys, wanted)
-        scored = wanted.extractor != "classifier" or _has_labels(dataset)
-        scoring = scoring_keys(dataset, wanted.extractor) if scored else []
+        _expect_trainable(recipe, dataset, keys, options)
+        scored = options.extractor != "classifier" or _has_labels(dataset)
+        scoring = scoring_keys(dataset, options.extractor) if scored else []
         if scored:
-            _warn_if_incomparable(recipe, dataset, keys, wanted)
+            _warn_if_incomparable(recipe, dataset, keys, options)
         made = [key for key in partitioned_keys(recipe) if scored or key.path[-1] != "report"]
         together = [comparison_key(recipe), champion_key(recipe)] if scored else []
         ranges = contiguous_ranges(keys) if recipe.sweep else [[key] for key in keys]
-        if prepared and len(ranges) == 1:  # each run of its own costs half a second
+        if prepared and len(ranges) == 1:  # every further run costs half a second
             return 0 if run([*data_keys(dataset), *scoring, *made, *together], ranges[0]) else 1
         before = [*(data_keys(dataset) if prepared else ()), *scoring]
         if before and not run(before):
@@ -108,15 +93,15 @@ def materialize_chain(recipe_key: str, optimizers: list[str] | None, wanted: Wan
 
 
 def _is_prepared(dataset: Dataset, extractor: str) -> bool:
-    """True if all that is made of a data set is there unharmed, whatever it was made from.
+    """Return True if the data set's tensors, classifier and reference are intact, so that training can begin.
 
-    Then training can begin, and nothing is trained in vain.
+    They may be stale: training first and failing later would cost minutes, a stale artefact is only made again.
     """
     paths = Paths.default()
     scoring = [paths.classifier(dataset.key)] if extractor == "classifier" else []
     folders = [paths.tensors(dataset.key), *scoring, paths.reference(dataset.key, extractor)]
-    found = [read_artefact(folder) for folder in folders]
-    return all(artefact is not None and is_intact(artefact) for artefact in found)
+    artefacts = [read_artefact(folder) for folder in folders]
+    return all(artefact is not None and is_intact(artefact) for artefact in artefacts)
 
 
 @contextmanager
@@ -126,8 +111,8 @@ def _instance() -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
-def _expect_trainable(recipe: Recipe, dataset: Dataset, keys: list[str], wanted: Wanted) -> None:
-    """Raise what is wrong before minutes are spent on what comes before training."""
+def _expect_trainable(recipe: Recipe, dataset: Dataset, keys: list[str], options: ChainOptions) -> None:
+    """Raise for settings that cannot be trained, before minutes are spent on the steps before training."""
     from pipeline.tensors.load import require_tensors
     from pipeline.training.engine.ranks import ALONE
     from pipeline.training.partition import Partition
@@ -135,45 +120,45 @@ def _expect_trainable(recipe: Recipe, dataset: Dataset, keys: list[str], wanted:
 
     paths = Paths.default()
     tensors = require_tensors(paths, dataset.key)
-    partitions = [Partition(_settings(recipe, OPTIMIZERS[key], wanted), tensors, paths) for key in keys]
+    partitions = [Partition(_settings(recipe, OPTIMIZERS[key], options), tensors, paths) for key in keys]
     for partition in partitions:
         expect_trainable(partition, ALONE)
     without = [partition.key for partition in partitions if partition.settings.ema_decay is None]
-    if wanted.weights == AVERAGE and without:
+    if options.weights == AVERAGE and without:
         raise ValueError(
             f"--weights average: found no ema_decay in {', '.join(without)}, so they keep no average; "
             "leave the option out, or set ema_decay"
         )
 
 
-def _warn_if_incomparable(recipe: Recipe, dataset: Dataset, keys: list[str], wanted: Wanted) -> None:
-    """Log, before anything is trained, that the new scores cannot be ranked with those there are."""
+def _warn_if_incomparable(recipe: Recipe, dataset: Dataset, keys: list[str], options: ChainOptions) -> None:
+    """Log, before anything is trained, why the new scores cannot be ranked with the stored ones."""
     from pipeline.comparison.outlook import Choice, incomparable_choice
     from pipeline.tensors.load import require_tensors
     from pipeline.training.partition import Partition
 
     paths = Paths.default()
-    partition = Partition(_settings(recipe, OPTIMIZERS[keys[0]], wanted), require_tensors(paths, dataset.key), paths)
-    samples = recipe.samples if wanted.samples is None else wanted.samples
-    choice = Choice(partition.settings.steps, partition.network.width, samples, wanted.extractor)
+    partition = Partition(_settings(recipe, OPTIMIZERS[keys[0]], options), require_tensors(paths, dataset.key), paths)
+    samples = recipe.samples if options.samples is None else options.samples
+    choice = Choice(partition.settings.steps, partition.network.width, samples, options.extractor)
     try:
         how = incomparable_choice(recipe.key, keys, choice, list(OPTIMIZERS), paths)
-    except (OSError, ValueError) as error:  # a file that is no report keeps nobody from training
-        how = f"cannot say whether the new scores will be comparable: {error}"
+    except (OSError, ValueError) as error:  # a damaged report must not prevent training
+        how = f"it is not known whether the new scores will be comparable: {error}"
     if how:
         log.warning("%s", how)
 
 
-def _settings(recipe: Recipe, configuration: OptimizerConfiguration, wanted: Wanted) -> TrainingSettings:
-    """Of one partition, checked."""
-    budget = budget_for(recipe, wanted.steps, wanted.width)
+def _settings(recipe: Recipe, configuration: OptimizerConfiguration, options: ChainOptions) -> TrainingSettings:
+    """Return the checked settings of one partition."""
+    budget = budget_for(recipe, options.steps, options.width)
     return resolve(
-        recipe, configuration, steps=budget.steps, width=budget.width, members=wanted.members, seed=wanted.seed
+        recipe, configuration, steps=budget.steps, width=budget.width, members=options.members, seed=options.seed
     )
 
 
 def _has_labels(dataset: Dataset) -> bool:
-    """Whether scores can be taken; where not, it is said."""
+    """Return True if scores can be computed; if not, log why."""
     from pipeline.metrics.extractors.classifier import NoLabelsError, expect_labels
     from pipeline.tensors.load import require_tensors
 
@@ -185,21 +170,19 @@ def _has_labels(dataset: Dataset) -> bool:
     return True
 
 
-def _run_config(recipe: Recipe, dataset: Dataset, wanted: Wanted) -> dict[str, Any]:
-    """Each op's config, checked before anything runs."""
-    settings, force = _settings(recipe, next(iter(OPTIMIZERS.values())), wanted), wanted.force
-    if wanted.samples is not None and wanted.samples < LEAST_SAMPLES:
-        raise ValueError(f"--samples: found {wanted.samples}, expected at least {LEAST_SAMPLES} images a member")
+def _run_config(recipe: Recipe, dataset: Dataset, options: ChainOptions) -> dict[str, Any]:
+    """Return the config of each op, checked before anything runs."""
+    settings, force = _settings(recipe, next(iter(OPTIMIZERS.values())), options), options.force
     budget = {"steps": settings.steps, "width": settings.width}
-    scoring = scoring_keys(dataset, wanted.extractor)
-    training = {**budget, "members": wanted.members, "seed": wanted.seed, "force": force}
+    scoring = scoring_keys(dataset, options.extractor)
+    training = {**budget, "members": options.members, "seed": options.seed, "force": force}
     ops: dict[str, dict[str, Any]] = {
         **{"__".join(key.path): {"force": force} for key in (*data_keys(dataset), *scoring)},
         f"{recipe.key}__training": training,
-        f"{recipe.key}__samples": {"images": wanted.samples, "weights": _weights(wanted), "force": force},
+        f"{recipe.key}__samples": {"images": options.samples, "weights": _weights(options), "force": force},
         f"{recipe.key}__report": {
-            "extractor": ExtractorName(wanted.extractor).name,
-            "thorough": wanted.thorough,
+            "extractor": ExtractorName(options.extractor).name,
+            "thorough": options.thorough,
             "force": force,
         },
         f"{recipe.key}__comparison": {"force": force},
@@ -210,9 +193,9 @@ def _run_config(recipe: Recipe, dataset: Dataset, wanted: Wanted) -> dict[str, A
     }
 
 
-def _weights(wanted: Wanted) -> str | None:
-    """Return the name by which run config knows the kind of weights; None leaves it to what the training keeps."""
-    return None if wanted.weights is None else Weights(wanted.weights).name
+def _weights(options: ChainOptions) -> str | None:
+    """Return the kind of weights by its name in the run config; None leaves the choice to the samples asset."""
+    return None if options.weights is None else Weights(options.weights).name
 
 
 def _run(
@@ -233,7 +216,7 @@ def _run(
             "ops": {name: config[name] for name in names if name in config},
             "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
         },
-        # a person runs the command again, no daemon does
+        # no daemon runs the command again, so no retries
         tags={**tags, **process_tag(run_id), **partition_tags(partitions), MAX_RETRIES_TAG: "0"},
         raise_on_error=False,
     )
@@ -243,7 +226,7 @@ def _run(
 
 
 def _print_failure(event: dg.DagsterEvent) -> None:
-    """The step and its own error, as one sentence; an interruption goes on up to the command."""
+    """Print the step and its own error as one sentence; pass an interruption on to the command."""
     failed = event.step_failure_data.error
     if is_interruption(failed):
         raise KeyboardInterrupt
@@ -252,7 +235,7 @@ def _print_failure(event: dg.DagsterEvent) -> None:
 
 @contextmanager
 def _printed_progress() -> Iterator[None]:
-    """Meanwhile, what the stages log goes to standard output, a line each with the time since the start."""
+    """Print the log of the stages inside this context to standard output, with the time since the start."""
     started = time.monotonic()
     handler = logging.StreamHandler(sys.stdout)
 

@@ -7,9 +7,9 @@ and the full one of its source.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from pipeline.settings import Recipe
-from pipeline.tables import SettingsError
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,9 @@ def full_budget(recipe: Recipe) -> Budget:
     return Budget(recipe.full_steps, recipe.full_width or recipe.width)
 
 
-def budget_for(recipe: Recipe, steps: str | None, width: int | None) -> Budget:
+def budget_for(recipe: Recipe, steps: int | Literal["full"] | None, width: int | None) -> Budget:
     """Return the budget that a user chose; `steps` is a number, "full", or None for the plain budget."""
-    if steps is not None and steps != "full" and not steps.isdecimal():
-        raise SettingsError(f"--steps: found {steps!r}, expected a whole number or 'full'")
     budget = full_budget(recipe) if steps == "full" else plain_budget(recipe)
-    if steps is not None and steps != "full":
-        budget = replace(budget, steps=int(steps))
+    if isinstance(steps, int):
+        budget = replace(budget, steps=steps)
     return budget if width is None else replace(budget, width=width)

@@ -23,7 +23,6 @@ FILES = sorted(
 # Folders with sentences still to be mended; this set only ever shrinks.
 NOT_YET = {
     "assets",
-    "pipeline/cli",
     "pipeline/training",
     "tests/pipeline/training",
 }

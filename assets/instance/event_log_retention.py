@@ -14,7 +14,6 @@ deleted runs do not show their project, and compacting rewrites whole databases.
 other project uses the instance.
 """
 
-import argparse
 import re
 import sqlite3
 import time
@@ -50,12 +49,12 @@ RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 DATABASES = ("history/runs.db", "history/runs/index.db", "schedules/schedules.db")
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Clean up the data folder's files, and the runs and ticks of the Dagster instance if there is one."""
+def clean_up(*, dry_run: bool, orphans: bool) -> int:
+    """Remove old files of the data folder, and old runs and ticks of the Dagster instance; return the exit code."""
     retention = load_operations().retention
     home = existing_home()
     if home is None:
-        return cleaning.clean(arguments, retention.checkpoint_days)
+        return cleaning.clean(retention.checkpoint_days, dry_run=dry_run, orphans=orphans)
     expect_storage(home)
     with dg.DagsterInstance.get() as instance:
         now = time.time()
@@ -63,13 +62,13 @@ def run(arguments: argparse.Namespace) -> int:
         removals = [*old_runs(instance, home, now, retention.run_days), *old_ticks(instance, now, retention.tick_days)]
         if shared is None:
             removals.extend(stray_files(instance, home, now, retention.run_days))
-        code = cleaning.clean(arguments, retention.checkpoint_days, removals)
+        code = cleaning.clean(retention.checkpoint_days, removals, dry_run=dry_run, orphans=orphans)
     if shared is not None:
         print(
             f"{home}: other projects may use this Dagster instance ({shared.reason}): its databases were not "
             f"compacted, and files of deleted runs were kept; {shared.remedy}"
         )
-    elif removals and not arguments.dry_run:
+    elif removals and not dry_run:
         print(compact(home))
     return code
 

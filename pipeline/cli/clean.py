@@ -1,12 +1,14 @@
-"""`ganforge clean`: remove what was left over and what was kept long enough."""
+"""Clean: print and carry out the removals of leftovers and of files that were kept long enough.
+
+`ganforge clean` is in `assets/cli.py`, because its periods are settings of Dagster's side and it cleans Dagster's
+databases too.
+"""
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from pipeline.clean.files import Tables, find_removals
 from pipeline.clean.removal import Removal
@@ -17,44 +19,25 @@ from pipeline.storage.paths import Paths
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
-def add_parser(commands: Any, run: Callable[[argparse.Namespace], int]) -> None:
-    """Add the command to an argument parser's subcommands; `run` calls `clean`."""
-    parser = commands.add_parser(
-        "clean",
-        help="remove what killed processes left, old checkpoints and old runs' logs",
-        description="Remove what can be made again or is left over; [retention] in the operations settings says how "
-        "long it is kept. Champions and reports stay.",
-        epilog="example: ganforge clean --dry-run",
-    )
-    parser.add_argument("--dry-run", action="store_true", help="print what would go, and touch nothing")
-    parser.add_argument(
-        "--orphans",
-        action="store_true",
-        help="also networks and samples of recipes and configurations that are in no table; name your own tables "
-        "(GANFORGE_RECIPES, GANFORGE_OPTIMIZERS) first",
-    )
-    parser.set_defaults(run=run)
+def clean(checkpoint_days: float, more: Sequence[Removal] = (), *, dry_run: bool = False, orphans: bool = False) -> int:
+    """Print the removals, the data folder's and `more`, and unless it is a dry run carry them out.
 
-
-def clean(arguments: argparse.Namespace, checkpoint_days: float, more: Sequence[Removal] = ()) -> int:
-    """Print what can go, the data folder's and `more`, and unless it is a dry run remove it. Exit code 0.
-
-    1 where something could not be removed.
+    `orphans` includes networks and samples of recipes and configurations that no table names. Return exit code 0, or 1
+    if something could not be removed.
     """
     tables = Tables(load_recipes(), load_optimizers())
-    found = find_removals(
-        Paths.default(), tables, checkpoint_days=checkpoint_days, now=time.time(), with_orphans=arguments.orphans
-    )
-    everything = [*found, *more]
-    if not everything:
-        print(f"{Paths.default().root}: nothing to remove")
+    paths = Paths.default()
+    removals = find_removals(paths, tables, checkpoint_days=checkpoint_days, now=time.time(), with_orphans=orphans)
+    removals = [*removals, *more]
+    if not removals:
+        print(f"{paths.root}: nothing to remove")
         return 0
-    print("\n".join(aligned([_row(each) for each in everything])))
-    total = shown_size(sum(each.size_bytes for each in everything))
-    if arguments.dry_run:
+    print("\n".join(aligned([_row(removal) for removal in removals])))
+    total = shown_size(sum(removal.size_bytes for removal in removals))
+    if dry_run:
         print(f"{total} would be freed; nothing was touched")
         return 0
-    return _remove(everything)
+    return _remove(removals)
 
 
 def _row(removal: Removal) -> tuple[str, str, str, str]:
@@ -77,7 +60,7 @@ def _remove(removals: Sequence[Removal]) -> int:
 
 
 def shown_size(count: float) -> str:
-    """Such as `1.2 MB`."""
+    """Return a size in the largest fitting unit, such as `1.2 MB`."""
     unit = 0
     while count >= 1000 and unit < len(UNITS) - 1:
         count, unit = count / 1000, unit + 1
@@ -85,7 +68,7 @@ def shown_size(count: float) -> str:
 
 
 def shown_age(seconds: float) -> str:
-    """Such as `3 hours`."""
+    """Return a period in the largest fitting unit, such as `3 hours`."""
     for unit, length in (("day", 86_400), ("hour", 3600), ("minute", 60)):
         if seconds >= length:
             count = int(seconds // length)

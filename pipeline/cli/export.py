@@ -2,156 +2,133 @@
 
     ganforge export mnist_mlp -o digits.onnx
     ganforge export mnist_mlp --optimizer adam -n 1000 -o digits.npz
-    python -m pipeline.cli.export mnist_mlp --member 1 -o digits/
 
-An ONNX file appears only when onnxruntime draws the same images with it as PyTorch. The last form needs no Dagster.
+An ONNX file appears only if onnxruntime generates the same images with it as PyTorch.
 """
 
 from __future__ import annotations
 
-import argparse
 import logging
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
-from pipeline.cli.alone import run_alone
-from pipeline.cli.generator_choice import (
-    ALL,
-    add_choice,
-    chosen_generator,
-    chosen_members,
-    chosen_samples,
-    member_number,
-    scored_weights,
-)
-from pipeline.settings import load_recipes
+from cyclopts import Parameter
+
+from pipeline.cli.options import ALL, Columns, Count, Force, Optimizer, Recipe, Weights
 
 if TYPE_CHECKING:
     from pipeline.samples.picture_files import GeneratedImages
     from pipeline.storage.paths import Paths
 
-DESCRIPTION = (
-    "Write one member's generator as .onnx, checked with onnxruntime; or the recipe's stored samples: .npz arrays "
-    "(images, latents, latent_seed, member), .png one grid, .gif pages of a grid, a folder one .png an image."
-)
-EPILOG = (
-    "examples: %(prog)s mnist_mlp -o digits.onnx; %(prog)s mnist_mlp --optimizer adam -n 1000 -o digits.npz; "
-    "%(prog)s mnist_mlp --member 1 -o digits/"
-)
 ONNX = ".onnx"
 SUFFIXES = (ONNX, ".npz", ".png", ".gif")
 PAGE_IMAGES = 64
 PAGE_MILLISECONDS = 1000
 
-log = logging.getLogger(__name__)
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class ExportOptions:
+    """The generator or the samples to export, and the file to write."""
+
+    output: Annotated[str, Parameter(name="-o", metavar="OUTPUT", help="a file, or a folder that ends in /")]
+    member: Annotated[
+        str | None,
+        Parameter(
+            metavar="M",
+            allow_leading_hyphen=True,
+            help="a number, or all; default: for .onnx the champion's best, else the first that did not diverge; for "
+            "samples all",
+        ),
+    ] = None
+    count: Annotated[
+        Count | None, Parameter(name="-n", help="the first N stored images of each member; default: all")
+    ] = None
+    weights: Annotated[
+        Weights | None,
+        Parameter(help="for .onnx: as trained (raw), or their average; default: those that were scored"),
+    ] = None
+    columns: Columns = None
+    force: Force = False
 
 
-def add_parser(commands: Any) -> None:
-    """The command among others."""
-    parser = commands.add_parser(
-        "export", help="a generator as ONNX, or the stored samples as files", description=DESCRIPTION, epilog=EPILOG
-    )
-    add_arguments(parser)
-    parser.set_defaults(run=run)
+def export(recipe: Recipe, /, *, optimizer: Optimizer = None, options: ExportOptions) -> None:
+    """Write a generator as ONNX, or the stored samples as other files.
 
+    An .onnx holds one member's generator, checked with onnxruntime. Stored samples become .npz arrays (images, latents,
+    latent_seed, member), a .png with one grid, a .gif with pages of a grid, or a folder with one .png per image.
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What to export, into what."""
-    add_choice(parser)
-    parser.add_argument("-o", required=True, metavar="OUTPUT", dest="output", help="a folder ends in /")
-    parser.add_argument(
-        "--member",
-        metavar="M",
-        help="a number, or all; default: for .onnx the first that did not diverge (of the champion its best), for "
-        "samples all",
-    )
-    parser.add_argument("-n", type=int, metavar="N", dest="count", help="the first N stored images of each member")
-    parser.add_argument(
-        "--weights",
-        choices=("raw", "average"),
-        help="for .onnx: as trained, or their average; default: those that were scored",
-    )
-    parser.add_argument("--columns", type=int, metavar="N", help="of a grid; default: as many as rows, about")
-    parser.add_argument("--force", action="store_true", help="replace the pictures of a folder that has some")
+    for instance:
 
-
-def run(arguments: argparse.Namespace) -> int:
-    """Write the file; what was chosen goes to standard error."""
+        ganforge export mnist_mlp -o digits.onnx
+        ganforge export mnist_mlp --optimizer adam -n 1000 -o digits.npz
+        ganforge export mnist_mlp --member 1 -o digits/
+    """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     from pipeline.samples.picture_files import kind_of
     from pipeline.storage.paths import Paths
 
-    kind = kind_of(arguments.output, SUFFIXES)
-    _expect_sensible(arguments, kind)
+    kind = kind_of(options.output, SUFFIXES)
+    _expect_sensible(options, kind)
     paths = Paths.default()
     if kind == ONNX:
-        _export_generator(arguments, paths)
+        _export_generator(recipe, optimizer, options, paths)
     else:
-        _export_samples(arguments, kind, paths)
-    return 0
+        _export_samples(recipe, optimizer, options, kind, paths)
 
 
-def _expect_sensible(arguments: argparse.Namespace, kind: str) -> None:
-    if arguments.columns is not None and arguments.columns < 1:
-        raise ValueError(f"--columns is {arguments.columns}, expected at least 1")
-    if kind == ONNX and arguments.count is not None:
-        raise ValueError(f"{arguments.output}: an ONNX file holds a generator and no images, expected no -n")
-    if kind == ONNX and arguments.member == ALL:
-        raise ValueError(f"{arguments.output}: an ONNX file holds one generator, expected one --member and not all")
-    if kind != ONNX and arguments.weights is not None:
+def _expect_sensible(options: ExportOptions, kind: str) -> None:
+    if kind == ONNX and options.count is not None:
+        raise ValueError(f"{options.output}: an ONNX file holds a generator and no images, expected no -n")
+    if kind == ONNX and options.member == ALL:
+        raise ValueError(f"{options.output}: an ONNX file holds one generator, expected one --member and not all")
+    if kind != ONNX and options.weights is not None:
         raise ValueError(
-            f"{arguments.output}: stored samples were drawn already, expected --weights for {ONNX} only "
-            "(`ganforge sample` draws new images from either weights)"
+            f"{options.output}: stored samples exist already, expected --weights for {ONNX} only "
+            "(`ganforge sample` generates new images from either weights)"
         )
 
 
-def _export_generator(arguments: argparse.Namespace, paths: Paths) -> None:
+def _export_generator(recipe: str, optimizer: str | None, options: ExportOptions, paths: Paths) -> None:
+    from pipeline.cli.generator_choice import chosen_generator, chosen_members, scored_weights
     from pipeline.samples.onnx_file import export_onnx
 
-    training = chosen_generator(arguments, paths)
-    (member,) = chosen_members(training, arguments.member)
-    weights = arguments.weights or scored_weights(training, paths)
-    found = export_onnx(training, member, Path(arguments.output), weights=weights)
+    training = chosen_generator(recipe, optimizer, paths)
+    (member,) = chosen_members(training, options.member)
+    weights = options.weights or scored_weights(training, paths)
+    exported = export_onnx(training, member, Path(options.output), weights=weights)
     print(
-        f"{arguments.output}: {arguments.recipe} {training.details['optimizer']}, member {member}; onnxruntime and "
-        f"PyTorch differ by at most {found.largest_difference:.1e} on {found.latents} latents"
+        f"{options.output}: {recipe} {training.details['optimizer']}, member {member}; onnxruntime and "
+        f"PyTorch differ by at most {exported.largest_difference:.1e} on {exported.latents} latents"
     )
 
 
-def _export_samples(arguments: argparse.Namespace, kind: str, paths: Paths) -> None:
+def _export_samples(recipe: str, optimizer: str | None, options: ExportOptions, kind: str, paths: Paths) -> None:
+    from pipeline.cli.generator_choice import chosen_samples, member_number
     from pipeline.samples import picture_files
     from pipeline.samples.stored import stored_images
+    from pipeline.settings import load_recipes
 
-    samples, recipe = chosen_samples(arguments, paths), arguments.recipe
-    members = None if arguments.member in (None, ALL) else [member_number(arguments.member)]
-    drawn = stored_images(samples, load_recipes()[recipe].network, members, arguments.count)
-    path = Path(arguments.output)
+    samples = chosen_samples(recipe, optimizer, paths)
+    members = None if options.member in (None, ALL) else [member_number(str(options.member))]
+    images = stored_images(samples, load_recipes()[recipe].network, members, options.count)
+    path = Path(options.output)
     if kind == ".gif":
-        _write_pages(path, drawn, arguments.columns)
+        _write_pages(path, images, options.columns)
     else:
-        columns = arguments.columns or picture_files.near_square(len(drawn))
-        picture_files.write_generated(path, kind, drawn, columns, force=arguments.force)
-    count = len(set(drawn.members.tolist()))
+        columns = options.columns or picture_files.near_square(len(images))
+        picture_files.write_generated(path, kind, images, columns, force=options.force)
+    count = len(set(images.members.tolist()))
     together = f", of {count} members together (--member M takes one)" if count > 1 else ""
-    print(f"{arguments.output}: {len(drawn):,} stored images of {recipe} {samples.details['optimizer']}{together}")
+    print(f"{options.output}: {len(images):,} stored images of {recipe} {samples.details['optimizer']}{together}")
 
 
-def _write_pages(path: Path, drawn: GeneratedImages, columns: int | None) -> None:
-    """One page of images after another."""
+def _write_pages(path: Path, images: GeneratedImages, columns: int | None) -> None:
+    """Write an animation whose frames are pages of images."""
     from pipeline.samples import picture_files
 
-    starts = range(0, len(drawn), PAGE_IMAGES)
-    pages = [drawn.pixels[start : start + PAGE_IMAGES] for start in starts]
+    starts = range(0, len(images), PAGE_IMAGES)
+    pages = [images.pixels[start : start + PAGE_IMAGES] for start in starts]
     picture_files.write_animation(path, pages, columns or picture_files.near_square(len(pages[0])), PAGE_MILLISECONDS)
-
-
-def main() -> int:
-    """The command by itself."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.cli.export", description=DESCRIPTION, epilog=EPILOG)
-    add_arguments(parser)
-    return run_alone(parser, run)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,16 +1,16 @@
-"""Generator choice: whose weights and which members of a recipe a command draws from, said where it chose.
+"""Generator choice: which weights and which members of a recipe a command uses; the log names every choice.
 
-In: a command's arguments as typed. Out: the training artefact, or the champion, which is read like one, and the numbers
-of its members. Without `--optimizer` the champion draws, or where there is none yet the best of the newest comparison.
-Every mistake is one sentence.
+In: a recipe, a configuration and a member as typed. Out: the training artefact, or the champion, which is read like
+one, and the numbers of its members. Without a configuration the champion is used, or while there is none the best of
+the newest comparison. Every mistake is one sentence.
 """
 
 from __future__ import annotations
 
-import argparse
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from pipeline.cli.options import ALL
 from pipeline.settings import load_optimizers, load_recipes
 from pipeline.tables import find
 
@@ -19,57 +19,45 @@ if TYPE_CHECKING:
     from pipeline.storage.artefact import Artefact
     from pipeline.storage.paths import Paths
 
-ALL = "all"
-
 log = logging.getLogger(__name__)
 
 
-def add_choice(parser: Any) -> None:
-    """What to draw from."""
-    parser.add_argument("recipe", metavar="RECIPE", help="a recipe of pipeline/recipes.toml, such as mnist_mlp")
-    parser.add_argument(
-        "--optimizer",
-        metavar="KEY",
-        help="a configuration; default: the recipe's champion, or while there is none the best by the newest reports",
-    )
-
-
-def chosen_generator(arguments: argparse.Namespace, paths: Paths) -> Artefact:
-    """The networks to draw from: of the configuration asked for, of the champion, or else of `chosen_optimizer`."""
+def chosen_generator(recipe: str, optimizer: str | None, paths: Paths) -> Artefact:
+    """Return the networks of the configuration, of the champion, or else of `best_optimizer`."""
     from pipeline.training.trained import require_training
 
-    champion = asked_champion(arguments, paths)
+    champion = chosen_champion(recipe, optimizer, paths)
     if champion is not None:
         return champion.artefact
-    return require_training(paths, arguments.recipe, checked_optimizer(arguments, paths))
+    return require_training(paths, recipe, chosen_optimizer(recipe, optimizer, paths))
 
 
-def chosen_samples(arguments: argparse.Namespace, paths: Paths) -> Artefact:
-    """The stored samples of the configuration asked for, of the champion's own weights, or of `chosen_optimizer`."""
+def chosen_samples(recipe: str, optimizer: str | None, paths: Paths) -> Artefact:
+    """Return the stored samples of the configuration, of the champion's own weights, or of `best_optimizer`."""
     from pipeline.storage.artefact import read_artefact, require_artefact
 
-    champion, recipe = asked_champion(arguments, paths), arguments.recipe
+    champion = chosen_champion(recipe, optimizer, paths)
     if champion is None:
-        optimizer = checked_optimizer(arguments, paths)
+        optimizer = chosen_optimizer(recipe, optimizer, paths)
         folder = paths.samples(recipe, optimizer)
         return require_artefact(folder, "samples", f"{recipe}/samples, partition {optimizer},")
     samples = read_artefact(paths.samples(recipe, champion.optimizer))
     if samples is None or samples.details["training"] != champion.training_fingerprint:
         raise ValueError(
-            f"{recipe}: the stored samples of {champion.optimizer} were not drawn by {champion}; draw new ones with "
-            f"`ganforge sample {recipe}`, or take those there with --optimizer {champion.optimizer}"
+            f"{recipe}: the stored samples of {champion.optimizer} are not from {champion}; generate new ones with "
+            f"`ganforge sample {recipe}`, or take the stored ones with --optimizer {champion.optimizer}"
         )
     return samples
 
 
-def asked_champion(arguments: argparse.Namespace, paths: Paths) -> Champion | None:
-    """The recipe's champion, said on standard error; None where a configuration is named, or there is none yet."""
+def chosen_champion(recipe: str, optimizer: str | None, paths: Paths) -> Champion | None:
+    """Return the recipe's champion; None if a configuration is named, or if there is no champion yet."""
     from pipeline.champion.versions import current_champion
 
-    find(load_recipes(), arguments.recipe, "recipe")
-    champion = None if arguments.optimizer is not None else current_champion(arguments.recipe, paths)
+    find(load_recipes(), recipe, "recipe")
+    champion = None if optimizer is not None else current_champion(recipe, paths)
     if champion is not None:
-        log.info("%s: taking %s, since %s", arguments.recipe, champion, champion.pointer.since)
+        log.info("%s: taking %s, since %s", recipe, champion, champion.pointer.since)
     return champion
 
 
@@ -81,12 +69,12 @@ def scored_weights(training: Artefact, paths: Paths) -> str:
     """
     from pipeline.training.kinds_of_weights import AVERAGE, FILE_OF_WEIGHTS, default_weights
 
-    found = default_weights(training)
+    weights = default_weights(training)
     if "champion" not in training.details:
-        found = _reported_weights(training, paths) or _drawn_weights(training, paths) or found
+        weights = _reported_weights(training, paths) or _sampled_weights(training, paths) or weights
     if FILE_OF_WEIGHTS[AVERAGE] in training.files:
-        log.info("taking the %s weights", found)
-    return found
+        log.info("taking the %s weights", weights)
+    return weights
 
 
 def _reported_weights(training: Artefact, paths: Paths) -> str | None:
@@ -98,7 +86,7 @@ def _reported_weights(training: Artefact, paths: Paths) -> str | None:
     return report.weights
 
 
-def _drawn_weights(training: Artefact, paths: Paths) -> str | None:
+def _sampled_weights(training: Artefact, paths: Paths) -> str | None:
     from pipeline.samples.details import SamplesDetails
     from pipeline.storage.artefact import read_artefact
 
@@ -108,21 +96,21 @@ def _drawn_weights(training: Artefact, paths: Paths) -> str | None:
     return samples.details_as(SamplesDetails).weights
 
 
-def checked_optimizer(arguments: argparse.Namespace, paths: Paths) -> str:
-    """The configuration asked for, or else `chosen_optimizer`, said on standard error; recipe and key both exist."""
-    find(load_recipes(), arguments.recipe, "recipe")
-    if arguments.optimizer is not None:
-        find(load_optimizers(), arguments.optimizer, "optimizer configuration")
-        return str(arguments.optimizer)
-    chosen = chosen_optimizer(arguments.recipe, paths)
-    log.info("%s: taking %s, the best of the newest comparison", arguments.recipe, chosen)
-    if _trained_again(arguments.recipe, chosen, paths):
-        log.warning("%s %s was trained again after that: these weights have no scores yet", arguments.recipe, chosen)
-    return chosen
+def chosen_optimizer(recipe: str, optimizer: str | None, paths: Paths) -> str:
+    """Return the configuration, or else `best_optimizer`; raise if the recipe or the configuration does not exist."""
+    find(load_recipes(), recipe, "recipe")
+    if optimizer is not None:
+        find(load_optimizers(), optimizer, "optimizer configuration")
+        return optimizer
+    best = best_optimizer(recipe, paths)
+    log.info("%s: taking %s, the best of the newest comparison", recipe, best)
+    if _was_trained_again(recipe, best, paths):
+        log.warning("%s %s was trained again after that: these weights have no scores yet", recipe, best)
+    return best
 
 
-def _trained_again(recipe: str, optimizer: str, paths: Paths) -> bool:
-    """Whether the weights there now are others than the newest report is about."""
+def _was_trained_again(recipe: str, optimizer: str, paths: Paths) -> bool:
+    """Return True if the newest report is about earlier weights than the stored ones."""
     from pipeline.reports.store import latest
     from pipeline.storage.artefact import read_artefact
 
@@ -132,8 +120,8 @@ def _trained_again(recipe: str, optimizer: str, paths: Paths) -> bool:
     return report.training_fingerprint != training.fingerprint
 
 
-def chosen_optimizer(recipe: str, paths: Paths) -> str:
-    """The best configuration of a recipe by its newest comparable reports, or one sentence where there are none."""
+def best_optimizer(recipe: str, paths: Paths) -> str:
+    """Return a recipe's best configuration by its newest comparable reports; raise `ValueError` if there are none."""
     from pipeline.comparison.ranking import best_of, compare
 
     best = best_of(compare(recipe, list(load_optimizers()), paths))
@@ -146,7 +134,10 @@ def chosen_optimizer(recipe: str, paths: Paths) -> str:
 
 
 def chosen_members(training: Artefact, text: str | None) -> list[int]:
-    """A member's number, "all" that did not diverge, or None: the champion's best, else the first of these."""
+    """Return one member by its number, all that did not diverge, or by default the best of a champion, else the first.
+
+    The default is the first member that did not diverge, except for a champion.
+    """
     from pipeline.samples.members import expect_sound, sound_members
 
     sound = sound_members(training)
@@ -165,7 +156,7 @@ def chosen_members(training: Artefact, text: str | None) -> list[int]:
 
 
 def member_number(text: str) -> int:
-    """A member as typed."""
+    """Return the number of a member as typed."""
     if not text.isdecimal():
         raise ValueError(f"--member: found {text!r}, expected a whole number such as 0, or {ALL}")
     return int(text)

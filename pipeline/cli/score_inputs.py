@@ -1,12 +1,11 @@
-"""Score inputs: what the arguments of `ganforge score` name, as features and class probabilities.
+"""Score inputs: the files that `ganforge score` gets, as features and class probabilities.
 
-In: parsed arguments. Out: `Inputs`. Nothing imports PyTorch unless there are images to be seen. What does not belong
-together is one sentence that names the files.
+In: REAL, GENERATED and the options. Out: `Inputs`. PyTorch is imported only if there are images. Files that do not
+belong together are one sentence that names them.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +26,7 @@ from pipeline.tables import find
 from pipeline.tensors.details import TensorsDetails
 
 if TYPE_CHECKING:
+    from pipeline.cli.score_options import ScoreOptions
     from pipeline.metrics.extractors.extractor import Extractor
     from pipeline.metrics.standalone.extraction import ExtractedSet, Shape
     from pipeline.metrics.standalone.image_sets import ImageSet
@@ -39,97 +39,97 @@ Source: TypeAlias = "str | Moments | ImageSet"  # the key of a data set, a Gauss
 
 @dataclass(frozen=True)
 class Inputs:
-    """What is scored."""
+    """The two sets to score, and the notes and the protocol to print with the scores."""
 
     generated: GeneratedSet
     real: RealFeatures | Moments | None
     notes: tuple[str, ...] = ()
-    protocol: dict[str, Any] | None = None  # how features were taken of images; None where they were given
-    sheet: Callable[[], None] | None = None  # draws the closest images; None where that is not asked for
+    protocol: dict[str, Any] | None = None  # how features were computed from images; None if they were given
+    write_sheet: Callable[[], None] | None = None  # draws the closest images; None without --sheet
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Arrays
 
 
-def from_arrays(arguments: argparse.Namespace) -> Inputs:
-    """REAL and GENERATED as features, probabilities or logits of GENERATED, or the latter alone."""
-    for option in ("--extractor", "--skip-unreadable", "--sheet"):
-        if getattr(arguments, option.removeprefix("--").replace("-", "_")):
+def from_arrays(real: str | None, generated: Path | None, options: ScoreOptions) -> Inputs:
+    """Read REAL and GENERATED as features, probabilities or logits of GENERATED, or the latter alone."""
+    of_images = {
+        "--extractor": options.extractor,
+        "--skip-unreadable": options.skip_unreadable,
+        "--sheet": options.sheet,
+    }
+    for option, value in of_images.items():
+        if value:
             raise ValueError(f"{option} is for images; leave it out with --features, --probabilities and --logits")
-    log_p = _log_p(arguments)
-    if not arguments.features:
-        if arguments.real or arguments.train:
-            raise ValueError("found REAL or --train with --probabilities or --logits, expected --features as well")
-        note = "no features are given, so there is nothing but the Inception Score"
-        return Inputs(GeneratedSet(None, log_p), None, (note,))
-    return _of_features(arguments, log_p)
+    log_p = _log_p(options)
+    if options.features:
+        return _from_features(*_both(real, generated, "features: .npy files (N, D)"), options, log_p)
+    if real or options.train:
+        raise ValueError("found REAL or --train with --probabilities or --logits, expected --features as well")
+    note = "no features are given, so there is nothing but the Inception Score"
+    return Inputs(GeneratedSet(None, log_p), None, (note,))
 
 
-def _of_features(arguments: argparse.Namespace, log_p: Matrix | None) -> Inputs:
-    _expect_both(arguments, "features: .npy files (N, D)")
-    real, generated = Path(arguments.real), _features_at(arguments.generated, "GENERATED")
-    if log_p is not None:
-        outputs = arguments.probabilities or arguments.logits
-        _expect_equal("rows", arguments.generated, len(generated), outputs, len(log_p))
-    generated_set, same = GeneratedSet(generated, log_p), _same(real, arguments.generated)
+def _from_features(real: Path, generated: Path, options: ScoreOptions, log_p: Matrix | None) -> Inputs:
+    features = _read_features(generated, "GENERATED")
+    if log_p is not None and options.outputs is not None:
+        _expect_equal("rows", generated, len(features), options.outputs, len(log_p))
+    generated_set, notes = GeneratedSet(features, log_p), _note_on_equal_paths(real, generated)
     if holds_statistics(real):
-        return Inputs(generated_set, _statistics(arguments, real, generated))
-    against = _features_at(real, "REAL")
-    _expect_equal("dimensions", real, against.shape[1], arguments.generated, generated.shape[1])
-    if arguments.train is None:
-        return Inputs(generated_set, RealFeatures(Features(against), neighbours=arguments.k), same)
-    train = _features_at(arguments.train, "TRAIN")
-    _expect_equal("dimensions", arguments.train, train.shape[1], arguments.generated, generated.shape[1])
-    return Inputs(generated_set, RealFeatures(Features(against), Features(train), arguments.k), same)
+        if options.train is not None:
+            raise ValueError(f"{real}: {FID_ALONE}; leave --train out, or give features")
+        moments = read_statistics(real)
+        _expect_equal("dimensions", real, moments.mean.size, generated, features.shape[1])
+        return Inputs(generated_set, moments)
+    against = _read_features(real, "REAL")
+    _expect_equal("dimensions", real, against.shape[1], generated, features.shape[1])
+    if options.train is None:
+        return Inputs(generated_set, RealFeatures(Features(against), neighbours=options.k), notes)
+    train = _read_features(options.train, "TRAIN")
+    _expect_equal("dimensions", options.train, train.shape[1], generated, features.shape[1])
+    return Inputs(generated_set, RealFeatures(Features(against), Features(train), options.k), notes)
 
 
-def _log_p(arguments: argparse.Namespace) -> Matrix | None:
-    if arguments.logits is not None:
-        return log_probabilities(read_features(arguments.logits, "logits"))
-    if arguments.probabilities is None:
+def _log_p(options: ScoreOptions) -> Matrix | None:
+    if options.logits is not None:
+        return log_probabilities(read_features(options.logits, "logits"))
+    if options.probabilities is None:
         return None
-    values = read_features(arguments.probabilities, "probabilities")
+    values = read_features(options.probabilities, "probabilities")
     try:
         return log_of_probabilities(values)
     except ValueError as error:
-        raise ValueError(f"{arguments.probabilities}: {str(error).removeprefix('probabilities: ')}") from error
+        raise ValueError(f"{options.probabilities}: {str(error).removeprefix('probabilities: ')}") from error
 
 
-def _features_at(path: Path, place: str) -> Matrix:
-    """Features; an .npz of statistics or of anything else is told where it belongs."""
+def _read_features(path: Path, argument: str) -> Matrix:
+    """Read features; for an .npz, raise a sentence that names the argument where statistics belong."""
     if path.suffix.lower() == ".npz" and path.is_file():
-        found = "an .npz of mu and sigma" if holds_statistics(path) else "an .npz without mu and sigma"
+        content = "an .npz of mu and sigma" if holds_statistics(path) else "an .npz without mu and sigma"
         raise ValueError(
-            f"{path}: found {found} in {place}'s place, expected features there, an .npy (N, D); statistics, an .npz "
-            "of mu and sigma, go in REAL's place"
+            f"{path}: found {content} in {argument}'s place, expected features there, an .npy (N, D); statistics, an "
+            ".npz of mu and sigma, go in REAL's place"
         )
     return read_features(path)
 
 
-def _statistics(arguments: argparse.Namespace, path: Path, generated: Matrix) -> Moments:
-    if arguments.train is not None:
-        raise ValueError(f"{path}: {FID_ALONE}; leave --train out, or give features")
-    moments = read_statistics(path)
-    _expect_equal("dimensions", path, moments.mean.size, arguments.generated, generated.shape[1])
-    return moments
+def _both(real: str | None, generated: Path | None, kind: str) -> tuple[Path, Path]:
+    if real is None or generated is None:
+        given = "REAL alone" if real else "neither REAL nor GENERATED"
+        raise ValueError(f"found {given}, expected REAL and GENERATED, two sets of {kind}")
+    return Path(real), generated
 
 
-def _expect_both(arguments: argparse.Namespace, what: str) -> None:
-    if arguments.real is None or arguments.generated is None:
-        found = "REAL alone" if arguments.real else "neither REAL nor GENERATED"
-        raise ValueError(f"found {found}, expected REAL and GENERATED, two sets of {what}")
-
-
-def _expect_equal(what: str, first: Path, of_first: int, second: Path, of_second: int) -> None:
-    if of_first != of_second:
+def _expect_equal(unit: str, first: Path, first_count: int, second: Path, second_count: int) -> None:
+    if first_count != second_count:
         raise ValueError(
-            f"found {of_first:,} {what} in {first} and {of_second:,} in {second}, expected equally many: of the same "
-            f"{'extractor' if what == 'dimensions' else 'images'}"
+            f"found {first_count:,} {unit} in {first} and {second_count:,} in {second}, expected equally many: of the "
+            f"same {'extractor' if unit == 'dimensions' else 'images'}"
         )
 
 
-def _same(real: Path, generated: Path) -> tuple[str, ...]:
+def _note_on_equal_paths(real: Path, generated: Path) -> tuple[str, ...]:
     return ("REAL and GENERATED are the same",) if real.resolve() == generated.resolve() else ()
 
 
@@ -137,44 +137,47 @@ def _same(real: Path, generated: Path) -> tuple[str, ...]:
 # Images
 
 
-def from_images(arguments: argparse.Namespace) -> Inputs:
-    """REAL and GENERATED as sets of images, seen by an extractor; all files are opened before anything is computed."""
+def from_images(real: str | None, generated: Path | None, options: ScoreOptions) -> Inputs:
+    """Read REAL and GENERATED as images and extract their features; all files are opened first."""
     from pipeline.metrics.standalone.image_sets import open_images
 
-    _expect_both(arguments, "images")
-    _expect_sheet(arguments)
-    generated, source = open_images(arguments.generated), _open_real(arguments.real)
-    train = None if arguments.train is None else open_images(arguments.train)
+    _, generated_path = _both(real, generated, "images")
+    name = str(real)
+    _expect_sheet(options)
+    images, source = open_images(generated_path), _open_real(name)
+    train = None if options.train is None else open_images(options.train)
     if isinstance(source, Moments) and train is not None:
-        raise ValueError(f"{arguments.real}: {FID_ALONE}; leave --train out, or give images")
-    named = arguments.extractor or (source if isinstance(source, str) else INCEPTION)
-    seeing = _Seeing.load(named, Paths.default(), arguments.skip_unreadable)
-    trained = None if train is None else seeing.see(train)
-    real, notes = seeing.real(source, trained, arguments.k)
-    drawn = seeing.see(generated)
-    judged = drawn.features
-    if isinstance(real, Moments):
-        of_judged = judged.features.shape[1]
-        _expect_equal("dimensions", Path(arguments.real), real.mean.size, arguments.generated, of_judged)
-    same = () if isinstance(source, str) else _same(Path(arguments.real), arguments.generated)
-    log_p = None if judged.logits is None else log_probabilities(judged.logits)
+        raise ValueError(f"{name}: {FID_ALONE}; leave --train out, or give images")
+    extractor = options.extractor or (source if isinstance(source, str) else INCEPTION)
+    seeing = _Seeing.load(extractor, Paths.default(), options.skip_unreadable)
+    extracted_train = None if train is None else seeing.see(train)
+    against, notes = seeing.real(source, extracted_train, options.k)
+    extracted = seeing.see(images)
+    features = extracted.features
+    if isinstance(against, Moments):
+        dimensions = features.features.shape[1]
+        _expect_equal("dimensions", Path(name), against.mean.size, generated_path, dimensions)
+    equal_paths = () if isinstance(source, str) else _note_on_equal_paths(Path(name), generated_path)
+    log_p = None if features.logits is None else log_probabilities(features.logits)
     return Inputs(
-        GeneratedSet(judged.features, log_p),
-        real,
-        (*same, *notes, *drawn.notes(), *seeing.notes()),
-        seeing.protocol(arguments, source),
-        None if arguments.sheet is None or trained is None else partial(_write_sheet, arguments.sheet, drawn, trained),
+        GeneratedSet(features.features, log_p),
+        against,
+        (*equal_paths, *notes, *extracted.notes(), *seeing.notes()),
+        seeing.protocol(source, name, generated_path),
+        None
+        if options.sheet is None or extracted_train is None
+        else partial(_write_sheet, options.sheet, extracted, extracted_train),
     )
 
 
-def _expect_sheet(arguments: argparse.Namespace) -> None:
+def _expect_sheet(options: ScoreOptions) -> None:
     from pipeline.cli.score_sheet import expect_writable
 
-    if arguments.sheet is None:
+    if options.sheet is None:
         return
-    if arguments.train is None:
+    if options.train is None:
         raise ValueError("--sheet needs --train TRAIN, the images that the generated ones may be copies of")
-    expect_writable(arguments.sheet)
+    expect_writable(options.sheet)
 
 
 def _write_sheet(path: Path, generated: ExtractedSet, train: ExtractedSet) -> None:
@@ -184,7 +187,7 @@ def _write_sheet(path: Path, generated: ExtractedSet, train: ExtractedSet) -> No
 
 
 def _open_real(real: str) -> Source:
-    """What REAL names; a file or folder of a data set's name comes before the data set."""
+    """Open the file or folder that REAL names, or else return the key of the data set that it names."""
     from pipeline.metrics.standalone.image_sets import open_images
     from pipeline.raw.catalogue import load_datasets
 
@@ -200,11 +203,11 @@ def _open_real(real: str) -> Source:
 
 @dataclass(frozen=True)
 class _Seeing:
-    """An extractor as the command takes it."""
+    """An extractor with the images that it accepts."""
 
     extractor: Extractor
-    dataset: str  # whose classifier it is, or ""
-    shape: Shape | None  # of the only images it takes
+    dataset: str  # the data set of a classifier, or ""
+    shape: Shape | None  # of all images; None for an extractor that accepts any
     skip_unreadable: bool
 
     @classmethod
@@ -222,7 +225,7 @@ class _Seeing:
         return cls(extractor, name, (channels, height, width), skip_unreadable)
 
     def see(self, images: ImageSet) -> ExtractedSet:
-        """What the network sees."""
+        """Return the features of the images."""
         from pipeline.metrics.standalone.extraction import extract_images
 
         return extract_images(images, self.extractor, self.shape, skip_unreadable=self.skip_unreadable)
@@ -230,20 +233,22 @@ class _Seeing:
     def real(
         self, source: Source, trained: ExtractedSet | None, neighbours: int
     ) -> tuple[RealFeatures | Moments, tuple[str, ...]]:
-        """What is judged against, and what is to be known of it."""
+        """Return the real side of the scores, and the notes on it."""
         if isinstance(source, Moments):
             return source, ()
-        test, stored_train, notes = self._of_dataset(source) if isinstance(source, str) else self._of_images(source)
+        test, stored_train, notes = (
+            self._dataset_features(source) if isinstance(source, str) else self._image_features(source)
+        )
         if trained is None:
             return RealFeatures(test, stored_train, neighbours), notes
         return RealFeatures(test, trained.features, neighbours), notes + trained.notes()
 
-    def _of_images(self, images: ImageSet) -> tuple[Features, None, tuple[str, ...]]:
-        seen = self.see(images)
-        return seen.features, None, seen.notes()
+    def _image_features(self, images: ImageSet) -> tuple[Features, None, tuple[str, ...]]:
+        extracted = self.see(images)
+        return extracted.features, None, extracted.notes()
 
-    def _of_dataset(self, key: str) -> tuple[Features, Features | None, tuple[str, ...]]:
-        """Stored features of held-out and training images; where this network's are not stored, of the former."""
+    def _dataset_features(self, key: str) -> tuple[Features, Features | None, tuple[str, ...]]:
+        """Return stored features of held-out and training images, or else extract those of held-out images."""
         from pipeline.metrics.reference import expect_current, load_reference, require_reference
         from pipeline.metrics.standalone.image_sets import open_images
         from pipeline.storage.artefact import read_artefact
@@ -259,7 +264,7 @@ class _Seeing:
                 return stored.test, stored.train, ()
             some = f"copies are looked for among {len(stored.train):,} of {all_train:,} training images"
             return stored.test, stored.train, (some,)
-        return self._of_images(open_images(tensors.verified_path("test.arrow")))
+        return self._image_features(open_images(tensors.verified_path("test.arrow")))
 
     def notes(self) -> tuple[str, ...]:
         """Return notes on scores that mean something else with logits of this extractor."""
@@ -268,8 +273,8 @@ class _Seeing:
             noted.setdefault(note, name)
         return tuple(f"{name}: {note}" for note, name in noted.items())
 
-    def protocol(self, arguments: argparse.Namespace, source: Source) -> dict[str, Any]:
-        """Everything that must agree before two scores may be compared."""
+    def protocol(self, source: Source, real: str, generated: Path) -> dict[str, Any]:
+        """Return the values that must agree before two scores may be compared."""
         return {
             "extractor": f"{self.dataset} classifier" if self.dataset else self.extractor.name,
             "extractor_sha256": self.extractor.sha256,
@@ -277,7 +282,7 @@ class _Seeing:
             "resize": self.extractor.resize,
             "quantisation": "uint8, as stored",
             "inception_score_splits": SPLITS,
-            "real": f"{source}, held-out test images" if isinstance(source, str) else arguments.real,
-            "generated": str(arguments.generated),
+            "real": f"{source}, held-out test images" if isinstance(source, str) else real,
+            "generated": str(generated),
             "metrics_version": CODE_VERSION,
         }

@@ -15,33 +15,33 @@ TWO_SIDED_95 = 1.96  # standard errors of a normal distribution
 HEAD = ("score", "value", "95 % interval", "better")
 
 
-def as_json(found: SetScores, notes: Sequence[str], protocol: dict[str, Any] | None) -> str:
-    """One object, all digits; what is not defined is null and explained in `notes`."""
+def json_text(result: SetScores, notes: Sequence[str], protocol: dict[str, Any] | None) -> str:
+    """Return one object with all digits; a score that is not defined is null and explained in `notes`."""
     values: dict[str, Any] = {}
     for metric in standalone_metrics():
-        if Need.TRAINING_IMAGES not in metric.needs or found.n_train is not None:
-            values |= _values(metric, found)
-    values |= {"n_real": found.n_real, "n_generated": found.n_generated}
-    values |= {} if found.n_train is None else {"n_train": found.n_train}
-    values |= {"dimensions": found.dimensions, "k": found.neighbours, "notes": list(notes)}
+        if Need.TRAINING_IMAGES not in metric.needs or result.n_train is not None:
+            values |= _values(metric, result)
+    values |= {"n_real": result.n_real, "n_generated": result.n_generated}
+    values |= {} if result.n_train is None else {"n_train": result.n_train}
+    values |= {"dimensions": result.dimensions, "k": result.neighbours, "notes": list(notes)}
     return json.dumps(values if protocol is None else {**values, "protocol": protocol}, indent=2, allow_nan=False)
 
 
-def as_table(found: SetScores, notes: Sequence[str], protocol: dict[str, Any] | None) -> str:
-    """What was judged, a row a score, and the notes."""
+def table_text(result: SetScores, notes: Sequence[str], protocol: dict[str, Any] | None) -> str:
+    """Return a line on the two sets, one row per score, and the notes."""
     definitions = [definition for metric in standalone_metrics() for definition in metric.scores]
-    rows = [HEAD, *(_row(each, found.scores[each.name]) for each in definitions if each.name in found.scores)]
+    rows = [HEAD, *(_row(score, result.scores[score.name]) for score in definitions if score.name in result.scores)]
     return "\n".join(
-        [_judged(found, protocol), "", *aligned(rows), *([""] if notes else []), *(f"- {note}" for note in notes)]
+        [_sets_line(result, protocol), "", *aligned(rows), *([""] if notes else []), *(f"- {note}" for note in notes)]
     )
 
 
-def _values(metric: Metric, found: SetScores) -> dict[str, Any]:
+def _values(metric: Metric, result: SetScores) -> dict[str, Any]:
     """Return value and standard error of each score, then the details of how it was computed, by JSON key."""
     values: dict[str, Any] = {}
     details: dict[str, Any] = {}
     for definition in metric.scores:
-        name, score = definition.name, found.scores.get(definition.name)
+        name, score = definition.name, result.scores.get(definition.name)
         values[name] = None if score is None else score.value
         if definition.has_error:
             values[f"{name}_standard_error"] = None if score is None else score.standard_error
@@ -49,16 +49,16 @@ def _values(metric: Metric, found: SetScores) -> dict[str, Any]:
     return values | details
 
 
-def _judged(found: SetScores, protocol: dict[str, Any] | None) -> str:
-    parts = [f"{found.n_generated:,} generated images"]
-    if found.n_real is not None:
-        parts[0] += f" against {found.n_real:,} real ones"
-    if found.n_train is not None:
-        parts.append(f"copies of {found.n_train:,} training images")
-    if found.dimensions is not None:
-        parts.append(f"{found.dimensions:,} dimensions")
-    if found.neighbours is not None:
-        parts.append(f"k = {found.neighbours}")
+def _sets_line(result: SetScores, protocol: dict[str, Any] | None) -> str:
+    parts = [f"{result.n_generated:,} generated images"]
+    if result.n_real is not None:
+        parts[0] += f" against {result.n_real:,} real ones"
+    if result.n_train is not None:
+        parts.append(f"copies of {result.n_train:,} training images")
+    if result.dimensions is not None:
+        parts.append(f"{result.dimensions:,} dimensions")
+    if result.neighbours is not None:
+        parts.append(f"k = {result.neighbours}")
     if protocol is not None:
         parts.append(f"extractor {protocol['extractor']} {protocol['extractor_sha256'][:12]}")
     return ", ".join(parts)

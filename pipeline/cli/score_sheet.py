@@ -1,8 +1,7 @@
 """Score sheet: the generated images closest to training images, each above the training image it resembles, as a PNG.
 
-In: both sets as their files hold them, with features of those images that could be read. Out: one picture. Nothing but
-the picture is changed: there all images become RGB and of one size, that of the largest generated one shown, at most
-256 pixels wide or high.
+In: both sets as stored in their files, with features of the readable images. Out: one picture. Only there all images
+become RGB and of one size, the size of the largest generated one in it, at most 256 pixels wide or high.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ SCALED_BELOW = 64  # pixels; smaller images are shown at twice their size
 
 
 def expect_writable(path: Path) -> None:
-    """Raise, before minutes of computing, where a sheet cannot be written."""
+    """Raise if a sheet cannot be written there; called before minutes of computing."""
     if path.suffix.lower() != ".png":
         raise ValueError(f"--sheet is {path}, expected the name of a .png to write")
     if not path.parent.is_dir():
@@ -33,11 +32,12 @@ def expect_writable(path: Path) -> None:
 
 
 def write_sheet(path: Path, generated: ExtractedSet, train: ExtractedSet) -> None:
-    """Two rows of at most 16 images: generated ones, the closest first, above the training images nearest to them."""
+    """Write two rows of at most 16 images: generated ones, closest first, above their nearest training images."""
     chosen, nearest, _ = nearest_training_images(generated.features.features, train.features.features, PAIRS)
     above, below = [_rgb(generated.picture(row)) for row in chosen], [_rgb(train.picture(row)) for row in nearest]
-    size = min(max(each.width for each in above), LARGEST_SIDE), min(max(each.height for each in above), LARGEST_SIDE)
-    pixels = np.stack([_tile(each, size) for each in (*above, *below)])
+    widths, heights = [image.width for image in above], [image.height for image in above]
+    size = min(max(widths), LARGEST_SIDE), min(max(heights), LARGEST_SIDE)
+    pixels = np.stack([_tile(image, size) for image in (*above, *below)])
     write_grid(path, pixels, columns=len(above), scale=SCALE if max(size) < SCALED_BELOW else 1)
 
 
@@ -46,5 +46,5 @@ def _rgb(picture: Picture) -> Image.Image:
 
 
 def _tile(picture: Image.Image, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """(3, H, W): the whole picture at its own proportions, with black bars where they are others."""
+    """Return the picture as (3, H, W) uint8 at its own proportions, with black bars where these differ from `size`."""
     return np.moveaxis(np.asarray(ImageOps.pad(picture, size)), -1, 0)

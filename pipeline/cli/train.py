@@ -1,84 +1,87 @@
 """`ganforge train`: train partitions without Dagster, alone or as one of the processes that `torchrun` starts.
 
     ganforge train mnist_mlp --optimizer adam rmsprop --steps 2000
-    torchrun --nproc-per-node=2 -m pipeline.cli.train mnist_mlp --optimizer adam
+    torchrun --nproc-per-node=2 -m pipeline.cli train mnist_mlp --optimizer adam
 
-The data set's tensors must be there already. Interrupted, the same command goes on where it was.
+The data set's tensors must be there already. Run the same command again to resume an interrupted training.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
-import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
-from pipeline.budgets import budget_for
-from pipeline.cli.alone import run_alone
-from pipeline.settings import TrainingSettings, load_optimizers, load_recipes, resolve
-from pipeline.tables import find
+from cyclopts import Parameter
+
+from pipeline.cli.options import TRAINING_DEFAULTS, Configurations, Recipe, TrainingOptions
 
 if TYPE_CHECKING:
+    from pipeline.settings import TrainingSettings
     from pipeline.training.engine.ranks import Ranks
 
 
-DESCRIPTION = "Train optimizer configurations of a recipe whose data set's tensors are there, as one stack."
-EPILOG = "example: torchrun --nproc-per-node=2 -m pipeline.cli.train mnist_mlp --optimizer adam --steps 2000"
+def train(
+    recipe: Recipe | None = None,
+    /,
+    *,
+    optimizer: Configurations = None,
+    options: TrainingOptions = TRAINING_DEFAULTS,
+    force: Annotated[bool, Parameter(help="train from step 0, even if checkpoints exist")] = False,
+    # resolved settings in JSON, as training/launch.py writes them for its processes
+    settings: Annotated[Path | None, Parameter(show=False)] = None,
+) -> None:
+    """Train without Dagster, alone or under torchrun.
 
+    The data set's tensors must be there. Several optimizer configurations train as one stack. Run the same command
+    again to resume an interrupted training.
 
-def add_parser(commands: Any) -> None:
-    """The command among others."""
-    parser = commands.add_parser(
-        "train",
-        help="train without Dagster; also the entry point for torchrun",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-    )
-    add_arguments(parser)
-    parser.set_defaults(run=run)
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What to train."""
-    parser.add_argument("recipe", nargs="?", help="a recipe of pipeline/recipes.toml, such as mnist_mlp")
-    parser.add_argument("--optimizer", nargs="+", metavar="KEY", help="configurations; default: all of them")
-    parser.add_argument("--steps", metavar="N", help="training steps, or 'full' for the source's own budget")
-    parser.add_argument("--members", type=int, metavar="M", help="replicates that differ by seed alone")
-    parser.add_argument("--width", type=int, metavar="W", help="of the network's layers")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="training seed (default 0)")
-    parser.add_argument("--force", action="store_true", help="train from step 0, whatever is there")
-    parser.add_argument("--settings", type=Path, help=argparse.SUPPRESS)  # resolved ones, as training/launch.py writes
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Train, by this process alone or together with the others that torchrun started."""
+    example: torchrun --nproc-per-node=2 -m pipeline.cli train mnist_mlp --optimizer adam --steps 2000
+    """
     from pipeline.training.engine.ranks import joined
 
-    settings = _settings(arguments)
+    chosen = _resolved(recipe, optimizer, options) if settings is None else _stored(settings)
     with joined() as ranks:
         logging.basicConfig(level=logging.INFO if ranks.first else logging.WARNING, format="%(message)s")
-        _train(settings, ranks, force=arguments.force, as_json=arguments.settings is not None)
-    return 0
+        _train(chosen, ranks, force=force, as_json=settings is not None)
 
 
-def _settings(arguments: argparse.Namespace) -> list[TrainingSettings]:
-    if arguments.settings is not None:
-        return [TrainingSettings.from_json(each) for each in json.loads(arguments.settings.read_text(encoding="utf-8"))]
-    if arguments.recipe is None:
-        raise ValueError("no recipe named; expected one of: " + ", ".join(load_recipes()))
-    recipe, optimizers = find(load_recipes(), arguments.recipe, "recipe"), load_optimizers()
-    chosen = [find(optimizers, key, "optimizer configuration") for key in arguments.optimizer or optimizers]
-    budget = budget_for(recipe, arguments.steps, arguments.width)
+def _stored(file: Path) -> list[TrainingSettings]:
+    from pipeline.settings import TrainingSettings
+
+    return [TrainingSettings.from_json(values) for values in json.loads(file.read_text(encoding="utf-8"))]
+
+
+def _resolved(recipe: str | None, optimizer: Sequence[str] | None, options: TrainingOptions) -> list[TrainingSettings]:
+    from pipeline.budgets import budget_for
+    from pipeline.settings import load_optimizers, load_recipes, resolve
+    from pipeline.tables import find
+
+    recipes, optimizers = load_recipes(), load_optimizers()
+    if recipe is None:
+        raise ValueError("no recipe named; expected one of: " + ", ".join(recipes))
+    entry = find(recipes, recipe, "recipe")
+    chosen = [find(optimizers, key, "optimizer configuration") for key in optimizer or optimizers]
+    budget = budget_for(entry, options.steps, options.width)
     return [
-        resolve(recipe, each, steps=budget.steps, width=budget.width, members=arguments.members, seed=arguments.seed)
-        for each in chosen
+        resolve(
+            entry,
+            configuration,
+            steps=budget.steps,
+            width=budget.width,
+            members=options.members,
+            seed=options.seed,
+        )
+        for configuration in chosen
     ]
 
 
 def _train(settings: list[TrainingSettings], ranks: Ranks, *, force: bool, as_json: bool) -> None:
+    from pipeline.settings import load_recipes
     from pipeline.storage.paths import Paths
+    from pipeline.tables import find
     from pipeline.tensors.load import require_tensors
     from pipeline.training.launch import observation_to_json
     from pipeline.training.train import train_watched
@@ -88,14 +91,3 @@ def _train(settings: list[TrainingSettings], ranks: Ranks, *, force: bool, as_js
     for observation in train_watched(settings, require_tensors(paths, dataset), paths, force=force, ranks=ranks):
         if as_json:
             print(observation_to_json(observation), flush=True)
-
-
-def main() -> int:
-    """The command by itself."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.cli.train", description=DESCRIPTION, epilog=EPILOG)
-    add_arguments(parser)
-    return run_alone(parser, run)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,6 +1,6 @@
 """Launch: data-parallel training in several processes, which `torchrun` starts and this module watches and stops.
 
-In: resolved settings and the number of processes on this machine. The processes run `python -m pipeline.cli.train` on
+In: resolved settings and the number of processes on this machine. The processes run `python -m pipeline.cli train` on
 the same settings. The first prints its log and, as JSON, its observations. All processes end with this function.
 """
 
@@ -70,7 +70,7 @@ def _environment(paths: Paths, processes: int) -> dict[str, str]:
 
 def _command(settings: Path, processes: int, *, force: bool) -> list[str]:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    return [*torchrun, "-m", "pipeline.cli.train", "--settings", str(settings), *(["--force"] if force else [])]
+    return [*torchrun, "-m", "pipeline.cli", "train", "--settings", str(settings), *(["--force"] if force else [])]
 
 
 def _watched(command: list[str], environment: Mapping[str, str], folder: Path) -> Generator[Observation, None, None]:

@@ -103,10 +103,10 @@ def test_another_budget_recomputes_the_partition_and_names_what_cannot_be_compar
     [
         (["materialize", "mnist"], "recipe 'mnist' does not exist; expected one of: mnist_mlp"),
         (["materialize", "mnist_mlp", "--optimizer", "adamm"], "optimizer configuration 'adamm' does not exist"),
-        (["materialize", "mnist_mlp", "--steps", "many"], "--steps: found 'many', expected a whole number or 'full'"),
-        (["materialize", "mnist_mlp", "--steps", "0"], "steps is 0, expected a whole number of at least 1"),
-        (["materialize", "mnist_mlp", "--samples", "9"], "--samples: found 9, expected at least 10 images a member"),
-        (["materialize", "mnist_mlp", "--seed", "-1"], "seed is -1, expected a whole number of at least 0 and at most"),
+        (
+            ["materialize", "mnist_mlp", "--seed", "9" * 20],
+            f"seed is {'9' * 20}, expected a whole number",
+        ),
         (["reports", "show", "celeba"], "recipe 'celeba' does not exist"),
     ],
 )

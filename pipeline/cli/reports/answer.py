@@ -1,11 +1,10 @@
-"""Answer: what a command found, printed as lines for a reader (default), or as JSON or CSV for a program.
+"""Answer: the result of a command, printed as lines for a reader (default), or as JSON or CSV for a program.
 
-JSON and CSV carry all digits; what has no value is null in one and empty in the other.
+JSON and CSV carry all digits; a missing value is null in JSON and empty in CSV.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
 import datetime
 import json
@@ -13,7 +12,9 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from cyclopts import Parameter
 
 Row = Mapping[str, Any]
 
@@ -23,34 +24,49 @@ class Answer:
     """One result in its three forms."""
 
     text: str
-    rows: Sequence[Row]  # CSV, columns in the order they first appear
-    whole: Any = None  # JSON; the rows where it is None
-    columns: Sequence[str] = ()  # CSV's, where they are known without any row
+    rows: Sequence[Row]  # for CSV, columns in the order they first appear
+    values: Any = None  # for JSON; None: the rows
+    columns: Sequence[str] = ()  # for CSV, if they are known without any row
 
 
-def add_forms(parser: argparse.ArgumentParser, *, default: bool | str = False) -> None:
-    """`--json` and `--csv`; a command below another one leaves alone what was said before it (`argparse.SUPPRESS`)."""
-    forms = parser.add_mutually_exclusive_group()
-    forms.add_argument("--json", action="store_true", default=default, help="JSON with all digits")
-    forms.add_argument("--csv", action="store_true", default=default, help="comma-separated values with all digits")
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Form:
+    """The form of an answer; raises `ValueError` for both JSON and CSV."""
+
+    json: Annotated[bool, Parameter(help="print JSON with all digits")] = False
+    csv: Annotated[bool, Parameter(help="print comma-separated values with all digits")] = False
+
+    def __post_init__(self) -> None:
+        """Raise for two forms at once."""
+        if self.json and self.csv:
+            raise ValueError("found --json and --csv, expected one of them")
+
+    @property
+    def is_for_programs(self) -> bool:
+        """True if the rows are printed, not the text."""
+        return self.json or self.csv
 
 
-def show(answer: Answer, arguments: argparse.Namespace) -> None:
-    """Print an answer in the form that was asked for."""
-    if arguments.json:
-        print(json.dumps(plain(answer.rows if answer.whole is None else answer.whole), indent=2, allow_nan=False))
-    elif arguments.csv:
+TEXT = Form()
+
+
+def show_answer(answer: Answer, form: Form) -> None:
+    """Print an answer in one of its forms."""
+    if form.json:
+        print(json.dumps(plain(answer.rows if answer.values is None else answer.values), indent=2, allow_nan=False))
+    elif form.csv:
         _write_csv(answer)
     else:
         print(answer.text)
 
 
 def plain(value: Any) -> Any:
-    """As JSON has it: times in ISO 8601, numbers that are not finite as null."""
+    """Return the value with JSON's types: times in ISO 8601, numbers that are not finite as null."""
     if isinstance(value, Mapping):
-        return {str(key): plain(each) for key, each in value.items()}
+        return {str(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(each) for each in value]
+        return [plain(entry) for entry in value]
     if isinstance(value, datetime.datetime | datetime.date | datetime.time):
         return value.isoformat()
     if isinstance(value, float) and not math.isfinite(value):
@@ -67,6 +83,6 @@ def _write_csv(answer: Answer) -> None:
 
 
 def _cell(value: Any) -> Any:
-    """A field: lists and objects as JSON."""
+    """Return the value of a CSV field: lists and objects as JSON."""
     value = plain(value)
     return json.dumps(value) if isinstance(value, list | dict) else value

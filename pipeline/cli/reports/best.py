@@ -1,14 +1,13 @@
-"""Best: the best configuration by a metric, and what can be said of it against each other one."""
+"""Best: the best configuration by a metric, with a verdict against each other one."""
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import asdict
 from typing import Any
 
 from pipeline.cli.reports.answer import Answer
-from pipeline.cli.reports.chosen import NoReportError, metric_named, newest_reports, recipes_of
-from pipeline.cli.reports.rankings import difference_shown, undefined
+from pipeline.cli.reports.chosen import NoReportError, find_metric, newest_reports, recipes_of
+from pipeline.cli.reports.ranking import difference_text, without_table
 from pipeline.cli.table import aligned
 from pipeline.comparison.ranking import RankedConfiguration, Ranking, best_of, compare, verdicts_on, verdicts_on_best
 from pipeline.comparison.verdicts import Verdict, how_sure
@@ -17,25 +16,25 @@ from pipeline.settings import load_optimizers
 from pipeline.storage.paths import Paths
 
 
-def answer(arguments: argparse.Namespace) -> Answer:
-    """One recipe's best configuration, or every recipe's."""
+def answer(recipe: str | None, metric_name: str) -> Answer:
+    """Return one recipe's best configuration, or every recipe's."""
     paths = Paths.default()
-    reports = newest_reports(paths.reports(), arguments.recipe)
-    metric = metric_named(reports, arguments.metric)
+    reports = newest_reports(paths.reports(), recipe)
+    metric = find_metric(reports, metric_name)
     optimizers = list(load_optimizers())
-    rankings = [compare(recipe, optimizers, paths, metric) for recipe in recipes_of(reports)]
-    judged = [ranking for ranking in rankings if best_of(ranking) is not None]
-    unknown = undefined(reports, optimizers)
-    if not judged:
+    rankings = [compare(key, optimizers, paths, metric) for key in recipes_of(reports)]
+    decided = [ranking for ranking in rankings if best_of(ranking) is not None]
+    unknown = without_table(reports, optimizers)
+    if not decided:
         why = unknown or [f"no member has a score by {metric}: all diverged, or it is not defined for them"]
         raise NoReportError(why[0])
-    found = [_found(ranking) for ranking in judged]
-    text = "\n\n".join([*(_text(ranking) for ranking in judged), *unknown])
-    rows = [{"recipe": each["recipe"], **row} for each in found for row in each["ranking"]]
-    return Answer(text, rows, found[0] if arguments.recipe else found)
+    values = [_values(ranking) for ranking in decided]
+    text = "\n\n".join([*(_text(ranking) for ranking in decided), *unknown])
+    rows = [{"recipe": value["recipe"], **row} for value in values for row in value["ranking"]]
+    return Answer(text, rows, values[0] if recipe else values)
 
 
-def _found(ranking: Ranking) -> dict[str, Any]:
+def _values(ranking: Ranking) -> dict[str, Any]:
     rows = [_row(configuration, ranking.ranked_by) for configuration in ranking.configurations]
     verdicts = [asdict(verdict) for verdict in verdicts_on_best(ranking)]
     return {
@@ -51,14 +50,14 @@ def _found(ranking: Ranking) -> dict[str, Any]:
 
 def _row(configuration: RankedConfiguration, metric: str) -> dict[str, Any]:
     report = configuration.report
-    scored = metric in configuration.scores
-    floor, ceiling = report.anchors(metric) if scored else (None, None)
+    score = configuration.scores.get(metric)
+    floor, ceiling = (None, None) if score is None else report.anchors(metric)
     return {
         "rank": configuration.rank,
         "optimizer": configuration.optimizer,
         "metric": metric,
-        "mean": configuration.scores[metric].mean if scored else None,
-        "half_width": configuration.scores[metric].half_width if scored else None,
+        "mean": None if score is None else score.mean,
+        "half_width": None if score is None else score.half_width,
         "real_images": floor,
         "noise": ceiling,
         "members": report.members,
@@ -79,14 +78,16 @@ def _text(ranking: Ranking) -> str:
         f"({members} {'member' if members == 1 else 'members'}; {_better(ranking)} is better; {anchors})"
     ]
     lines += (
-        aligned([_against(verdict) for verdict in verdicts_on_best(ranking)]) if len(ranking.configurations) > 1 else []
+        aligned([_verdict_row(verdict) for verdict in verdicts_on_best(ranking)])
+        if len(ranking.configurations) > 1
+        else []
     )
     lines += filter(None, [how_sure(verdicts_on(ranking))])
     return "\n".join([*lines, *(f"not comparable: {name} ({how})" for name, how in ranking.incomparable.items())])
 
 
-def _against(verdict: Verdict) -> list[str]:
-    return [f"  against {verdict.second}", difference_shown(verdict), str(verdict)]
+def _verdict_row(verdict: Verdict) -> list[str]:
+    return [f"  against {verdict.second}", difference_text(verdict), str(verdict)]
 
 
 def _better(ranking: Ranking) -> str:

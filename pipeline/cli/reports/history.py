@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import Any
 
 from pipeline.cli.reports.answer import Answer
-from pipeline.cli.reports.chosen import NoReportError, metric_named, newest_report, newest_reports
-from pipeline.cli.reports.listing import SHOWN_ID
+from pipeline.cli.reports.chosen import NoReportError, find_metric, newest_report, newest_reports
+from pipeline.cli.reports.list import ID_LETTERS
 from pipeline.cli.table import aligned
 from pipeline.comparison.ranking import estimate, shown
 from pipeline.reports.store import Report, history_of
@@ -17,38 +16,38 @@ FACTS = ("recipe", "optimizer", "created_at", "report_id", "steps", "width", "se
 HEAD = ("made (UTC)", "recipe", "optimizer", "steps", "seed", "members", "images", "report")
 
 
-def answer(arguments: argparse.Namespace) -> Answer:
-    """A row a report."""
-    reports = _chosen(arguments)
-    metric = metric_named(reports, arguments.metric)
-    having = [report for report in reports if metric in report.metrics()]
-    lines = aligned([[*HEAD, metric], *(_cells(report, metric) for report in having)])
-    return Answer("\n".join(lines), [_row(report, metric) for report in having])
+def answer(recipe: str | None, optimizer: str | None, metric_name: str) -> Answer:
+    """Return one row per report that has the metric."""
+    reports = _chosen(recipe, optimizer)
+    metric = find_metric(reports, metric_name)
+    reports = [report for report in reports if metric in report.metrics()]
+    lines = aligned([[*HEAD, metric], *(_cells(report, metric) for report in reports)])
+    return Answer("\n".join(lines), [_row(report, metric) for report in reports])
 
 
-def _chosen(arguments: argparse.Namespace) -> list[Report]:
-    """All reports of the recipe and the configuration, or the sentence that says which there are."""
+def _chosen(recipe: str | None, optimizer: str | None) -> list[Report]:
+    """Return all reports of the recipe and the configuration; raise `NoReportError` if there are none."""
     root = Paths.default().reports()
-    newest = newest_reports(root, arguments.recipe)
-    if arguments.optimizer is None:
-        return history_of(root, arguments.recipe)
-    if arguments.recipe is not None:
-        newest_report(root, arguments.recipe, arguments.optimizer)
-    found = [
+    newest = newest_reports(root, recipe)
+    if optimizer is None:
+        return history_of(root, recipe)
+    if recipe is not None:
+        newest_report(root, recipe, optimizer)
+    reports = [
         report
-        for recipe in dict.fromkeys(report.recipe for report in newest)
-        for report in history_of(root, recipe, arguments.optimizer)
+        for key in dict.fromkeys(report.recipe for report in newest)
+        for report in history_of(root, key, optimizer)
     ]
-    if not found:
-        there = ", ".join(dict.fromkeys(report.optimizer for report in newest))
-        raise NoReportError(f"optimizer configuration {arguments.optimizer!r} has no report; those with one: {there}")
-    return found
+    if not reports:
+        names = ", ".join(dict.fromkeys(report.optimizer for report in newest))
+        raise NoReportError(f"optimizer configuration {optimizer!r} has no report; those with one: {names}")
+    return reports
 
 
 def _row(report: Report, metric: str) -> dict[str, Any]:
-    found = estimate(report.scores(metric))
+    mean = estimate(report.scores(metric))
     facts = report.facts(FACTS)
-    return {**facts, "metric": metric, "mean": found.mean, "half_width": found.half_width}
+    return {**facts, "metric": metric, "mean": mean.mean, "half_width": mean.half_width}
 
 
 def _cells(report: Report, metric: str) -> list[str]:
@@ -60,6 +59,6 @@ def _cells(report: Report, metric: str) -> list[str]:
         str(report.seed),
         str(report.members),
         f"{report.n_generated:,}",
-        report.report_id[:SHOWN_ID],
+        report.report_id[:ID_LETTERS],
         shown(report, metric),
     ]

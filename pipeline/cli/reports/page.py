@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import shutil
 from pathlib import Path
 
@@ -14,20 +13,20 @@ from pipeline.storage.atomic import atomic_file
 from pipeline.storage.paths import Paths
 
 
-def answer(arguments: argparse.Namespace) -> Answer:
-    """Where it lies; made unless it is there for these very reports."""
+def answer(recipe: str, output: str | None) -> Answer:
+    """Return the page's path; the page is written unless it exists for exactly these reports."""
     paths = Paths.default()
-    newest_reports(paths.reports(), arguments.recipe)
-    artefact, _ = make_comparison(arguments.recipe, list(load_optimizers()), paths)
+    newest_reports(paths.reports(), recipe)
+    artefact, _ = make_comparison(recipe, list(load_optimizers()), paths)
     file = artefact.verified_path(PAGE)
-    if arguments.output is not None:
-        file = _copied(file, Path(arguments.output))
+    if output is not None:
+        file = _copy(file, Path(output))
     size_bytes = file.stat().st_size
-    found = {"recipe": arguments.recipe, "page": str(file), "size_bytes": size_bytes}
-    return Answer(f"{file} ({size_bytes / 1e6:.1f} MB)", [found], found)
+    values = {"recipe": recipe, "page": str(file), "size_bytes": size_bytes}
+    return Answer(f"{file} ({size_bytes / 1e6:.1f} MB)", [values], values)
 
 
-def _copied(file: Path, output: Path) -> Path:
+def _copy(file: Path, output: Path) -> Path:
     if not output.parent.is_dir():
         raise FileNotFoundError(f"{output}: there is no folder {output.parent}; make it first")
     if output.is_dir():

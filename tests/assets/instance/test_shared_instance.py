@@ -1,6 +1,5 @@
 """`ganforge clean` in a Dagster instance that another project uses too: that project's runs, ticks and files stay."""
 
-import argparse
 import sqlite3
 import time
 from contextlib import closing
@@ -83,7 +82,7 @@ def ticks(instance: dg.DagsterInstance, state: InstigatorState) -> int:
 
 
 def clean(*, dry_run: bool = False) -> int:
-    return event_log_retention.run(argparse.Namespace(dry_run=dry_run, orphans=False))
+    return event_log_retention.clean_up(dry_run=dry_run, orphans=False)
 
 
 def unused_pages(home: Path) -> int:

@@ -1,6 +1,4 @@
-import argparse
 import json
-import runpy
 import subprocess
 import sys
 
@@ -9,9 +7,10 @@ import pytest
 from pipeline.champion import contents
 from pipeline.champion.promotion import Exported
 from pipeline.checks import stored
-from pipeline.cli import champion
+from pipeline.cli.__main__ import main
 from pipeline.storage.paths import Paths
 from tests.pipeline.champion.example_contenders import BAD, GOOD, contender, passed
+from tests.pipeline.cli.command import run
 
 
 @pytest.fixture(autouse=True)
@@ -21,11 +20,7 @@ def decisions_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def command(*words: str) -> int:
-    parser = argparse.ArgumentParser()
-    champion.add_parser(parser.add_subparsers())
-    arguments = parser.parse_args(["champion", *words])
-    code: int = arguments.run(arguments)
-    return code
+    return run("champion", *words)
 
 
 def test_promoting_showing_and_rolling_back_say_what_became_of_the_champion(
@@ -105,21 +100,18 @@ def test_where_nothing_is_there_one_sentence_says_what_to_do(
     contender(paths, "adam", [3.0])
     command("promote", "mnist_mlp")
     capsys.readouterr()
-    monkeypatch.setattr(sys, "argv", ["champion", *words.split()])
-    monkeypatch.delitem(sys.modules, "pipeline.cli.champion")
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_module("pipeline.cli.champion", run_name="__main__")
-    said = capsys.readouterr().err.splitlines()
-    assert (ended.value.code, len(said)) == (1, 1)
-    assert said[0].startswith("ganforge: ") and sentence in said[0]
+    monkeypatch.setattr(sys, "argv", ["ganforge", "champion", *words.split()])
+    code, lines = main(), capsys.readouterr().err.splitlines()
+    assert (code, len(lines)) == (1, 1)
+    assert lines[0].startswith("ganforge: ") and sentence in lines[0]
 
 
 def test_showing_the_champion_imports_no_pytorch(paths: Paths) -> None:
     contender(paths, "adam", [3.0])
     command("promote", "mnist_mlp")
     script = (
-        "import sys; from pipeline.cli import champion; sys.argv = ['champion', 'show', 'mnist_mlp']; "
-        "assert champion.main() == 0; print('torch' in sys.modules, 'dagster' in sys.modules)"
+        "import sys; from pipeline.cli.__main__ import main; sys.argv = ['ganforge', 'champion', 'show', 'mnist_mlp']; "
+        "assert main() == 0; print('torch' in sys.modules, 'dagster' in sys.modules)"
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert ran.stdout.splitlines()[-1] == "False False"

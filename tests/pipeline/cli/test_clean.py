@@ -1,4 +1,3 @@
-import argparse
 import os
 import time
 from pathlib import Path
@@ -12,7 +11,7 @@ from pipeline.storage.paths import Paths
 
 @pytest.fixture
 def left(paths: Paths) -> Path:
-    """Make the folder that a killed process left two hours ago."""
+    """Return the folder that a killed process left two hours ago."""
     folder = paths.root / "tensors" / ".mnist.abc.partial"
     folder.mkdir(parents=True)
     (folder / "train.pixels").write_bytes(b"x" * 1500)
@@ -23,13 +22,7 @@ def left(paths: Paths) -> Path:
 
 
 def command(*arguments: str, more: tuple[Removal, ...] = ()) -> int:
-    parser = argparse.ArgumentParser()
-    cleaning.add_parser(
-        parser.add_subparsers(required=True), lambda parsed: cleaning.clean(parsed, checkpoint_days=30, more=more)
-    )
-    parsed = parser.parse_args(["clean", *arguments])
-    code: int = parsed.run(parsed)
-    return code
+    return cleaning.clean(30, more, dry_run="--dry-run" in arguments)
 
 
 def test_a_dry_run_says_what_would_go_and_touches_nothing(left: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,27 +1,18 @@
 """Commands that read files which differ from their manifests: one sentence, and no output is left."""
 
-import argparse
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 
-from pipeline.cli import export, sample, score
 from pipeline.samples.generate import generate
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.paths import Paths
 from pipeline.storage.verification import ArtefactFileError
 from tests.damage import flip_a_byte
+from tests.pipeline.cli.command import run
 from tests.pipeline.cli.test_score import classifier as classifier  # a fixture
 from tests.pipeline.samples.example_training import untrained_training
-
-
-def run(command: ModuleType, *words: object) -> int:
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
-    code: int = command.run(parser.parse_args([str(word) for word in words]))
-    return code
 
 
 @pytest.fixture
@@ -33,9 +24,9 @@ def training(paths: Paths) -> Artefact:
 
 
 @pytest.mark.parametrize("damaged", ["generator.safetensors", "settings.json"])
-@pytest.mark.parametrize(("command", "output"), [(export, "g.onnx"), (sample, "g.png"), (sample, "g.npz")])
+@pytest.mark.parametrize(("command", "output"), [("export", "g.onnx"), ("sample", "g.png"), ("sample", "g.npz")])
 def test_one_flipped_byte_of_a_generator_stops_what_draws_with_it(
-    training: Artefact, tmp_path: Path, command: ModuleType, output: str, damaged: str
+    training: Artefact, tmp_path: Path, command: str, output: str, damaged: str
 ) -> None:
     flip_a_byte(training.path(damaged))
     with pytest.raises(ArtefactFileError, match=f"{damaged}: damaged: the size is right, but the content differs"):
@@ -50,10 +41,10 @@ def test_one_flipped_byte_of_stored_samples_stops_what_copies_or_scores_them(
     np.save(tmp_path / "real.npy", np.zeros((20, 28, 28), np.uint8))
     flip_a_byte(stored)
     with pytest.raises(ArtefactFileError, match=r"samples\.arrow: damaged"):
-        run(export, "mnist_mlp", "--optimizer", "adam", "-o", tmp_path / "out" / "digits.npz")
+        run("export", "mnist_mlp", "--optimizer", "adam", "-o", tmp_path / "out" / "digits.npz")
     assert not (tmp_path / "out").exists()
     with pytest.raises(ArtefactFileError, match=r"samples\.arrow: damaged"):
-        run(score, tmp_path / "real.npy", stored, "--extractor", "mnist")
+        run("score", tmp_path / "real.npy", stored, "--extractor", "mnist")
 
 
 @pytest.mark.parametrize(
@@ -70,4 +61,4 @@ def test_one_flipped_byte_of_what_judges_stops_the_scores(
     np.save(tmp_path / "images.npy", np.random.default_rng(0).integers(0, 256, (20, 28, 28), np.uint8))
     flip_a_byte(paths.root / damaged)
     with pytest.raises(ArtefactFileError, match=f"{Path(damaged).name}: damaged.*; materialize mnist/"):
-        run(score, "mnist", tmp_path / "images.npy")
+        run("score", "mnist", tmp_path / "images.npy")

@@ -1,7 +1,7 @@
-import argparse
 import csv
 import io
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from pipeline.cli import reports
+from pipeline.cli.__main__ import forms_last
 from pipeline.reports import store
 from pipeline.storage.artefact import make_artefact
 from pipeline.storage.paths import Paths
 from tests.damage import flip_a_byte
 from tests.identities import Named
+from tests.pipeline.cli.command import run
 from tests.pipeline.manifests import training_details
 
 SETTINGS: dict[str, Any] = {
@@ -72,17 +73,10 @@ def add_training(paths: Paths, optimizer: str, fingerprint: str, losses: Sequenc
     make_artefact(paths.training("mnist_mlp", optimizer), Named(fingerprint), fill)
 
 
-def parser() -> argparse.ArgumentParser:
-    found = argparse.ArgumentParser(prog="ganforge")
-    reports.add_parser(found.add_subparsers())
-    return found
-
-
 @pytest.fixture
 def ask(capsys: pytest.CaptureFixture[str]) -> Any:
     def asked(*words: str) -> str:
-        arguments = parser().parse_args(["reports", *words])
-        assert arguments.run(arguments) == 0
+        assert run(*forms_last(["reports", *words])) == 0
         return capsys.readouterr().out
 
     return asked
@@ -90,7 +84,7 @@ def ask(capsys: pytest.CaptureFixture[str]) -> Any:
 
 @pytest.fixture
 def three(paths: Paths) -> Paths:
-    """Store reports in which sgd is far worse than the other two, and these two are undecided."""
+    """Store reports in which sgd is far worse than the other two, and the other two are undecided."""
     add(paths, "adam", [100.0, 120.0, 140.0])
     add(paths, "rmsprop", [130.0, 121.0, 155.0], settings={"generator": {"kind": "rmsprop", "learning_rate": 1e-4}})
     add(paths, "sgd", [800.0, 821.0, 839.0])
@@ -256,9 +250,8 @@ def test_a_metric_that_one_side_lacks_is_shown_without_a_verdict(paths: Paths, a
 def test_two_recipes_with_both_configurations_have_to_be_told_apart(three: Paths) -> None:
     for optimizer in ("adam", "sgd"):
         add(three, optimizer, [10.0, 11.0], recipe="mnist_dcgan")
-    arguments = parser().parse_args(["reports", "compare", "adam", "sgd"])
     with pytest.raises(ValueError, match="several recipes; name one with --recipe: mnist_mlp, mnist_dcgan"):
-        arguments.run(arguments)
+        run("reports", "compare", "adam", "sgd")
 
 
 def test_configurations_of_two_recipes_can_be_compared(three: Paths, ask: Any) -> None:
@@ -376,7 +369,7 @@ def test_compacting_changes_no_answer(three: Paths, ask: Any) -> None:
             "adam has reports in mnist_mlp; adamm has reports in no recipe; expected one recipe",
         ),
         (["compare", "adam", "sgd", "--curves", "x.gif"], "expected the name of a .png"),
-        (["compare", "adam", "sgd", "--curves", "x.png"], "neither of both has training curves"),
+        (["compare", "adam", "sgd", "--curves", "x.png"], "neither has training curves"),
         (["history", "--metric", "fdi"], "metric 'fdi' does not exist"),
         (["history", "--optimizer", "adamm"], "'adamm' has no report; those with one: adam, rmsprop, sgd"),
         (["query", "selec 1"], "selec"),
@@ -387,9 +380,8 @@ def test_compacting_changes_no_answer(three: Paths, ask: Any) -> None:
     ],
 )
 def test_a_mistake_is_one_sentence(three: Paths, words: list[str], expected: str) -> None:
-    arguments = parser().parse_args(["reports", *words])
     with pytest.raises(ValueError, match=expected) as mistake:
-        arguments.run(arguments)
+        run("reports", *words)
     assert "\n" not in str(mistake.value)
 
 
@@ -398,22 +390,19 @@ def test_a_mistake_is_one_sentence(three: Paths, words: list[str], expected: str
     [[], ["list"], ["show"], ["best"], ["compare", "a", "b"], ["history"], ["query", "select 1"], ["compact"]],
 )
 def test_an_empty_store_says_how_to_fill_it(paths: Paths, words: list[str]) -> None:
-    arguments = parser().parse_args(["reports", *words])
     with pytest.raises(ValueError, match=r"no report under .* yet; make some with: ganforge materialize mnist_mlp"):
-        arguments.run(arguments)
+        run("reports", *words)
 
 
 def test_scores_measured_differently_are_not_compared(paths: Paths) -> None:
     add(paths, "adam", [100.0, 120.0])
     add(paths, "sgd", [100.0, 120.0], protocol={"n": 20})
-    arguments = parser().parse_args(["reports", "compare", "adam", "sgd"])
     with pytest.raises(ValueError, match="scores of adam and sgd cannot be compared: n 10 and 20"):
-        arguments.run(arguments)
+        run("reports", "compare", "adam", "sgd")
 
 
 @pytest.mark.parametrize("command", ["", "list", "show", "best", "compare", "history", "query", "page", "compact"])
 def test_every_command_has_help_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as left:
-        parser().parse_args(["reports", *command.split(), "--help"])
-    assert left.value.code == 0
-    assert f"ganforge reports {command}".strip() in capsys.readouterr().out.partition("example")[2]
+    assert run("reports", *command.split(), "--help") == 0
+    page = capsys.readouterr().out
+    assert re.search(rf"^(example:|   ) +ganforge reports ?{command}", page, re.MULTILINE), page

@@ -1,6 +1,4 @@
-import argparse
 import json
-import runpy
 import sys
 from itertools import combinations
 from pathlib import Path
@@ -10,8 +8,8 @@ import pytest
 from PIL import Image
 from PIL.GifImagePlugin import GifImageFile
 
-from pipeline.cli import sample
-from pipeline.cli.generator_choice import chosen_optimizer, scored_weights
+from pipeline.cli.__main__ import main
+from pipeline.cli.generator_choice import best_optimizer, scored_weights
 from pipeline.reports import store
 from pipeline.samples.fresh import generate_first
 from pipeline.samples.generate import generate
@@ -19,15 +17,12 @@ from pipeline.storage.artefact import MANIFEST
 from pipeline.storage.images import read_images
 from pipeline.storage.paths import Paths
 from tests.pipeline.champion.example_contenders import contender, decide
+from tests.pipeline.cli.command import run
 from tests.pipeline.samples.example_training import untrained_training
 
 
 def command(*words: object) -> int:
-    parser = argparse.ArgumentParser()
-    sample.add_parser(parser.add_subparsers())
-    arguments = parser.parse_args(["sample", *map(str, words)])
-    code: int = arguments.run(arguments)
-    return code
+    return run("sample", *words)
 
 
 def report(paths: Paths, optimizer: str, fid: float) -> None:
@@ -54,7 +49,7 @@ def test_without_an_optimizer_the_best_of_the_newest_comparison_draws(
     untrained_training(paths, "mnist_mlp", "sgd", members=1)
     report(paths, "sgd", 10)
     report(paths, "adam", 20)
-    assert chosen_optimizer("mnist_mlp", paths) == "sgd"
+    assert best_optimizer("mnist_mlp", paths) == "sgd"
     monkeypatch.chdir(tmp_path)
     assert command("mnist_mlp", "-n", 5, "--columns", 5) == 0
     with Image.open("grid.png") as picture:
@@ -140,9 +135,6 @@ def test_interpolating_fills_whole_rows(paths: Paths, tmp_path: Path) -> None:
         ("mnist_mlp --optimizer adam --member 1", "mnist_mlp adam: member 1 diverged and generates no images"),
         ("mnist_mlp --optimizer adam --member -1", "--member: found '-1', expected a whole number such as 0, or all"),
         ("mnist_mlp --optimizer adam --weights average", "no average of the generator's weights there"),
-        ("mnist_mlp --optimizer adam -n 0", "-n is 0, expected at least 1"),
-        ("mnist_mlp --optimizer adam --columns 0", "--columns is 0, expected at least 1"),
-        ("mnist_mlp --optimizer adam --seed -3", "--seed is -3, expected at least 0"),
         ("mnist_mlp --optimizer adam -o a.onnx", "a.onnx: found the suffix .onnx, expected .png, .npz, .gif, or a fo"),
         ("mnist_mlp --optimizer adam -o a.npz --interpolate", "a.npz: --interpolate makes a .png or a .gif"),
         ("mnist_mlp --optimizer adam -o .", "found ours.txt, which is not one of our pictures"),
@@ -160,18 +152,14 @@ def test_a_mistake_is_one_sentence_and_nothing_is_written(
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     Path("ours.txt").touch()
-    monkeypatch.setattr(sys, "argv", ["sample", *words.split()])
-    monkeypatch.delitem(sys.modules, "pipeline.cli.sample")
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_module("pipeline.cli.sample", run_name="__main__")
-    said = capsys.readouterr().err.splitlines()
-    assert (ended.value.code, len([line for line in said if sentence in line])) == (1, 1)
-    assert said[-1].startswith("ganforge: ")
+    monkeypatch.setattr(sys, "argv", ["ganforge", "sample", *words.split()])
+    code, lines = main(), capsys.readouterr().err.splitlines()
+    assert (code, len([line for line in lines if sentence in line])) == (1, 1)
+    assert lines[-1].startswith("ganforge: ")
     assert [each.name for each in Path.cwd().iterdir()] == ["ours.txt"]
 
 
 def test_help_shows_an_example_for_every_kind(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        command("--help")
+    command("--help")
     text = capsys.readouterr().out
     assert all(name in text for name in ("digits.png", "digits.npz", "walk.gif", "digits/"))

@@ -1,4 +1,3 @@
-import argparse
 import itertools
 import json
 import re
@@ -8,14 +7,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.cli import score, train
+from pipeline.cli.__main__ import main
 from pipeline.metrics.extractors import extractor as extractors
 from pipeline.metrics.extractors.extractor import Extractor
 from pipeline.metrics.features import IMAGENET, Features
@@ -26,6 +24,7 @@ from pipeline.raw.catalogue import DATASETS
 from pipeline.storage.images import Pixels, read_images
 from pipeline.storage.paths import PROJECT, Paths
 from pipeline.tensors.build import build
+from tests.pipeline.cli.command import run
 
 
 def keys_of(metric: Metric) -> list[str]:
@@ -44,9 +43,7 @@ PAGE = PROJECT / "docs" / "scoring.md"
 
 
 def command(*words: object) -> int:
-    parser = argparse.ArgumentParser()
-    score.add_arguments(parser)
-    return score.run(parser.parse_args([str(word) for word in words]))
+    return run("score", *words)
 
 
 def in_json(capsys: pytest.CaptureFixture[str], *words: object) -> dict[str, Any]:
@@ -182,7 +179,6 @@ def test_the_table_shows_95_percent_intervals(
         (["--features", "a.npy", "nan.npy"], r"nan\.npy: 1 of 9 images have NaN or infinite values"),
         (["--features", "none.npy", "a.npy"], r"none\.npy: found nothing there"),
         (["--probabilities", "a.npy"], r"a\.npy: found 9 of 9 rows that are not probabilities"),
-        (["--features", "a.npy", "a.npy", "--k", "0"], "--k is 0, expected at least 1"),
         (
             ["--features", "a.npy", "s.npz"],
             r"s\.npz: found an \.npz of mu and sigma in GENERATED's place, .* in REAL's",
@@ -219,8 +215,8 @@ def test_a_mistake_is_one_sentence_and_exit_code_1(
         np.save(f"{name}.npy", array)
     np.savez("s.npz", mu=values.mean(axis=0), sigma=np.cov(values.T))
     np.savez("other.npz", values)
-    monkeypatch.setattr(sys, "argv", ["score", *words])
-    assert score.main() == 1
+    monkeypatch.setattr(sys, "argv", ["ganforge", "score", *words])
+    assert main() == 1
     printed = capsys.readouterr()
     assert printed.out == ""
     assert re.search(found, printed.err)
@@ -241,26 +237,6 @@ def test_features_too_large_to_compute_with_leave_scores_undefined_without_a_war
             )
         assert found.get("authenticity") is None
         assert capfd.readouterr().err == ""
-
-
-@pytest.mark.parametrize("command_of", [score, train])
-def test_a_command_by_itself_has_the_help_of_the_whole_program_and_ends_at_ctrl_c(
-    command_of: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def interrupt(arguments: argparse.Namespace) -> int:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(sys, "argv", ["command", "--help"])
-    with pytest.raises(SystemExit):
-        command_of.main()
-    shown = capsys.readouterr().out
-    assert "example: " in shown
-    assert "`" not in shown
-    assert command_of.__name__ in shown.partition("example: ")[2]
-    monkeypatch.setattr(sys, "argv", ["command"])
-    monkeypatch.setattr(command_of, "run", interrupt)
-    assert command_of.main() == 130
-    assert capsys.readouterr().err == "ganforge: interrupted\n"
 
 
 def test_the_sheet_shows_each_of_the_closest_images_above_what_it_resembles(
@@ -292,10 +268,10 @@ def test_the_sheet_shows_each_of_the_closest_images_above_what_it_resembles(
 def test_features_are_scored_without_importing_torch_or_dagster(files: Callable[..., list[Path]]) -> None:
     real, generated = files(real=gaussian(40, 1), generated=gaussian(30, 2))
     program = (
-        "import sys; from pipeline.cli import score; code = score.main(); "
+        "import sys; from pipeline.cli.__main__ import main; code = main(); "
         "sys.exit(code or ('torch' in sys.modules) * 2 + ('dagster' in sys.modules) * 4)"
     )
-    words = [sys.executable, "-c", program, "--features", str(real), str(generated)]
+    words = [sys.executable, "-c", program, "score", "--features", str(real), str(generated)]
     done = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "fid_infinity" in done.stdout

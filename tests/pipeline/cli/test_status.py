@@ -1,4 +1,3 @@
-import argparse
 import json
 import re
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from pipeline.status import survey as surveying
 from pipeline.status.state import FAILED, FRESH, MISSING, ORPHAN, STALE, State, Status
 from pipeline.status.survey import RecipeStatus, Survey
 from pipeline.storage.paths import data_root
+from tests.pipeline.cli.command import run
 
 
 def row(name: str, state: State = FRESH, *reasons: str, notes: tuple[str, ...] = ()) -> Status:
@@ -45,15 +45,11 @@ Command = Callable[..., int]  # a survey, then the arguments
 def command(monkeypatch: pytest.MonkeyPatch) -> Command:
     """Runs `ganforge status` over made-up statuses."""
 
-    def run(found: Survey, *arguments: str) -> int:
-        parser = argparse.ArgumentParser()
-        status.add_parser(parser.add_subparsers(required=True), status.status)
-        parsed = parser.parse_args(["status", *arguments])
+    def command_line(found: Survey, *arguments: str) -> int:
         monkeypatch.setattr(surveying, "survey", lambda *_, **__: found)
-        code: int = parsed.run(parsed)
-        return code
+        return run("status", *arguments)
 
-    return run
+    return command_line
 
 
 def test_a_table_a_recipe_says_what_why_and_what_a_person_chose(

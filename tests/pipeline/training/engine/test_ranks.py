@@ -27,6 +27,8 @@ from pipeline.training.train import train
 from tests.pipeline.training.conftest import settings
 from tests.pipeline.training.test_resume import elsewhere
 
+TRAINING = "\0".join(("-m", "pipeline.cli", "train", ""))  # a part of a process's command line
+
 
 def wanted() -> list[TrainingSettings]:
     """A dense sweep whose noise, flips and penalty draw random numbers of every kind."""
@@ -158,12 +160,12 @@ def test_when_the_watcher_leaves_all_processes_end_and_a_checkpoint_is_there(ten
     while not partition.checkpoints.folder.joinpath("events/member_0").exists():  # the first interval is over
         assert time.monotonic() < deadline and watcher.poll() is None, "training did not begin"
         time.sleep(0.2)
-    workers = processes_of("pipeline.cli.train")
+    workers = processes_of(TRAINING)
     assert len(workers) >= 3  # torchrun and its two
     watcher.send_signal(signal.SIGINT)
     _, said = watcher.communicate(timeout=120)
     assert watcher.returncode != 0
-    assert not set(workers) & set(processes_of("pipeline.cli.train"))
+    assert not set(workers) & set(processes_of(TRAINING))
     assert partition.checkpoints.steps(at_most=100_000), said.decode()
 
 
@@ -175,7 +177,7 @@ def test_the_processes_import_this_package_and_not_the_working_folders(
         made.mkdir()
     (work / "pipeline.py").write_text("raise SystemExit('imported from the working folder')")
     monkeypatch.chdir(work)
-    command = [sys.executable, "-m", "inspect", "--details", "pipeline.cli.train"]
+    command = [sys.executable, "-m", "inspect", "--details", "pipeline.cli.__main__"]
     with caplog.at_level("INFO"):
         assert list(_watched(command, _environment(paths, 2), folder)) == []
-    assert f"Origin: {PROJECT}/pipeline/cli/train.py" in caplog.messages
+    assert f"Origin: {PROJECT}/pipeline/cli/__main__.py" in caplog.messages

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
-
 from pipeline.cli.reports.answer import Answer
 from pipeline.cli.reports.chosen import newest_reports
 from pipeline.reports.store import compact
 from pipeline.storage.paths import Paths
 
 
-def answer(_: argparse.Namespace) -> Answer:
-    """How many reports were merged."""
+def answer() -> Answer:
+    """Merge report files and return how many reports were merged."""
     root = Paths.default().reports()
     newest_reports(root)
     merged = compact(root)

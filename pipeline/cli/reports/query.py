@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from typing import Any
 
@@ -15,28 +14,28 @@ from pipeline.storage.paths import Paths
 LONGEST_CELL = 60  # letters on a terminal; in a pipe, with --json and --csv nothing is cut
 
 
-def answer(arguments: argparse.Namespace) -> Answer:
-    """The statement's rows."""
+def answer(sql: str) -> Answer:
+    """Return the statement's rows."""
     root = Paths.default().reports()
-    newest_reports(root)  # rows of nothing would look like an answer
-    table = store.query(arguments.sql, root)
-    names = _unlike(table.column_names)
+    newest_reports(root)  # raises for an empty store, where no rows would look like an answer
+    table = store.query(sql, root)
+    names = _distinct(table.column_names)
     rows = table.rename_columns(names).to_pylist()
     cells = [[_cell(row[name]) for name in names] for row in rows]
     cut = sys.stdout.isatty() and any(len(cell) > LONGEST_CELL for row in cells for cell in row)
-    shown = [[_cut(cell) for cell in row] for row in cells] if cut else cells
+    lines = [[_shortened(cell) for cell in row] for row in cells] if cut else cells
     count = "1 row" if len(rows) == 1 else f"{len(rows):,} rows"
     count = f"({count}; --json and --csv show whole values)" if cut else f"({count})"
-    return Answer("\n".join([*aligned([names, *shown]), count]), rows, columns=names)
+    return Answer("\n".join([*aligned([names, *lines]), count]), rows, columns=names)
 
 
-def _unlike(names: list[str]) -> list[str]:
-    """Column names, a repeated one with a number: `select count(*), count(*)` has two columns of one name."""
-    found: list[str] = []
+def _distinct(names: list[str]) -> list[str]:
+    """Number repeated column names: `select count(*), count(*)` has two columns of one name."""
+    result: list[str] = []
     for name in names:
         numbered = (f"{name}_{number}" for number in range(2, len(names) + 2))
-        found.append(name if name not in found else next(each for each in numbered if each not in [*names, *found]))
-    return found
+        result.append(name if name not in result else next(new for new in numbered if new not in [*names, *result]))
+    return result
 
 
 def _cell(value: Any) -> str:
@@ -44,5 +43,5 @@ def _cell(value: Any) -> str:
     return text.replace("\n", " ")
 
 
-def _cut(cell: str) -> str:
+def _shortened(cell: str) -> str:
     return cell if len(cell) <= LONGEST_CELL else f"{cell[: LONGEST_CELL - 1]}…"

@@ -1,8 +1,7 @@
-"""Rankings: the newest scores of every recipe and configuration as a table."""
+"""Ranking: the newest scores of every recipe and configuration as a table."""
 
 from __future__ import annotations
 
-import argparse
 import math
 
 from pipeline.cli.reports.answer import Answer
@@ -26,24 +25,24 @@ from pipeline.storage.paths import Paths
 from pipeline.training.kinds_of_weights import AVERAGE
 
 SHOWN = {"fid": "FID", "inception_score": "Inception Score", "missing_classes": "missing classes"}
-ANCHORED = ("fid", "inception_score")  # the first of SHOWN, whose real images and noise are shown too
+ANCHORED = ("fid", "inception_score")  # the first of SHOWN; real images and noise have rows for them
 COLUMNS = ("optimizer", *SHOWN.values(), "members", "steps", "images", "made (UTC)")
 
 
-def answer(arguments: argparse.Namespace) -> Answer:
-    """One table a recipe."""
+def answer(recipe: str | None) -> Answer:
+    """Return one table per recipe."""
     paths = Paths.default()
-    reports = newest_reports(paths.reports(), arguments.recipe)
+    reports = newest_reports(paths.reports(), recipe)
     optimizers = list(load_optimizers())
-    rankings = [compare(recipe, optimizers, paths) for recipe in recipes_of(reports)]
+    rankings = [compare(key, optimizers, paths) for key in recipes_of(reports)]
     rankings = [ranking for ranking in rankings if ranking.configurations]
-    text = "\n\n".join([*(render(ranking) for ranking in rankings), *undefined(reports, optimizers)])
+    text = "\n\n".join([*(render(ranking) for ranking in rankings), *without_table(reports, optimizers)])
     rows = [{"recipe": ranking.recipe, **row} for ranking in rankings for row in as_table(ranking).to_pylist()]
     return Answer(text, rows)
 
 
-def undefined(reports: list[Report], optimizers: list[str]) -> list[str]:
-    """A line for reports that are kept but whose configuration no table has any more."""
+def without_table(reports: list[Report], optimizers: list[str]) -> list[str]:
+    """Return a line for stored reports of configurations that no table defines any more."""
     keys = [(report.recipe, report.optimizer) for report in reports]
     names = [f"{recipe} {optimizer}" for recipe, optimizer in keys if optimizer not in optimizers]
     if not names:
@@ -52,15 +51,15 @@ def undefined(reports: list[Report], optimizers: list[str]) -> list[str]:
 
 
 def render(ranking: Ranking) -> str:
-    """A ranking as text: what it was measured with, a row a configuration, anchors, verdicts, and what is not in it."""
+    """Return a ranking as text: data, extractor, one row per configuration, anchors, verdicts, exclusions."""
     rows = [list(COLUMNS), *(_row(configuration) for configuration in ranking.configurations)]
     first = ranking.configurations[0].report
-    rows += [_anchors(first, name, place) for place, name in enumerate(("real images", "noise"))]
+    rows += [_anchors(first, name, side) for side, name in enumerate(("real images", "noise"))]
     sha256 = first.extractor_sha256
     lines = [
         f"{ranking.recipe}: mean ± 95 % interval over members (none for one member), best FID first",
         f"data: {first.source}; {first.n_real:,} real test images; "
-        f"extractor: {first.extractor} {sha256[:12]}{_accurate(first)}",
+        f"extractor: {first.extractor} {sha256[:12]}{_accuracy(first)}",
         "",
         *aligned(rows),
     ]
@@ -73,20 +72,20 @@ def render(ranking: Ranking) -> str:
     return "\n".join(lines)
 
 
-def _anchors(report: Report, name: str, place: int) -> list[str]:
-    """The row of the floor (place 0) or the ceiling (1); a score that is not defined has none."""
-    found = [report.anchors(metric)[place] if metric in report.metrics() else None for metric in ANCHORED]
-    return [name, *map(number, found), *[""] * (len(COLUMNS) - 1 - len(found))]
+def _anchors(report: Report, name: str, side: int) -> list[str]:
+    """Return the row of the floor (side 0) or the ceiling (1); a score that is not defined has none."""
+    anchors = [report.anchors(metric)[side] if metric in report.metrics() else None for metric in ANCHORED]
+    return [name, *map(number, anchors), *[""] * (len(COLUMNS) - 1 - len(anchors))]
 
 
-def _accurate(report: Report) -> str:
-    """How good the extractor is at the data set's own labels; nothing where it was trained on others."""
+def _accuracy(report: Report) -> str:
+    """Return the extractor's accuracy on the data set's own labels; empty if it was trained on others."""
     accuracy = report.extractor_accuracy
     return "" if accuracy is None else f" ({100 * accuracy:.1f} % accurate)"
 
 
 def _averaged(ranking: Ranking) -> list[str]:
-    """Return a line that names the configurations of which the average of the weights was scored, if there are any."""
+    """Return a line with the configurations that were scored with averaged weights, if there are any."""
     averaged = [
         configuration.optimizer for configuration in ranking.configurations if configuration.report.weights == AVERAGE
     ]
@@ -94,7 +93,7 @@ def _averaged(ranking: Ranking) -> list[str]:
 
 
 def _verdicts(ranking: Ranking) -> list[str]:
-    """A second table: the best configuration against each other one on FID, or a line where none can be judged."""
+    """Return a second table: the best configuration against each other one by FID, or a line if none is decidable."""
     if len(ranking.configurations) < 2:
         return []
     best = verdicts_on_best(ranking)
@@ -116,11 +115,11 @@ def _all_pairs(count: int) -> str:
 
 
 def _verdict_row(verdict: Verdict) -> list[str]:
-    return [verdict.second, difference_shown(verdict), _p(verdict.corrected_p), str(verdict)]
+    return [verdict.second, difference_text(verdict), _p(verdict.corrected_p), str(verdict)]
 
 
-def difference_shown(verdict: Verdict) -> str:
-    """The difference with the half-width of its interval."""
+def difference_text(verdict: Verdict) -> str:
+    """Return the difference with the half-width of its interval."""
     if verdict.difference is None:
         return "-"
     half_width = math.nan if verdict.high is None else verdict.high - verdict.difference

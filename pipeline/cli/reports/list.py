@@ -1,8 +1,7 @@
-"""List: one row a report, the newest of every configuration or all there ever were."""
+"""List: one row per report, the newest of every configuration or all stored ones."""
 
 from __future__ import annotations
 
-import argparse
 from typing import Any
 
 from pipeline.cli.reports.answer import Answer
@@ -19,24 +18,23 @@ FACTS = (
 )
 SCORES = ("fid", "inception_score")
 HEAD = ("recipe", "optimizer", "report", "made (UTC)", "steps", "seed", "members", "images", "FID", "Inception Score")
-SHOWN_ID = 8  # letters of a report's id: as many as tell reports apart
+ID_LETTERS = 8  # of a report's id in tables, enough to tell reports apart
 
 
-def answer(arguments: argparse.Namespace) -> Answer:
-    """Facts and the two best-known scores of each report."""
+def answer(recipe: str | None, *, all_reports: bool, with_rows: bool) -> Answer:
+    """Return the facts and the two best-known scores of each report; without rows the answer is text alone."""
     root = Paths.default().reports()
-    newest = newest_reports(root, arguments.recipe)
-    chosen = history_of(root, arguments.recipe) if arguments.all else newest
-    text = "\n".join(aligned([HEAD, *(_cells(report) for report in chosen)]))
-    programs = arguments.json or arguments.csv  # a row of thousands of reports each takes its time
-    return Answer(text, [_row(report) for report in chosen] if programs else [])
+    newest = newest_reports(root, recipe)
+    reports = history_of(root, recipe) if all_reports else newest
+    text = "\n".join(aligned([HEAD, *(_cells(report) for report in reports)]))
+    return Answer(text, [_row(report) for report in reports] if with_rows else [])  # thousands of rows take seconds
 
 
 def _cells(report: Report) -> list[str]:
     return [
         report.recipe,
         report.optimizer,
-        report.report_id[:SHOWN_ID],
+        report.report_id[:ID_LETTERS],
         f"{report.created_at:%Y-%m-%d %H:%M}",
         f"{report.steps:,}",
         str(report.seed),
@@ -49,6 +47,6 @@ def _cells(report: Report) -> list[str]:
 def _row(report: Report) -> dict[str, Any]:
     row = report.facts(FACTS)
     for metric in report.metrics():
-        found = estimate(report.scores(metric))
-        row |= {f"{metric}_mean": found.mean, f"{metric}_half_width": found.half_width}
+        mean = estimate(report.scores(metric))
+        row |= {f"{metric}_mean": mean.mean, f"{metric}_half_width": mean.half_width}
     return row

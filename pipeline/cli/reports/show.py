@@ -1,13 +1,12 @@
-"""Show: a recipe's ranking, or one report whole: every score member by member, its settings, protocol and origin."""
+"""Show: a recipe's ranking, or one complete report: every score per member, settings, protocol and origin."""
 
 from __future__ import annotations
 
-import argparse
 import datetime
 import math
 from typing import Any
 
-from pipeline.cli.reports import rankings
+from pipeline.cli.reports import ranking
 from pipeline.cli.reports.answer import Answer
 from pipeline.cli.reports.chosen import newest_report, newest_reports
 from pipeline.cli.table import aligned
@@ -24,22 +23,23 @@ FACTS = (
     *("fingerprint", "training_fingerprint"),
 )
 JSON_FACTS = ("settings", "protocol", "data_versions")
-OF_MEMBER = ("member", "value", "standard_error", "interval_low", "interval_high", "by_class")
+MEMBER_COLUMNS = ("member", "value", "standard_error", "interval_low", "interval_high", "by_class")
 
 
-def answer(arguments: argparse.Namespace) -> Answer:
-    """The ranking without a configuration, else the report."""
+def answer(recipe: str | None, optimizer: str | None, report_id: str | None) -> Answer:
+    """Return the report, or without a configuration the ranking; `mnist_mlp/adam` names recipe and configuration."""
     root = Paths.default().reports()
-    if arguments.report is not None:
-        newest_reports(root)  # an empty store has a sentence of its own
-        return _whole(find_report(root, arguments.report))
-    recipe, optimizer = arguments.recipe, arguments.optimizer
+    if report_id is not None:
+        newest_reports(root)  # raises the sentence on an empty store
+        return _report_answer(find_report(root, report_id))
     if optimizer is None and recipe is not None and "/" in recipe:
         recipe, _, optimizer = recipe.partition("/")
-    return rankings.answer(arguments) if optimizer is None else _whole(newest_report(root, recipe, optimizer))
+    if recipe is None or optimizer is None:
+        return ranking.answer(recipe)
+    return _report_answer(newest_report(root, recipe, optimizer))
 
 
-def _whole(report: Report) -> Answer:
+def _report_answer(report: Report) -> Answer:
     facts = report.facts(FACTS)
     details = {"settings": report.settings, "protocol": report.protocol, "data_versions": report.data_versions}
     scores = [_score(report, metric) for metric in report.metrics()]
@@ -49,17 +49,17 @@ def _whole(report: Report) -> Answer:
 
 
 def _score(report: Report, metric: str) -> dict[str, Any]:
-    found, (floor, ceiling) = estimate(report.scores(metric)), report.anchors(metric)
+    mean, (floor, ceiling) = estimate(report.scores(metric)), report.anchors(metric)
     rows = [row for row in report.rows.to_pylist() if row["metric"] == metric]
     return {
         "metric": metric,
-        "mean": found.mean,
-        "half_width": found.half_width,
+        "mean": mean.mean,
+        "half_width": mean.half_width,
         "real_images": floor,
         "noise": ceiling,
         "better": report.better(metric),
         "note": report.notes().get(metric, ""),
-        "members": [{name: row[name] for name in OF_MEMBER} for row in rows],
+        "members": [{name: row[name] for name in MEMBER_COLUMNS} for row in rows],
     }
 
 

@@ -1,10 +1,9 @@
-import argparse
 import json
 import re
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.cli.reports import rankings
+from pipeline.cli.reports import ranking
 from pipeline.reports import store
 from pipeline.storage.paths import Paths
 
@@ -30,7 +29,7 @@ def add(
 
 
 def printed() -> list[str]:
-    return rankings.answer(argparse.Namespace(recipe="mnist_mlp")).text.splitlines()
+    return ranking.answer("mnist_mlp").text.splitlines()
 
 
 def test_the_best_configuration_is_held_against_each_other_one(paths: Paths) -> None:

@@ -6,7 +6,6 @@ are unequal, the text and the JSON say so: a verdict is then as much about the b
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -33,49 +32,52 @@ BAR_COUNT = 40
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two."""
+    """One of the two configurations."""
 
-    name: str  # the configuration, with its recipe where the recipes differ
+    name: str  # the configuration, with its recipe if the recipes differ
     report: Report
-    curves: pa.Table | None  # its training history, where the weights are still those the report is about
+    curves: pa.Table | None  # its training history, if the stored weights are still those of the report
     why_no_curves: str = ""
 
 
-def answer(arguments: argparse.Namespace) -> Answer:
-    """The newest reports of both, held against each other."""
+def answer(first: str, second: str, recipe: str | None, curves: str | None) -> Answer:
+    """Return the comparison of the newest reports of both; draw their curves into the file `curves`."""
     paths = Paths.default()
-    sides = _sides(arguments, paths)
+    sides = _sides(first, second, recipe, paths)
     reports = [side.report for side in sides]
     expect_one_protocol(reports)
     unequal = budget_difference(*reports)
     settings = differing_settings(reports)
     scores = _scores(sides)
-    if arguments.curves is not None:
-        _draw(Path(arguments.curves), sides)
-    whole = {
+    if curves is not None:
+        _draw(Path(curves), sides)
+    values = {
         "first": _facts(sides[0]),
         "second": _facts(sides[1]),
-        "settings": {name: dict(zip(("first", "second"), each, strict=True)) for name, each in settings.items()},
+        "settings": {name: dict(zip(("first", "second"), pair, strict=True)) for name, pair in settings.items()},
         "unequal": unequal,
         "scores": scores,
         "curves": [_curve_values(side) for side in sides],
         "no_curves": {side.name: side.why_no_curves for side in sides if side.curves is None},
     }
-    return Answer(_text(sides, settings, scores, unequal), scores, whole)
+    return Answer(_text(sides, settings, scores, unequal), scores, values)
 
 
-def _sides(arguments: argparse.Namespace, paths: Paths) -> list[Side]:
-    keys = [_key(name, arguments, paths) for name in (arguments.first, arguments.second)]
+def _sides(first: str, second: str, recipe: str | None, paths: Paths) -> list[Side]:
+    bare = [name for name in (first, second) if "/" not in name]
+    if recipe is None and bare:
+        recipe = _common_recipe(bare, paths)
+    keys = [_key(name, recipe) for name in (first, second)]
     if keys[0] == keys[1]:
-        raise ValueError(f"found {arguments.first} twice, expected two configurations to compare")
+        raise ValueError(f"found {first} twice, expected two configurations to compare")
     one_recipe = keys[0][0] == keys[1][0]
     reports = [newest_report(paths.reports(), *key) for key in keys]
-    names = [optimizer if one_recipe else f"{recipe}/{optimizer}" for recipe, optimizer in keys]
+    names = [optimizer if one_recipe else f"{key}/{optimizer}" for key, optimizer in keys]
     return [_side(name, report, paths) for name, report in zip(names, reports, strict=True)]
 
 
 def _side(name: str, report: Report, paths: Paths) -> Side:
-    """One of the two; its scores lie in the store, so a damaged training costs its curves alone."""
+    """Return one of the two. Its scores come from the store, so a damaged training costs only its curves."""
     try:
         curves = curves_of(report, paths)
     except ArtefactFileError as error:
@@ -83,24 +85,24 @@ def _side(name: str, report: Report, paths: Paths) -> Side:
     return Side(name, report, curves, "the training that its report is about is not in the data folder")
 
 
-def _key(name: str, arguments: argparse.Namespace, paths: Paths) -> tuple[str, str]:
-    """Recipe and configuration of what a person named."""
-    if "/" in name:
-        recipe, _, optimizer = name.partition("/")
-        return recipe, optimizer
-    if arguments.recipe is not None:
-        return arguments.recipe, name
+def _key(name: str, recipe: str | None) -> tuple[str, str]:
+    """Return recipe and configuration of a name with or without its recipe."""
+    head, slash, optimizer = name.partition("/")
+    return (head, optimizer) if slash else (str(recipe), name)
+
+
+def _common_recipe(optimizers: list[str], paths: Paths) -> str:
+    """Return the only recipe in which all these configurations have reports."""
     reports = newest_reports(paths.reports())
-    asked = [each for each in (arguments.first, arguments.second) if "/" not in each]
-    homes = {each: [r.recipe for r in reports if r.optimizer == each] for each in asked}
-    having = [recipe for recipe in recipes_of(reports) if all(recipe in found for found in homes.values())]
-    if len(having) > 1:
-        both = " and ".join(asked)
-        raise NoReportError(f"{both} have reports in several recipes; name one with --recipe: {', '.join(having)}")
-    if not having:
-        found = "; ".join(f"{each} has reports in {', '.join(homes[each]) or 'no recipe'}" for each in asked)
-        raise NoReportError(f"{found}; expected one recipe with all of them, or RECIPE/CONFIGURATION for each")
-    return having[0], name
+    homes = {name: [r.recipe for r in reports if r.optimizer == name] for name in optimizers}
+    common = [recipe for recipe in recipes_of(reports) if all(recipe in home for home in homes.values())]
+    if len(common) > 1:
+        names = " and ".join(optimizers)
+        raise NoReportError(f"{names} have reports in several recipes; name one with --recipe: {', '.join(common)}")
+    if not common:
+        lists = "; ".join(f"{name} has reports in {', '.join(homes[name]) or 'no recipe'}" for name in optimizers)
+        raise NoReportError(f"{lists}; expected one recipe with all of them, or RECIPE/CONFIGURATION for each")
+    return common[0]
 
 
 def _facts(side: Side) -> dict[str, Any]:
@@ -113,23 +115,23 @@ def _facts(side: Side) -> dict[str, Any]:
 
 
 def _scores(sides: list[Side]) -> list[dict[str, Any]]:
-    """A row a metric of either."""
+    """Return one row per metric of either report."""
     return [_score(sides, metric) for metric in dict.fromkeys(m for side in sides for m in side.report.metrics())]
 
 
 def _score(sides: list[Side], metric: str) -> dict[str, Any]:
-    having = [side.report for side in sides if metric in side.report.metrics()]
-    better = having[0].better(metric)
+    reports = [side.report for side in sides if metric in side.report.metrics()]
+    better = reports[0].better(metric)
     means = [estimate(side.report.scores(metric)) for side in sides]
     row: dict[str, Any] = {"metric": metric, "better": better}
-    for name, found in zip(("first", "second"), means, strict=True):
-        row |= {name: found.mean, f"{name}_half_width": found.half_width}
-    verdict = _verdict(sides, metric, better) if len(having) == len(sides) else None
+    for name, mean in zip(("first", "second"), means, strict=True):
+        row |= {name: mean.mean, f"{name}_half_width": mean.half_width}
+    verdict = _verdict(sides, metric, better) if len(reports) == len(sides) else None
     if verdict is None:
         return row
     facts = asdict(verdict)
-    kept = ("difference", "low", "high", "p", "verdict", "paired", "members", "more_members", "note")
-    return row | {name: facts[name] for name in kept} | {"said": str(verdict)}
+    columns = ("difference", "low", "high", "p", "verdict", "paired", "members", "more_members", "note")
+    return row | {name: facts[name] for name in columns} | {"said": str(verdict)}
 
 
 def _verdict(sides: list[Side], metric: str, better: str) -> Verdict | None:
@@ -146,11 +148,11 @@ def _verdict(sides: list[Side], metric: str, better: str) -> Verdict | None:
 
 def _text(sides: list[Side], settings: dict[str, list[Any]], scores: list[dict[str, Any]], unequal: str) -> str:
     names = [side.name for side in sides]
-    shown = [["setting", *names], *([name, *map(_setting, values)] for name, values in settings.items())]
-    lines = aligned(shown) if settings else [f"{names[0]} and {names[1]} have equal settings, as far as reports say"]
+    table = [["setting", *names], *([name, *map(_setting, values)] for name, values in settings.items())]
+    lines = aligned(table) if settings else [f"{names[0]} and {names[1]} have equal settings, as far as reports say"]
     lines += ["", *aligned([["score", *names, "better", "verdict"], *map(_cells, scores)])]
     lines += [
-        "each verdict is of this pair and score alone, at 5 %: the ranking's, corrected for all its pairs, ask for more"
+        "each verdict is for this pair and score alone, at 5 %; the ranking's verdicts are corrected for all its pairs"
     ]
     if unequal:
         lines.append(f"unequal trainings ({unequal}): a difference may come from these instead of the configurations")
@@ -168,14 +170,14 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 
 def _curves(sides: list[Side]) -> list[str]:
-    """A line a curve: bars from its least to its greatest value, mean over members, first and last value."""
+    """Return one line per curve: bars from its least to its greatest value, mean over members, first and last value."""
     lines = []
     for column, label in COLUMNS.items():
         values = [None if side.curves is None else _mean_curve(side.curves, column) for side in sides]
-        known = np.concatenate([np.empty(0), *(each[1] for each in values if each is not None)])
-        if np.isfinite(known).any():
-            limits = (float(np.nanmin(known)), float(np.nanmax(known)))
-            lines += [[label, side.name, *_bars(each, limits)] for side, each in zip(sides, values, strict=True)]
+        both = np.concatenate([np.empty(0), *(curve[1] for curve in values if curve is not None)])
+        if np.isfinite(both).any():
+            limits = (float(np.nanmin(both)), float(np.nanmax(both)))
+            lines += [[label, side.name, *_bars(curve, limits)] for side, curve in zip(sides, values, strict=True)]
     notes = [f"no curves of {side.name}: {side.why_no_curves}" for side in sides if side.curves is None]
     return ["", *aligned(lines), *notes] if lines else ["", *notes]
 
@@ -210,8 +212,8 @@ def _draw(path: Path, sides: list[Side]) -> None:
         raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it first")
     curves = {side.name: side.curves for side in sides if side.curves is not None}
     if not curves:
-        found = "; ".join(f"{side.name}: {side.why_no_curves}" for side in sides)
+        reasons = "; ".join(f"{side.name}: {side.why_no_curves}" for side in sides)
         raise NoReportError(
-            f"neither of both has training curves that belong to its report ({found}); train and score them again"
+            f"neither has training curves that belong to its report ({reasons}); train and score them again"
         )
     path.write_bytes(draw_overlaid(curves))
