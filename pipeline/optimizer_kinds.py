@@ -103,7 +103,14 @@ class Adam(_WithEpsilon, OptimizerSettings):
     epsilon: Epsilon = DEFAULT_EPSILON["keras"]
 
 
-KINDS: dict[str, type[OptimizerSettings]] = {kind.kind: kind for kind in (SGD, RMSprop, Adam)}
+KINDS: dict[str, type[OptimizerSettings]] = {
+    kind.kind: kind
+    for kind in (
+        SGD,
+        RMSprop,
+        Adam,
+    )
+}
 
 
 def read_optimizer(where: str, entry: Any) -> OptimizerSettings:

@@ -20,7 +20,7 @@ import pytest
 from pipeline.raw.catalogue import DATASETS
 from pipeline.raw.idx_files import IMAGES, LABELS
 from pipeline.storage.paths import PROJECT
-from tests.tiny_chain import make_chain, name_tables
+from tests.tiny_chain import OPTIMIZERS_FILE, RECIPES_FILE, make_chain, name_tables
 
 
 @dataclass(frozen=True)
@@ -266,3 +266,212 @@ def test_a_data_set_is_one_file_and_its_entry(
         "class_names": list("abcdefghij"),
         "origin": str(small_mnist),
     }
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# A network, a loss, an optimizer kind
+
+TRAINED = """
+import json
+
+from pipeline.raw.acquire import acquire
+from pipeline.raw.catalogue import DATASETS
+from pipeline.settings import load_optimizers, load_recipes, resolve
+from pipeline.storage.paths import Paths
+from pipeline.tensors.build import build
+from pipeline.training.records.history import read_rows
+from pipeline.training.train import train
+
+paths = Paths.default()
+acquire(DATASETS["mnist"], paths)
+tensors = build(DATASETS["mnist"], paths)
+recipe, optimizers = load_recipes()["tiny"], load_optimizers()
+train([resolve(recipe, optimizers[key], steps=2) for key in ("one", "two")], tensors, paths)
+resumed = train([resolve(recipe, optimizers[key]) for key in ("one", "two")], tensors, paths)
+print(json.dumps({
+    key: {
+        "network": artefact.details["network"],
+        "resumed_at_step": artefact.details["resumed_at_step"],
+        "diverged": artefact.details["diverged_members"],
+        "losses": [row.generator_loss for row in read_rows(artefact.path("history.parquet"))],
+    }
+    for key, artefact in resumed.items()
+}))
+"""
+
+
+def train_in_copy(package: PackageCopy, folder: Path, monkeypatch: pytest.MonkeyPatch, files: Path) -> None:
+    """Train and resume the tables in a folder with the copy; every member must train to the end."""
+    name_tables(folder, files, monkeypatch)
+    monkeypatch.setenv("GANFORGE_DATA", str(folder / "data"))
+    for training in package.run(TRAINED).values():
+        assert training["resumed_at_step"] == 2
+        assert not training["diverged"]
+        assert len(training["losses"]) == 4  # two intervals of two members
+
+
+PLAIN = '''
+"""Plain: dense layers without activations."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+
+from pipeline.networks import ImageShape
+from pipeline.networks.latents import Distribution
+from pipeline.networks.layers import Dense, LogitLayer, tanh
+from pipeline.networks.scaling import SCALE
+from pipeline.networks.stacked import Stacked
+from pipeline.pixels import SYMMETRIC
+
+LATENT_SIZE = 10
+LATENT_DISTRIBUTION: Distribution = "uniform"
+VALUE_RANGE = SYMMETRIC
+HAS_DROPOUT = False
+WIDTH = 4
+
+
+class Generator(Stacked):
+    """Dense → tanh."""
+
+    def __init__(self, members: int, image_shape: ImageShape, width: int) -> None:
+        super().__init__()
+        self.members, self.image_shape = members, image_shape
+        self.output = Dense(members, LATENT_SIZE, math.prod(image_shape))
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """Map latents (M, B, 10) to images."""
+        return tanh(SCALE * self.output(latents)).view(*latents.shape[:2], *self.image_shape)
+
+
+class Discriminator(Stacked):
+    """Dense 1."""
+
+    def __init__(self, members: int, image_shape: ImageShape, width: int) -> None:
+        super().__init__()
+        self.members = members
+        self.output = LogitLayer(members, math.prod(image_shape))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images to logits (M, B)."""
+        return self.output(images.flatten(2))
+'''
+
+
+def test_a_network_is_one_file_and_a_helper_beside_the_layers_needs_no_entry(
+    package: PackageCopy, small_mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package.write("pipeline/networks/scaling.py", "SCALE = 0.5\n")
+    package.write("pipeline/networks/architectures/plain.py", PLAIN)
+    (tmp_path / "recipes.toml").write_text(RECIPES_FILE.replace('network = "mlp"', 'network = "plain"'))
+    (tmp_path / "optimizers.toml").write_text(OPTIMIZERS_FILE)
+    train_in_copy(package, tmp_path, monkeypatch, small_mnist)
+    names = package.run("import json; from pipeline.networks import architecture_names as a; print(json.dumps(a()))")
+
+    assert names == ["celeba_dense", "dcgan", "mlp", "mnist_conv", "plain"]
+    assert set(package.touched()) == {"pipeline/networks/architectures/plain.py", "pipeline/networks/scaling.py"}
+
+
+FULL_SQUARES = """\
+    "full_squares": Loss(
+        on_real=lambda logits, label: (logits - label).square(),
+        on_generated=torch.square,
+        for_generator=lambda logits: (logits - 1).square(),
+        slope_on_real=lambda logits, label: 2 * (logits - label),
+        slope_on_generated=lambda logits: 2 * logits,
+        slope_for_generator=lambda logits: 2 * (logits - 1),
+        boundary=0.5,
+        as_probability=False,
+    ),"""
+ITS_FACTS = '    "full_squares": LossFacts(has_labels=True, least=_zero, undecided=lambda label: label**2 / 2),'
+
+
+def test_a_loss_is_its_functions_and_its_facts(
+    package: PackageCopy, small_mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside the package, `make schemas` writes its name for editors: a test of the schemas requires it."""
+    package.insert("pipeline/training/engine/losses.py", "LOSSES: dict[str, Loss] = {", FULL_SQUARES)
+    package.insert("pipeline/objectives.py", "LOSSES: dict[str, LossFacts] = {", ITS_FACTS)
+    (tmp_path / "recipes.toml").write_text(RECIPES_FILE + 'loss = "full_squares"\n')
+    (tmp_path / "optimizers.toml").write_text(OPTIMIZERS_FILE)
+    train_in_copy(package, tmp_path, monkeypatch, small_mnist)
+
+    assert package.touched() == {
+        "pipeline/objectives.py": (1, 0),
+        "pipeline/training/engine/losses.py": (len(FULL_SQUARES.splitlines()), 0),
+    }
+
+
+LION = """
+
+@dataclass(frozen=True, config=CHECKED)
+class Lion(OptimizerSettings):
+    \"\"\"Steps by the sign of a running mean of gradients.\"\"\"
+
+    kind: ClassVar[str] = "lion"
+
+    beta1: Share = 0.9
+    beta2: Share = 0.99"""
+LION_RULE = """
+
+class LionRule(UpdateRule[Lion]):
+    \"\"\"Chen et al. 2023, arXiv 2302.06675, without weight decay.\"\"\"
+
+    moments = ("first",)
+
+    def numbers(self, settings):
+        return {"new_step": 1 - settings.beta1, "new_first": 1 - settings.beta2}
+
+    def update(self, weights, gradients, moments, numbers, step_size, epsilon):
+        first = moments["first"]
+        weights.sub_(first.lerp(gradients, numbers["new_step"]).sign_() * step_size)
+        first.lerp_(gradients, numbers["new_first"])"""
+BOTH_WAYS = """
+import json
+
+import torch
+
+from pipeline.optimizer_kinds import Adam, Lion
+from pipeline.training.engine.optimizers import StackedOptimizer
+
+settings, stream = [Lion(0.01), Lion(0.02, beta1=0.5), Adam(0.01)], torch.Generator().manual_seed(0)
+ways = []
+for fused in (True, False):
+    weights = torch.ones(3, 16)
+    ways.append((weights, StackedOptimizer(weights, [weights[:, :12].view(3, 3, 4)], settings, fused=fused)))
+for step in range(5):
+    gradients = torch.randn(3, 3, 4, generator=stream)
+    for _, optimizer in ways:
+        optimizer.update([gradients.clone()], torch.tensor(optimizer.rates(step), dtype=optimizer.rates_dtype))
+moved = [(weights[:, :12] - 1).abs() for weights, _ in ways]
+print(json.dumps([torch.allclose(*(weights for weights, _ in ways), atol=1e-6), moved[0][0].min().item()]))
+"""
+
+
+def test_an_optimizer_kind_is_one_class_and_one_update_rule_for_every_device(
+    package: PackageCopy, small_mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside the package, `make schemas` writes its fields for editors: a test of the schemas requires it."""
+    kinds, rules = "pipeline/optimizer_kinds.py", "pipeline/training/engine/update_rules.py"
+    package.insert(kinds, "        return ArgsKwargs(values.args, fields)", LION)
+    package.insert(kinds, "        Adam,", "        Lion,")
+    package.insert(
+        rules,
+        "from pipeline.optimizer_kinds import SGD, Adam, OptimizerSettings, RMSprop",
+        "from pipeline.optimizer_kinds import Lion",
+    )
+    package.insert(rules, "    return settings.learning_rate / (1 + settings.decay * (t - 1))", LION_RULE)
+    package.insert(rules, "RULES: dict[str, UpdateRule[Any]] = {", "    Lion.kind: LionRule(),")
+    (tmp_path / "recipes.toml").write_text(RECIPES_FILE)
+    (tmp_path / "optimizers.toml").write_text(OPTIMIZERS_FILE.replace('"rmsprop"', '"lion"'))
+    train_in_copy(package, tmp_path, monkeypatch, small_mnist)
+    agree, least_move = package.run(BOTH_WAYS)
+
+    assert package.touched() == {
+        kinds: (len(LION.splitlines()) + 1, 0),  # its class and its entry
+        rules: (len(LION_RULE.splitlines()) + 2, 0),  # its rule, its import and its entry
+    }
+    assert agree
+    assert least_move > 0

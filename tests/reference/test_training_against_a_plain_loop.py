@@ -177,7 +177,7 @@ def take_over(plain: nn.Sequential, ours: nn.Module) -> None:
 def largest_difference(plain: nn.Sequential, ours: nn.Module) -> float:
     """Return the relative difference of the weights."""
     weights = [(one, other) for one, other in pairs(plain, ours) if one.ndim == 2]
-    return max(float((one - other).norm() / one.norm()) for one, other in weights)
+    return max(float(((one - other).norm() / one.norm()).detach()) for one, other in weights)
 
 
 def test_the_blogs_steps_equal_those_of_a_plain_loop_with_keras_predict() -> None:
