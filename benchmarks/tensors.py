@@ -35,6 +35,7 @@ from pipeline.raw.celeba import VARIABLE
 from pipeline.storage.artefact import Artefact, write_json
 from pipeline.storage.paths import Paths
 from pipeline.tensors.build import build
+from pipeline.tensors.details import TensorsDetails
 
 WIDTH, HEIGHT = 178, 218
 COARSE = 16  # the smooth noise is resized from so many points per side
@@ -113,7 +114,7 @@ def timed(work: Callable[[], Artefact]) -> tuple[Artefact, tuple[float, float]]:
 
 
 def image_count(artefact: Artefact) -> int:
-    return sum(artefact.details["images"].values())
+    return sum(artefact.details_as(TensorsDetails).images.values())
 
 
 if __name__ == "__main__":

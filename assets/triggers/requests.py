@@ -17,6 +17,7 @@ from pipeline.settings import Recipe
 from pipeline.storage.artefact import read_artefact
 from pipeline.storage.paths import Paths
 from pipeline.tensors import LABEL_COLUMNS
+from pipeline.tensors.details import TensorsDetails
 
 NEED_LABELS = ("classifier", "reference", "report", "comparison", "champion")  # assets of scores
 
@@ -70,5 +71,5 @@ def trained_configurations(recipe: Recipe, paths: Paths) -> list[str]:
 def _makeable(recipe: Recipe, chain: Sequence[dg.AssetKey]) -> list[dg.AssetKey]:
     """Return the chain, without scores if the data set is known to have no labels."""
     tensors = read_artefact(Paths.default().tensors(DATASETS[recipe.dataset].key))
-    labelled = tensors is None or tensors.details.get("labels") in LABEL_COLUMNS
+    labelled = tensors is None or tensors.details_as(TensorsDetails).labels in LABEL_COLUMNS
     return [key for key in chain if labelled or key.path[-1] not in NEED_LABELS]

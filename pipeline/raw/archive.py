@@ -102,12 +102,12 @@ class Archive:
         stream = zlib.decompressobj(-zlib.MAX_WBITS)
         try:
             content = stream.decompress(packed, size_bytes + 1)
-            more = len(content) > size_bytes and stream.decompress(stream.unconsumed_tail, MORE_THAN_DAMAGE_BYTES)
+            excess = len(content) > size_bytes and stream.decompress(stream.unconsumed_tail, MORE_THAN_DAMAGE_BYTES)
         except zlib.error as error:
             raise UnreadableImageError(str(error)) from error
-        if more and len(more) == MORE_THAN_DAMAGE_BYTES:
+        if excess and len(excess) == MORE_THAN_DAMAGE_BYTES:
             raise DamagedFileError(
-                f"{self.path}: entry {name!r} unfolds to far more than the {size_bytes:,} bytes it declares; it is a "
+                f"{self.path}: entry {name!r} inflates to far more than the {size_bytes:,} bytes it declares; it is a "
                 "decompression bomb: remove it"
             )
         return content

@@ -124,9 +124,9 @@ def _labels(path: Path, name: str, labels: npt.NDArray[Any] | None, count: int) 
     return labels.astype(np.int64)
 
 
-def _held_out(path: Path, everything: RawSplit) -> dict[str, RawSplit]:
-    held_out = every_fifth(len(everything), str(path))
-    return {"train": everything.select(np.flatnonzero(~held_out)), "test": everything.select(np.flatnonzero(held_out))}
+def _held_out(path: Path, all_images: RawSplit) -> dict[str, RawSplit]:
+    held_out = every_fifth(len(all_images), str(path))
+    return {"train": all_images.select(np.flatnonzero(~held_out)), "test": all_images.select(np.flatnonzero(held_out))}
 
 
 def _one_line(error: Exception) -> str:
@@ -155,13 +155,13 @@ def read_parquet(folder: Path, unreadable: Sequence[str] | None) -> Contents:
     except (pa.ArrowException, OSError) as error:
         raise DamagedFileError(f"{path}: not a whole Parquet file ({_one_line(error)}); get it again") from error
     if rows.holds_arrays:
-        everything = RawSplit(rows.names, labels, rows.picture)
-        return _contents(_held_out(path, everything), EVERY_FIFTH)
+        all_images = RawSplit(rows.names, labels, rows.picture)
+        return _contents(_held_out(path, all_images), EVERY_FIFTH)
     damaged = find_unreadable(rows) if unreadable is None else tuple(unreadable)
     left_out = set(damaged)
     sound = np.array([row for row, name in enumerate(rows.names) if name not in left_out], np.int64)
-    everything = encoded_split(rows, sound, None if labels is None else labels[sound])
-    return _contents(_held_out(path, everything), EVERY_FIFTH, damaged)
+    all_images = encoded_split(rows, sound, None if labels is None else labels[sound])
+    return _contents(_held_out(path, all_images), EVERY_FIFTH, damaged)
 
 
 @dataclass(frozen=True)

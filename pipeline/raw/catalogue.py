@@ -25,9 +25,9 @@ DATASETS: dict[str, Dataset] = {dataset.key: dataset for dataset in BUILT_IN}
 
 def load_datasets(paths: tuple[Path, ...] | None = None) -> dict[str, Dataset]:
     """Return the built-in data sets and those of the user's files (default: the one `GANFORGE_DATASETS` names)."""
-    own = read_entries(user_files(VARIABLE) if paths is None else paths, _read)
-    datasets = DATASETS | {key: dataset for key, (_, dataset) in own.items()}
-    prepared = {key: with_raw(path, dataset, datasets) for key, (path, dataset) in own.items() if dataset.raw}
+    entries = read_entries(user_files(VARIABLE) if paths is None else paths, _read)
+    datasets = DATASETS | {key: dataset for key, (_, dataset) in entries.items()}
+    prepared = {key: with_raw(path, dataset, datasets) for key, (path, dataset) in entries.items() if dataset.raw}
     return datasets | prepared
 
 

@@ -78,19 +78,19 @@ class NamedPhotographs(NamedInEnvironment):
         sums = {file.name: sha256_of_file(file) for file in sorted(folder.iterdir())}
         return Provided(folder, "directory", str(path), "celeba", sums, official, note, origin_paths)
 
-    def _find(self, named: Path) -> tuple[Path, Path]:
+    def _find(self, path: Path) -> tuple[Path, Path]:
         """Return the zip or folder of photographs, and the directory of the lists."""
-        if named.is_file():
-            return named, named.parent
-        if not named.is_dir():
+        if path.is_file():
+            return path, path.parent
+        if not path.is_dir():
             raise FileNotFoundError(
-                f"{self.variable}={named}: does not exist; expected a directory with {ARCHIVE_FILE}, a zip or a folder "
+                f"{self.variable}={path}: does not exist; expected a directory with {ARCHIVE_FILE}, a zip or a folder "
                 f"of photographs, or unset {self.variable} to download them"
             )
-        for candidate in (named / ARCHIVE_FILE, named / FOLDER):
+        for candidate in (path / ARCHIVE_FILE, path / FOLDER):
             if candidate.exists():
-                return candidate, named
-        return named, named.parent if named.name == FOLDER else named
+                return candidate, path
+        return path, path.parent if path.name == FOLDER else path
 
 
 @dataclass(frozen=True)

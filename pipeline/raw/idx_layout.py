@@ -54,11 +54,11 @@ def read_mnist_5k(folder: Path, class_names: tuple[str, ...]) -> Contents:
         raise DamagedFileError(
             f"{path}: found a table of {values.shape}, expected 5,000 rows of 784 pixels and a label"
         )
-    everything = array_split("row", values[:, :-1].astype(np.uint8).reshape(-1, 28, 28), values[:, -1].astype(np.int64))
-    held_out = every_fifth(len(everything), str(path))
+    all_images = array_split("row", values[:, :-1].astype(np.uint8).reshape(-1, 28, 28), values[:, -1].astype(np.int64))
+    held_out = every_fifth(len(all_images), str(path))
     splits = {
-        "train": everything.select(np.flatnonzero(~held_out)),
-        "test": everything.select(np.flatnonzero(held_out)),
+        "train": all_images.select(np.flatnonzero(~held_out)),
+        "test": all_images.select(np.flatnonzero(held_out)),
     }
     return _checked(folder, Contents(splits, "classes", class_names, EVERY_FIFTH))
 

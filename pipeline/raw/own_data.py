@@ -89,9 +89,9 @@ def read_own(path: Path, key: str, entry: dict[str, Any]) -> Dataset:
     """Return the data set of one entry. One with `raw` gets its sources from `with_raw`."""
     where = f"{path}: [{key}]"
     if ("path" in entry) == ("raw" in entry):
-        found = "both path and raw" if "raw" in entry else "neither path nor raw"
+        choice = "both path and raw" if "raw" in entry else "neither path nor raw"
         raise SettingsError(
-            f"{where}: found {found}, expected one of them: files, or the key of a data set that has some"
+            f"{where}: found {choice}, expected one of them: files, or the key of a data set that has some"
         )
     return _read_from_raw(where, key, entry) if "raw" in entry else _read_from_path(where, path.parent, key, entry)
 
@@ -100,12 +100,12 @@ def _read_from_path(where: str, folder: Path, key: str, entry: dict[str, Any]) -
     mistakes = Mistakes()
     mistakes.attempt(expect_names, where, entry, fields_of(FilesEntry) | fields_of(Preparation))
     preparation = mistakes.attempt(read_value, Preparation, where, entry)
-    own = mistakes.settle(mistakes.attempt(read_value, FilesEntry, where, entry))
-    files = folder / Path(own.path).expanduser()
+    fields = mistakes.settle(mistakes.attempt(read_value, FilesEntry, where, entry))
+    files = folder / Path(fields.path).expanduser()
     return Dataset(
         key=key,
-        description=own.description or f"Own data {key}",
-        licence=own.licence,
+        description=fields.description or f"Own data {key}",
+        licence=fields.licence,
         sources=(OwnFiles(files.resolve(), where),),
         preparation=mistakes.settle(preparation),
     )
@@ -115,13 +115,13 @@ def _read_from_raw(where: str, key: str, entry: dict[str, Any]) -> Dataset:
     mistakes = Mistakes()
     mistakes.attempt(expect_names, where, entry, fields_of(RawEntry) | fields_of(Preparation), " beside raw")
     preparation = mistakes.attempt(read_value, Preparation, where, entry)
-    own = mistakes.settle(mistakes.attempt(read_value, RawEntry, where, entry))
+    fields = mistakes.settle(mistakes.attempt(read_value, RawEntry, where, entry))
     return Dataset(
         key=key,
-        description=own.description or f"{own.raw} as {key}",
+        description=fields.description or f"{fields.raw} as {key}",
         licence="",
         sources=(),
-        raw=own.raw,
+        raw=fields.raw,
         preparation=mistakes.settle(preparation),
     )
 

@@ -179,8 +179,8 @@ def read_pictures(folder: Path, unreadable: Sequence[str] | None) -> Contents:
         train, test = train[~held_out], train[held_out]
     return Contents(
         splits={
-            name: encoded_split(archive, chosen, class_of[chosen] if classes else None)
-            for name, chosen in (("train", train), ("test", test))
+            name: encoded_split(archive, split, class_of[split] if classes else None)
+            for name, split in (("train", train), ("test", test))
         },
         labels="classes" if classes else "none",
         class_names=classes,
@@ -209,12 +209,12 @@ def _splits(archive: Archive) -> tuple[npt.NDArray[Any], list[tuple[str, ...]]]:
 
 def _expect_only_splits(archive: Archive, first: set[str]) -> None:
     """Raise if another folder than a split lies beside the folders train and test."""
-    others = sorted(name for name in first if name.lower() not in FOLDERS_OF_SPLITS)
-    if others:
-        examples = ", ".join(f"{name}/" if name else "images in no folder" for name in others[:NAMES_IN_MESSAGE])
-        more = ", …" if len(others) > NAMES_IN_MESSAGE else ""
+    unknown = sorted(name for name in first if name.lower() not in FOLDERS_OF_SPLITS)
+    if unknown:
+        examples = ", ".join(f"{name}/" if name else "images in no folder" for name in unknown[:NAMES_IN_MESSAGE])
+        dots = ", …" if len(unknown) > NAMES_IN_MESSAGE else ""
         raise DamagedFileError(
-            f"{archive.path}: found {examples}{more} beside train/ and test/, expected either only splits "
+            f"{archive.path}: found {examples}{dots} beside train/ and test/, expected either only splits "
             f"({', '.join(f'{name}/' for name in FOLDERS_OF_SPLITS)}) or only classes; move or rename the rest"
         )
 

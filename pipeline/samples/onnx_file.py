@@ -168,8 +168,8 @@ CONVOLUTIONS = {"conv2d": "Conv", "conv_transpose2d": "ConvTranspose"}
 def _with_weights(
     make: Any, kind: str, value: str, outcome: str, weights: Any, **attributes: Any
 ) -> tuple[Any, Weights]:
-    named = {f"{outcome}_{name}": values for name, values in weights.items()}
-    return make(kind, [value, *named], [outcome], **attributes), named
+    constants = {f"{outcome}_{name}": values for name, values in weights.items()}
+    return make(kind, [value, *constants], [outcome], **attributes), constants
 
 
 def _scale_and_shift(operation: Operation) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:

@@ -39,9 +39,11 @@ def expect_replaceable(folder: Path, *, force: bool) -> None:
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder}: found a file, expected a folder or nothing; choose another name")
     names = sorted(path.name for path in folder.iterdir())
-    others = [name for name in names if not PICTURE_NAME.fullmatch(name)]
-    if others:
-        raise FileExistsError(f"{folder}: found {others[0]}, which is not one of our pictures; choose another folder")
+    foreign_names = [name for name in names if not PICTURE_NAME.fullmatch(name)]
+    if foreign_names:
+        raise FileExistsError(
+            f"{folder}: found {foreign_names[0]}, which is not one of our pictures; choose another folder"
+        )
     if names and not force:
         raise FileExistsError(
             f"{folder}: found {len(names):,} pictures there, expected an empty folder or none; --force replaces them"

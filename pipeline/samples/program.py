@@ -25,16 +25,17 @@ Shape = tuple[int, ...]  # of one image's values: (features,) or (C, H, W)
 class Operation:
     """One step of a program.
 
-    kind              weights                         numbers                       result for one image's values x
-    dense             weight (I, O), bias (O,)                                      x · weight + bias
-    conv2d            weight (O, I, k, k), bias (O,)  kernel_size, stride, padding  as PyTorch's; a bias may be missing
-    conv_transpose2d  weight (I, O, k, k), bias (O,)  kernel_size, stride, padding  as PyTorch's; a bias may be missing
-    scale_shift       scale (C,), shift (C,)                                        each channel's x · scale + shift
-    affine                                            scale, shift                  x · scale + shift
-    leaky_relu                                        slope                         x where positive, else x · slope
-    relu, tanh, sigmoid                                                             the function of each value
-    upsample                                                                        each cell becomes 2 x 2 equal ones
-    reshape                                                                         another shape of the same order
+    Each kind has its weights and numbers. The result is for the values x of one image.
+
+    - `dense`: weight (I, O), bias (O,). Result: x · weight + bias.
+    - `conv2d`: weight (O, I, k, k), bias (O,) or none; kernel_size, stride, padding. Result: like PyTorch's.
+    - `conv_transpose2d`: weight (I, O, k, k), bias (O,) or none; kernel_size, stride, padding. Result: like PyTorch's.
+    - `scale_shift`: scale (C,), shift (C,). Result: x · scale + shift in each channel.
+    - `affine`: numbers scale and shift. Result: x · scale + shift.
+    - `leaky_relu`: number slope. Result: x where positive, else x · slope.
+    - `relu`, `tanh`, `sigmoid`. Result: the function of each value.
+    - `upsample`. Result: each cell becomes 2 x 2 equal ones.
+    - `reshape`. Result: another shape with the same order of values.
     """
 
     kind: str

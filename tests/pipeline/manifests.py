@@ -39,3 +39,17 @@ def samples_details(recipe: str = "mnist_mlp", optimizer: str = "adam", **change
         "seed": 0,
     }
     return details | changed
+
+
+def tensors_details(dataset: str = "mnist", **changed: Any) -> dict[str, Any]:
+    """Return the details of the tensors of ten training images and ten test images, one per class."""
+    details = {
+        "dataset": dataset,
+        "images": {"train": 10, "test": 10},
+        "labels": "classes",
+        "class_names": list("0123456789"),
+        "image_shape": [1, 28, 28],
+        "value_range": [-1.0, 1.0],
+        "source": SOURCE,
+    }
+    return details | changed

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -15,7 +15,9 @@ from assets.triggers.operations import Retraining, load_operations
 from assets.triggers.requests import request_chain
 from assets.triggers.schedules import build_retraining_job, build_retraining_schedule, tick_seed
 from pipeline.settings import LARGEST_SEED
+from pipeline.storage.artefact import Artefact
 from tests.assets.triggers.ticking import START, Ticking, ops_of, ticking
+from tests.pipeline.manifests import tensors_details
 
 NIGHT = datetime(2030, 1, 2, 3, 0, tzinfo=UTC)
 CHAIN = [
@@ -98,8 +100,8 @@ def test_seeds_fit_for_a_thousand_years_and_the_hour_that_comes_twice_has_two() 
     assert requests(tick=summer)[0].run_key != requests(tick=winter)[0].run_key
 
 
-def test_data_without_labels_are_retrained_without_scores(monkeypatch: pytest.MonkeyPatch) -> None:
-    tensors = SimpleNamespace(details={"labels": "none"})
+def test_data_without_labels_are_retrained_without_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tensors = Artefact(tmp_path, "", {}, tensors_details(labels="none"), "")
     monkeypatch.setattr("assets.triggers.requests.read_artefact", lambda _: tensors)
     names = {key.to_user_string() for key in requests()[0].asset_selection or []}
     assert {"mnist/tensors", "mnist_mlp/generator", "mnist_mlp/samples"} <= names
