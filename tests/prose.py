@@ -71,12 +71,12 @@ BANNED = {rule: re.compile(pattern) for rule, pattern in PHRASES.items()}
 
 # Words that are right at times: at most so many per 1,000 words of docstrings and comments.
 CEILINGS = {
-    "what": 2.0,
+    "what": 1.0,
     "told|tells|said|says": 0.3,
     "ask|asks|asked|meant": 0.3,
     "whatever": 0.1,
     "whose|whom": 0.5,
-    "nothing": 1.0,
+    "nothing": 0.7,
 }
 
 CODE = re.compile(r"``[^`]+``|`[^`\n]*(?:\n[^`\n]*)?`")

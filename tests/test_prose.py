@@ -20,13 +20,6 @@ FILES = sorted(
     | set(DOCUMENTS)
 )
 
-# Folders with sentences still to be mended; this set only ever shrinks.
-NOT_YET = {
-    "assets",
-    "pipeline/training",
-    "tests/pipeline/training",
-}
-
 
 def folder_of(file: Path) -> str:
     """Return the stage that a file belongs to, such as `pipeline/raw` or `tests/pipeline/raw`."""
@@ -47,24 +40,18 @@ def violations(folder: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("folder", [folder for folder in FOLDERS if folder not in NOT_YET])
+@pytest.mark.parametrize("folder", FOLDERS)
 def test_a_folder_is_written_in_plain_words(folder: str) -> None:
     assert violations(folder) == []
 
 
-@pytest.mark.parametrize("folder", sorted(NOT_YET))
-def test_a_folder_to_be_mended_still_needs_it(folder: str) -> None:
-    assert violations(folder) != []
-
-
 def test_words_that_are_right_at_times_stay_rare() -> None:
-    sources = [file for file in FILES if file.suffix == ".py" and folder_of(file) not in NOT_YET]
+    sources = [file for file in FILES if file.suffix == ".py"]
     counts = prose.count(text for file in sources for text in prose.texts_of_python(file.read_text(encoding="utf-8")))
     per_thousand = {words: counts.per_thousand(words) for words in prose.CEILINGS}
     assert {words: rate for words, rate in per_thousand.items() if rate > prose.CEILINGS[words]} == {}
 
 
-@pytest.mark.skipif("." in NOT_YET, reason="README is still to be shortened")
 def test_the_readme_has_at_most_150_lines() -> None:
     assert len((PROJECT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
 

@@ -1,7 +1,7 @@
 """Ensemble: all members of a sweep, in one or more stacks that train one after another inside each step.
 
 A GPU gets one stack. On a CPU every member of a convolutional network is a stack of its own, because the activations of
-all members together leave the cache: a step of 24 stacked members took 1.4 times 24 single steps (docs/log.md). Dense
+all members together leave the cache. A step of 24 stacked members took 1.4 times 24 single steps (docs/log.md). Dense
 members gain little beyond eight per stack, but each further one would take memory for its gradients and activations.
 Stacks that train in turn share that memory.
 """

@@ -195,7 +195,7 @@ def test_a_help_page_imports_neither_the_stages_nor_dagster() -> None:
 
 
 def completion(shell: str) -> str:
-    """Return a script. It is written in a process of its own, because that resolves every command of the program."""
+    """Return a shell's script, written by a new process because that resolves every command of the program."""
     command = [sys.executable, "-m", "assets.cli", "completion", shell]
     return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True).stdout
 

@@ -9,7 +9,7 @@ from pipeline.training.interruption import DeferredSignals
 
 
 class CancelledError(Exception):
-    """What a handler raises."""
+    """The exception that a handler raises."""
 
 
 def raise_cancelled(_number: int, _frame: object) -> None:

@@ -40,7 +40,7 @@ def wanted(steps: int = STEPS, **changes: Any) -> list[TrainingSettings]:
 
 
 def hashes(artefact: Artefact) -> dict[str, str]:
-    """Of all files whose bytes training decides; event files hold clock times."""
+    """Return the sha256 of all files with reproducible bytes; event files hold clock times."""
     names = [name for name in artefact.files if name.endswith((".safetensors", ".png", ".gif", ".arrow"))]
     assert any(name.startswith("evaluations/") for name in names) == (not artefact.details["divergences"])
     return {name: sha256_of_file(artefact.path(name)) for name in names}
@@ -140,7 +140,7 @@ def test_a_shorter_budget_than_the_checkpoints_starts_anew(tensors: Artefact, pa
 
 
 class Cancelled(BaseException):
-    """As Dagster's interruption: not an Exception."""
+    """An interruption that is not an Exception, like Dagster's."""
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ STEPS, INTERVAL_STEPS = 40, 5
 
 
 class Cancelled(BaseException):
-    """What the watcher's handler raises."""
+    """The exception that the watcher's handler raises."""
 
 
 @pytest.fixture(autouse=True)

@@ -2,10 +2,14 @@
 
     python train_and_die.py SETTINGS.json TIMES.json
 
-Each entry of TIMES is where one process ends by SIGKILL: a step, inside of which it dies after the discriminator's
-first update; "save", the middle of its first checkpoint; "saved", just after that; "snapshot", the middle of its
-second picture; "evaluation", the middle of its second file of images to score; "publish", before the first artefact
-appears; "published", before the second. Every process is a fork that runs the same command again.
+Every process is a fork that runs the same command again. Each entry of TIMES names the moment at which one process
+ends by SIGKILL:
+
+- a number: in this step, after the discriminator's first update;
+- "save": in the middle of its first checkpoint; "saved": just after that;
+- "snapshot": in the middle of its second picture;
+- "evaluation": in the middle of its second file of images to score;
+- "publish": before the first artefact appears; "published": before the second.
 """
 
 import json

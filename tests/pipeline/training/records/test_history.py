@@ -46,7 +46,7 @@ def ensemble() -> Ensemble:
 
 
 def outputs(step: int) -> StepOutputs:
-    """What a step might have shown."""
+    """Return possible outputs of a step."""
     stream = torch.Generator().manual_seed(step)
     logits, penalty = 3 * torch.randn(2, 3 * BATCH, generator=stream), torch.rand(2, generator=stream)
     norms = torch.tensor([[1.0, 2.0], [3.0, 4.0]]) * step if step == STEPS - 1 else None

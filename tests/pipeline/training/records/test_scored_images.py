@@ -1,4 +1,4 @@
-"""Images kept along training: at which steps, what is in them, and that a longer budget finds them."""
+"""Images kept along training: their steps, their content, and that a longer budget finds them."""
 
 import errno
 from collections.abc import Iterator
@@ -136,7 +136,7 @@ def test_where_an_average_is_kept_it_draws_the_images_and_the_snapshots(tensors:
 
 
 def tiles(path: Path) -> np.ndarray:
-    """A snapshot → (M, 16, 28, 28)."""
+    """Cut a snapshot into its images, (M, 16, 28, 28)."""
     with Image.open(path) as picture:
         pixels = np.asarray(picture.convert("L"))[:: snapshots.SCALE, :: snapshots.SCALE]
     rows = [pixels[member * (28 + GAP_PIXELS) :][:28] for member in range(2)]
@@ -269,7 +269,7 @@ class StoppedError(Exception):
 def test_a_shorter_budget_goes_on_from_an_interrupted_longer_one_with_all_its_images(
     tensors: Artefact, paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of 17 intervals the longer one keeps every fourth; the shorter one keeps each of its 8."""
+    """The longer budget keeps every fourth of its 17 intervals; the shorter one keeps each of its 8."""
     whole_save = Partition.save
 
     def save_and_stop(self: Partition, step: int, *rest: Any) -> None:
