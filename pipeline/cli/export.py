@@ -94,13 +94,14 @@ def _expect_sensible(options: ExportOptions, kind: str) -> None:
 def _export_generator(recipe: str, optimizer: str | None, options: ExportOptions, paths: Paths) -> None:
     from pipeline.cli.generator_choice import chosen_generator, chosen_members, scored_weights
     from pipeline.samples.onnx_file import export_onnx
+    from pipeline.training.details import TrainingDetails
 
     training = chosen_generator(recipe, optimizer, paths)
     (member,) = chosen_members(training, options.member)
     weights = options.weights or scored_weights(training, paths)
     exported = export_onnx(training, member, Path(options.output), weights=weights)
     print(
-        f"{options.output}: {recipe} {training.details['optimizer']}, member {member}; onnxruntime and "
+        f"{options.output}: {training.details_as(TrainingDetails).partition}, member {member}; onnxruntime and "
         f"PyTorch differ by at most {exported.largest_difference:.1e} on {exported.latents} latents"
     )
 
@@ -108,6 +109,7 @@ def _export_generator(recipe: str, optimizer: str | None, options: ExportOptions
 def _export_samples(recipe: str, optimizer: str | None, options: ExportOptions, kind: str, paths: Paths) -> None:
     from pipeline.cli.generator_choice import chosen_samples, member_number
     from pipeline.samples import picture_files
+    from pipeline.samples.details import SamplesDetails
     from pipeline.samples.stored import stored_images
     from pipeline.settings import load_recipes
 
@@ -122,7 +124,8 @@ def _export_samples(recipe: str, optimizer: str | None, options: ExportOptions, 
         picture_files.write_generated(path, kind, images, columns, force=options.force)
     count = len(set(images.members.tolist()))
     together = f", of {count} members together (--member M takes one)" if count > 1 else ""
-    print(f"{options.output}: {len(images):,} stored images of {recipe} {samples.details['optimizer']}{together}")
+    partition = samples.details_as(SamplesDetails).partition
+    print(f"{options.output}: {len(images):,} stored images of {partition}{together}")
 
 
 def _write_pages(path: Path, images: GeneratedImages, columns: int | None) -> None:

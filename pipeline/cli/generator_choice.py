@@ -34,6 +34,7 @@ def chosen_generator(recipe: str, optimizer: str | None, paths: Paths) -> Artefa
 
 def chosen_samples(recipe: str, optimizer: str | None, paths: Paths) -> Artefact:
     """Return the stored samples of the configuration, of the champion's own weights, or of `best_optimizer`."""
+    from pipeline.samples.details import SamplesDetails
     from pipeline.storage.artefact import read_artefact, require_artefact
 
     champion = chosen_champion(recipe, optimizer, paths)
@@ -42,7 +43,7 @@ def chosen_samples(recipe: str, optimizer: str | None, paths: Paths) -> Artefact
         folder = paths.samples(recipe, optimizer)
         return require_artefact(folder, "samples", f"{recipe}/samples, partition {optimizer},")
     samples = read_artefact(paths.samples(recipe, champion.optimizer))
-    if samples is None or samples.details["training"] != champion.training_fingerprint:
+    if samples is None or samples.details_as(SamplesDetails).training != champion.training_fingerprint:
         raise ValueError(
             f"{recipe}: the stored samples of {champion.optimizer} are not from {champion}; generate new ones with "
             f"`ganforge sample {recipe}`, or take the stored ones with --optimizer {champion.optimizer}"
@@ -67,10 +68,11 @@ def scored_weights(training: Artefact, paths: Paths) -> str:
     For the champion it is the kind it was promoted for. For a configuration: the kind in its newest report, else the
     kind of its samples, if these belong to this training, else the default.
     """
+    from pipeline.training.details import TrainingDetails
     from pipeline.training.kinds_of_weights import AVERAGE, FILE_OF_WEIGHTS, default_weights
 
     weights = default_weights(training)
-    if "champion" not in training.details:
+    if training.details_as(TrainingDetails).champion is None:
         weights = _reported_weights(training, paths) or _sampled_weights(training, paths) or weights
     if FILE_OF_WEIGHTS[AVERAGE] in training.files:
         log.info("taking the %s weights", weights)
@@ -79,8 +81,10 @@ def scored_weights(training: Artefact, paths: Paths) -> str:
 
 def _reported_weights(training: Artefact, paths: Paths) -> str | None:
     from pipeline.reports.store import latest
+    from pipeline.training.details import TrainingDetails
 
-    report = latest(paths.reports(), training.details["recipe"], training.details["optimizer"])
+    details = training.details_as(TrainingDetails)
+    report = latest(paths.reports(), details.recipe, details.optimizer)
     if report is None or report.training_fingerprint != training.fingerprint:
         return None
     return report.weights
@@ -89,9 +93,11 @@ def _reported_weights(training: Artefact, paths: Paths) -> str | None:
 def _sampled_weights(training: Artefact, paths: Paths) -> str | None:
     from pipeline.samples.details import SamplesDetails
     from pipeline.storage.artefact import read_artefact
+    from pipeline.training.details import TrainingDetails
 
-    samples = read_artefact(paths.samples(training.details["recipe"], training.details["optimizer"]))
-    if samples is None or samples.details["training"] != training.fingerprint:
+    details = training.details_as(TrainingDetails)
+    samples = read_artefact(paths.samples(details.recipe, details.optimizer))
+    if samples is None or samples.details_as(SamplesDetails).training != training.fingerprint:
         return None
     return samples.details_as(SamplesDetails).weights
 
@@ -139,11 +145,12 @@ def chosen_members(training: Artefact, text: str | None) -> list[int]:
     The default is the first member that did not diverge, except for a champion.
     """
     from pipeline.samples.members import expect_sound, sound_members
+    from pipeline.training.details import TrainingDetails
 
     sound = sound_members(training)
     if text is None:
-        champion = training.details.get("champion")
-        member = sound[0] if champion is None else int(champion["member"])
+        champion = training.details_as(TrainingDetails).champion
+        member = sound[0] if champion is None else champion.member
         if len(sound) > 1:
             best = "" if champion is None else ", the best by FID,"
             log.info("taking member %d%s of %s", member, best, ", ".join(map(str, sound)))

@@ -45,23 +45,24 @@ def ladder(
 
 def render(artefact: Artefact) -> str:
     """Return the text: verdicts (one row per score, one column per corruption), their meaning, FID and files."""
+    from pipeline.metrics.details import LadderDetails
     from pipeline.metrics.ladder import VERDICTS
 
-    details = artefact.details
-    verdicts = details["verdicts"]
+    details = artefact.details_as(LadderDetails)
+    verdicts = details.verdicts
     metrics = list(next(iter(verdicts.values())))
     matrix = [["", *verdicts], *([metric, *(column[metric] for column in verdicts.values())] for metric in metrics)]
     used = {verdict for column in verdicts.values() for verdict in column.values()}
-    fids = [[name, *map(_number, values)] for name, values in details["fid"].items()]
+    fids = [[name, *map(_number, values)] for name, values in details.fid.items()]
     return "\n".join(
         [
-            f"{details['dataset']}: {details['images']:,} held-out images corrupted, against as many others; "
-            f"extractor: {details['extractor']} {details['extractor_sha256'][:12]}",
+            f"{details.dataset}: {details.images:,} held-out images corrupted, against as many others; "
+            f"extractor: {details.extractor} {details.extractor_sha256[:12]}",
             "",
             *aligned(matrix),
             "",
             *(f"{verdict}: {meaning}" for verdict, meaning in VERDICTS.items() if verdict in used),
-            f"sampling explains {details['tolerance']:g} standard errors of a difference",
+            f"sampling explains {details.tolerance:g} standard errors of a difference",
             "",
             *aligned([["FID", "clean", "level 1", "level 2", "level 3"], *fids]),
             "",

@@ -75,6 +75,7 @@ def sample(recipe: Recipe, /, *, optimizer: Optimizer = None, options: SampleOpt
     from pipeline.cli.generator_choice import chosen_generator, chosen_members, scored_weights
     from pipeline.samples.picture_files import kind_of
     from pipeline.storage.paths import Paths
+    from pipeline.training.details import TrainingDetails
 
     kind = kind_of(options.output, SUFFIXES)
     if options.interpolate and kind not in (".png", ".gif"):
@@ -85,7 +86,8 @@ def sample(recipe: Recipe, /, *, optimizer: Optimizer = None, options: SampleOpt
     weights = options.weights or scored_weights(training, paths)
     _write(options, kind, training, members, weights)
     numbers = f"member{'s' if len(members) > 1 else ''} {', '.join(map(str, members))}"
-    print(f"{options.output}: {recipe} {training.details['optimizer']}, {numbers}, sampling seed {options.seed}")
+    partition = training.details_as(TrainingDetails).partition
+    print(f"{options.output}: {partition}, {numbers}, sampling seed {options.seed}")
 
 
 def _write(options: SampleOptions, kind: str, training: Artefact, members: Sequence[int], weights: str) -> None:
