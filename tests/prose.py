@@ -234,12 +234,12 @@ def comments(source: str) -> list[Unit]:
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type != tokenize.COMMENT or not (text := _comment_text(token.string)):
             continue
-        alone = token.line.lstrip().startswith("#")
-        if alone and units and (token.start[0] - 1, token.start[1]) == last:
+        is_whole_line = token.line.lstrip().startswith("#")
+        if is_whole_line and units and (token.start[0] - 1, token.start[1]) == last:
             units[-1] = Unit(units[-1].line, f"{units[-1].text}\n{text}")
         else:
             units.append(Unit(token.start[0], text))
-        last = token.start if alone else (0, 0)
+        last = token.start if is_whole_line else (0, 0)
     return units
 
 

@@ -95,7 +95,7 @@ def test_a_docstring_that_leans_on_its_name_is_a_fragment(opening: str) -> None:
     ],
 )
 def test_a_turn_of_phrase_is_found(text: str, rule: str) -> None:
-    assert [found for _, found, _ in prose.check_phrases(text)] == [rule]
+    assert [violation.rule for violation in prose.check_phrases(text)] == [rule]
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def promote(
     /,
     *,
     optimizer: Annotated[str | None, Parameter(metavar="KEY", help="consider this configuration alone")] = None,
-    force: Annotated[bool, Parameter(help="promote it whatever verdict and checks say")] = False,
+    force: Annotated[bool, Parameter(help="promote it despite verdict and checks")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Promote the best challenger if it is significantly better."""

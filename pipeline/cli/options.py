@@ -105,7 +105,7 @@ class ChainOptions(TrainingOptions):
     thorough: Annotated[
         bool, Parameter(help="also compute scores that take minutes: GAN-train, GAN-test, path length")
     ] = False
-    force: Annotated[bool, Parameter(help="make everything anew, even what has not changed")] = False
+    force: Annotated[bool, Parameter(help="make everything anew, also unchanged artefacts")] = False
 
 
 CHAIN_DEFAULTS = ChainOptions()

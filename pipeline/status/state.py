@@ -178,5 +178,5 @@ def find_damage(artefact: Artefact, *, verify: bool) -> str:
         if not os.access(path, os.R_OK):
             return f"permission denied: {name} may not be read by this user"
         if verify and sha256_of_file(path) != record.sha256:
-            return f"damaged: {name} is not what was written"
+            return f"damaged: {name} differs from the file that was written"
     return ""

@@ -17,7 +17,7 @@ from pipeline.metrics.score import Score
 SEES, BLIND, MISLED, UNORDERED, UNDEFINED = "sees", "blind", "misled", "unordered", "undefined"
 VERDICTS = {
     SEES: "worse with every level, at the last by more than sampling explains",
-    BLIND: "within what sampling explains at every level",
+    BLIND: "within the noise of sampling at every level",
     MISLED: "better at some level by more than sampling explains",
     UNORDERED: "worse at some level, but a stronger corruption scores better than a weaker one",
     UNDEFINED: "no value at some level, or of some clean images",

@@ -229,7 +229,7 @@ def test_a_changed_byte_is_seen_where_every_file_is_read(chain: Paths) -> None:
     assert not_fresh(looked_at(chain)) == set()
     found = looked_at(chain, verify=True)
     assert not_fresh(found) == {f"{RECIPE}/samples two"}
-    assert found[f"{RECIPE}/samples two"].reasons == ("damaged: samples.arrow is not what was written",)
+    assert found[f"{RECIPE}/samples two"].reasons == ("damaged: samples.arrow differs from the file that was written",)
 
 
 @pytest.mark.parametrize("verify", [False, True])
