@@ -67,22 +67,24 @@ def squared_neighbour_radii(features: Matrix, k: int, of: Indices | None = None)
 def nearest_rows(queries: Matrix, references: Matrix) -> tuple[Indices, Vector]:
     """Return (M,) index and (M,) distance of the reference (N, D) nearest to each query (M, D); of equals the first."""
     _expect_same_width(queries, references)
-    different, known = distinct_rows(queries), distinct_rows(references)
-    indices, squares = np.zeros(len(different.rows), np.int64), np.zeros(len(different.rows))
-    pending = np.arange(len(different.rows))
-    frame = Frame.around(different.rows, known.rows)
+    distinct_queries, distinct_references = distinct_rows(queries), distinct_rows(references)
+    indices, squares = np.zeros(len(distinct_queries.rows), np.int64), np.zeros(len(distinct_queries.rows))
+    pending = np.arange(len(distinct_queries.rows))
+    frame = Frame.around(distinct_queries.rows, distinct_references.rows)
     for dtype in PRECISIONS:
         if len(pending):
-            bounded = frame.bounded(different.rows[pending], dtype)
-            nearest = _nearest_references(bounded, frame.bounded(known.rows, dtype), 1 + SPARE_CANDIDATES)
-            first, distances, certain = _first_nearest(different.rows[pending], known, nearest)
+            bounded = frame.bounded(distinct_queries.rows[pending], dtype)
+            nearest = _nearest_references(bounded, frame.bounded(distinct_references.rows, dtype), 1 + SPARE_CANDIDATES)
+            first, distances, certain = _first_nearest(distinct_queries.rows[pending], distinct_references, nearest)
             indices[pending[certain]], squares[pending[certain]] = first[certain], distances[certain]
             pending = pending[~certain]
     for row in pending:
-        every = np.arange(len(known.rows))
-        distances = exact_squared_distances(different.rows, known.rows, np.full(len(every), row), every)
-        indices[row], squares[row] = known.first[distances.argmin()], distances.min()
-    return indices[different.inverse], np.sqrt(squares)[different.inverse]
+        every = np.arange(len(distinct_references.rows))
+        distances = exact_squared_distances(
+            distinct_queries.rows, distinct_references.rows, np.full(len(every), row), every
+        )
+        indices[row], squares[row] = distinct_references.first[distances.argmin()], distances.min()
+    return indices[distinct_queries.inverse], np.sqrt(squares)[distinct_queries.inverse]
 
 
 @dataclass(frozen=True)
@@ -250,14 +252,14 @@ def _weighted_kth(values: Vector, weights: Indices, ranks: Indices) -> Vector:
     return np.take_along_axis(values, column, axis=1)[:, 0]
 
 
-def _first_nearest(queries: Matrix, known: Distinct, nearest: _Nearest) -> tuple[Indices, Vector, Mask]:
+def _first_nearest(queries: Matrix, references: Distinct, nearest: _Nearest) -> tuple[Indices, Vector, Mask]:
     """Return each query's first exactly nearest reference, the squared distance, and True if both are certain."""
     most = nearest.uppers().min(axis=1)
     squares = np.full(nearest.bounds.shape, np.inf)
     row, column = np.nonzero(nearest.bounds <= most[:, None])
-    squares[row, column] = exact_squared_distances(queries, known.rows, row, nearest.columns[row, column])
+    squares[row, column] = exact_squared_distances(queries, references.rows, row, nearest.columns[row, column])
     least = squares.min(axis=1)
-    first = np.where(squares == least[:, None], known.first[nearest.columns], np.iinfo(np.int64).max)
+    first = np.where(squares == least[:, None], references.first[nearest.columns], np.iinfo(np.int64).max)
     return first.min(axis=1), least, most < nearest.bounds.max(axis=1)
 
 

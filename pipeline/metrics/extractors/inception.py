@@ -77,12 +77,12 @@ def _read(path: Path) -> dict[str, Tensor]:
         raise ValueError(f"{path}: not a readable safetensors file ({error}); {_remedy()}") from error
 
 
-def _expect_tensors(path: Path, found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+def _expect_tensors(path: Path, tensors: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
     """Raise one sentence unless names and shapes agree. Counters of training batches may differ."""
     wrong = [
-        f"{name} {_shape(found.get(name))}, expected {_shape(expected.get(name))}"
-        for name in dict.fromkeys([*expected, *found])
-        if not name.endswith("num_batches_tracked") and _shape(found.get(name)) != _shape(expected.get(name))
+        f"{name} {_shape(tensors.get(name))}, expected {_shape(expected.get(name))}"
+        for name in dict.fromkeys([*expected, *tensors])
+        if not name.endswith("num_batches_tracked") and _shape(tensors.get(name)) != _shape(expected.get(name))
     ]
     if wrong:
         others = f" and {len(wrong) - 1} more such differences" if len(wrong) > 1 else ""
