@@ -113,7 +113,7 @@ import json
 import numpy as np
 import pytest
 
-from pipeline.cli.score_output import as_json, as_table
+from pipeline.cli.score_output import json_text, table_text
 from pipeline.comparison.page.entries import find_entries
 from pipeline.comparison.page.scores import chart_data
 from pipeline.comparison.protocol import difference
@@ -162,8 +162,8 @@ print(json.dumps({
     "scores": report.metrics(),
     "values": [list(report.scores("narrowness")), *report.anchors("narrowness")],
     "difference": difference(before, report),
-    "table": as_table(sets, sets.notes, None),
-    "json": json.loads(as_json(sets, sets.notes, None)),
+    "table": table_text(sets, sets.notes, None),
+    "json": json.loads(json_text(sets, sets.notes, None)),
     "page": {key: chart["narrowness"][key] for key in ("title", "text", "better")},
 }))
 """

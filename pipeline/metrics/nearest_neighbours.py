@@ -67,24 +67,22 @@ def squared_neighbour_radii(features: Matrix, k: int, of: Indices | None = None)
 def nearest_rows(queries: Matrix, references: Matrix) -> tuple[Indices, Vector]:
     """Return (M,) index and (M,) distance of the reference (N, D) nearest to each query (M, D); of equals the first."""
     _expect_same_width(queries, references)
-    distinct_queries, distinct_references = distinct_rows(queries), distinct_rows(references)
-    indices, squares = np.zeros(len(distinct_queries.rows), np.int64), np.zeros(len(distinct_queries.rows))
-    pending = np.arange(len(distinct_queries.rows))
-    frame = Frame.around(distinct_queries.rows, distinct_references.rows)
+    query_rows, reference_rows = distinct_rows(queries), distinct_rows(references)
+    indices, squares = np.zeros(len(query_rows.rows), np.int64), np.zeros(len(query_rows.rows))
+    pending = np.arange(len(query_rows.rows))
+    frame = Frame.around(query_rows.rows, reference_rows.rows)
     for dtype in PRECISIONS:
         if len(pending):
-            bounded = frame.bounded(distinct_queries.rows[pending], dtype)
-            nearest = _nearest_references(bounded, frame.bounded(distinct_references.rows, dtype), 1 + SPARE_CANDIDATES)
-            first, distances, certain = _first_nearest(distinct_queries.rows[pending], distinct_references, nearest)
+            bounded = frame.bounded(query_rows.rows[pending], dtype)
+            nearest = _nearest_references(bounded, frame.bounded(reference_rows.rows, dtype), 1 + SPARE_CANDIDATES)
+            first, distances, certain = _first_nearest(query_rows.rows[pending], reference_rows, nearest)
             indices[pending[certain]], squares[pending[certain]] = first[certain], distances[certain]
             pending = pending[~certain]
     for row in pending:
-        every = np.arange(len(distinct_references.rows))
-        distances = exact_squared_distances(
-            distinct_queries.rows, distinct_references.rows, np.full(len(every), row), every
-        )
-        indices[row], squares[row] = distinct_references.first[distances.argmin()], distances.min()
-    return indices[distinct_queries.inverse], np.sqrt(squares)[distinct_queries.inverse]
+        every = np.arange(len(reference_rows.rows))
+        distances = exact_squared_distances(query_rows.rows, reference_rows.rows, np.full(len(every), row), every)
+        indices[row], squares[row] = reference_rows.first[distances.argmin()], distances.min()
+    return indices[query_rows.inverse], np.sqrt(squares)[query_rows.inverse]
 
 
 @dataclass(frozen=True)
