@@ -54,15 +54,15 @@ def measure(data: Path, rounds: int, steps: int) -> dict[str, Any]:
         "status_s": [*GANFORGE, "status"],
         "import_dagster_s": [sys.executable, "-c", "import dagster"],
     }
-    taken: dict[str, list[float]] = {name: [] for name in commands}
+    seconds_of: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(rounds):
         for name, command in commands.items():
             seconds, printed = timed(command, data)
-            taken[name].append(seconds)
+            seconds_of[name].append(seconds)
             if ": made" in printed or " as one model" in printed:
                 raise SystemExit(f"{name}: something was made again:\n{printed}")
-    medians = {name: statistics.median(seconds) for name, seconds in taken.items()}
-    return {"first_chain_s": first_seconds, **medians, "unchanged_chain_rounds_s": [*taken["unchanged_chain_s"]]}
+    medians = {name: statistics.median(seconds) for name, seconds in seconds_of.items()}
+    return {"first_chain_s": first_seconds, **medians, "unchanged_chain_rounds_s": [*seconds_of["unchanged_chain_s"]]}
 
 
 def timed(command: list[str], data: Path) -> tuple[float, str]:

@@ -62,19 +62,19 @@ def main() -> None:
 
 def measure(folder: Path, count: int, rounds: int, limit: int) -> dict[str, Any]:
     """Time every query in every state, and appending."""
-    kept, loose = folder / "kept", folder / "loose"
+    automatic, loose = folder / "automatic", folder / "loose"
     compaction.MOST_SINGLE_FILES = limit
-    appended = fill(kept, count)
+    appended = fill(automatic, count)
     figures: dict[str, Any] = {
         "append_median_s": statistics.median(appended),
         "append_99th_percentile_s": statistics.quantiles(appended, n=100)[-1],
         "append_worst_s": max(appended),
         "append_all_s": sum(appended),
-        **ask("automatic", kept, rounds),
+        **ask("automatic", automatic, rounds),
     }
     started = time.perf_counter()
-    store.compact(kept)
-    figures |= {"compact_s": time.perf_counter() - started, **ask("compacted", kept, rounds)}
+    store.compact(automatic)
+    figures |= {"compact_s": time.perf_counter() - started, **ask("compacted", automatic, rounds)}
     compaction.MOST_SINGLE_FILES = count  # never
     fill(loose, count)
     figures |= ask("loose", loose, rounds)
@@ -109,8 +109,8 @@ def made_up(recipe: str, optimizer: str, index: int, randomness: random.Random) 
 def facts(recipe: str, optimizer: str, index: int, randomness: random.Random) -> dict[str, Any]:
     """Return the columns that are equal in all rows of a report; long texts hardly differ between reports."""
     digits = f"{randomness.getrandbits(256):064x}"
-    protocol = {f"protocol_field_{place}": f"value of {recipe} {place}" for place in range(18)}
-    settings = {f"settings_field_{place}": f"value of {optimizer} {place}" for place in range(45)} | {"seed": index}
+    protocol = {f"protocol_field_{number}": f"value of {recipe} {number}" for number in range(18)}
+    settings = {f"settings_field_{number}": f"value of {optimizer} {number}" for number in range(45)} | {"seed": index}
     return {
         "n_generated": 10_000,
         "n_real": 10_000,
@@ -164,19 +164,19 @@ def ask(state: str, root: Path, rounds: int) -> dict[str, Any]:
         "history_of_all_and_its_fids": lambda: [report.scores("fid") for report in store.history_of(root)],
         "history_of_a_configuration": lambda: store.history_of(root, RECIPES[0], OPTIMIZERS[0]),
     }
-    taken = {f"{state}_{name}_s": median_seconds(work, rounds) for name, work in questions.items()}
+    seconds = {f"{state}_{name}_s": median_seconds(work, rounds) for name, work in questions.items()}
     files = [path for path in root.rglob("*.parquet") if path.is_file()]
-    return {f"{state}_files": len(files), f"{state}_mib": sum(path.stat().st_size for path in files) / 2**20, **taken}
+    return {f"{state}_files": len(files), f"{state}_mib": sum(path.stat().st_size for path in files) / 2**20, **seconds}
 
 
 def median_seconds(work: Callable[[], object], rounds: int) -> float:
     work()
-    taken = []
+    times = []
     for _ in range(rounds):
         started = time.perf_counter()
         work()
-        taken.append(time.perf_counter() - started)
-    return statistics.median(taken)
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
 
 
 if __name__ == "__main__":

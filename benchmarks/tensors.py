@@ -84,13 +84,13 @@ def measure(paths: Paths, rounds: int) -> dict[str, Any]:
     """Return images per second of each stage for all images of the archive, and the peak memory after each."""
     times: dict[str, list[tuple[float, float]]] = {}
     for _ in range(rounds):
-        raw, taken = timed(lambda: acquire(DATASETS["celeba"], paths, force=True))
-        times.setdefault("raw", []).append(taken)
+        raw, seconds = timed(lambda: acquire(DATASETS["celeba"], paths, force=True))
+        times.setdefault("raw", []).append(seconds)
         peak_after_raw_mib = peak_memory_mib()
         for key in ("celeba", "celeba_64"):
             whole = replace(DATASETS[key], preparation=replace(DATASETS[key].preparation, num_images=None))
-            tensors, taken = timed(partial(build, whole, paths, force=True))
-            times.setdefault(f"tensors_{key}", []).append(taken)
+            tensors, seconds = timed(partial(build, whole, paths, force=True))
+            times.setdefault(f"tensors_{key}", []).append(seconds)
     count = image_count(raw)
     rates: dict[str, float] = {}
     for name, taken_by_round in times.items():

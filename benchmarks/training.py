@@ -84,7 +84,7 @@ def main() -> None:
 def make_eager(pixels: Tensor, network: str) -> Steps:
     """Train one member with the loop of a tutorial."""
     device = choose_device()
-    generator, discriminator = (each.to(device) for each in plain_networks(network))
+    generator, discriminator = (module.to(device) for module in plain_networks(network))
     for_generator = torch.optim.Adam(generator.parameters(), 1e-4)
     for_discriminator = torch.optim.Adam(discriminator.parameters(), 1e-3)
     loss = nn.BCEWithLogitsLoss()
@@ -289,7 +289,7 @@ def summarise(rounds: list[dict[str, float]], floor: list[float]) -> dict[str, A
     """Return medians over rounds of steps per second and of ratios; a ratio compares times of one round."""
 
     def median(value: Callable[[dict[str, float]], float]) -> float:
-        return statistics.median(value(each) for each in rounds)
+        return statistics.median(value(seconds) for seconds in rounds)
 
     figures: dict[str, Any] = {
         "device": device_name(choose_device()),
@@ -301,7 +301,7 @@ def summarise(rounds: list[dict[str, float]], floor: list[float]) -> dict[str, A
         figures[f"{name}_member_steps_per_s"] = median(partial(member_steps_per_second, name))
     for name in (name for name in rounds[0] if name != "eager"):
         figures[f"{name}_over_eager"] = median(partial(speed_over_eager, name))
-    figures["sweep24_over_single_wall"] = median(lambda each: each["sweep24"] / each["single"])
+    figures["sweep24_over_single_wall"] = median(lambda seconds: seconds["sweep24"] / seconds["single"])
     if floor:
         figures["gemm_floor_steps_per_s"] = 1 / statistics.median(floor)
     return figures
@@ -347,7 +347,7 @@ def kept_by_a_member(pixels: Tensor, network: str) -> dict[str, float]:
 
 
 def mebibytes(tensors: Iterable[Tensor]) -> float:
-    return sum(each.numel() * each.element_size() for each in tensors) / MEBIBYTE
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors) / MEBIBYTE
 
 
 if __name__ == "__main__":

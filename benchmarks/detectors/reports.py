@@ -42,11 +42,11 @@ def _report(rows: Sequence[dict[str, Any]], seed: int = 0, training: str = "newe
 # Class counts
 
 
-def _class_rows(random: Random, of_members: Sequence[Values], of_real: Values) -> list[dict[str, Any]]:
+def _class_rows(random: Random, member_shares: Sequence[Values], real_shares: Values) -> list[dict[str, Any]]:
     images = int(random.choice([500, 2000, 10_000]))
-    floor = _missing(random.multinomial(images, of_real))
+    floor = _missing(random.multinomial(images, real_shares))
     rows = []
-    for member, shares in enumerate(of_members):
+    for member, shares in enumerate(member_shares):
         counts = random.multinomial(images, shares / shares.sum())
         by_class = [float(count) for count in counts]
         rows.append(
@@ -130,14 +130,15 @@ def _copying(
         for member in range(MEMBERS):
             copies = log_uniform(random, low, high) if high else 0.0
             share = (1 - copies) * min(0.98, floor * random.uniform(*authentic))
-            seen = random.binomial(images, share) / images
+            authenticity = random.binomial(images, share) / images
             distance = _mean_distance(random, (1 - copies) * far * random.uniform(*farther), images)
-            errors = {"authenticity": (seen * (1 - seen) / images) ** 0.5, "memorisation_distance": SPREAD * distance}
+            error_of_share = (authenticity * (1 - authenticity) / images) ** 0.5
+            errors = {"authenticity": error_of_share, "memorisation_distance": SPREAD * distance}
             errors["memorisation_distance"] /= images**0.5
             rows += [
                 {"member": member, "metric": name, "value": value, "standard_error": errors[name]}
                 | {"floor": measured[name], "better": "higher", "n_generated": images, "n_floor": images}
-                for name, value in (("authenticity", seen), ("memorisation_distance", distance))
+                for name, value in (("authenticity", authenticity), ("memorisation_distance", distance))
             ]
         return ReportInputs(_report(rows))
 

@@ -46,9 +46,9 @@ def _any_trend(random: Random, count: int) -> Values:
     return np.exp(_time(count) * random.uniform(np.log(0.5), np.log(2)))
 
 
-def _since(count: int, at: float) -> Values:
+def _since(count: int, start: float) -> Values:
     """Return a ramp: 0 before a share of the run, then rising to 1 at its end."""
-    return np.clip((_time(count) - at) / (1 - at), 0, 1)
+    return np.clip((_time(count) - start) / (1 - start), 0, 1)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -226,7 +226,9 @@ def _kind(make: Make, sick_for: str | None) -> Kind:
     def curve(random: Random) -> ReportInputs:
         count = int(log_uniform(random, FEWEST, MOST + 1))
         sick_members = int(random.integers(1, MEMBERS + 1)) if sick_for else MEMBERS
-        return _facts(random, [(make if at < sick_members else improving)(random, count) for at in range(MEMBERS)])
+        return _facts(
+            random, [(make if member < sick_members else improving)(random, count) for member in range(MEMBERS)]
+        )
 
     judged_by = (sick_for,) if sick_for else (COLLAPSED, MISLEADS)
     return Kind(make.__name__, (make.__doc__ or "").strip(), judged_by, sick_for, curve)

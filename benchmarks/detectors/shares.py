@@ -54,8 +54,8 @@ def oscillating(random: Random, count: int) -> Values:
 
 def two_phases(random: Random, count: int) -> Values:
     """Like `celeba_dense` with Adam: calm at first, then the discriminator gains ground and its loss is livelier."""
-    at = random.uniform(0.3, 0.75)
-    gain = np.clip((_time(count) - at) / (1 - at), 0, 1)
+    start = random.uniform(0.3, 0.75)
+    gain = np.clip((_time(count) - start) / (1 - start), 0, 1)
     level = random.uniform(0.9, 1.2) * (1 - gain * random.uniform(0.2, 0.6))
     calm = random.uniform(0.008, 0.025)
     deviation = np.where(gain > 0, calm * random.uniform(1.5, 4.5), calm)
@@ -66,8 +66,8 @@ def spikes_at_first(random: Random, count: int) -> Values:
     """Spikes in the first fifth, then calm."""
     values = settling(random, count)
     early = max(1, count // 5)
-    for place in random.integers(0, early, random.integers(2, 6)):
-        values[place] += log_uniform(random, 0.5, 8)
+    for interval in random.integers(0, early, random.integers(2, 6)):
+        values[interval] += log_uniform(random, 0.5, 8)
     return values
 
 
@@ -96,8 +96,8 @@ def pinned_early(random: Random, count: int) -> Values:
 
 def pinned_late(random: Random, count: int) -> Values:
     """Healthy for most of the run, then certain."""
-    at, last = random.uniform(0.5, 0.93), log_uniform(random, 1e-4, 0.02)
-    return np.where(_time(count) <= at, settling(random, count), _noisy(random, np.full(count, last), 0.3))
+    start, last = random.uniform(0.5, 0.93), log_uniform(random, 1e-4, 0.02)
+    return np.where(_time(count) <= start, settling(random, count), _noisy(random, np.full(count, last), 0.3))
 
 
 def pinned_with_escapes(random: Random, count: int) -> Values:

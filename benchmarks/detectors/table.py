@@ -58,14 +58,14 @@ def summary_rows(flagged: list[Flagged]) -> list[list[str]]:
     """Return the heading and one row per check."""
     heading = ["check", "sick", "found", "healthy", "flagged", "precision", "recall"]
     by_check = {name: [count for count in flagged if count.check == name] for name in CATALOGUE}
-    return [heading, *(_summary(of_check) for of_check in by_check.values() if of_check)]
+    return [heading, *(_summary(rows) for rows in by_check.values() if rows)]
 
 
 def kind_rows(flagged: list[Flagged]) -> list[list[str]]:
     """Return the heading and one row per kind of curves."""
     rows = [["curves", "sick for", "flagged by", "description"]]
     for kind in dict.fromkeys(count.kind for count in flagged):
-        by = ", ".join(_counted(count) for count in flagged if count.kind == kind)
+        by = ", ".join(_describe_counts(count) for count in flagged if count.kind == kind)
         rows.append([kind.name, kind.sick_for or "healthy", by, kind.description])
     return rows
 
@@ -76,13 +76,13 @@ def markdown(rows: list[list[str]]) -> str:
     return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]]) + "\n"
 
 
-def _summary(of_check: list[Flagged]) -> list[str]:
-    sick = [row for row in of_check if row.kind.sick_for]
-    healthy = [row for row in of_check if not row.kind.sick_for]
+def _summary(rows: list[Flagged]) -> list[str]:
+    sick = [row for row in rows if row.kind.sick_for]
+    healthy = [row for row in rows if not row.kind.sick_for]
     right, false = sum(row.flagged for row in sick), sum(row.flagged for row in healthy)
     all_sick, all_healthy = sum(row.curves for row in sick), sum(row.curves for row in healthy)
     counts = [str(count) for count in (all_sick, right, all_healthy, false)]
-    return [of_check[0].check, *counts, _share(right, right + false), _share(right, all_sick)]
+    return [rows[0].check, *counts, _share(right, right + false), _share(right, all_sick)]
 
 
 def _share(successes: int, trials: int) -> str:
@@ -90,6 +90,6 @@ def _share(successes: int, trials: int) -> str:
     return f"{successes / trials:.2f} ({low:.2f} to {high:.2f})" if trials else "none flagged"
 
 
-def _counted(each: Flagged) -> str:
-    unjudged = f" ({each.not_judged} not judged)" if each.not_judged else ""
-    return f"{each.check} {each.flagged} of {each.curves}{unjudged}"
+def _describe_counts(row: Flagged) -> str:
+    unjudged = f" ({row.not_judged} not judged)" if row.not_judged else ""
+    return f"{row.check} {row.flagged} of {row.curves}{unjudged}"

@@ -81,7 +81,7 @@ def _columns(random: Random, share: Values, objective: ObjectiveSettings, member
 
 
 def _table(columns: list[Columns]) -> pa.Table:
-    table = pa.concat_tables([pa.table(each) for each in columns])
+    table = pa.concat_tables([pa.table(member_columns) for member_columns in columns])
     return table.sort_by([("step", "ascending"), ("member", "ascending")])
 
 
@@ -100,12 +100,12 @@ def _diverged(random: Random) -> TrainingInputs:
     """One to three members end with losses that are no numbers; the rest continue."""
     settings, count = _settings(random, PROBABILITY_LOSSES), _intervals(random)
     columns = [_columns(random, made.settling(random, count), settings.objective, member) for member in range(MEMBERS)]
-    for of_member in columns[: random.integers(1, MEMBERS + 1)]:
+    for member_columns in columns[: random.integers(1, MEMBERS + 1)]:
         end = int(random.integers(1, count + 1))
-        for name, values in of_member.items():
-            of_member[name] = values[:end]
-        of_member["diverged"][-1] = True
-        of_member["generator_loss"][-1] = float(random.choice([np.nan, np.inf, 3e5]))
+        for name, values in member_columns.items():
+            member_columns[name] = values[:end]
+        member_columns["diverged"][-1] = True
+        member_columns["generator_loss"][-1] = float(random.choice([np.nan, np.inf, 3e5]))
     return TrainingInputs(_table(columns), settings)
 
 

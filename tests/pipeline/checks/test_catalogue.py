@@ -9,7 +9,7 @@ from pipeline.checks.catalogue import CATALOGUE, REPORT_CHECKS, TRAINING_CHECKS
 from pipeline.checks.check import check_report, check_training
 from pipeline.storage.details import read_details
 from pipeline.training.details import TrainingDetails
-from tests.pipeline.checks.made_up import fids, history, scores, settings
+from tests.pipeline.checks.check_inputs import fids, history, scores, settings
 from tests.pipeline.manifests import training_details
 
 

@@ -7,7 +7,7 @@ from pipeline.checks.member_curves import HISTORY_COLUMNS, SCORE_COLUMNS, loss_c
 from pipeline.checks.member_scores import name_members
 from pipeline.reports.by_step import SCHEMA
 from pipeline.training.records.history import COLUMNS
-from tests.pipeline.checks.made_up import history, scores, settings
+from tests.pipeline.checks.check_inputs import history, scores, settings
 
 
 def test_what_is_read_of_a_history_and_of_scores_is_what_is_written() -> None:

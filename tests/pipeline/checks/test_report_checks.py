@@ -8,7 +8,7 @@ from pipeline.checks import memorisation, metric_regression, mode_drop
 from pipeline.checks.inputs import ReportInputs
 from pipeline.findings import Finding
 from pipeline.metrics import missing_classes
-from tests.pipeline.checks.made_up import fids, report, settings
+from tests.pipeline.checks.check_inputs import fids, report, settings
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Mode drop

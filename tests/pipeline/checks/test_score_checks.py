@@ -7,7 +7,7 @@ import pytest
 from pipeline.checks import advice, collapsed_scores, generator_loss_misleads
 from pipeline.checks.inputs import ReportInputs
 from pipeline.findings import Finding
-from tests.pipeline.checks.made_up import history, scores, settings
+from tests.pipeline.checks.check_inputs import history, scores, settings
 
 
 def collapse(*fids: Sequence[float | None]) -> Finding:

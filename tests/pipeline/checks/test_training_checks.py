@@ -13,7 +13,7 @@ from pipeline.storage.details import read_details
 from pipeline.training.details import TrainingDetails
 from pipeline.training.divergence import divergence
 from pipeline.training.records.history import Measured
-from tests.pipeline.checks.made_up import history, settings
+from tests.pipeline.checks.check_inputs import history, settings
 from tests.pipeline.manifests import training_details
 
 SOUND = Measured(
