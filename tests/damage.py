@@ -4,7 +4,8 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from pipeline.storage.artefact import MANIFEST, write_json
+from pipeline.storage.artefact import write_json
+from pipeline.storage.paths import MANIFEST
 from pipeline.storage.verification import FileRecord, sha256_of_file
 
 

@@ -35,7 +35,7 @@ def _report(rows: Sequence[dict[str, Any]], seed: int = 0, training: str = "newe
         "training_fingerprint": training,
     }
     table = pa.Table.from_pylist([{**shared, **row} for row in rows], schema=SCHEMA)
-    return Report(Path("made up"), Block.of_one(table))
+    return Report(Path("made up"), Block.from_report(table))
 
 
 # ---------------------------------------------------------------------------------------------------------------------

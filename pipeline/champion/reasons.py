@@ -11,7 +11,7 @@ from pipeline.champion.challenge import Challenge
 from pipeline.champion.decisions import PROMOTED
 from pipeline.champion.promotion import ConfigurationDecision
 from pipeline.champion.versions import Champion
-from pipeline.comparison.ranking import RankedConfiguration, Ranking, shown, verdicts_on
+from pipeline.comparison.ranking import RankedConfiguration, Ranking, score_text, verdicts_on
 from pipeline.comparison.verdicts import UNDECIDED, Verdict
 from pipeline.evidence import number
 
@@ -87,7 +87,7 @@ def decisions_by_rule(
         ConfigurationDecision(
             configuration.rank,
             configuration.optimizer,
-            shown(configuration.report, comparison.ranking.ranked_by),
+            score_text(configuration.report, comparison.ranking.ranked_by),
             comparison.verdicts.get(configuration.optimizer),
             _decision(comparison, configuration.optimizer, promoted, refusals),
         )
@@ -116,7 +116,7 @@ def decisions_by_name(ranking: Ranking, named: str, decision: str) -> list[Confi
         ConfigurationDecision(
             configuration.rank,
             configuration.optimizer,
-            shown(configuration.report, ranking.ranked_by),
+            score_text(configuration.report, ranking.ranked_by),
             None,
             decision if configuration.optimizer == named else "not judged",
         )

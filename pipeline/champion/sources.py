@@ -16,7 +16,6 @@ from pipeline.reports.store import Report
 from pipeline.samples.details import SamplesDetails
 from pipeline.storage.artefact import Artefact, read_artefact
 from pipeline.storage.paths import Paths
-from pipeline.storage.remedy import how_to_make
 from pipeline.storage.verification import expect_readable, sha256_of_file
 
 
@@ -82,7 +81,7 @@ def copy_files(artefact: Artefact, names: list[str], folder: Path) -> None:
             matches = False
         if not matches:
             raise SourceGoneError(
-                f"{artefact.path(name)}: damaged, or replaced while it was copied; {how_to_make(artefact)}"
+                f"{artefact.path(name)}: damaged, or replaced while it was copied; {artefact.how_to_make()}"
             )
 
 

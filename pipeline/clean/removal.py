@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.storage.artefact import MANIFEST
 from pipeline.storage.lock import hold_existing
+from pipeline.storage.paths import MANIFEST
 
 
 @dataclass(frozen=True)

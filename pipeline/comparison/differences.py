@@ -17,8 +17,8 @@ NAMES = ("recipe", "optimizer")  # names of the compared trainings, which are no
 def differing_settings(reports: Sequence[Report]) -> dict[str, list[Any]]:
     """Return the differing settings in order, each with one value per report; None if a report lacks the setting."""
     settings = [flat(report.settings) for report in reports]
-    names = dict.fromkeys(name for of_report in settings for name in of_report if name not in NAMES)
-    by_name = {name: [of_report.get(name) for of_report in settings] for name in names}
+    names = dict.fromkeys(name for report_settings in settings for name in report_settings if name not in NAMES)
+    by_name = {name: [report_settings.get(name) for report_settings in settings] for name in names}
     return {name: values for name, values in by_name.items() if any(value != values[0] for value in values)}
 
 

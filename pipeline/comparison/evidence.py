@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipeline.comparison.details import ComparisonDetails
 from pipeline.comparison.make import CURVES, GRIDS, PAGE
-from pipeline.comparison.ranking import RankedConfiguration, Ranking, shown, verdicts_on
+from pipeline.comparison.ranking import RankedConfiguration, Ranking, score_text, verdicts_on
 from pipeline.comparison.verdicts import Verdict
 from pipeline.evidence import Evidence, Json, Markdown, Table
 from pipeline.storage.artefact import Artefact
@@ -57,7 +57,7 @@ def _means(ranking: Ranking) -> Evidence:
 
 def _ranking_row(configuration: RankedConfiguration) -> dict[str, str | int | float]:
     facts = configuration.report.facts(("members", "steps", "width", "n_generated"))
-    scores = {name: shown(configuration.report, name) for name in TABLED if name in configuration.scores}
+    scores = {name: score_text(configuration.report, name) for name in TABLED if name in configuration.scores}
     return {"rank": configuration.rank, "optimizer": configuration.optimizer, **scores, **facts}
 
 

@@ -119,7 +119,7 @@ def _first_images(configuration: RankedConfiguration, paths: Paths) -> Pixels | 
     if len(images) == 0:
         return None
     first_member = samples.details_as(SamplesDetails).members[0]
-    of_member = images.pixels[images.columns["member"] == first_member]
-    columns = np.arange(GRID_COLUMNS) % len(of_member)  # with fewer images than columns, the row repeats
-    first_images: Pixels = of_member[columns]
+    member_images = images.pixels[images.columns["member"] == first_member]
+    columns = np.arange(GRID_COLUMNS) % len(member_images)  # with fewer images than columns, the row repeats
+    first_images: Pixels = member_images[columns]
     return first_images

@@ -101,7 +101,7 @@ def estimate(values: Sequence[float]) -> Estimate:
     return Estimate(float(np.mean(values)), float(half_width))
 
 
-def shown(report: Report, metric: str) -> str:
+def score_text(report: Report, metric: str) -> str:
     """Return a report's score as text: "diverged" if every member did, "-" if the report lacks the score."""
     if metric not in report.metrics():
         return "-"

@@ -165,12 +165,12 @@ def _score(files: Mapping[int, Path], judge: Judge) -> pa.Table:
         images = read_images(path)
         for member in np.unique(images.columns["member"]).tolist():
             features = judge.extractor.extract(images.pixels[images.columns["member"] == member])
-            for metric, value in scores_of(features, real, judge.reference.labels).items():
+            for metric, value in _scores_of(features, real, judge.reference.labels).items():
                 rows.append({"step": step, "member": member, "metric": metric, "value": value})
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
-def scores_of(generated: Features, real: Factored, labels: str) -> dict[str, float | None]:
+def _scores_of(generated: Features, real: Factored, labels: str) -> dict[str, float | None]:
     """Return the scores that a report has for the same images, by name, without their errors.
 
     The errors would take ten times as long. `real` are the features of the real images, `labels` is the kind of the

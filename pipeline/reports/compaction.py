@@ -91,7 +91,7 @@ def _files_to_merge_again(listing: Listing, partition: PartitionKey, batch: int)
 
 
 def _remove_leftovers(root: Path) -> None:
-    """Remove the leftovers of killed processes: files whose reports lie in merged files, and unfinished files."""
+    """Remove the leftovers of killed processes: superseded files, and unfinished files."""
     _remove(list_reports(root).superseded)
     _remove(root.glob(f"recipe=*/optimizer=*/.*{MERGED}*{UNFINISHED}"))  # written under the lock only
     _remove(path for path in root.glob(f"recipe=*/optimizer=*/.*{UNFINISHED}") if _is_abandoned(path))

@@ -80,7 +80,7 @@ class Listing:
 
 
 def partition_folder(root: Path, recipe: str, optimizer: str) -> Path:
-    """Return the folder of a partition's reports. A file there whose name starts with `_` or `.` is no report."""
+    """Return the folder of a partition's reports. A file there with a name starting with `_` or `.` is no report."""
     return root / f"recipe={recipe}" / f"optimizer={optimizer}"
 
 
@@ -216,7 +216,7 @@ def _count_once(merged: Sequence[MergedFile]) -> tuple[dict[Path, Sequence[Locat
 
 
 def _folders(folder: Path, prefix: str, key: str | None) -> list[os.DirEntry[str]]:
-    """Return the folders whose names have a prefix, sorted; with a key, the folder of that key."""
+    """Return the folders with a prefix in their name, sorted; with a key, the folder of that key."""
     try:
         with os.scandir(folder) as entries:  # many times as fast as pathlib for thousands of files
             folders = [entry for entry in entries if entry.name.startswith(prefix) and entry.is_dir()]

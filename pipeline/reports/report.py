@@ -32,8 +32,8 @@ class Block:
         self._columns: dict[str, list[Any]] = {}
 
     @classmethod
-    def of_one(cls, table: pa.Table) -> Block:
-        """Return a block whose rows are all of one report."""
+    def from_report(cls, table: pa.Table) -> Block:
+        """Return a block of a single report."""
         return cls(table, [0], [len(table)])
 
     def facts(self, column: str) -> list[Any]:

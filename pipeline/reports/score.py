@@ -48,7 +48,7 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class ScoredMembers:
+class _ScoredMembers:
     """The scores of a partition's members, and their generated images closest to training images."""
 
     scores: dict[int, dict[str, Score]]  # member → name → score
@@ -152,7 +152,7 @@ def _expect_belonging(samples: Artefact, training: Artefact, judge: Judge) -> No
         )
 
 
-def _score_members(samples: Artefact, training: Artefact, judge: Judge) -> ScoredMembers:
+def _score_members(samples: Artefact, training: Artefact, judge: Judge) -> _ScoredMembers:
     """Score every trained member; a diverged one has no scores."""
     details = samples.details_as(SamplesDetails)
     images = read_images(samples.verified_path("samples.arrow"))
@@ -166,7 +166,7 @@ def _score_members(samples: Artefact, training: Artefact, judge: Judge) -> Score
         if judge.thorough is not None:
             scores[member] |= _thorough_scores(judge.thorough, pixels, features, details, training, member)
         _log(details, member, scores[member])
-    return ScoredMembers(dict(sorted(scores.items())), pairs)
+    return _ScoredMembers(dict(sorted(scores.items())), pairs)
 
 
 def _thorough_scores(
@@ -178,8 +178,8 @@ def _thorough_scores(
 
 def _log(details: SamplesDetails, member: int, scores: dict[str, Score]) -> None:
     name = details.partition
-    shown = ", ".join(f"{key} {scores[key].value:.4g}" for key in LOGGED if key in scores)
-    log.info("%s member %d: %s", name, member, shown)
+    values = ", ".join(f"{key} {scores[key].value:.4g}" for key in LOGGED if key in scores)
+    log.info("%s member %d: %s", name, member, values)
 
 
 def _pixels_of(images: ImageFile, member: int) -> Pixels:

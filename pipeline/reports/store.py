@@ -70,7 +70,7 @@ def append(root: Path, rows: list[dict[str, Any]]) -> Report:
     path = folder / f"{files.name_of(stored, report_id)}.parquet"
     _write_whole(path, table.drop_columns(list(IN_PATH)))
     compaction.compact_when_many(root)
-    return Report(path, Block.of_one(table))
+    return Report(path, Block.from_report(table))
 
 
 def latest(root: Path, recipe: str, optimizer: str) -> Report | None:

@@ -65,7 +65,7 @@ def _run(listing: Listing, sql: str) -> pa.Table:
 
 
 def _named(sql: str) -> Sequence[str]:
-    """Return the views whose name occurs in a statement, or all: creating a view opens all its files."""
+    """Return the views that a statement names, or all: creating a view opens all its files."""
     occurring = [view for view in VIEWS if view in sql.lower()]
     return occurring or VIEWS
 

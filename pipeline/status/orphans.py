@@ -9,8 +9,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.storage.artefact import MANIFEST
-from pipeline.storage.paths import Paths
+from pipeline.storage.paths import MANIFEST, Paths
 
 ASSETS = {"training": "generator", "samples": "samples"}  # by stage: one folder per recipe and configuration
 

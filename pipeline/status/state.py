@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
-from pipeline.storage.artefact import MANIFEST, Artefact
+from pipeline.storage.artefact import Artefact
 from pipeline.storage.details import DetailsError
 from pipeline.storage.identity import Identity, differences
+from pipeline.storage.paths import MANIFEST
 from pipeline.storage.verification import sha256_of_file
 
 State = Literal["fresh", "stale", "missing", "failed", "orphan"]

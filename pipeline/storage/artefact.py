@@ -26,12 +26,12 @@ from pipeline.storage.atomic import UNFINISHED, atomic_file, flush
 from pipeline.storage.details import Details, read_details
 from pipeline.storage.identity import Identity
 from pipeline.storage.lock import hold_lock
+from pipeline.storage.paths import MANIFEST
 from pipeline.storage.remedy import how_to_make
 from pipeline.storage.verification import ArtefactFileError, FileRecord, expect_readable, fault, sha256_of_file
 
 log = logging.getLogger(__name__)
 
-MANIFEST = "manifest.json"
 NAMES_IN_MESSAGE = 3  # damaged files in a message
 MAX_FILE_DEPTH = 2  # an artefact has files in its folder and in sub-folders of it
 
@@ -60,9 +60,13 @@ class Artefact:
         Raises `DetailsError` where the manifest lacks a fact that `form` requires.
         """
         if form not in self._read_as:
-            self._read_as[form] = read_details(self.details, form, self.folder / MANIFEST, how_to_make(self))
+            self._read_as[form] = read_details(self.details, form, self.folder / MANIFEST, self.how_to_make())
         value: Details = self._read_as[form]
         return value
+
+    def how_to_make(self) -> str:
+        """Return the part of a sentence with the advice for making the artefact again."""
+        return how_to_make(self.folder, self.identity, self.details)
 
     def path(self, name: str) -> Path:
         """Return the path of one of the artefact's files, unchecked, to name it or to write to it."""
@@ -76,7 +80,7 @@ class Artefact:
         path, record = self.path(name), self.files.get(name)
         problem = "not one of the files that its manifest holds" if record is None else fault(path, record)
         if problem:
-            raise ArtefactFileError(f"{path}: {problem}; {how_to_make(self)}")
+            raise ArtefactFileError(f"{path}: {problem}; {self.how_to_make()}")
         return path
 
     def verify(self) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 NOT_PATH_VARIABLES = {"GANFORGE_TRACE", "GANFORGE_UI"}
 PACKAGE_FOLDERS = {"site-packages", "dist-packages"}  # folders in which every Python process looks for packages
+MANIFEST = "manifest.json"  # in the folder of every artefact
 PROJECT = Path(__file__).resolve().parents[2]  # holds the packages: a checkout, or one of those folders
 
 

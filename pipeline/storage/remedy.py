@@ -1,43 +1,45 @@
 """Remedy: advice for making a damaged artefact again.
 
-In: the artefact. Out: a part of a sentence, if possible with a command that makes an equal artefact. Such a command
-names the budget: without it, a training of the recipe's budget would take the artefact's place.
+In: an artefact's folder, identity and details. Out: a part of a sentence, if possible with a command that makes an
+equal artefact. Such a command names the budget: without it, a training of the recipe's budget would take the artefact's
+place.
 """
 
 from __future__ import annotations
 
+import json
 import shlex
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
-from pipeline.storage.paths import Paths
-
-if TYPE_CHECKING:
-    from pipeline.storage.artefact import Artefact
+from pipeline.storage.identity import Identity
+from pipeline.storage.paths import MANIFEST, Paths
 
 TRAINING_OPTIONS = {"--steps": "steps", "--members": "members", "--width": "width", "--seed": "seed"}  # option → detail
 INSTEAD_OF = "instead_of"  # key in the details of samples: a person chose the kind of weights
 
 
-def how_to_make(artefact: Artefact) -> str:
+def how_to_make(folder: Path, identity: Identity | None, details: Mapping[str, Any]) -> str:
     """Return the part of a sentence with the advice for making an artefact again."""
-    stage = "" if artefact.identity is None else artefact.identity.stage
-    recipe, dataset = artefact.details.get("recipe"), artefact.details.get("dataset")
+    stage = "" if identity is None else identity.stage
+    recipe, dataset = details.get("recipe"), details.get("dataset")
     if stage in ("training", "samples"):
-        return f"make it again with: {_materialize(artefact, stage)}"
+        return f"make it again with: {_materialize(folder, stage, details)}"
     if stage == "champion":
         return f"go back to another one with: ganforge champion rollback {recipe}"
     if stage == "comparison":
         return f"make it again with: ganforge reports page {recipe}"
     if stage in ("raw", "tensors"):
-        return f"materialize {artefact.folder.name}/{stage} again"
-    return f"materialize {dataset}/{artefact.folder.name} again" if dataset else "make it again"
+        return f"materialize {folder.name}/{stage} again"
+    return f"materialize {dataset}/{folder.name} again" if dataset else "make it again"
 
 
-def _materialize(artefact: Artefact, stage: str) -> str:
+def _materialize(folder: Path, stage: str, details: Mapping[str, Any]) -> str:
     """Return the command with all options that the manifests of the training and of its samples hold."""
-    recipe, optimizer = str(artefact.details.get("recipe")), str(artefact.details.get("optimizer"))
+    recipe, optimizer = str(details.get("recipe")), str(details.get("optimizer"))
     training, samples = (
-        artefact.details if stage == name else _details_beside(artefact, name) for name in ("training", "samples")
+        details if stage == name else _details_beside(folder, name) for name in ("training", "samples")
     )
     values = {option: training.get(name) for option, name in TRAINING_OPTIONS.items()}
     values["--samples"] = samples.get("images_a_member")
@@ -46,13 +48,13 @@ def _materialize(artefact: Artefact, stage: str) -> str:
     return shlex.join(words + [word for name, v in values.items() if v is not None for word in (name, str(v))])
 
 
-def _details_beside(artefact: Artefact, stage: str) -> dict[str, Any]:
+def _details_beside(folder: Path, stage: str) -> Mapping[str, Any]:
     """Return the details of the same partition's training or samples; empty if they are gone."""
-    from pipeline.storage.artefact import read_artefact
-
-    recipe, optimizer = artefact.folder.parts[-2:]
-    paths = Paths(artefact.folder.parents[2])
-    neighbour = read_artefact(
-        paths.training(recipe, optimizer) if stage == "training" else paths.samples(recipe, optimizer)
-    )
-    return {} if neighbour is None else neighbour.details
+    recipe, optimizer = folder.parts[-2:]
+    paths = Paths(folder.parents[2])
+    neighbour = paths.training(recipe, optimizer) if stage == "training" else paths.samples(recipe, optimizer)
+    try:
+        details: Mapping[str, Any] = json.loads((neighbour / MANIFEST).read_text(encoding="utf-8"))["details"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return details

@@ -14,7 +14,6 @@ from pipeline.networks.stacked import Stacked
 from pipeline.settings import TrainingSettings
 from pipeline.storage.artefact import Artefact, require_artefact
 from pipeline.storage.paths import Paths
-from pipeline.storage.remedy import how_to_make
 from pipeline.storage.weights import load_weights
 from pipeline.tables import SettingsError
 from pipeline.training.details import TrainingDetails
@@ -34,7 +33,7 @@ def read_settings(training: Artefact) -> TrainingSettings:
         return TrainingSettings.from_json(values)
     except SettingsError as error:
         raise ValueError(
-            f"{training.folder}: trained by an older version ({error}); {how_to_make(training)}"
+            f"{training.folder}: trained by an older version ({error}); {training.how_to_make()}"
         ) from error
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from assets import cli
-from pipeline.storage.artefact import MANIFEST, damaged_files, read_artefact
-from pipeline.storage.paths import Paths
+from pipeline.storage.artefact import damaged_files, read_artefact
+from pipeline.storage.paths import MANIFEST, Paths
 from tests.damage import flip_a_byte
 from tests.end_to_end.conftest import BUDGET, DEMO, Made
 

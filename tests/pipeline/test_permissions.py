@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.storage.artefact import MANIFEST, make_artefact, staging_folder
+from pipeline.storage.artefact import make_artefact, staging_folder
 from pipeline.storage.atomic import atomic_file
+from pipeline.storage.paths import MANIFEST
 from pipeline.storage.weights import save_weights
 from pipeline.training.checkpoint import Checkpoint, Checkpoints
 from tests.identities import Named

@@ -6,15 +6,15 @@ JSON and CSV carry all digits; a missing value is null in JSON and empty in CSV.
 from __future__ import annotations
 
 import csv
-import datetime
 import json
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from cyclopts import Parameter
+
+from pipeline.storage.plain_json import plain_json
 
 Row = Mapping[str, Any]
 
@@ -54,24 +54,13 @@ TEXT = Form()
 def show_answer(answer: Answer, form: Form) -> None:
     """Print an answer in one of its forms."""
     if form.json:
-        print(json.dumps(plain(answer.rows if answer.values is None else answer.values), indent=2, allow_nan=False))
+        print(
+            json.dumps(plain_json(answer.rows if answer.values is None else answer.values), indent=2, allow_nan=False)
+        )
     elif form.csv:
         _write_csv(answer)
     else:
         print(answer.text)
-
-
-def plain(value: Any) -> Any:
-    """Return the value with JSON's types: times in ISO 8601, numbers that are not finite as null."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(entry) for entry in value]
-    if isinstance(value, datetime.datetime | datetime.date | datetime.time):
-        return value.isoformat()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if isinstance(value, bool | int | float | str | None) else str(value)
 
 
 def _write_csv(answer: Answer) -> None:
@@ -84,5 +73,5 @@ def _write_csv(answer: Answer) -> None:
 
 def _cell(value: Any) -> Any:
     """Return the value of a CSV field: lists and objects as JSON."""
-    value = plain(value)
+    value = plain_json(value)
     return json.dumps(value) if isinstance(value, list | dict) else value

@@ -8,7 +8,7 @@ from pipeline.cli.reports.answer import Answer
 from pipeline.cli.reports.chosen import NoReportError, find_metric, newest_report, newest_reports
 from pipeline.cli.reports.list import ID_LETTERS
 from pipeline.cli.table import aligned
-from pipeline.comparison.ranking import estimate, shown
+from pipeline.comparison.ranking import estimate, score_text
 from pipeline.reports.store import Report, history_of
 from pipeline.storage.paths import Paths
 
@@ -60,5 +60,5 @@ def _cells(report: Report, metric: str) -> list[str]:
         str(report.members),
         f"{report.n_generated:,}",
         report.report_id[:ID_LETTERS],
-        shown(report, metric),
+        score_text(report, metric),
     ]

@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.cli.reports.answer import Answer
 from pipeline.cli.reports.chosen import newest_reports
 from pipeline.cli.table import aligned
-from pipeline.comparison.ranking import estimate, shown
+from pipeline.comparison.ranking import estimate, score_text
 from pipeline.reports.store import Report, history_of
 from pipeline.storage.paths import Paths
 
@@ -40,7 +40,7 @@ def _cells(report: Report) -> list[str]:
         str(report.seed),
         str(report.members),
         f"{report.n_generated:,}",
-        *(shown(report, metric) for metric in SCORES),
+        *(score_text(report, metric) for metric in SCORES),
     ]
 
 

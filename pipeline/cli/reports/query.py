@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from pipeline.cli.reports.answer import Answer, plain
+from pipeline.cli.reports.answer import Answer
 from pipeline.cli.reports.chosen import newest_reports
 from pipeline.cli.table import aligned
 from pipeline.reports import store
 from pipeline.storage.paths import Paths
+from pipeline.storage.plain_json import plain_json
 
 LONGEST_CELL = 60  # letters on a terminal; in a pipe, with --json and --csv nothing is cut
 
@@ -39,7 +40,7 @@ def _distinct(names: list[str]) -> list[str]:
 
 
 def _cell(value: Any) -> str:
-    text = "-" if value is None else f"{value:.6g}" if isinstance(value, float) else str(plain(value))
+    text = "-" if value is None else f"{value:.6g}" if isinstance(value, float) else str(plain_json(value))
     return text.replace("\n", " ")
 
 

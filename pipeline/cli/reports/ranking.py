@@ -13,7 +13,7 @@ from pipeline.comparison.ranking import (
     Ranking,
     as_table,
     compare,
-    shown,
+    score_text,
     verdicts_on,
     verdicts_on_best,
 )
@@ -138,7 +138,7 @@ def _row(configuration: RankedConfiguration) -> list[str]:
     members = str(report.members) + (f" ({diverged} diverged)" if diverged else "")
     return [
         configuration.optimizer,
-        *(shown(report, metric) for metric in SHOWN),
+        *(score_text(report, metric) for metric in SHOWN),
         members,
         f"{report.steps:,}",
         f"{report.n_generated:,}",

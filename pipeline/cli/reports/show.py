@@ -11,7 +11,7 @@ from pipeline.cli.reports.answer import Answer
 from pipeline.cli.reports.chosen import newest_report, newest_reports
 from pipeline.cli.table import aligned
 from pipeline.comparison.differences import flat
-from pipeline.comparison.ranking import estimate, shown
+from pipeline.comparison.ranking import estimate, score_text
 from pipeline.evidence import number
 from pipeline.reports.store import Report, find_report
 from pipeline.storage.paths import Paths
@@ -93,7 +93,7 @@ def _is_worse_than_noise(score: dict[str, Any]) -> bool:
 def _cells(report: Report, score: dict[str, Any]) -> list[str]:
     values = [*(member["value"] for member in score["members"]), score["real_images"], score["noise"]]
     better = "" if score["better"] == "neither" else score["better"]
-    return [score["metric"], shown(report, score["metric"]), *map(number, values), better]
+    return [score["metric"], score_text(report, score["metric"]), *map(number, values), better]
 
 
 def _fact(value: Any) -> str:

@@ -34,7 +34,7 @@ def score_chart(keys: Sequence[str], order: Sequence[str]) -> Spec:
     """
     across: Spec = {"field": "value", "type": "quantitative", "title": None, "axis": {"tickCount": 8}}
     bare = {"labelExpr": f"slice(datum.label, {len(LOOKUP_PREFIX)})"}
-    down: Spec = {"field": "lookup", "type": "nominal", "sort": lookups(order), "title": None, "axis": bare}
+    down: Spec = {"field": "lookup", "type": "nominal", "sort": _lookups(order), "title": None, "axis": bare}
     colour = _by_configuration("color", keys)
     tooltip = [_tooltip_line("configuration"), _tooltip_line("member"), _tooltip_line("value", SIX_DIGITS)]
     interval = [_tooltip_line("configuration"), *(_tooltip_line(name, SIX_DIGITS) for name in ("mean", "low", "high"))]
@@ -84,7 +84,7 @@ def curve_chart(keys: Sequence[str], title: str, *, has_few_steps: bool) -> Spec
     step: Spec = {"field": "step", "type": "quantitative", "title": "training step", "axis": {"tickCount": 4}}
     mean: Spec = {"field": "mean", "type": "quantitative", "title": None, "scale": {"zero": False}}
     colour = _by_configuration("color", keys)
-    dash: Spec = {"strokeDash": {"field": "lookup", "scale": _scale(lookups(keys), dashes(keys)), "legend": None}}
+    dash: Spec = {"strokeDash": {"field": "lookup", "scale": _scale(_lookups(keys), dashes(keys)), "legend": None}}
     hover: Spec = {
         "name": "hover",
         "select": {"type": "point", "nearest": True, "on": "pointerover", "clear": "pointerout", "fields": ["step"]},
@@ -94,7 +94,7 @@ def curve_chart(keys: Sequence[str], title: str, *, has_few_steps: bool) -> Spec
         "width": "container",
         "height": CURVE_HEIGHT,
         "data": {"name": "rows"},
-        "params": [{"name": "shown", "value": lookups(keys)}],
+        "params": [{"name": "shown", "value": _lookups(keys)}],
         "transform": [{"filter": "indexof(shown, datum.lookup) >= 0"}],
         "encoding": {"x": step},
         "layer": [
@@ -180,13 +180,13 @@ def dashes(keys: Sequence[str]) -> list[list[int]]:
     return [DASHES[(index + 3 * (index // COLOURS)) % len(DASHES)] for index in range(len(keys))]
 
 
-def lookups(keys: Sequence[str]) -> list[str]:
+def _lookups(keys: Sequence[str]) -> list[str]:
     """Return the names by which Vega looks up configurations."""
     return [LOOKUP_PREFIX + key for key in keys]
 
 
 def _by_configuration(channel: str, keys: Sequence[str]) -> Spec:
-    names = lookups(keys)
+    names = _lookups(keys)
     scale = {"domain": names} if channel == "color" else _scale(names, _cycled(SHAPES, names))
     return {channel: {"field": "lookup", "type": "nominal", "scale": scale, "legend": None}}
 

@@ -51,7 +51,7 @@ class Plane:
 
 
 @dataclass(frozen=True)
-class RealMap:
+class _RealMap:
     """Real images as the classifier sees them, and the plane to project others onto."""
 
     extractor: Extractor
@@ -79,7 +79,7 @@ def gather_feature_map(entries: Sequence[PageEntry], dataset: str, paths: Paths)
     }
 
 
-def _real_map(dataset: str, paths: Paths) -> RealMap:
+def _real_map(dataset: str, paths: Paths) -> _RealMap:
     tensors, extractor = require_tensors(paths, dataset), require_extractor("classifier", dataset, paths)
     artefact = require_reference(paths, dataset)
     expect_current(artefact, extractor, tensors)
@@ -90,10 +90,10 @@ def _real_map(dataset: str, paths: Paths) -> RealMap:
     has_classes = extractor.labels == CLASSES and "label" in held_out.columns
     labels = held_out.columns["label"][rows].astype(np.int64) if has_classes else None
     names = list(tensors.details_as(TensorsDetails).class_names) if has_classes else []
-    return RealMap(extractor, Plane.fit(np.asarray(real.features, np.float64)), real, labels, names)
+    return _RealMap(extractor, Plane.fit(np.asarray(real.features, np.float64)), real, labels, names)
 
 
-def _points_of(entry: PageEntry, real_map: RealMap) -> dict[str, Any]:
+def _points_of(entry: PageEntry, real_map: _RealMap) -> dict[str, Any]:
     samples = entry.samples()
     images = read_images(samples.verified_path("samples.arrow"))
     member = samples.details_as(SamplesDetails).members[0]
@@ -105,7 +105,7 @@ def _points_of(entry: PageEntry, real_map: RealMap) -> dict[str, Any]:
     return _points(real_map, features, labels)
 
 
-def _points(real_map: RealMap, features: Features, labels: npt.NDArray[np.int64] | None) -> dict[str, Any]:
+def _points(real_map: _RealMap, features: Features, labels: npt.NDArray[np.int64] | None) -> dict[str, Any]:
     across, up = real_map.plane.project(np.asarray(features.features, np.float64)).T
     return {
         "x": [float(f"{value:.{DIGITS}g}") for value in across],

@@ -75,7 +75,7 @@ def _real(entries: Sequence[PageEntry], dataset: str, paths: Paths, count: int) 
         if trained_on - {tensors.fingerprint}:
             raise PartMissingError("the networks were trained on other images than those in the data folder")
         held_out = load_split(tensors, "test").pixels
-        shown = held_out[seeded_order(len(held_out), count)]
-        return png_uri(tile(shown, COLUMNS)), len(shown), ""
+        pixels = held_out[seeded_order(len(held_out), count)]
+        return png_uri(tile(pixels, COLUMNS)), len(pixels), ""
     except (OSError, ValueError) as error:
         return None, 0, reason(error)

@@ -20,7 +20,7 @@ IMAGES = 12
 WAYS: Final[dict[str, Distribution]] = {
     "slerp": "normal",
     "lerp": "uniform",
-}  # way → the distribution whose latents move so
+}  # way → the distribution of the latents that move so
 
 
 def gather_interpolation(entries: Sequence[PageEntry]) -> dict[str, Any]:

@@ -41,12 +41,12 @@ def gather_movie(entries: Sequence[PageEntry], budget_bytes: int) -> dict[str, A
     if not reels:
         return {"steps": [], "by_configuration": {}, "missing": missing, "frames_left_out": 0, "others": []}
     most, sheets = largest_within(counts, lambda most: _sheets(reels, _spread(steps, most)), _size_bytes, budget_bytes)
-    shown = _spread(steps, most)
+    movie_steps = _spread(steps, most)
     return {
-        "steps": shown,
+        "steps": movie_steps,
         "by_configuration": sheets,
         "missing": missing,
-        "frames_left_out": len(steps) - len(shown),
+        "frames_left_out": len(steps) - len(movie_steps),
         "others": other_weights(
             entries, {entry.key: weights_along(entry.training()) for entry in entries if entry.key in reels}
         ),

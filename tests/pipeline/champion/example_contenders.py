@@ -10,8 +10,8 @@ import numpy as np
 from pipeline.champion.promote import Outcome, promote
 from pipeline.findings import Finding
 from pipeline.reports import store
-from pipeline.storage.artefact import MANIFEST, Artefact, make_artefact, read_artefact, write_json
-from pipeline.storage.paths import Paths
+from pipeline.storage.artefact import Artefact, make_artefact, read_artefact, write_json
+from pipeline.storage.paths import MANIFEST, Paths
 from pipeline.storage.pictures import write_grid
 from pipeline.storage.verification import sha256_of_file
 from pipeline.storage.weights import save_weights

@@ -59,7 +59,7 @@ def scores(fids: Sequence[Sequence[float | None]], every: int = 500) -> pa.Table
 def report(rows: Sequence[Mapping[str, Any]], **facts: Any) -> Report:
     shared = {"recipe": "mnist_mlp", "optimizer": "adam", "protocol": "{}", "settings": "{}", "seed": 0, **facts}
     table = pa.Table.from_pylist([{**shared, **row} for row in rows], schema=SCHEMA)
-    return Report(Path("made up"), Block.of_one(table))
+    return Report(Path("made up"), Block.from_report(table))
 
 
 def fids(*values: float | None, **facts: Any) -> Report:

@@ -13,9 +13,8 @@ from pipeline.cli.generator_choice import best_optimizer, scored_weights
 from pipeline.reports import store
 from pipeline.samples.fresh import generate_first
 from pipeline.samples.generate import generate
-from pipeline.storage.artefact import MANIFEST
 from pipeline.storage.images import read_images
-from pipeline.storage.paths import Paths
+from pipeline.storage.paths import MANIFEST, Paths
 from tests.pipeline.champion.example_contenders import contender, decide
 from tests.pipeline.cli.command import run
 from tests.pipeline.samples.example_training import untrained_training

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from pipeline.comparison.protocol import UnlikeProtocolsError
-from pipeline.comparison.ranking import Estimate, best_of, compare, estimate, rank, shown
+from pipeline.comparison.ranking import Estimate, best_of, compare, estimate, rank, score_text
 from pipeline.evidence import number
 from pipeline.storage.paths import Paths
 from tests.pipeline.comparison.example_scores import add, add_metrics
@@ -48,7 +48,7 @@ def test_a_diverged_configuration_ranks_last_and_says_so(paths: Paths) -> None:
     add(paths, "sgd", [None, None])
     add(paths, "adam", [None, 7.0])
     configurations = compare("mnist_mlp", ["sgd", "adam"], paths).configurations
-    assert [(configuration.optimizer, shown(configuration.report, "fid")) for configuration in configurations] == [
+    assert [(configuration.optimizer, score_text(configuration.report, "fid")) for configuration in configurations] == [
         ("adam", "7"),
         ("sgd", "diverged"),
     ]

@@ -15,8 +15,8 @@ from pipeline.raw.dataset import Dataset
 from pipeline.raw.idx import DamagedFileError, encode_idx
 from pipeline.raw.read import open_raw
 from pipeline.raw.sources import Mirrors, NamedDirectory, PackagedFile, SystemDirectory
-from pipeline.storage.artefact import MANIFEST, require_artefact, write_json
-from pipeline.storage.paths import Paths
+from pipeline.storage.artefact import require_artefact, write_json
+from pipeline.storage.paths import MANIFEST, Paths
 from tests.pipeline.raw.conftest import Mirror
 
 MNIST = DATASETS["mnist"]

@@ -17,9 +17,8 @@ from pipeline.samples.generate import generate
 from pipeline.settings import load_optimizers, load_recipes, resolve
 from pipeline.status.state import FAILED, FRESH, MISSING, ORPHAN, STALE, Status
 from pipeline.status.survey import survey
-from pipeline.storage.artefact import MANIFEST
 from pipeline.storage.identity import Identity
-from pipeline.storage.paths import PROJECT, Paths
+from pipeline.storage.paths import MANIFEST, PROJECT, Paths
 from pipeline.tensors.load import require_tensors
 from pipeline.training.train import train
 from pipeline.training.trained import require_training

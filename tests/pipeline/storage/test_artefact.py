@@ -4,13 +4,13 @@ from pathlib import Path
 import pytest
 
 from pipeline.storage.artefact import (
-    MANIFEST,
     find_intact,
     is_intact,
     make_artefact,
     read_artefact,
     require_artefact,
 )
+from pipeline.storage.paths import MANIFEST
 from tests.identities import Named
 
 
