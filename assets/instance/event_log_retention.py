@@ -212,5 +212,5 @@ def compact(home: Path) -> str:
                 freed += before - path.stat().st_size
             except sqlite3.OperationalError as error:
                 busy.append(f"{path.name} ({error})")
-    sentence = f"databases: {cleaning.shown_size(max(0, freed))} freed"
+    sentence = f"databases: {cleaning.size_text(max(0, freed))} freed"
     return sentence + (f"; not in {', '.join(busy)}: stop ganforge ui and repeat" if busy else "")

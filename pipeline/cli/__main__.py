@@ -40,7 +40,7 @@ def forms_last(words: Sequence[str]) -> list[str]:
     """Return the words with `--json` and `--csv` behind the command of `reports`; both orders are accepted."""
     if words[:1] != ["reports"]:
         return list(words)
-    end = next((place for place, word in enumerate(words[1:], 1) if word not in FORMS), len(words))
+    end = next((position for position, word in enumerate(words[1:], 1) if word not in FORMS), len(words))
     return ["reports", *words[end:], *words[1:end]]
 
 

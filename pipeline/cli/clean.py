@@ -33,7 +33,7 @@ def clean(checkpoint_days: float, more: Sequence[Removal] = (), *, dry_run: bool
         print(f"{paths.root}: nothing to remove")
         return 0
     print("\n".join(aligned([_row(removal) for removal in removals])))
-    total = shown_size(sum(removal.size_bytes for removal in removals))
+    total = size_text(sum(removal.size_bytes for removal in removals))
     if dry_run:
         print(f"{total} would be freed; nothing was touched")
         return 0
@@ -41,7 +41,7 @@ def clean(checkpoint_days: float, more: Sequence[Removal] = (), *, dry_run: bool
 
 
 def _row(removal: Removal) -> tuple[str, str, str, str]:
-    return removal.what, shown_size(removal.size_bytes), shown_age(removal.age_seconds), removal.why
+    return removal.what, size_text(removal.size_bytes), age_text(removal.age_seconds), removal.why
 
 
 def _remove(removals: Sequence[Removal]) -> int:
@@ -55,11 +55,11 @@ def _remove(removals: Sequence[Removal]) -> int:
         except OSError as error:
             print(f"ganforge: {removal.what} cannot be removed: {error}", file=sys.stderr)
             failed = True
-    print(f"{shown_size(freed)} freed")
+    print(f"{size_text(freed)} freed")
     return int(failed)
 
 
-def shown_size(count: float) -> str:
+def size_text(count: float) -> str:
     """Return a size in the largest fitting unit, such as `1.2 MB`."""
     unit = 0
     while count >= 1000 and unit < len(UNITS) - 1:
@@ -67,7 +67,7 @@ def shown_size(count: float) -> str:
     return f"{count:.0f} {UNITS[unit]}" if unit == 0 else f"{count:.1f} {UNITS[unit]}"
 
 
-def shown_age(seconds: float) -> str:
+def age_text(seconds: float) -> str:
     """Return a period in the largest fitting unit, such as `3 hours`."""
     for unit, length in (("day", 86_400), ("hour", 3600), ("minute", 60)):
         if seconds >= length:

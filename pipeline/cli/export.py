@@ -92,12 +92,12 @@ def _expect_sensible(options: ExportOptions, kind: str) -> None:
 
 
 def _export_generator(recipe: str, optimizer: str | None, options: ExportOptions, paths: Paths) -> None:
-    from pipeline.cli.generator_choice import chosen_generator, chosen_members, scored_weights
+    from pipeline.cli.generator_choice import choose_generator, choose_members, scored_weights
     from pipeline.samples.onnx_file import export_onnx
     from pipeline.training.details import TrainingDetails
 
-    training = chosen_generator(recipe, optimizer, paths)
-    (member,) = chosen_members(training, options.member)
+    training = choose_generator(recipe, optimizer, paths)
+    (member,) = choose_members(training, options.member)
     weights = options.weights or scored_weights(training, paths)
     exported = export_onnx(training, member, Path(options.output), weights=weights)
     print(
@@ -107,13 +107,13 @@ def _export_generator(recipe: str, optimizer: str | None, options: ExportOptions
 
 
 def _export_samples(recipe: str, optimizer: str | None, options: ExportOptions, kind: str, paths: Paths) -> None:
-    from pipeline.cli.generator_choice import chosen_samples, member_number
+    from pipeline.cli.generator_choice import choose_samples, member_number
     from pipeline.samples import picture_files
     from pipeline.samples.details import SamplesDetails
     from pipeline.samples.stored import stored_images
     from pipeline.settings import load_recipes
 
-    samples = chosen_samples(recipe, optimizer, paths)
+    samples = choose_samples(recipe, optimizer, paths)
     members = None if options.member in (None, ALL) else [member_number(str(options.member))]
     images = stored_images(samples, load_recipes()[recipe].network, members, options.count)
     path = Path(options.output)

@@ -22,24 +22,24 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def chosen_generator(recipe: str, optimizer: str | None, paths: Paths) -> Artefact:
+def choose_generator(recipe: str, optimizer: str | None, paths: Paths) -> Artefact:
     """Return the networks of the configuration, of the champion, or else of `best_optimizer`."""
     from pipeline.training.trained import require_training
 
-    champion = chosen_champion(recipe, optimizer, paths)
+    champion = choose_champion(recipe, optimizer, paths)
     if champion is not None:
         return champion.artefact
-    return require_training(paths, recipe, chosen_optimizer(recipe, optimizer, paths))
+    return require_training(paths, recipe, choose_optimizer(recipe, optimizer, paths))
 
 
-def chosen_samples(recipe: str, optimizer: str | None, paths: Paths) -> Artefact:
+def choose_samples(recipe: str, optimizer: str | None, paths: Paths) -> Artefact:
     """Return the stored samples of the configuration, of the champion's own weights, or of `best_optimizer`."""
     from pipeline.samples.details import SamplesDetails
     from pipeline.storage.artefact import read_artefact, require_artefact
 
-    champion = chosen_champion(recipe, optimizer, paths)
+    champion = choose_champion(recipe, optimizer, paths)
     if champion is None:
-        optimizer = chosen_optimizer(recipe, optimizer, paths)
+        optimizer = choose_optimizer(recipe, optimizer, paths)
         folder = paths.samples(recipe, optimizer)
         return require_artefact(folder, "samples", f"{recipe}/samples, partition {optimizer},")
     samples = read_artefact(paths.samples(recipe, champion.optimizer))
@@ -51,7 +51,7 @@ def chosen_samples(recipe: str, optimizer: str | None, paths: Paths) -> Artefact
     return samples
 
 
-def chosen_champion(recipe: str, optimizer: str | None, paths: Paths) -> Champion | None:
+def choose_champion(recipe: str, optimizer: str | None, paths: Paths) -> Champion | None:
     """Return the recipe's champion; None if a configuration is named, or if there is no champion yet."""
     from pipeline.champion.versions import current_champion
 
@@ -102,7 +102,7 @@ def _sampled_weights(training: Artefact, paths: Paths) -> str | None:
     return samples.details_as(SamplesDetails).weights
 
 
-def chosen_optimizer(recipe: str, optimizer: str | None, paths: Paths) -> str:
+def choose_optimizer(recipe: str, optimizer: str | None, paths: Paths) -> str:
     """Return the configuration, or else `best_optimizer`; raise if the recipe or the configuration does not exist."""
     find(load_recipes(), recipe, "recipe")
     if optimizer is not None:
@@ -139,7 +139,7 @@ def best_optimizer(recipe: str, paths: Paths) -> str:
     return best
 
 
-def chosen_members(training: Artefact, text: str | None) -> list[int]:
+def choose_members(training: Artefact, text: str | None) -> list[int]:
     """Return one member by its number, all that did not diverge, or by default the best of a champion, else the first.
 
     The default is the first member that did not diverge, except for a champion.

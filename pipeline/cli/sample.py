@@ -72,7 +72,7 @@ def sample(recipe: Recipe, /, *, optimizer: Optimizer = None, options: SampleOpt
         ganforge sample mnist_mlp --member all -o digits/
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    from pipeline.cli.generator_choice import chosen_generator, chosen_members, scored_weights
+    from pipeline.cli.generator_choice import choose_generator, choose_members, scored_weights
     from pipeline.samples.picture_files import kind_of
     from pipeline.storage.paths import Paths
     from pipeline.training.details import TrainingDetails
@@ -81,8 +81,8 @@ def sample(recipe: Recipe, /, *, optimizer: Optimizer = None, options: SampleOpt
     if options.interpolate and kind not in (".png", ".gif"):
         raise ValueError(f"{options.output}: --interpolate makes a .png or a .gif, expected one of these names")
     paths = Paths.default()
-    training = chosen_generator(recipe, optimizer, paths)
-    members = chosen_members(training, options.member)
+    training = choose_generator(recipe, optimizer, paths)
+    members = choose_members(training, options.member)
     weights = options.weights or scored_weights(training, paths)
     _write(options, kind, training, members, weights)
     numbers = f"member{'s' if len(members) > 1 else ''} {', '.join(map(str, members))}"

@@ -149,10 +149,10 @@ def from_images(real: str | None, generated: Path | None, options: ScoreOptions)
     if isinstance(source, Moments) and train is not None:
         raise ValueError(f"{name}: {FID_ALONE}; leave --train out, or give images")
     extractor = options.extractor or (source if isinstance(source, str) else INCEPTION)
-    seeing = _Seeing.load(extractor, Paths.default(), options.skip_unreadable)
-    extracted_train = None if train is None else seeing.see(train)
-    against, notes = seeing.real(source, extracted_train, options.k)
-    extracted = seeing.see(images)
+    feature_extractor = _FeatureExtractor.load(extractor, Paths.default(), options.skip_unreadable)
+    extracted_train = None if train is None else feature_extractor.extract(train)
+    against, notes = feature_extractor.real(source, extracted_train, options.k)
+    extracted = feature_extractor.extract(images)
     features = extracted.features
     if isinstance(against, Moments):
         dimensions = features.features.shape[1]
@@ -162,8 +162,8 @@ def from_images(real: str | None, generated: Path | None, options: ScoreOptions)
     return Inputs(
         GeneratedSet(features.features, log_p),
         against,
-        (*equal_paths, *notes, *extracted.notes(), *seeing.notes()),
-        seeing.protocol(source, name, generated_path),
+        (*equal_paths, *notes, *extracted.notes(), *feature_extractor.notes()),
+        feature_extractor.protocol(source, name, generated_path),
         None
         if options.sheet is None or extracted_train is None
         else partial(_write_sheet, options.sheet, extracted, extracted_train),
@@ -202,7 +202,7 @@ def _open_real(real: str) -> Source:
 
 
 @dataclass(frozen=True)
-class _Seeing:
+class _FeatureExtractor:
     """An extractor with the images that it accepts."""
 
     extractor: Extractor
@@ -211,7 +211,7 @@ class _Seeing:
     skip_unreadable: bool
 
     @classmethod
-    def load(cls, name: str, paths: Paths, skip_unreadable: bool) -> _Seeing:
+    def load(cls, name: str, paths: Paths, skip_unreadable: bool) -> _FeatureExtractor:
         from pipeline.metrics.extractors.extractor import require_extractor
         from pipeline.raw.catalogue import load_datasets
 
@@ -224,7 +224,7 @@ class _Seeing:
         channels, height, width = require_classifier(paths, name).details_as(ClassifierDetails).image_shape
         return cls(extractor, name, (channels, height, width), skip_unreadable)
 
-    def see(self, images: ImageSet) -> ExtractedSet:
+    def extract(self, images: ImageSet) -> ExtractedSet:
         """Return the features of the images."""
         from pipeline.metrics.standalone.extraction import extract_images
 
@@ -244,7 +244,7 @@ class _Seeing:
         return RealFeatures(test, trained.features, neighbours), notes + trained.notes()
 
     def _image_features(self, images: ImageSet) -> tuple[Features, None, tuple[str, ...]]:
-        extracted = self.see(images)
+        extracted = self.extract(images)
         return extracted.features, None, extracted.notes()
 
     def _dataset_features(self, key: str) -> tuple[Features, Features | None, tuple[str, ...]]:

@@ -6,8 +6,8 @@ from dataclasses import asdict
 from typing import Any
 
 from pipeline.cli.reports.answer import Answer
-from pipeline.cli.reports.chosen import NoReportError, find_metric, newest_reports, recipes_of
 from pipeline.cli.reports.ranking import difference_text, without_table
+from pipeline.cli.reports.selection import NoReportError, find_metric, newest_reports, recipes_of
 from pipeline.cli.table import aligned
 from pipeline.comparison.ranking import RankedConfiguration, Ranking, best_of, compare, verdicts_on, verdicts_on_best
 from pipeline.comparison.verdicts import Verdict, how_sure

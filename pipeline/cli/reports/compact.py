@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.cli.reports.answer import Answer
-from pipeline.cli.reports.chosen import newest_reports
+from pipeline.cli.reports.selection import newest_reports
 from pipeline.reports.store import compact
 from pipeline.storage.paths import Paths
 
@@ -12,6 +12,6 @@ def answer() -> Answer:
     """Merge report files and return how many reports were merged."""
     root = Paths.default().reports()
     newest_reports(root)
-    merged = compact(root)
-    kept = "the newest of every configuration stay files of their own"
-    return Answer(f"merged {merged:,} {'report' if merged == 1 else 'reports'}; {kept}", [{"merged": merged}])
+    count = compact(root)
+    note = "the newest of every configuration stay files of their own"
+    return Answer(f"merged {count:,} {'report' if count == 1 else 'reports'}; {note}", [{"merged": count}])

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.cli.reports.answer import Answer
-from pipeline.cli.reports.chosen import NoReportError, newest_report, newest_reports, recipes_of
+from pipeline.cli.reports.selection import NoReportError, newest_report, newest_reports, recipes_of
 from pipeline.cli.table import aligned
 from pipeline.comparison.curves import COLUMNS, curves_of, draw_overlaid
 from pipeline.comparison.differences import differing_settings

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.cli.reports.answer import Answer
-from pipeline.cli.reports.chosen import NoReportError, find_metric, newest_report, newest_reports
 from pipeline.cli.reports.list import ID_LETTERS
+from pipeline.cli.reports.selection import NoReportError, find_metric, newest_report, newest_reports
 from pipeline.cli.table import aligned
 from pipeline.comparison.ranking import estimate, score_text
 from pipeline.reports.store import Report, history_of
@@ -18,14 +18,14 @@ HEAD = ("made (UTC)", "recipe", "optimizer", "steps", "seed", "members", "images
 
 def answer(recipe: str | None, optimizer: str | None, metric_name: str) -> Answer:
     """Return one row per report that has the metric."""
-    reports = _chosen(recipe, optimizer)
+    reports = _select(recipe, optimizer)
     metric = find_metric(reports, metric_name)
     reports = [report for report in reports if metric in report.metrics()]
     lines = aligned([[*HEAD, metric], *(_cells(report, metric) for report in reports)])
     return Answer("\n".join(lines), [_row(report, metric) for report in reports])
 
 
-def _chosen(recipe: str | None, optimizer: str | None) -> list[Report]:
+def _select(recipe: str | None, optimizer: str | None) -> list[Report]:
     """Return all reports of the recipe and the configuration; raise `NoReportError` if there are none."""
     root = Paths.default().reports()
     newest = newest_reports(root, recipe)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.cli.reports.answer import Answer
-from pipeline.cli.reports.chosen import newest_reports
+from pipeline.cli.reports.selection import newest_reports
 from pipeline.cli.table import aligned
 from pipeline.comparison.ranking import estimate, score_text
 from pipeline.reports.store import Report, history_of

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from pipeline.cli.reports.answer import Answer
-from pipeline.cli.reports.chosen import newest_reports
+from pipeline.cli.reports.selection import newest_reports
 from pipeline.comparison.make import PAGE, make_comparison
 from pipeline.settings import load_optimizers
 from pipeline.storage.atomic import atomic_file

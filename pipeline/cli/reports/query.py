@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from pipeline.cli.reports.answer import Answer
-from pipeline.cli.reports.chosen import newest_reports
+from pipeline.cli.reports.selection import newest_reports
 from pipeline.cli.table import aligned
 from pipeline.reports import store
 from pipeline.storage.paths import Paths

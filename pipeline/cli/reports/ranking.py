@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from pipeline.cli.reports.answer import Answer
-from pipeline.cli.reports.chosen import newest_reports, recipes_of
+from pipeline.cli.reports.selection import newest_reports, recipes_of
 from pipeline.cli.table import aligned
 from pipeline.comparison.ranking import (
     Estimate,

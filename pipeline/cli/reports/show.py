@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.cli.reports import ranking
 from pipeline.cli.reports.answer import Answer
-from pipeline.cli.reports.chosen import newest_report, newest_reports
+from pipeline.cli.reports.selection import newest_report, newest_reports
 from pipeline.cli.table import aligned
 from pipeline.comparison.differences import flat
 from pipeline.comparison.ranking import estimate, score_text

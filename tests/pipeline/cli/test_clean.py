@@ -52,22 +52,22 @@ def test_what_is_in_use_or_cannot_be_removed_is_named_and_the_rest_goes(
 
     more = (Removal("run 1", "old", 10, 5.0, lambda: False), Removal("run 2", "old", 10, 5.0, fails))
     assert command(more=more) == 1
-    said = capsys.readouterr()
-    assert "run 1: in use by now, so it stays" in said.out
-    assert said.err == "ganforge: run 2 cannot be removed: not allowed\n"
-    assert said.out.endswith("1.5 kB freed\n")
+    text = capsys.readouterr()
+    assert "run 1: in use by now, so it stays" in text.out
+    assert text.err == "ganforge: run 2 cannot be removed: not allowed\n"
+    assert text.out.endswith("1.5 kB freed\n")
     assert not left.exists()
 
 
 @pytest.mark.parametrize(
-    ("size", "said"), [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (2_345_678, "2.3 MB"), (9e15, "9000.0 TB")]
+    ("size", "text"), [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (2_345_678, "2.3 MB"), (9e15, "9000.0 TB")]
 )
-def test_sizes_are_short(size: float, said: str) -> None:
-    assert cleaning.shown_size(size) == said
+def test_sizes_are_short(size: float, text: str) -> None:
+    assert cleaning.size_text(size) == text
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(5, "less than a minute"), (60, "1 minute"), (7200, "2 hours"), (86_400, "1 day")]
+    ("seconds", "text"), [(5, "less than a minute"), (60, "1 minute"), (7200, "2 hours"), (86_400, "1 day")]
 )
-def test_ages_are_short(seconds: float, said: str) -> None:
-    assert cleaning.shown_age(seconds) == said
+def test_ages_are_short(seconds: float, text: str) -> None:
+    assert cleaning.age_text(seconds) == text

@@ -39,9 +39,9 @@ def test_a_generator_is_written_and_the_difference_said(
     untrained_training(paths, "mnist_mlp", members=2, diverged=(0,), average=True)
     report(paths, "adam", 10)
     assert command("-o", tmp_path / "digits.onnx") == 0
-    said = capsys.readouterr().out
-    assert "mnist_mlp adam, member 1; onnxruntime and PyTorch differ by at most " in said
-    assert said.endswith("e-07 on 64 latents\n")
+    printed = capsys.readouterr().out
+    assert "mnist_mlp adam, member 1; onnxruntime and PyTorch differ by at most " in printed
+    assert printed.endswith("e-07 on 64 latents\n")
     for weights in ("average", "raw"):
         command("--weights", weights, "-o", tmp_path / f"{weights}.onnx", "--member", 1)
     latents = latents_by_seed("normal", 100, np.arange(3))
@@ -77,15 +77,15 @@ def test_an_array_holds_all_stored_samples_or_the_first_of_a_member(stored: Imag
         assert np.array_equal(arrays["member"], stored.columns["member"])
         assert np.array_equal(arrays["latents"], latents_by_seed("normal", 100, stored.columns["latent_seed"]))
     command("--optimizer", "adam", "-n", 3, "--member", 2, "-o", path)
-    found = open_images(path)
-    assert len(found) == 3
-    assert np.array_equal(found.images.read(1), stored.pixels[71, 0])
+    images = open_images(path)
+    assert len(images) == 3
+    assert np.array_equal(images.images.read(1), stored.pixels[71, 0])
 
 
 def test_pictures_show_the_stored_samples(stored: ImageFile, tmp_path: Path) -> None:
     command("--optimizer", "adam", "--member", "all", "-n", 2, "-o", tmp_path / "images")
     names = ["member_0_00000.png", "member_0_00001.png", "member_2_00000.png", "member_2_00001.png"]
-    assert sorted(each.name for each in (tmp_path / "images").iterdir()) == names
+    assert sorted(file.name for file in (tmp_path / "images").iterdir()) == names
     command("--optimizer", "adam", "-n", 2, "-o", tmp_path / "grid.png")
     with Image.open(tmp_path / "grid.png") as picture:
         levels = np.asarray(picture)[::2, ::2]

@@ -57,7 +57,7 @@ def test_what_is_missing_is_told_in_one_sentence(
     paths: Paths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert called(monkeypatch, "mnist") == 1
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert "no tensors there; materialize mnist/tensors first" in told.err
-    assert told.err.count("\n") == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "no tensors there; materialize mnist/tensors first" in printed.err
+    assert printed.err.count("\n") == 1

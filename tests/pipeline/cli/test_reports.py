@@ -146,15 +146,15 @@ def test_the_best_is_named_with_a_verdict_against_each_other(three: Paths, ask: 
 def test_a_metric_of_which_higher_is_better_ranks_the_highest_first(paths: Paths, ask: Any) -> None:
     add(paths, "adam", [100.0, 120.0])
     add(paths, "sgd", [50.0, 51.0])  # its Inception Scores here are 1,000 / fid
-    found = json.loads(ask("best", "--recipe", "mnist_mlp", "--metric", "inception_score", "--json"))
-    assert (found["best"], found["better"]) == ("sgd", "higher")
-    assert [row["optimizer"] for row in found["ranking"]] == ["sgd", "adam"]
+    answer = json.loads(ask("best", "--recipe", "mnist_mlp", "--metric", "inception_score", "--json"))
+    assert (answer["best"], answer["better"]) == ("sgd", "higher")
+    assert [row["optimizer"] for row in answer["ranking"]] == ["sgd", "adam"]
 
 
 def test_without_a_recipe_every_recipe_has_its_best(three: Paths, ask: Any) -> None:
     add(three, "adam", [70.0, 71.0], recipe="mnist_dcgan")
-    found = json.loads(ask("best", "--json"))
-    assert [(each["recipe"], each["best"]) for each in found] == [("mnist_mlp", "adam"), ("mnist_dcgan", "adam")]
+    answer = json.loads(ask("best", "--json"))
+    assert [(row["recipe"], row["best"]) for row in answer] == [("mnist_mlp", "adam"), ("mnist_dcgan", "adam")]
 
 
 def test_a_configuration_without_a_score_is_never_the_best(paths: Paths, ask: Any) -> None:
@@ -186,8 +186,8 @@ def test_the_anchors_of_the_best_are_its_real_images_and_its_noise(three: Paths,
 
 
 def test_two_configurations_show_the_settings_that_differ_and_only_those(three: Paths, ask: Any) -> None:
-    found = json.loads(ask("compare", "adam", "rmsprop", "--json"))
-    assert found["settings"] == {"generator.kind": {"first": "adam", "second": "rmsprop"}}
+    answer = json.loads(ask("compare", "adam", "rmsprop", "--json"))
+    assert answer["settings"] == {"generator.kind": {"first": "adam", "second": "rmsprop"}}
 
 
 def test_two_configurations_show_each_score_with_its_verdict(three: Paths, ask: Any) -> None:
@@ -232,9 +232,9 @@ def test_the_curves_of_both_can_be_drawn(paths: Paths, ask: Any, tmp_path: Path)
 
 
 def test_both_sides_of_a_comparison_carry_their_own_facts_means_and_intervals(three: Paths, ask: Any) -> None:
-    found = json.loads(ask("compare", "adam", "sgd", "--json"))
-    assert (found["first"]["optimizer"], found["second"]["optimizer"]) == ("adam", "sgd")
-    (fid,) = [row for row in found["scores"] if row["metric"] == "fid"]
+    answer = json.loads(ask("compare", "adam", "sgd", "--json"))
+    assert (answer["first"]["optimizer"], answer["second"]["optimizer"]) == ("adam", "sgd")
+    (fid,) = [row for row in answer["scores"] if row["metric"] == "fid"]
     # Student's t(0.975, 2) = 4.302653; deviations 20 and 19.55335
     assert (fid["first"], fid["first_half_width"]) == (120.0, pytest.approx(4.302653 * 20 / 3**0.5, rel=1e-6))
     assert (fid["second"], fid["second_half_width"]) == (820.0, pytest.approx(4.302653 * 19.519 / 3**0.5, rel=1e-3))
@@ -277,8 +277,8 @@ def test_the_history_is_a_metric_over_retrainings_oldest_first(paths: Paths, ask
     for fid in (300.0, 200.0, 100.0):
         add(paths, "adam", [fid, fid + 10])
     add(paths, "sgd", [1.0, 2.0])
-    found = json.loads(ask("history", "--recipe", "mnist_mlp", "--optimizer", "adam", "--metric", "fid", "--json"))
-    assert [row["mean"] for row in found] == [305.0, 205.0, 105.0]
+    answer = json.loads(ask("history", "--recipe", "mnist_mlp", "--optimizer", "adam", "--metric", "fid", "--json"))
+    assert [row["mean"] for row in answer] == [305.0, 205.0, 105.0]
     assert len(json.loads(ask("history", "--json"))) == 4
 
 

@@ -155,7 +155,7 @@ def test_a_mistake_is_one_sentence_and_nothing_is_written(
     code, lines = main(), capsys.readouterr().err.splitlines()
     assert (code, len([line for line in lines if sentence in line])) == (1, 1)
     assert lines[-1].startswith("ganforge: ")
-    assert [each.name for each in Path.cwd().iterdir()] == ["ours.txt"]
+    assert [file.name for file in Path.cwd().iterdir()] == ["ours.txt"]
 
 
 def test_help_shows_an_example_for_every_kind(capsys: pytest.CaptureFixture[str]) -> None:

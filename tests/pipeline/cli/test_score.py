@@ -28,8 +28,10 @@ from tests.pipeline.cli.command import run
 
 
 def keys_of(metric: Metric) -> list[str]:
-    with_errors = [[each.name, *([f"{each.name}_standard_error"] if each.has_error else [])] for each in metric.scores]
-    details = [f"{each.name}_{key}" for each in metric.scores for key in each.details]
+    with_errors = [
+        [score.name, *([f"{score.name}_standard_error"] if score.has_error else [])] for score in metric.scores
+    ]
+    details = [f"{score.name}_{key}" for score in metric.scores for key in score.details]
     return [*itertools.chain.from_iterable(with_errors), *details]
 
 
@@ -48,8 +50,8 @@ def command(*words: object) -> int:
 
 def in_json(capsys: pytest.CaptureFixture[str], *words: object) -> dict[str, Any]:
     assert command(*words, "--json") == 0
-    found: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return found
+    scores: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return scores
 
 
 @pytest.fixture
@@ -70,13 +72,13 @@ def gaussian(count: int, seed: int, width: int = 6) -> np.ndarray:
 def inception(monkeypatch: pytest.MonkeyPatch) -> None:
     """Something that takes images of any size, in place of 95 MB of weights."""
 
-    def see(pixels: Pixels) -> Features:
+    def extract(pixels: Pixels) -> Features:
         values = pixels.astype(np.float64)
         seen = [values.mean((1, 2, 3)), values.std((1, 2, 3)), values[:, 0, 0, 0], values[:, -1, -1, -1]]
         return Features(np.stack(seen, axis=1), np.stack(seen, axis=1) / 50)
 
-    found = Extractor("inception", "a" * 64, IMAGENET, "mean", lambda: see)
-    monkeypatch.setitem(extractors.EXTRACTORS, "inception", lambda dataset, paths: found)
+    extractor = Extractor("inception", "a" * 64, IMAGENET, "mean", lambda: extract)
+    monkeypatch.setitem(extractors.EXTRACTORS, "inception", lambda dataset, paths: extractor)
 
 
 @pytest.fixture
@@ -97,22 +99,22 @@ def test_json_has_every_key_in_order_and_nothing_else_is_on_standard_output(
     files: Callable[..., list[Path]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     real, generated, logits = files(real=gaussian(40, 1), generated=gaussian(30, 2), logits=gaussian(30, 3))
-    found = in_json(capsys, "--features", real, generated, "--logits", logits, "--k", 3)
-    assert list(found) == KEYS
-    assert None not in found.values()
-    assert (found["n_real"], found["n_generated"], found["dimensions"], found["k"]) == (40, 30, 6, 3)
+    scores = in_json(capsys, "--features", real, generated, "--logits", logits, "--k", 3)
+    assert list(scores) == KEYS
+    assert None not in scores.values()
+    assert (scores["n_real"], scores["n_generated"], scores["dimensions"], scores["k"]) == (40, 30, 6, 3)
 
 
 def test_what_is_not_defined_is_null_with_a_note(
     files: Callable[..., list[Path]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     real, generated = files(real=gaussian(40, 1), generated=gaussian(3, 2))
-    found = in_json(capsys, "--features", real, generated)
-    assert list(found) == KEYS
-    assert found["fid"] > 0
+    scores = in_json(capsys, "--features", real, generated)
+    assert list(scores) == KEYS
+    assert scores["fid"] > 0
     for name in ("fid_standard_error", "fid_infinity", "kid", "precision", "inception_score"):
-        assert found[name] is None
-    assert any(note.startswith("kid: not defined, found 3 images, expected at least 4") for note in found["notes"])
+        assert scores[name] is None
+    assert any(note.startswith("kid: not defined, found 3 images, expected at least 4") for note in scores["notes"])
 
 
 def test_logits_and_their_probabilities_give_the_same_inception_score(
@@ -132,43 +134,43 @@ def test_statistics_alone_give_the_fid_of_the_features_they_are_of(
     values = gaussian(40, 1)
     real, generated = files(real=values, generated=gaussian(30, 2))
     np.savez(tmp_path / "statistics.npz", mu=values.mean(axis=0), sigma=np.cov(values.T))
-    found = in_json(capsys, "--features", tmp_path / "statistics.npz", generated)
-    assert found["fid"] == pytest.approx(in_json(capsys, "--features", real, generated)["fid"], rel=1e-9)
-    assert found["kid"] is None
-    assert found["n_real"] is None
-    assert "mean and covariance alone" in found["notes"][0]
+    scores = in_json(capsys, "--features", tmp_path / "statistics.npz", generated)
+    assert scores["fid"] == pytest.approx(in_json(capsys, "--features", real, generated)["fid"], rel=1e-9)
+    assert scores["kid"] is None
+    assert scores["n_real"] is None
+    assert "mean and covariance alone" in scores["notes"][0]
 
 
 def test_training_features_add_what_finds_copies(
     files: Callable[..., list[Path]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     real, generated, train = files(real=gaussian(40, 1), generated=gaussian(30, 2), train=gaussian(30, 2))
-    found = in_json(capsys, "--features", real, generated, "--train", train)
-    assert set(found) - set(KEYS) == {"n_train", *(key for metric in COPIES for key in keys_of(metric))}
-    assert found["memorisation_distance"] == pytest.approx(0, abs=1e-12)
-    assert found["n_train"] == 30
+    scores = in_json(capsys, "--features", real, generated, "--train", train)
+    assert set(scores) - set(KEYS) == {"n_train", *(key for metric in COPIES for key in keys_of(metric))}
+    assert scores["memorisation_distance"] == pytest.approx(0, abs=1e-12)
+    assert scores["n_train"] == 30
 
 
 def test_the_table_shows_95_percent_intervals(
     files: Callable[..., list[Path]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     real, generated = files(real=gaussian(40, 1), generated=gaussian(30, 2))
-    found = in_json(capsys, "--features", real, generated)
+    scores = in_json(capsys, "--features", real, generated)
     assert command("--features", real, generated) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "30 generated images against 40 real ones, 6 dimensions, k = 5"
     (row,) = [re.split(r"\s{2,}", line) for line in lines if line.startswith("kid ")]
-    half_width = 1.96 * found["kid_standard_error"]
+    half_width = 1.96 * scores["kid_standard_error"]
     assert row[1:] == [
-        f"{found['kid']:.6g}",
-        f"{found['kid'] - half_width:.6g} to {found['kid'] + half_width:.6g}",
+        f"{scores['kid']:.6g}",
+        f"{scores['kid'] - half_width:.6g} to {scores['kid'] + half_width:.6g}",
         "lower",
     ]
     assert [line for line in lines if line.startswith("- ")]
 
 
 @pytest.mark.parametrize(
-    ("words", "found"),
+    ("words", "sentence"),
     [
         (["--features", "a.npy", "b.npy"], r"found 6 dimensions in a\.npy and 5 in b\.npy, expected equally many"),
         (["--features", "a.npy"], "found REAL alone, expected REAL and GENERATED"),
@@ -201,7 +203,7 @@ def test_the_table_shows_95_percent_intervals(
 )
 def test_a_mistake_is_one_sentence_and_exit_code_1(
     words: list[str],
-    found: str,
+    sentence: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -219,7 +221,7 @@ def test_a_mistake_is_one_sentence_and_exit_code_1(
     assert main() == 1
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert re.search(found, printed.err)
+    assert re.search(sentence, printed.err)
     assert printed.err.startswith("ganforge: ")
     assert printed.err.count("\n") == 1
 
@@ -229,13 +231,13 @@ def test_features_too_large_to_compute_with_leave_scores_undefined_without_a_war
 ) -> None:
     real, generated = files(real=gaussian(40, 1), generated=1e200 * gaussian(30, 2))
     for words in ((real, generated), (generated, generated), (real, generated, "--train", real)):
-        found = in_json(capfd, "--features", *words)
+        scores = in_json(capfd, "--features", *words)
         for name in ("fid", "fid_infinity", "kid", "precision", "recall", "density", "coverage"):
-            assert found[name] is None
+            assert scores[name] is None
             assert any(
-                name in note and "not defined, the features' values are too large" in note for note in found["notes"]
+                name in note and "not defined, the features' values are too large" in note for note in scores["notes"]
             )
-        assert found.get("authenticity") is None
+        assert scores.get("authenticity") is None
         assert capfd.readouterr().err == ""
 
 
@@ -285,11 +287,11 @@ def test_images_of_unlike_sizes_keep_their_places(
     for index in range(30):
         size = (4, 4) if index % 3 else (6, 5, 3)
         Image.fromarray(random.integers(0, 256, size, np.uint8)).save(tmp_path / "folder" / f"{index:02}.png")
-    found = in_json(capsys, tmp_path / "folder", tmp_path / "folder")
-    assert found["fid"] == pytest.approx(0, abs=1e-6)
-    assert found["notes"][0] == "REAL and GENERATED are the same"
+    scores = in_json(capsys, tmp_path / "folder", tmp_path / "folder")
+    assert scores["fid"] == pytest.approx(0, abs=1e-6)
+    assert scores["notes"][0] == "REAL and GENERATED are the same"
     protocol = {"extractor": "inception", "extractor_sha256": "a" * 64, "resize": "mean"}
-    assert protocol.items() <= found["protocol"].items()
+    assert protocol.items() <= scores["protocol"].items()
 
     from pipeline.metrics.standalone import extraction
     from pipeline.metrics.standalone.image_sets import open_images
@@ -313,9 +315,9 @@ def test_unreadable_images_are_an_error_that_counts_them_or_left_out_with_a_note
         (tmp_path / f"{index:02}.png").write_bytes(b"none")
     with pytest.raises(ValueError, match=r"2 of 20 images cannot be read, first 03\.png \(begins with 0x6e6f6e65"):
         command(tmp_path, tmp_path)
-    found = in_json(capsys, tmp_path, tmp_path, "--skip-unreadable")
-    assert (whole["n_generated"], found["n_generated"]) == (20, 18)
-    assert any("2 of 20 images cannot be read" in note and "left out" in note for note in found["notes"])
+    scores = in_json(capsys, tmp_path, tmp_path, "--skip-unreadable")
+    assert (whole["n_generated"], scores["n_generated"]) == (20, 18)
+    assert any("2 of 20 images cannot be read" in note and "left out" in note for note in scores["notes"])
 
 
 def test_a_data_set_is_the_real_side_with_its_own_classifier_and_training_images(
@@ -323,13 +325,13 @@ def test_a_data_set_is_the_real_side_with_its_own_classifier_and_training_images
 ) -> None:
     test = read_images(paths.tensors("mnist") / "test.arrow").pixels
     np.save(tmp_path / "same.npy", test)
-    found = in_json(capsys, "mnist", tmp_path / "same.npy")
-    assert found["fid"] == pytest.approx(0, abs=1e-6)
-    assert (found["n_real"], found["n_generated"], found["n_train"], found["dimensions"]) == (120, 120, 300, 128)
-    assert found["protocol"]["extractor"] == "mnist classifier"
-    assert found["protocol"]["real"] == "mnist, held-out test images"
+    scores = in_json(capsys, "mnist", tmp_path / "same.npy")
+    assert scores["fid"] == pytest.approx(0, abs=1e-6)
+    assert (scores["n_real"], scores["n_generated"], scores["n_train"], scores["dimensions"]) == (120, 120, 300, 128)
+    assert scores["protocol"]["extractor"] == "mnist classifier"
+    assert scores["protocol"]["real"] == "mnist, held-out test images"
     by_name = in_json(capsys, paths.tensors("mnist") / "test.arrow", tmp_path / "same.npy", "--extractor", "mnist")
-    assert by_name["kid"] == pytest.approx(found["kid"], rel=1e-6)
+    assert by_name["kid"] == pytest.approx(scores["kid"], rel=1e-6)
     copies = in_json(capsys, "mnist", paths.tensors("mnist") / "train.arrow")
     assert copies["authenticity"] == 0
 

@@ -45,8 +45,8 @@ Command = Callable[..., int]  # a survey, then the arguments
 def command(monkeypatch: pytest.MonkeyPatch) -> Command:
     """Runs `ganforge status` over made-up statuses."""
 
-    def command_line(found: Survey, *arguments: str) -> int:
-        monkeypatch.setattr(surveying, "survey", lambda *_, **__: found)
+    def command_line(survey: Survey, *arguments: str) -> int:
+        monkeypatch.setattr(surveying, "survey", lambda *_, **__: survey)
         return run("status", *arguments)
 
     return command_line

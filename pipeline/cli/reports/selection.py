@@ -1,4 +1,4 @@
-"""Chosen: the stored reports that a command is about, and one sentence if there are none."""
+"""Selection: the stored reports that a command is about, and one sentence if there are none."""
 
 from __future__ import annotations
 
