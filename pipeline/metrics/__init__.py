@@ -3,7 +3,7 @@
 In: images (N, C, H, W) uint8 in 0..255. An extractor turns them once into features (N, D) and logits (N, C); every
 metric is a pure function of these, in float64, in a file of its own. Out: named scores.
 
-A new metric is one file with a `METRIC` (`metric.py` describes it), one line in `catalogue.py` and one test. Reports
+A new metric is one file with a `METRIC` (see `metric.py`), its import and line in `catalogue.py`, and one test. Reports
 then become stale, because their identity names their scores; classifiers, references and ladders do not.
 `extractors/` has the networks and their weights; `reference.py` stores the features of real images and of noise.
 `standalone/` scores any two sets of images; `ladder/` shows which score notices which corruption of real images.
