@@ -70,7 +70,9 @@ def timed(command: list[str], data: Path) -> tuple[float, str]:
     environment = {**os.environ, "GANFORGE_DATA": str(data)}
     environment.pop("DAGSTER_HOME", None)
     started = time.perf_counter()
-    done = subprocess.run(command, cwd=PROJECT, env=environment, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)}: ended with {done.returncode}; its error output is above")
     return time.perf_counter() - started, done.stdout
 
 

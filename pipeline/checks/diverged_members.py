@@ -36,7 +36,10 @@ def examine(inputs: TrainingInputs) -> Outcome:
     evidence = {"members": members, "divergences": divergences}
     if not divergences:
         return Outcome(f"none of {members} members diverged", evidence)
-    clauses = [f"member {each['member']} at step {each['step']:,}{_cause(each)}" for each in divergences]
+    clauses = [
+        f"member {divergence['member']} at step {divergence['step']:,}{_cause(divergence)}"
+        for divergence in divergences
+    ]
     diverged = [divergence["member"] for divergence in divergences]
     summary = f"{name_members(diverged, members)} diverged: {'; '.join(clauses)}"
     severity: Severity | None = None if len(diverged) == members else "warn"
@@ -47,7 +50,10 @@ def _divergences(inputs: TrainingInputs) -> list[Divergence]:
     """Return the members that diverged, from the artefact, or without reasons from the history."""
     details = inputs.details
     if details is not None and details.divergences:
-        return [Divergence(member=each.member, step=each.step, reason=each.reason) for each in details.divergences]
+        return [
+            Divergence(member=diverged.member, step=diverged.step, reason=diverged.reason)
+            for diverged in details.divergences
+        ]
     return [] if inputs.history is None else _divergences_of_history(inputs.history)
 
 

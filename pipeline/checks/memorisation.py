@@ -47,7 +47,7 @@ def examine(inputs: ReportInputs) -> Outcome:
     if not deficits:
         raise NotJudgedError(f"the report has neither {AUTHENTICITY} nor {DISTANCE} with a floor")
     evidence = {"limits": {"deficit": LEAST_DEFICIT, "errors": LEAST_ERRORS}, "scores": deficits}
-    low = [each for each in deficits if each["errors"] >= LEAST_ERRORS and each["deficit"] >= LEAST_DEFICIT]
+    low = [deficit for deficit in deficits if deficit["errors"] >= LEAST_ERRORS and deficit["deficit"] >= LEAST_DEFICIT]
     if not low:
         return Outcome("images are as far from the training images as held-out real ones", evidence)
     worst = max(low, key=lambda deficit: deficit["deficit"])

@@ -57,11 +57,11 @@ def _can_have_classifier(tensors: Artefact | None) -> bool:
 def _raw(dataset: Dataset, paths: Paths, verify: bool) -> Status:
     def find_changes(artefact: Artefact) -> list[str]:
         details = artefact.details_as(RawDetails)
-        wanted = raw_identity(dataset.raw_key, details.layout, dict(details.content_sha256))
+        identity_now = raw_identity(dataset.raw_key, details.layout, dict(details.content_sha256))
         is_users = details.source == "directory" and not details.official
         is_unnamed = is_users and not any(source.is_named() for source in _sources_of_user(dataset))
         gone = f"no variable or table names {details.origin} any more, and it is not the published data"
-        return [*([gone] if is_unnamed else []), *identity_changes(artefact, wanted, WORDS)]
+        return [*([gone] if is_unnamed else []), *identity_changes(artefact, identity_now, WORDS)]
 
     stored = _stored(f"{dataset.raw_key}/raw", paths.raw(dataset.raw_key), ())
     notes: list[str] = unless_too_old(lambda: _describe_other_origin(dataset, stored.artefact), [])
@@ -141,14 +141,14 @@ def _reference_changes(artefact: Artefact, extractor: str, dataset: Dataset, pat
     if artefact.identity is None and extractor != "classifier":
         return [NO_RECORD]
     decided_by = _decided_by(artefact, train_images=None)
-    wanted = reference_identity(
+    identity_now = reference_identity(
         images,
         sha256,
         details.resize,
         anchor_images=details.anchor_images,
         train_images=decided_by["train_images"],
     )
-    return identity_changes(artefact, wanted, WORDS)
+    return identity_changes(artefact, identity_now, WORDS)
 
 
 def _ladder_changes(artefact: Artefact, extractor: str, dataset: Dataset, paths: Paths) -> list[str]:

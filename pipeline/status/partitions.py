@@ -104,11 +104,11 @@ def _training_changes(training: Artefact, settings: TrainingSettings | None, par
         return [NO_RECORD]
     if tensors is None:
         return []
-    wanted = training_identity(_settings_now(settings, partition), tensors)
-    if training.identity is not None or training.fingerprint == wanted.fingerprint:
-        return identity_changes(training, wanted, WORDS)
+    identity_now = training_identity(_settings_now(settings, partition), tensors)
+    if training.identity is not None or training.fingerprint == identity_now.fingerprint:
+        return identity_changes(training, identity_now, WORDS)
     decided_by = {"settings": settings.to_json(), "tensors": training.details_as(TrainingDetails).tensors}
-    changes = differences(Identity(wanted.stage, wanted.code_version, decided_by), wanted)
+    changes = differences(Identity(identity_now.stage, identity_now.code_version, decided_by), identity_now)
     return describe_differences(changes, WORDS) or [NO_RECORD]
 
 
@@ -188,8 +188,8 @@ def _samples_status(partition: StoredPartition, generator: Status) -> Status:
         if training is None:
             return []
         weights = default_weights(training) if details.instead_of is None else details.weights
-        wanted = samples_identity(training, details.images_a_member, details.seed, weights)
-        return identity_changes(samples, wanted, WORDS)
+        identity_now = samples_identity(training, details.images_a_member, details.seed, weights)
+        return identity_changes(samples, identity_now, WORDS)
 
     artefact = read_artefact(partition.samples)
     stored = AssetFolder(f"{partition.recipe.key}/samples", partition.key, partition.samples, artefact, (generator,))

@@ -52,10 +52,10 @@ def comparison_status(
             return [f"its reports cannot be compared: {error}"]
         was_damaged = artefact.identity is not None and DAMAGED in artefact.identity.decided_by
         damaged = damage(ranking, paths) if was_damaged else None  # reads whole files, so only if it matters
-        wanted = comparison_identity(recipe, ranking, paths, damaged)
-        changes = identity_changes(artefact, wanted, {})
+        identity_now = comparison_identity(recipe, ranking, paths, damaged)
+        changes = identity_changes(artefact, identity_now, {})
         missing_before = [] if artefact.identity is None else artefact.identity.decided_by["missing"]
-        return _describe_changes(changes, _describe_missing(missing_before, wanted.decided_by["missing"]))
+        return _describe_changes(changes, _describe_missing(missing_before, identity_now.decided_by["missing"]))
 
     return assess(stored, find_changes, verify=verify)
 

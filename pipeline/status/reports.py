@@ -67,11 +67,13 @@ def _changes(report: Report, protocol: Mapping[str, Any], recipe: Recipe, optimi
     now = _protocol_now(protocol, samples, recipe, paths)
     thorough = _is_thorough(report)
     names = score_names(now["extractor_labels"], thorough=thorough)
-    wanted = report_identity(samples, now, names, thorough=thorough)
-    if report.fingerprint == wanted.fingerprint:
+    identity_now = report_identity(samples, now, names, thorough=thorough)
+    if report.fingerprint == identity_now.fingerprint:
         return []
-    before = {**wanted.decided_by, "samples": report.data_versions.get("samples"), "protocol": dict(protocol)}
-    changes = describe_differences(differences(Identity(wanted.stage, wanted.code_version, before), wanted), WORDS)
+    before = {**identity_now.decided_by, "samples": report.data_versions.get("samples"), "protocol": dict(protocol)}
+    changes = describe_differences(
+        differences(Identity(identity_now.stage, identity_now.code_version, before), identity_now), WORDS
+    )
     reasons = [*(change.removeprefix("protocol.") for change in changes), *_other_scores(report.metrics(), names)]
     return reasons or ["the code that scores changed"]
 

@@ -149,13 +149,13 @@ def input_reasons(inputs: Iterable[Status]) -> list[str]:
     ]
 
 
-def identity_changes(artefact: Artefact, wanted: Identity, words: Mapping[str, str]) -> list[str]:
-    """Return the differences between an artefact's identity and the wanted one, in `words` where they have one."""
-    if artefact.fingerprint == wanted.fingerprint:
+def identity_changes(artefact: Artefact, identity: Identity, words: Mapping[str, str]) -> list[str]:
+    """Return the differences between an artefact's identity and `identity`, in `words` where they have one."""
+    if artefact.fingerprint == identity.fingerprint:
         return []
     if artefact.identity is None:
         return [NO_RECORD]
-    return describe_differences(differences(artefact.identity, wanted), words)
+    return describe_differences(differences(artefact.identity, identity), words)
 
 
 def describe_differences(changes: Iterable[str], words: Mapping[str, str]) -> list[str]:

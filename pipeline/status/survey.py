@@ -82,8 +82,10 @@ def survey(paths: Paths, recipes: Sequence[str] = (), *, not_begun: bool = False
             of_recipes.append(_recipe_status(recipe, partitions, optimizers, of_datasets[dataset.key], paths, verify))
         else:
             of_recipes.append(RecipeStatus(recipe.key, (), tuple(optimizers)))
-    orphans = () if recipes else tuple(_orphan_status(each) for each in find_orphans(all_recipes, optimizers, paths))
-    return Survey(_without_repetitions(of_datasets, datasets), tuple(of_recipes), orphans)
+    orphans = (
+        () if recipes else tuple(_orphan_status(orphan) for orphan in find_orphans(all_recipes, optimizers, paths))
+    )
+    return Survey(_without_repetitions(of_datasets, datasets), tuple(of_recipes), tuple(orphans))
 
 
 def _has_begun(partition: StoredPartition) -> bool:
