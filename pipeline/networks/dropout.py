@@ -47,5 +47,5 @@ class Dropout(nn.Module):
         if self.noise is None:
             raise RuntimeError("dropout has a rate but no random numbers; set `noise` before training")
         rates = self.rates.view(-1, *[1] * (inputs.ndim - 1))
-        kept = self.noise.uniform(tuple(inputs.shape[1:])) >= rates
-        return inputs * (kept / (1 - rates))
+        mask = self.noise.uniform(tuple(inputs.shape[1:])) >= rates
+        return inputs * (mask / (1 - rates))

@@ -53,9 +53,11 @@ def on_sphere(first: Latents, second: Latents, positions: Latents) -> Latents:
     lengths = [np.linalg.norm(ends, axis=1, keepdims=True) for ends in (first, second)]
     one, other = first / lengths[0], second / lengths[1]
     angle = np.arccos(np.clip((one * other).sum(axis=1), -1, 1))[:, np.newaxis]
-    at = positions[:, np.newaxis]
+    position = positions[:, np.newaxis]
     sine = np.maximum(np.sin(angle), np.finfo(np.float32).tiny)
-    direction = np.where(angle > 1e-6, (np.sin((1 - at) * angle) * one + np.sin(at * angle) * other) / sine, one)
-    length = lengths[0] + (lengths[1] - lengths[0]) * at
+    direction = np.where(
+        angle > 1e-6, (np.sin((1 - position) * angle) * one + np.sin(position * angle) * other) / sine, one
+    )
+    length = lengths[0] + (lengths[1] - lengths[0]) * position
     moved: Latents = (direction * length).astype(np.float32)
     return moved

@@ -58,8 +58,8 @@ class Generator(Stacked):
         """Map latents (M, B, 100) to images (M, B, C, H, W) in [0, 1]."""
         dense = F.leaky_relu(self.dense_norm(self.dense(latents)), SLOPE)
         images = self.dropout(dense.view(*latents.shape[:2], *self.smallest))
-        for at, (convolution, norm) in enumerate(zip(self.hidden, self.norms, strict=True)):
-            images = convolution(upsample(images) if at < 2 else images)
+        for layer, (convolution, norm) in enumerate(zip(self.hidden, self.norms, strict=True)):
+            images = convolution(upsample(images) if layer < 2 else images)
             images = F.leaky_relu(norm(images), SLOPE)
         return torch.sigmoid(self.output(images))
 
@@ -90,9 +90,9 @@ class Discriminator(Stacked):
     def forward(self, images: Tensor) -> Tensor:
         """Map images (M, B, C, H, W) in [0, 1] to logits (M, B): positive means real."""
         hidden = images
-        for at, (convolution, padding) in enumerate(zip(self.hidden, self.paddings, strict=True)):
+        for layer, (convolution, padding) in enumerate(zip(self.hidden, self.paddings, strict=True)):
             hidden = F.leaky_relu(convolution(F.pad(hidden, padding)), SLOPE)
-            hidden = self.dropouts[at - 1](hidden) if at else hidden
+            hidden = self.dropouts[layer - 1](hidden) if layer else hidden
         return self.output(hidden.flatten(2))  # type: ignore[no-any-return]
 
 

@@ -152,9 +152,9 @@ def _clip_slices(gradients: list[Tensor], settings: OptimizerSettings, members: 
     """Clip in place the slices of `members` members, parameters outermost."""
     if settings.clip_norm is not None:
         for member in range(members):
-            own = gradients[member::members]
-            norm = torch.stack(torch._foreach_norm(own)).norm()
-            torch._foreach_mul_(own, (settings.clip_norm / norm).clamp_(max=1.0))
+            slices = gradients[member::members]
+            norm = torch.stack(torch._foreach_norm(slices)).norm()
+            torch._foreach_mul_(slices, (settings.clip_norm / norm).clamp_(max=1.0))
     if settings.clip_value is not None:
         torch._foreach_clamp_min_(gradients, -settings.clip_value)
         torch._foreach_clamp_max_(gradients, settings.clip_value)

@@ -123,10 +123,14 @@ class Stack:
 
     def load(self, rows: slice, state: Mapping[str, Tensor]) -> None:
         """Copy a `state`, or one of the networks alone, into these members. Names and shapes must agree exactly."""
-        own = self.state(rows)
-        own = own if set(own) == set(state) else self.networks.state(rows)
-        if {name: value.shape for name, value in own.items()} != {name: value.shape for name, value in state.items()}:
-            raise ValueError(f"found a state of {sorted(state)}, expected {sorted(own)} of the same shapes")
+        current = self.state(rows)
+        current = current if set(current) == set(state) else self.networks.state(rows)
+        if _shapes(current) != _shapes(state):
+            raise ValueError(f"found a state of {sorted(state)}, expected {sorted(current)} of the same shapes")
         with torch.no_grad():
-            for name, value in own.items():
+            for name, value in current.items():
                 value.copy_(state[name])
+
+
+def _shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: value.shape for name, value in state.items()}

@@ -112,12 +112,12 @@ class Recorder(TorchDispatchMode):
     def expect_nothing_kept(self, outputs: Sequence[Tensor]) -> None:
         """Raise if anything except the outputs keeps a tensor made in the step: a replay would change it silently."""
         results = {_storage(tensor) for tensor in outputs}
-        kept = self._alive(results)
-        if kept:
+        storages = self._alive(results)
+        if storages:
             gc.collect()  # frees tensors that only a reference cycle holds
-            kept = self._alive(results)
-        if kept:
-            buffers = {self.buffers[storage] for storage in kept}
+            storages = self._alive(results)
+        if storages:
+            buffers = {self.buffers[storage] for storage in storages}
             makers = {str(call.function) for call in self.calls for view in call.new if view.buffer in buffers}
             raise RuntimeError(
                 f"found tensors of a step kept beyond it, made by {', '.join(sorted(makers))}, expected its outputs "
