@@ -152,7 +152,7 @@ def test_the_page_and_the_champion_hold_the_averaged_generator(
     assert AVERAGED in strips
     write_page(ranking, paths, tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()
-    assert f"{AVERAGED}: images, scores and generators on this page are of the running average" in page
+    assert f"{AVERAGED}: images, scores and generators on this page use the running average" in page
     assert "<td>average</td>" in page
 
     champion = promoted(paths)
