@@ -1,6 +1,6 @@
 """Decisions: the log of a recipe's promotions, rollbacks and refusals, one JSON object per line, oldest first.
 
-In: a decision. Out: `decisions.jsonl`, to which lines are only appended. It is for readers and decides nothing: the
+In: a decision. Out: `decisions.jsonl`, to which lines are only appended. It is only for readers: the
 rejected weights are in the pointer.
 """
 

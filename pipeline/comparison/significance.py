@@ -2,7 +2,7 @@
 
 In: scores, one per member. Out: t tests, p values corrected for many tests, and the number of members that decide.
 Sources: Student 1908 (paired differences); Welch 1947 (different deviations, unpaired); Holm 1979, "A simple
-sequentially rejective multiple test procedure", Scand. J. Statist. 6, 65-70. This module knows nothing about reports.
+sequentially rejective multiple test procedure", Scand. J. Statist. 6, 65-70. This module reads no report.
 
 With few members the t test assumes normal differences. It stays valid for skewed scores too, because the difference of
 two equally distributed scores is symmetric. It is too bold if each member either succeeds or collapses and varies

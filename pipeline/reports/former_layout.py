@@ -5,7 +5,7 @@ the scores along a training as `_scores_by_step.parquet` beside its report. Othe
 pyarrow skipped the merged files, and DuckDB read scores along training as reports (docs/decisions/0023). `files.py`
 lists the reports of such a store, and `by_step.py` reads its scores, so that a read-only store can be used.
 
-A file is removed only after its content is on the disk under the new name. A killed process therefore loses nothing,
+A file is removed only after its content is on the disk under the new name. A killed process therefore loses no report,
 and the next one finishes the conversion.
 """
 

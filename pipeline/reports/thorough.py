@@ -38,7 +38,7 @@ class Thorough:
     paths: Paths
 
     def score_images(self, pixels: Pixels, features: Features) -> dict[str, Score]:
-        """Return GAN-train and GAN-test of a set of images; nothing if the extractor's labels are not classes."""
+        """Return GAN-train and GAN-test of a set of images; empty if the extractor's labels are not classes."""
         if self.extractor.labels != CLASSES or features.logits is None:
             return {}
         return {
