@@ -95,8 +95,10 @@ def status(
 
     from assets.definitions import defs
     from assets.instance.any_folder_storage import expect_storage
+    from assets.instance.former_modules import expect_present_modules
     from assets.instance.run_status import with_dagster
 
+    expect_present_modules(home)
     expect_storage(home)
     with dg.DagsterInstance.get() as instance:
 

@@ -37,6 +37,7 @@ from dagster_shared.serdes import deserialize_value
 
 from assets.graph.ownership import is_own_run_of, reason_to_share
 from assets.instance.any_folder_storage import expect_storage
+from assets.instance.former_modules import expect_present_modules
 from assets.instance.heartbeat import existing_home
 from assets.instance.tick_retention import old_ticks
 from assets.triggers.operations import load_operations
@@ -55,6 +56,7 @@ def clean_up(*, dry_run: bool, orphans: bool) -> int:
     home = existing_home()
     if home is None:
         return cleaning.clean(retention.checkpoint_days, dry_run=dry_run, orphans=orphans)
+    expect_present_modules(home)
     expect_storage(home)
     with dg.DagsterInstance.get() as instance:
         now = time.time()

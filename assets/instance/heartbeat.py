@@ -10,7 +10,6 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from assets.instance.former_modules import replace_former_modules
 from pipeline.storage.paths import Paths
 
 RECENT_SECONDS = 120.0  # a daemon writes every 30 seconds
@@ -21,7 +20,6 @@ def existing_home() -> Path | None:
     home = Path(os.environ.get("DAGSTER_HOME") or Paths.default().dagster()).expanduser().resolve()
     if not (home / "dagster.yaml").is_file():
         return None
-    replace_former_modules(home)
     os.environ["DAGSTER_HOME"] = str(home)
     return home
 
