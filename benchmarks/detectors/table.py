@@ -15,9 +15,9 @@ from benchmarks.detectors.reports import REPORTS
 from benchmarks.detectors.scores import SCORES
 from benchmarks.detectors.trainings import TRAININGS
 from pipeline.checks.catalogue import CATALOGUE
+from pipeline.metrics.score import NORMAL_95
 
 KINDS: tuple[Kind, ...] = (*TRAININGS, *SCORES, *REPORTS)
-NORMAL_95 = 1.959963984540054
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,9 @@ from typing import Any
 
 from pipeline.cli.table import aligned
 from pipeline.metrics.metric import Metric, Need, ScoreDefinition
-from pipeline.metrics.score import Score
+from pipeline.metrics.score import NORMAL_95, Score
 from pipeline.metrics.standalone.score_sets import SetScores, standalone_metrics
 
-TWO_SIDED_95 = 1.96  # standard errors of a normal distribution
 HEAD = ("score", "value", "95 % interval", "better")
 
 
@@ -72,5 +71,5 @@ def _row(definition: ScoreDefinition, score: Score) -> tuple[str, str, str, str]
 def _interval(score: Score) -> str:
     if score.standard_error is None:
         return "-"
-    half_width = TWO_SIDED_95 * score.standard_error
+    half_width = NORMAL_95 * score.standard_error
     return f"{score.value - half_width:.6g} to {score.value + half_width:.6g}"

@@ -160,7 +160,7 @@ def test_the_table_shows_95_percent_intervals(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "30 generated images against 40 real ones, 6 dimensions, k = 5"
     (row,) = [re.split(r"\s{2,}", line) for line in lines if line.startswith("kid ")]
-    half_width = 1.96 * scores["kid_standard_error"]
+    half_width = 1.959963984540054 * scores["kid_standard_error"]
     assert row[1:] == [
         f"{scores['kid']:.6g}",
         f"{scores['kid'] - half_width:.6g} to {scores['kid'] + half_width:.6g}",
