@@ -56,7 +56,7 @@ Source = Annotated[Text, Field(description="Where the numbers come from.")]
 class SharedSettings:
     """Settings that a recipe states and that each of its partitions is trained with."""
 
-    network: Annotated[Text, Field(description="File of pipeline/networks with the two networks.")]
+    network: Annotated[Text, Field(description="File of pipeline/networks/architectures with the two networks.")]
     width: Annotated[
         Count | None,
         Field(description="Size that the network's layers are multiples of; without it, WIDTH of the network's file."),

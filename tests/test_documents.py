@@ -1,6 +1,10 @@
-"""Every file that a document links to exists."""
+"""Every file that a document links to or that the code names exists."""
 
+import ast
+import io
 import re
+import tokenize
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +14,15 @@ from tests.prose import plain, sentences
 
 DOCUMENTS = [*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md"), PROJECT / "data" / "README.md"]
 CURRENT = [path for path in DOCUMENTS if path.name not in ("log.md", "CHANGELOG.md")]  # those two are dated records
+CODE = [
+    path
+    for folder in ("pipeline", "assets", "tests", "benchmarks", "docs")
+    for path in (PROJECT / folder).rglob("*.py")
+]
+TABLES = [path for folder in (".", "pipeline", "assets") for path in (PROJECT / folder).glob("*.toml")]
+NAMED = re.compile(
+    r"(?<![\w./-])((?:pipeline|assets|tests|benchmarks|docs)/[\w./-]*\w|(?:\w+/)+\w+\.(?:py|toml|js|j2))\b(?![<{*])"
+)
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 
 
@@ -25,6 +38,28 @@ def test_every_file_of_the_code_that_a_document_names_exists(document: Path) -> 
     named = re.findall(r"`((?:pipeline|assets|tests|benchmarks|docs)/[\w./-]+|[\w/]+/\w+\.py)`", text)
     roots = (PROJECT, PROJECT / "pipeline")  # docs/tree.md names modules from there
     assert [name for name in named if not any((root / name).exists() for root in roots)] == []
+
+
+@pytest.mark.parametrize("source", [*CODE, *TABLES], ids=lambda path: str(path.relative_to(PROJECT)))
+def test_every_file_that_a_docstring_comment_or_table_names_exists(source: Path) -> None:
+    texts = comments_and_docstrings(source) if source.suffix == ".py" else [source.read_text(encoding="utf-8")]
+    named = [name for text in texts for name in NAMED.findall(text)]
+    assert [name for name in named if is_missing(name, source)] == []
+
+
+def comments_and_docstrings(source: Path) -> Iterator[str]:
+    text = source.read_text(encoding="utf-8")
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    yield from (token.string for token in tokens if token.type == tokenize.COMMENT)
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            yield ast.get_docstring(node) or ""
+
+
+def is_missing(name: str, source: Path) -> bool:
+    """Return True if a folder of the project has no such file. Names in other libraries' folders are not checked."""
+    roots = [root for root in (PROJECT, PROJECT / "pipeline", source.parent) if (root / name.split("/")[0]).is_dir()]
+    return bool(roots) and not any(list(root.glob(f"{name}*")) for root in roots)  # a decision is named by its number
 
 
 def test_the_readme_links_to_pictures_and_pages() -> None:

@@ -1,7 +1,7 @@
 """Clean: print and carry out the removals of leftovers and of files that were kept long enough.
 
-`ganforge clean` is in `assets/cli.py`, because its periods are settings of Dagster's side and it cleans Dagster's
-databases too.
+`ganforge clean` is in `assets/commands.py`, because its periods are settings of Dagster's side. It also cleans
+Dagster's databases, in `assets/instance/event_log_retention.py`.
 """
 
 from __future__ import annotations
