@@ -56,9 +56,7 @@ def materialize_chain(recipe_key: str, optimizers: Sequence[str] | None, options
     """Make the chain for these configurations (default: all). Return exit code 0, or 1 if an asset failed."""
     recipe = find(RECIPES, recipe_key, "recipe")
     dataset = DATASETS[recipe.dataset]
-    keys = [key for entry in optimizers or list(OPTIMIZERS) for key in entry.split(",") if key]
-    if not keys:
-        raise ValueError(f"--optimizer: found no configuration in {' '.join(optimizers or [])!r}, expected one or more")
+    keys = list(optimizers or OPTIMIZERS)
     for key in keys:
         find(OPTIMIZERS, key, "optimizer configuration")
     config = _run_config(recipe, dataset, options)

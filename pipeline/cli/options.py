@@ -42,13 +42,27 @@ def read_steps(_: Any, tokens: Sequence[Token]) -> int | Literal["full"]:
     return int(text)
 
 
+def read_configurations(_: Any, tokens: Sequence[Token]) -> list[str]:
+    """Return the keys of configurations, which spaces or commas separate."""
+    keys = [key for token in tokens for key in token.value.split(",") if key]
+    if not keys:
+        text = " ".join(token.value for token in tokens)
+        raise ValueError(f"found no configuration in {text!r}, expected one or more")
+    return keys
+
+
 Count: TypeAlias = Annotated[int, Parameter(converter=at_least(1), metavar="N")]
 Seed: TypeAlias = Annotated[int, Parameter(converter=at_least(0), metavar="S")]
 Weights: TypeAlias = Literal["raw", "average"]  # of the generator
 Recipe: TypeAlias = Annotated[str, Parameter(help="a recipe of pipeline/recipes.toml, such as mnist_mlp")]
 Configurations: TypeAlias = Annotated[
     list[str] | None,
-    Parameter(consume_multiple=(1, None), metavar="KEY...", help="configurations; default: all of them"),
+    Parameter(
+        converter=read_configurations,
+        consume_multiple=(1, None),
+        metavar="KEY...",
+        help="configurations; default: all of them",
+    ),
 ]
 Optimizer: TypeAlias = Annotated[
     str | None,

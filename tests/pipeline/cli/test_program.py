@@ -43,6 +43,7 @@ def chain(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
         "--optimizer adam --optimizer sgd",
         "--optimizer=adam --optimizer=sgd",
         "--optimizer adam --seed 0 --optimizer sgd",
+        "--optimizer adam,sgd",
     ],
 )
 def test_several_configurations_follow_one_option_or_each_an_option_of_its_own(
@@ -90,6 +91,8 @@ def test_options_arrive_as_typed_values_and_the_last_of_two_counts(
         ("materialize mnist_mlp --steps 1e3", "--steps: found '1e3', expected a whole number of at least 1, or 'ful"),
         ("materialize mnist_mlp --weights mean", "--weights: found 'mean', expected one of: raw, average"),
         ("materialize mnist_mlp --force=perhaps", "--force: found 'perhaps', expected no value"),
+        ("materialize mnist_mlp --optimizer ,", "--optimizer: found no configuration in ',', expected one or more"),
+        ("train mnist_mlp --optimizer ,", "--optimizer: found no configuration in ',', expected one or more"),
         ("sample mnist_mlp -n 0", "-n: found '0', expected a whole number of at least 1"),
         ("sample mnist_mlp --columns 0", "--columns: found '0', expected a whole number of at least 1"),
         ("sample mnist_mlp --seed -3", "--seed: found '-3', expected a whole number of at least 0"),
