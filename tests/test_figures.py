@@ -25,7 +25,7 @@ def figures() -> ModuleType:
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda path: path.name)
-def test_a_picture_is_of_the_run_whose_numbers_the_readme_shows(figures: ModuleType, picture: Path) -> None:
+def test_a_picture_is_of_the_run_with_the_numbers_in_the_readme(figures: ModuleType, picture: Path) -> None:
     assert figures.is_of_one_run(picture, figures.digest_of(figures.readme_block()))
 
 

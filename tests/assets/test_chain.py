@@ -20,7 +20,7 @@ def test_every_preset_is_a_job_of_its_name_with_its_configuration_and_budget(nam
     assert str(budget) in str(job.description)
 
 
-def test_steps_that_a_person_asks_for_come_before_a_jobs_budget() -> None:
+def test_requested_steps_come_before_the_budget_of_a_job() -> None:
     recipe, tags = RECIPES["mnist_mlp"], {BUDGET_TAG: FULL_BUDGET}
     assert TrainingConfig(steps=5).budget(recipe, tags) == Budget(5, None)
     assert TrainingConfig().budget(recipe, tags) == Budget(93_700, None)

@@ -28,7 +28,7 @@ def data_version(event: dg.AssetMaterialization) -> str:
     return (event.tags or {})["dagster/data_version"]
 
 
-def test_without_a_report_the_asset_is_made_all_the_same_and_says_why_there_is_no_champion(paths: Paths) -> None:
+def test_without_a_report_the_asset_is_still_made_and_records_why_there_is_no_champion(paths: Paths) -> None:
     event = materialized()
     assert data_version(event) == "none"
     assert event.metadata["promoted"].value is False

@@ -35,6 +35,6 @@ def test_the_comparison_shows_and_stores_a_verdict_on_every_pair(paths: Paths) -
     assert pq.read_table(paths.comparison("mnist_mlp") / "verdicts.parquet").num_rows == 3
 
 
-def test_a_lone_configuration_says_what_a_verdict_needs(paths: Paths) -> None:
+def test_the_note_on_a_lone_configuration_names_the_needs_of_a_verdict(paths: Paths) -> None:
     add(paths, "adam", [1.0, 2.0])
     assert materialized().metadata["verdicts"].value == "needs at least 2 configurations"

@@ -42,7 +42,7 @@ def test_one_rate_is_a_new_version_of_that_configuration_alone_in_every_recipe(t
     )
 
 
-def test_a_budget_is_what_a_run_asks_for_and_no_new_version(tables: Path) -> None:
+def test_a_budget_belongs_to_a_run_and_makes_no_new_version(tables: Path) -> None:
     before = read_versions()
     edit(
         tables / "recipes.toml",
@@ -87,7 +87,7 @@ def test_the_weights_drawn_with_decide_the_version_of_partitions_with_an_average
         assert (read_versions()["mnist_mlp"][key] == before) == (key != "rmsprop"), key
 
 
-def test_only_what_changed_since_is_observed(tables: Path) -> None:
+def test_only_tables_changed_since_the_last_observation_are_observed(tables: Path) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         assert len(observe_settings(instance, ["mnist_mlp"])) == len(OPTIMIZERS)
         assert observe_settings(instance, ["mnist_mlp"]) == []

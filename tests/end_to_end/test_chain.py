@@ -88,7 +88,7 @@ def test_one_command_makes_the_chain_and_the_second_time_nothing(
 
 
 @pytest.mark.usefixtures("prepared")
-def test_another_budget_recomputes_the_partition_and_names_what_cannot_be_compared(
+def test_another_budget_recomputes_the_partition_and_names_incomparable_configurations(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "sgd", "sgd_adam", *BUDGET) == 0
@@ -256,7 +256,7 @@ def test_a_run_of_several_partitions_gives_each_its_own_metadata_and_data_versio
 
 
 @pytest.mark.usefixtures("prepared")
-def test_partitions_of_one_run_stay_fresh_when_what_they_were_made_from_is_registered_again(
+def test_partitions_of_one_run_stay_fresh_when_their_inputs_are_registered_again(
     monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance
 ) -> None:
     assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "sgd", "sgd_adam", *BUDGET) == 0
@@ -272,7 +272,7 @@ def test_partitions_of_one_run_stay_fresh_when_what_they_were_made_from_is_regis
 
 
 @pytest.mark.usefixtures("prepared")
-def test_all_assets_report_what_a_person_looks_for(
+def test_all_assets_report_the_metadata_that_a_person_looks_for(
     monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance
 ) -> None:
     assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "adam", *BUDGET) == 0

@@ -45,7 +45,7 @@ def saved_checkpoint(ui: RestartableUi, partition: str, seed: int) -> int:
     return int(saved.name.removeprefix("step_"))
 
 
-def test_a_killed_run_gives_its_place_on_and_its_retry_goes_on_from_the_checkpoint(ui: RestartableUi) -> None:
+def test_a_killed_run_frees_its_place_and_its_retry_continues_from_the_checkpoint(ui: RestartableUi) -> None:
     step = saved_checkpoint(ui, "rmsprop", seed=1)
     run = launch(ui.served, "rmsprop", steps=step + 8000, seed=1)
     wait_until(lambda: events(ui.served, run, "ObservationEvent"), "a first observation")
@@ -82,7 +82,7 @@ def test_a_run_outlives_the_daemon_and_the_next_ui_finds_it_when_it_was_killed_m
     wait_for_status(ui.served, retry, "CANCELED")
 
 
-def test_a_run_that_stops_with_the_ui_saves_a_checkpoint_from_which_it_goes_on_with_the_next(ui: RestartableUi) -> None:
+def test_a_run_that_stops_with_the_ui_continues_from_its_checkpoint_in_the_next_ui(ui: RestartableUi) -> None:
     run = launch(ui.served, "rmsprop", steps=LONG_STEPS)
     wait_for_interval(ui, "rmsprop")
     ui.stop()

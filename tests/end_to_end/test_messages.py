@@ -59,7 +59,7 @@ def break_archive(path: Path, how: str) -> None:
         ("leads out", "entry '../outside.jpg' leads out of the archive"),
     ],
 )
-def test_a_broken_archive_is_named_with_what_to_do(
+def test_a_broken_archive_is_named_with_the_remedy(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
@@ -91,7 +91,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, network: str = "dcga
     return done.stderr
 
 
-def test_what_a_network_cannot_draw_is_said_before_anything_is_trained(
+def test_images_that_a_network_cannot_generate_are_refused_before_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     printed = own(tmp_path, monkeypatch)
@@ -101,7 +101,7 @@ def test_what_a_network_cannot_draw_is_said_before_anything_is_trained(
 
 
 @pytest.mark.slow
-def test_a_batch_larger_than_the_data_set_is_said_before_anything_is_trained(
+def test_a_batch_larger_than_the_data_set_is_refused_before_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     printed = own(tmp_path, monkeypatch, network="mlp", batch_size=64)

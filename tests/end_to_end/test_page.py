@@ -231,7 +231,7 @@ def test_every_chart_is_drawn_with_a_line_a_configuration(opened: Opened) -> Non
     assert found["points"] == 120
 
 
-def test_hovering_a_curve_tells_every_configuration_at_that_step(opened: Opened) -> None:
+def test_hovering_a_curve_shows_every_configuration_at_that_step(opened: Opened) -> None:
     expect_every_mean(opened.wide["tooltip"], DEMO)
 
 
@@ -247,7 +247,7 @@ def test_a_configuration_is_hidden_and_shown_again(opened: Opened) -> None:
     assert opened.wide["lines_again"] == CURVES * len(DEMO)
 
 
-def test_choices_change_what_is_shown(opened: Opened) -> None:
+def test_choices_change_the_configurations_shown(opened: Opened) -> None:
     found = opened.wide
     assert "FID" in found["title"]
     assert "Inception Score" in found["other_title"]
@@ -274,7 +274,7 @@ def test_every_slider_of_the_explorer_changes_the_picture(opened: Opened) -> Non
     assert found["reset"] == ["0", "0"]
 
 
-def test_the_browser_draws_what_pytorch_draws(opened: Opened) -> None:
+def test_the_browser_generates_the_same_images_as_pytorch(opened: Opened) -> None:
     assert 0 < opened.wide["self_test"] < 1e-4
 
 
@@ -293,7 +293,7 @@ def test_no_name_in_a_table_is_broken_over_lines(opened: Opened) -> None:
     assert opened.narrow["broken_names"] == []
 
 
-def test_printing_opens_what_is_folded_and_folds_it_again(opened: Opened) -> None:
+def test_printing_opens_folded_sections_and_folds_them_again(opened: Opened) -> None:
     assert opened.wide["folded"] == [True, 0, True]
 
 

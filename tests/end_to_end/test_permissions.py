@@ -33,7 +33,7 @@ def narrower(root: Path, umask: int) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_nothing_of_a_chain_is_narrower_than_the_umask_says(
+def test_files_of_a_chain_have_the_permissions_that_the_umask_allows(
     umask: int, paths: Paths, named_small_mnist: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipeline.metrics.reference.ANCHOR_IMAGES", FEW_ANCHORS)

@@ -37,7 +37,7 @@ def test_a_quick_trial_takes_no_ranking_away_and_is_announced(
 
 
 @pytest.mark.usefixtures("prepared")
-def test_a_file_that_is_no_report_keeps_nobody_from_training(
+def test_a_file_that_is_no_report_does_not_prevent_training(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], paths: Paths
 ) -> None:
     broken = paths.reports() / "recipe=mnist_mlp" / "optimizer=sgd" / "20260101T000000000000-00000000.parquet"

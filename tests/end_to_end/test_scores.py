@@ -38,7 +38,7 @@ def newest(paths: Paths, optimizer: str) -> store.Report:
 
 
 @pytest.mark.slow
-def test_thorough_scores_come_when_asked_for_with_what_real_images_score(
+def test_requested_thorough_scores_come_with_the_scores_of_real_images(
     monkeypatch: pytest.MonkeyPatch, paths: Paths
 ) -> None:
     monkeypatch.setattr("pipeline.reports.thorough.PATHS", 100)
@@ -71,7 +71,7 @@ def test_every_report_row_carries_its_error_and_its_classes(monkeypatch: pytest.
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_report_holds_what_its_images_score_and_its_anchors_what_as_many_real_ones_and_noise_do(
+def test_a_report_holds_scores_and_as_anchors_those_of_equally_many_real_images_and_noise(
     monkeypatch: pytest.MonkeyPatch, paths: Paths
 ) -> None:
     assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "adam", *BUDGET) == 0
@@ -128,7 +128,7 @@ def test_scores_of_another_extractor_stand_apart_from_the_classifiers(
     assert "not comparable: sgd (extractor inception and classifier" in capsys.readouterr().out
 
 
-def test_a_reference_of_other_weights_is_refused_and_says_what_to_make_again(
+def test_a_reference_of_other_weights_is_refused_with_the_asset_to_make_again(
     monkeypatch: pytest.MonkeyPatch, paths: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from pipeline.metrics.reference import StaleReferenceError

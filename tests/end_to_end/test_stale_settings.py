@@ -51,7 +51,7 @@ def stale(instance: dg.DagsterInstance) -> dict[tuple[str, str | None], set[str]
 
 
 @pytest.mark.usefixtures("prepared")
-def test_one_edited_rate_makes_exactly_that_partition_and_what_follows_from_it_stale(
+def test_one_edited_rate_makes_exactly_that_partition_and_those_downstream_stale(
     tables: Path, monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance, paths: Paths
 ) -> None:
     materialize(monkeypatch, *MADE)

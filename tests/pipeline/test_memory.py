@@ -66,7 +66,7 @@ def test_blocks_between_small_ones_that_stay_are_given_back_only_where_they_were
     assert left_mib("mapped") < 16 < 48 < left_mib("in the heap")
 
 
-def test_glibc_is_told_its_own_thresholds_again_also_after_an_error(glibc: Told) -> None:
+def test_glibc_gets_its_own_thresholds_back_also_after_an_error(glibc: Told) -> None:
     with pytest.raises(KeyError), large_blocks_mapped():
         raise KeyError
     assert glibc.calls == [(-3, 256 << 10), (-3, 32 << 20), (-1, 64 << 20)]

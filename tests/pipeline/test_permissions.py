@@ -17,9 +17,7 @@ from tests.identities import Named
 
 
 @pytest.mark.parametrize(("umask", "file", "folder"), [(0o022, 0o644, 0o755), (0o027, 0o640, 0o750)])
-def test_files_and_folders_get_the_permissions_that_the_umask_says(
-    tmp_path: Path, umask: int, file: int, folder: int
-) -> None:
+def test_files_and_folders_get_the_permissions_of_the_umask(tmp_path: Path, umask: int, file: int, folder: int) -> None:
     before = os.umask(umask)
     try:
         with staging_folder(tmp_path / "a") as staged:
@@ -35,7 +33,7 @@ def test_files_and_folders_get_the_permissions_that_the_umask_says(
         os.umask(before)
 
 
-def test_a_checkpoint_is_its_owners_and_others_alike(tmp_path: Path) -> None:
+def test_a_checkpoint_is_readable_for_its_owner_and_for_other_users(tmp_path: Path) -> None:
     before = os.umask(0o022)
     try:
         Checkpoints(tmp_path, "a" * 16).folder.mkdir()

@@ -180,7 +180,7 @@ def test_a_configurations_dropout_comes_before_the_recipes(tmp_path: Path) -> No
     assert (resolve(recipe, own).dropout, resolve(recipe, other).dropout) == (0.0, 0.3)
 
 
-def test_a_width_asked_for_comes_before_the_recipes(tmp_path: Path) -> None:
+def test_a_requested_width_comes_before_that_of_the_recipe(tmp_path: Path) -> None:
     configuration = load_optimizers()["adam"]
     recipe = recipe_of(tmp_path, "width = 16")
     assert [resolve(recipe, configuration, width=width).width for width in (None, 8)] == [16, 8]
@@ -193,7 +193,7 @@ def test_a_configuration_overrides_the_recipes_average(tmp_path: Path) -> None:
     assert (resolve(recipe, own).ema_decay, resolve(recipe, other).ema_decay) == (0.9, 0.99)
 
 
-def test_gradients_are_clipped_by_norm_where_a_configuration_says_so(tmp_path: Path) -> None:
+def test_gradients_are_clipped_by_norm_where_a_configuration_requires_it(tmp_path: Path) -> None:
     clipped = 'both = { kind = "adam", learning_rate = 1, clip_norm = 5 }'
     own, other = load_optimizers(write(tmp_path, f"[a]\n{clipped}\n[b]\n{BOTH}")).values()
     assert (own.generator.clip_norm, own.discriminator.clip_norm, other.generator.clip_norm) == (5.0, 5.0, None)

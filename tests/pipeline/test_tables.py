@@ -65,7 +65,7 @@ ILL_VALUES = [
         ("[a\n", "expected TOML"),
     ],
 )
-def test_a_mistake_is_one_sentence_with_file_key_and_what_was_expected(
+def test_a_mistake_is_one_sentence_with_file_key_and_the_expected_value(
     tmp_path: Path, text: str, expected: str
 ) -> None:
     with pytest.raises(SettingsError) as caught:

@@ -77,7 +77,7 @@ def of_kind(model: Any, kind: type) -> list[Any]:
     return [layer for layer in model.layers if isinstance(layer, kind)]
 
 
-def test_bultens_generator_draws_what_keras_draws(keras: Any) -> None:
+def test_bultens_generator_gives_the_same_images_as_keras(keras: Any) -> None:
     ours, model = drawn(network_for("mnist_conv", DIGITS, 4).generator(1), 0), bultens_generator(keras, 4)
     (dense,) = of_kind(model, keras.layers.Dense)
     weight = ours.dense.weight[0].detach().view(100, 32, 7, 7)  # type: ignore[union-attr,index]
@@ -105,7 +105,7 @@ def test_bultens_discriminator_judges_as_keras_does_with_its_padding(keras: Any)
         assert np.allclose(ours(images[None])[0].numpy(), expected, atol=1e-5)
 
 
-def test_the_blogs_generator_draws_what_keras_predicts_after_a_training_step(keras: Any) -> None:
+def test_the_blogs_generator_gives_the_images_of_keras_after_a_training_step(keras: Any) -> None:
     """Running statistics agree too: Keras' momentum of 0.8 and epsilon of 1e-3."""
     ours = drawn(network_for("celeba_dense", (3, 28, 28), 8).generator(1), 0)
     hidden: list[Any] = []

@@ -252,7 +252,7 @@ def test_a_member_is_bit_identical_alone_and_in_a_stack(kind: str, way: str) -> 
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_fresh_optimizer_with_the_state_of_another_goes_on_as_that_one(way: str) -> None:
+def test_a_fresh_optimizer_with_the_state_of_another_continues_as_that_one(way: str) -> None:
     settings = [SAME[kind][0] for kind in ("adam", "adam", "sgd with momentum", "rmsprop")]
     of_kinds = [(slice(0, 2), {"first", "second"}), (slice(2, 3), {"first"}), (slice(3, 4), {"second"})]
     whole, fresh = Ours(settings, way).train(range(4), range(5)), Ours(settings, way)

@@ -82,7 +82,7 @@ def automating() -> Iterator[Automating]:
         yield Automating(instance)
 
 
-def test_new_samples_are_scored_and_new_reports_compared_without_waiting_for_those_that_are_missing(
+def test_new_samples_are_scored_and_new_reports_compared_without_waiting_for_missing_ones(
     automating: Automating,
 ) -> None:
     assert automating.requested() == set()
@@ -96,7 +96,7 @@ def test_new_samples_are_scored_and_new_reports_compared_without_waiting_for_tho
     assert automating.requested() == set()
 
 
-def test_what_a_run_made_together_and_what_is_registered_again_unchanged_start_nothing(automating: Automating) -> None:
+def test_assets_of_one_run_and_unchanged_assets_registered_again_start_no_run(automating: Automating) -> None:
     automating.requested()
     automating.make("samples", "report", partition="sgd")
     automating.make("comparison")
@@ -131,7 +131,7 @@ def test_nothing_that_trains_or_takes_long_has_a_condition() -> None:
 
 
 @pytest.mark.parametrize("name", ["mnist_mlp/report", "mnist_mlp/comparison"])
-def test_the_sensor_is_off_and_looks_at_what_has_a_condition(name: str) -> None:
+def test_the_sensor_is_off_and_watches_the_assets_with_a_condition(name: str) -> None:
     sensor = defs.resolve_sensor_def("automation")
     assert sensor.default_status == dg.DefaultSensorStatus.STOPPED
     assert sensor.asset_selection is not None

@@ -104,7 +104,7 @@ def test_settings_of_before_get_the_storage_and_others_are_kept(home: Path) -> N
         assert not instance.telemetry_enabled
 
 
-def test_what_sqlite_says_is_one_sentence(
+def test_an_error_of_sqlite_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))

@@ -108,7 +108,7 @@ def again(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dg.DagsterRun:
 
 
 @pytest.mark.parametrize("collected", [True, False], ids=["collected", "zombie"])
-def test_a_run_whose_process_was_killed_is_failed_and_says_what_to_do(
+def test_a_run_with_a_killed_process_is_failed_and_its_message_names_the_next_step(
     instance: dg.DagsterInstance, start: Start, collected: bool
 ) -> None:
     process = start()
@@ -185,7 +185,7 @@ def test_another_process_of_the_same_number_is_not_the_runs(instance: dg.Dagster
     assert is_gone(changed(run, 3, "another-boot"))
 
 
-def test_of_another_machine_nothing_is_judged_and_after_a_new_start_of_this_one_no_run_lives(
+def test_runs_of_another_machine_are_not_judged_and_no_run_survives_a_reboot(
     instance: dg.DagsterInstance,
 ) -> None:
     run = changed(run_of(instance, os.getpid()), 3, "another-boot")
@@ -204,7 +204,7 @@ def test_a_machine_that_was_renamed_still_finds_its_runs(instance: dg.DagsterIns
 
 
 @pytest.mark.parametrize(("place", "value"), [(0, "another-run"), (1, "none"), (4, "1")])
-def test_what_cannot_be_judged_from_here_counts_as_alive_and_is_not_signalled(
+def test_a_run_that_cannot_be_judged_from_here_counts_as_alive_and_is_not_signalled(
     instance: dg.DagsterInstance, start: Start, place: int, value: str
 ) -> None:
     process = start()
@@ -224,7 +224,7 @@ def test_a_run_without_a_sound_tag_is_left_alone(instance: dg.DagsterInstance, t
     assert fail_dead_runs(instance) == []
 
 
-def test_without_proc_a_process_is_found_gone_but_a_living_one_may_be_a_strangers_and_is_not_signalled(
+def test_without_proc_a_gone_process_is_detected_and_a_living_one_is_not_signalled(
     instance: dg.DagsterInstance, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(abandoned, "PROCESSES", tmp_path)
@@ -282,7 +282,7 @@ def test_a_run_is_started_by_this_python_since_dagster_may_not_be_on_the_path(tm
     assert "a-run" in arguments
 
 
-def test_a_run_that_cannot_be_asked_to_stop_says_how_to_cancel_it(instance: dg.DagsterInstance) -> None:
+def test_the_message_on_a_run_that_cannot_be_signalled_names_the_way_to_cancel_it(instance: dg.DagsterInstance) -> None:
     asking = OwnProcessLauncher()
     asking.register_instance(instance)
     run = run_of(instance, None)
@@ -291,7 +291,7 @@ def test_a_run_that_cannot_be_asked_to_stop_says_how_to_cancel_it(instance: dg.D
     assert any("Force termination" in entry.message for entry in instance.all_logs(run.run_id))
 
 
-def test_a_run_that_has_ended_is_not_asked_to_stop(instance: dg.DagsterInstance, start: Start) -> None:
+def test_a_run_that_has_ended_gets_no_signal(instance: dg.DagsterInstance, start: Start) -> None:
     asking, process = OwnProcessLauncher(), start()
     asking.register_instance(instance)
     run = run_of(instance, process.pid, dg.DagsterRunStatus.SUCCESS)
@@ -311,7 +311,7 @@ def test_a_process_that_cannot_be_signalled_is_passed_over(
     assert not launcher._send(os.getpid(), signal.SIGTERM)
 
 
-def test_a_run_that_misses_the_signal_is_asked_again_and_killed_in_the_end(
+def test_a_run_that_misses_the_signal_gets_it_again_and_is_killed_in_the_end(
     instance: dg.DagsterInstance, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(launcher, "REMINDER_SECONDS", 0.05)
@@ -326,7 +326,7 @@ def test_a_run_that_misses_the_signal_is_asked_again_and_killed_in_the_end(
     assert deaf.wait(60) == -signal.SIGKILL
 
 
-def test_stopping_asks_only_runs_that_the_ui_queued_and_makes_those_that_do_not_listen(
+def test_stopping_signals_only_queued_runs_and_kills_those_that_ignore_it(
     instance: dg.DagsterInstance, start: Start
 ) -> None:
     deaf = start("import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEP)
@@ -371,7 +371,7 @@ def retried(instance: dg.DagsterInstance, run: dg.DagsterRun, pid: int) -> dg.Da
     return again(instance, made)
 
 
-def test_a_run_that_is_stopped_again_and_again_is_tried_again_each_time_and_still_once_after_a_crash(
+def test_a_run_is_retried_after_each_stop_and_still_once_after_a_crash(
     retrying: dg.DagsterInstance, start: Start
 ) -> None:
     run = run_of(retrying, start().pid)
@@ -401,7 +401,7 @@ def wait_and_fail(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     return again(instance, run).tags[WILL_RETRY_TAG] == "true"
 
 
-def test_stopping_says_which_runs_are_not_tried_again(retrying: dg.DagsterInstance, start: Start) -> None:
+def test_stopping_names_the_runs_that_are_not_retried(retrying: dg.DagsterInstance, start: Start) -> None:
     cancelled = run_of(retrying, start().pid, dg.DagsterRunStatus.CANCELING)
     never = run_of(retrying, start().pid)
     retrying.add_run_tags(never.run_id, {MAX_RETRIES_TAG: "0"})

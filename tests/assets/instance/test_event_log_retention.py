@@ -174,7 +174,7 @@ def test_of_every_partition_the_event_stays_that_a_whole_was_made_from(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
-def test_whatever_was_made_in_whatever_order_dagster_says_the_same_after_old_runs_went(
+def test_dagster_reports_the_same_state_after_old_runs_are_deleted(
     seed: int, instance: dg.DagsterInstance, home: Path
 ) -> None:
     chosen = random.Random(seed)

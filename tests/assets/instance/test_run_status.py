@@ -131,7 +131,7 @@ def test_an_attempt_in_progress_or_cancelled_is_a_note(instance: dg.DagsterInsta
     ]
 
 
-def test_a_run_whose_process_is_gone_failed_although_nobody_said_so(instance: dg.DagsterInstance) -> None:
+def test_a_run_without_a_process_counts_as_failed_before_dagster_records_it(instance: dg.DagsterInstance) -> None:
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     missing = row("r/generator one", MISSING)
     during: list[Status] = []
@@ -159,7 +159,9 @@ def test_an_instance_is_never_made_by_asking(paths: Paths, monkeypatch: pytest.M
     assert not paths.root.exists()
 
 
-def test_dagster_is_asked_by_default_only_where_its_daemon_is_running(home: Path, instance: dg.DagsterInstance) -> None:
+def test_dagster_is_queried_by_default_only_where_its_daemon_is_running(
+    home: Path, instance: dg.DagsterInstance
+) -> None:
     assert not daemon_is_running(home)
     instance.get_runs_count()
     assert not daemon_is_running(home)

@@ -179,7 +179,7 @@ def run_by_dagsters_own_command(instance: dg.DagsterInstance, assets: list[dg.As
     return run.run_id
 
 
-def test_an_untagged_run_of_this_projects_assets_leaves_the_data_folders_instance_a_private_one(
+def test_an_untagged_run_of_this_projects_assets_keeps_the_instance_private(
     private: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with dg.DagsterInstance.get() as instance:
@@ -198,7 +198,7 @@ def test_in_an_instance_outside_the_data_folder_such_a_run_stays(shared: Path) -
         assert {run.run_id for run in instance.get_runs()} == runs
 
 
-def test_an_untagged_run_of_a_foreign_asset_or_job_is_foreign_and_the_way_out_is_said(
+def test_an_untagged_run_of_a_foreign_asset_or_job_is_foreign_and_the_message_names_a_remedy(
     private: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for selection in (frozenset({dg.AssetKey(["mnist", "raw"]), dg.AssetKey("made")}), frozenset(), None):
@@ -228,7 +228,7 @@ OWNERS: list[tuple[tuple[str, str | None] | None, dict[str, str], bool]] = [
 
 
 @pytest.mark.parametrize(("location", "tags", "own"), OWNERS)
-def test_a_code_location_decides_whose_a_run_is_and_tags_where_it_names_none(
+def test_the_code_location_decides_the_project_of_a_run_and_else_its_tags(
     location: tuple[str, str | None] | None, tags: dict[str, str], own: bool
 ) -> None:
     origin = None if location is None else job_origin(*location)
@@ -237,7 +237,7 @@ def test_a_code_location_decides_whose_a_run_is_and_tags_where_it_names_none(
 
 
 @pytest.mark.parametrize(("asset", "own"), [("mnist/raw", True), ("elsewhere/raw", False)])
-def test_in_a_location_named_after_the_module_the_assets_decide_whose_a_run_is(asset: str, own: bool) -> None:
+def test_in_a_location_named_after_the_module_the_assets_decide_the_project_of_a_run(asset: str, own: bool) -> None:
     """`dagster dev -m assets.definitions` names it so."""
     origin = job_origin("assets.definitions", "assets.definitions")
     selected = frozenset([dg.AssetKey(asset.split("/"))])

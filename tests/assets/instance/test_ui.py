@@ -42,7 +42,9 @@ def test_an_edited_instance_keeps_its_settings() -> None:
     assert (home / "dagster.yaml").read_text() == "telemetry:\n  enabled: false\n"
 
 
-def test_an_instance_without_the_launcher_is_warned_of_with_what_to_copy(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_warning_on_an_instance_without_the_launcher_shows_the_lines_to_copy(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     home = ensure_dagster_home()
     assert capsys.readouterr().err == ""
     (home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
@@ -54,7 +56,7 @@ def test_an_instance_without_the_launcher_is_warned_of_with_what_to_copy(capsys:
     )
 
 
-def test_a_second_ui_on_one_data_folder_says_who_serves_it_and_the_lock_ends_with_the_first() -> None:
+def test_a_second_ui_on_one_data_folder_names_the_first_and_the_lock_ends_with_it() -> None:
     home = ensure_dagster_home()
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -110,7 +112,7 @@ def test_a_home_of_another_project_keeps_its_workspace_and_ours_lies_in_the_data
     assert not (paths.dagster() / "dagster.yaml").exists()  # or other commands would take it for an instance
 
 
-def test_webserver_and_daemon_start_in_the_data_folder_whatever_folder_the_instance_has(
+def test_webserver_and_daemon_start_in_the_data_folder_for_any_folder_of_the_instance(
     paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "shared"))

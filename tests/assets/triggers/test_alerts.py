@@ -210,12 +210,12 @@ def register(
     return dg.materialize([report], instance=instance, tags=tags, run_config=config)
 
 
-def test_the_sensor_is_stopped_and_says_where_to_name_a_sink(instance: dg.DagsterInstance) -> None:
+def test_the_sensor_is_stopped_and_its_description_names_the_place_of_the_sinks(instance: dg.DagsterInstance) -> None:
     assert build_alerts_sensor(NOWHERE).default_status == dg.DefaultSensorStatus.STOPPED
     assert "set [alerts] sink in the file that GANFORGE_OPERATIONS names" in Watching(NOWHERE, instance).tick()
 
 
-def test_failed_checks_of_a_run_are_one_message_with_evidence_and_what_to_try(
+def test_failed_checks_of_a_run_are_one_message_with_evidence_and_advice(
     stored: dg.DagsterInstance, webhook: Alerts, received: Received, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GANFORGE_UI", "http://127.0.0.1:3000/")
@@ -240,7 +240,7 @@ def test_failed_checks_of_a_run_are_one_message_with_evidence_and_what_to_try(
     assert received.requests == 1
 
 
-def test_checks_below_the_least_severity_are_not_told(
+def test_checks_below_the_least_severity_are_not_sent(
     instance: dg.DagsterInstance, webhook: Alerts, received: Received
 ) -> None:
     watching = Watching(replace(webhook, least_severity="error"), instance, cursor='{"after": 0, "runs": {}}')
@@ -251,7 +251,7 @@ def test_checks_below_the_least_severity_are_not_told(
     assert body["title"].endswith("check grave of history adam")
 
 
-def test_a_failed_run_is_told_with_what_its_asset_said(
+def test_the_alert_of_a_failed_run_has_the_error_of_its_asset(
     instance: dg.DagsterInstance, webhook: Alerts, received: Received
 ) -> None:
     watching = Watching(replace(webhook, least_severity="error"), instance, cursor='{"after": 0, "runs": {}}')
@@ -262,7 +262,7 @@ def test_a_failed_run_is_told_with_what_its_asset_said(
     assert body["lines"] == ["broken failed: found 3 images, expected 10"]
 
 
-def test_a_run_that_was_failed_from_outside_is_told_with_the_reason_and_that_it_is_tried_again(
+def test_the_alert_of_a_run_failed_from_outside_names_the_reason_and_the_retry(
     instance: dg.DagsterInstance, webhook: Alerts, received: Received
 ) -> None:
     watching = Watching(webhook, instance, cursor='{"after": 0, "runs": {}}')
@@ -274,7 +274,7 @@ def test_a_run_that_was_failed_from_outside_is_told_with_the_reason_and_that_it_
     assert received.bodies[0]["lines"] == ["its process is gone", "the run is retried automatically"]
 
 
-def test_a_sink_out_of_reach_loses_nothing_and_what_was_told_is_not_told_again(
+def test_an_unreachable_sink_loses_no_alert_and_none_is_sent_twice(
     instance: dg.DagsterInstance, webhook: Alerts, received: Received
 ) -> None:
     watching = Watching(webhook, instance, cursor='{"after": 0, "runs": {}}')
@@ -291,7 +291,7 @@ def test_a_sink_out_of_reach_loses_nothing_and_what_was_told_is_not_told_again(
     assert watching.tick() == "no new failures"
 
 
-def test_an_alert_that_is_refused_for_good_is_sent_shortened_and_else_logged_and_those_after_it_are_told(
+def test_a_refused_alert_is_sent_shortened_or_logged_and_later_alerts_are_sent(
     instance: dg.DagsterInstance, webhook: Alerts, received: Received, caplog: pytest.LogCaptureFixture
 ) -> None:
     watching = Watching(webhook, instance, cursor='{"after": 0, "runs": {}}')
@@ -327,7 +327,7 @@ def test_a_webhook_that_answers_too_late_gets_one_request_a_tick_with_the_id_of_
     assert len(set(received.ids)) == 2
 
 
-def test_a_message_is_no_longer_than_chat_services_take_and_says_how_much_it_leaves_out(
+def test_a_message_fits_chat_services_and_counts_the_parts_that_it_leaves_out(
     instance: dg.DagsterInstance, webhook: Alerts, received: Received
 ) -> None:
     watching = Watching(webhook, instance, cursor='{"after": 0, "runs": {}}')
@@ -344,7 +344,7 @@ def test_a_message_is_no_longer_than_chat_services_take_and_says_how_much_it_lea
     assert ([len(line) for line in body["lines"][:-1]], body["lines"][-1]) == ([1000] * 3, "27 more: see the run")
 
 
-def test_a_run_that_a_person_stopped_is_not_told_but_its_failed_checks_are(
+def test_a_run_that_a_person_stopped_is_not_sent_but_its_failed_checks_are(
     instance: dg.DagsterInstance, webhook: Alerts, received: Received
 ) -> None:
     watching = Watching(webhook, instance, cursor='{"after": 0, "runs": {}}')
@@ -356,7 +356,7 @@ def test_a_run_that_a_person_stopped_is_not_told_but_its_failed_checks_are(
     assert received.bodies[0]["title"] == "ganforge: failed: check mild, grave of history adam"
 
 
-def test_checks_of_several_partitions_are_told_by_partition_and_together_are_as_bad_as_the_worst(
+def test_checks_of_several_partitions_are_sent_by_partition_with_the_worst_severity(
     instance: dg.DagsterInstance, webhook: Alerts, received: Received
 ) -> None:
     watching = Watching(replace(webhook, least_severity="error"), instance, cursor='{"after": 0, "runs": {}}')
@@ -370,7 +370,7 @@ def test_checks_of_several_partitions_are_told_by_partition_and_together_are_as_
 
 
 @pytest.mark.parametrize("only", [None, ("sgd", "sgd")])
-def test_a_failure_that_is_registered_again_unchanged_is_told_once(
+def test_a_failure_that_is_registered_again_unchanged_is_sent_once(
     instance: dg.DagsterInstance, webhook: Alerts, received: Received, only: tuple[str, str] | None
 ) -> None:
     watching = Watching(webhook, instance, cursor='{"after": 0, "runs": {}}')
@@ -386,7 +386,7 @@ def test_a_failure_that_is_registered_again_unchanged_is_told_once(
     assert received.bodies[1]["lines"][0] == "report sgd, check grave (warn): FID 50"
 
 
-def test_what_fails_in_another_project_of_the_same_instance_is_not_told(
+def test_a_failure_in_another_project_of_the_same_instance_is_not_sent(
     instance: dg.DagsterInstance, webhook: Alerts, received: Received
 ) -> None:
     watching = Watching(webhook, instance, cursor='{"after": 0, "runs": {}}')
@@ -404,7 +404,7 @@ def test_what_fails_in_another_project_of_the_same_instance_is_not_told(
     assert watching.tick() == "no new failures"
 
 
-def test_what_one_tick_has_no_time_for_is_told_by_the_next(
+def test_alerts_beyond_the_time_of_one_tick_are_sent_by_the_next(
     instance: dg.DagsterInstance, webhook: Alerts, received: Received, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watching = Watching(webhook, instance, cursor='{"after": 0, "runs": {}}')
@@ -443,7 +443,7 @@ def test_a_check_evaluated_outside_a_run_names_its_own_partition(
     assert (body["lines"], body["partition"]) == (["mnist_mlp/history sgd, check grave (error): failed"], "sgd")
 
 
-def test_a_check_of_several_partitions_is_told_for_each_that_failed_and_not_once_more_for_all(
+def test_a_check_of_several_partitions_is_sent_once_per_failed_partition(
     instance: dg.DagsterInstance, webhook: Alerts, received: Received
 ) -> None:
     watching = Watching(webhook, instance, cursor='{"after": 0, "runs": {}}')
@@ -465,7 +465,7 @@ def test_a_check_of_several_partitions_is_told_for_each_that_failed_and_not_once
 
 
 @pytest.mark.parametrize(("status", "is_refusal"), [(503, False), (429, False), (302, False), (404, True), (413, True)])
-def test_a_webhook_that_answered_is_not_asked_again_at_once_and_refuses_with_400_to_499(
+def test_a_webhook_that_answered_is_not_called_again_at_once_and_refuses_with_400_to_499(
     webhook: Alerts, received: Received, status: int, is_refusal: bool
 ) -> None:
     received.answers = [status]

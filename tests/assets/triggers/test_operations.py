@@ -15,7 +15,7 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
-def test_built_in_settings_name_all_recipes_and_tell_nobody() -> None:
+def test_built_in_settings_name_all_recipes_and_no_sink() -> None:
     operations = load_operations(())
     assert operations.retraining.recipes == tuple(RECIPES)
     assert operations.retraining.optimizers == tuple(OPTIMIZERS)

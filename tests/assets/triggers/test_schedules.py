@@ -79,7 +79,7 @@ def test_a_recipe_without_sweeps_has_a_run_for_each_partition() -> None:
     ]
 
 
-def test_the_same_tick_asks_for_the_same_runs_and_the_next_for_others() -> None:
+def test_the_same_tick_requests_the_same_runs_and_the_next_requests_different_ones() -> None:
     (first,), (again,), (next_night,) = requests(), requests(), requests(tick=NIGHT + timedelta(days=1))
     assert first == again
     assert first.run_key != next_night.run_key

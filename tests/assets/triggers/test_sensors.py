@@ -249,7 +249,7 @@ def test_a_mistake_in_a_table_is_one_sentence_and_nothing_is_forgotten(tables: P
 
 
 @pytest.mark.filterwarnings("ignore:Property `ScheduleDefinition.environment_vars`")  # Dagster's own look at it
-def test_the_daemon_queues_what_the_sensors_ask_for_and_no_run_twice(tables: Path, files: Path) -> None:
+def test_the_daemon_queues_the_runs_that_sensors_request_and_none_twice(tables: Path, files: Path) -> None:
     with ticking() as clock:
         clock.switch_on("raw_data", "sensor")
         clock.switch_on("configurations", "sensor")

@@ -66,7 +66,7 @@ def test_the_onnx_file_is_of_the_best_sound_member_and_the_weights_that_were_sco
     assert card["largest_difference"] < 1e-5
 
 
-def test_a_network_that_cannot_be_exported_is_champion_all_the_same_and_the_card_says_why(
+def test_a_network_that_cannot_be_exported_is_still_champion_and_the_card_names_the_reason(
     paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
@@ -82,7 +82,7 @@ def test_a_network_that_cannot_be_exported_is_champion_all_the_same_and_the_card
     assert "There is no ONNX file: network mlp: found a sum of two layers in its generator." in text
 
 
-def test_the_card_says_what_it_is_how_good_why_and_where_from(champion: Champion) -> None:
+def test_the_card_names_the_network_its_scores_the_reason_and_its_sources(champion: Champion) -> None:
     card = champion.card()
     assert (card["recipe"], card["optimizer"], card["version"], card["weights"]) == ("mnist_mlp", "adam", 1, "average")
     fid = card["scores"]["fid"]
@@ -111,7 +111,7 @@ def test_the_cards_text_holds_scores_licence_picture_and_how_to_load_it(champion
         assert picture.height == 28
 
 
-def test_what_is_published_names_no_folder_of_this_machine(champion: Champion, paths: Paths) -> None:
+def test_published_files_name_no_folder_of_this_machine(champion: Champion, paths: Paths) -> None:
     for name in ("card.json", "card.md", "manifest.json"):
         text = (champion.artefact.folder / name).read_text(encoding="utf-8")
         assert "/home/someone" not in text

@@ -45,7 +45,7 @@ def test_the_best_ranked_is_the_first_champion(paths: Paths) -> None:
     assert kept(paths) == [(1, "promoted")]
 
 
-def test_without_reports_or_scores_there_is_no_champion_and_the_reason_says_what_to_do(paths: Paths) -> None:
+def test_without_reports_or_scores_there_is_no_champion_and_the_reason_names_the_next_step(paths: Paths) -> None:
     outcome = decide(paths)
     assert (outcome.promoted, outcome.champion, outcome.decisions) == (False, None, [])
     made_with = "ganforge materialize mnist_mlp"
@@ -91,7 +91,9 @@ def test_a_significantly_better_configuration_is_promoted(paths: Paths) -> None:
         ((100.0,), "needs at least 2 members with a score of each"),
     ],
 )
-def test_what_is_not_significantly_better_is_not_promoted(paths: Paths, fids: tuple[float, ...], said: str) -> None:
+def test_a_configuration_that_is_not_significantly_better_is_not_promoted(
+    paths: Paths, fids: tuple[float, ...], said: str
+) -> None:
     contender(paths, "sgd", BAD)
     decide(paths)
     contender(paths, "adam", fids)
@@ -142,7 +144,7 @@ def test_one_that_failed_a_check_is_refused_and_the_next_best_takes_its_place(pa
     assert decide(paths, run_checks=failed("adam", severity="warn")).promoted  # a warning does not stand in the way
 
 
-def test_a_damaged_history_promotes_nobody_and_the_decision_is_kept(paths: Paths) -> None:
+def test_a_damaged_history_promotes_no_configuration_and_the_decision_is_kept(paths: Paths) -> None:
     contender(paths, "sgd", BAD)
     decide(paths)
     contender(paths, "adam", GOOD)
@@ -156,7 +158,7 @@ def test_a_damaged_history_promotes_nobody_and_the_decision_is_kept(paths: Paths
     assert [each.reason for each in read_decisions("mnist_mlp", paths)][-1] == outcome.reason
 
 
-def test_unlike_protocols_promote_nobody_and_the_reason_says_what_to_do(paths: Paths) -> None:
+def test_different_protocols_promote_no_configuration_and_the_reason_names_the_next_step(paths: Paths) -> None:
     contender(paths, "sgd", BAD, n_generated=5000)
     decide(paths)
     contender(paths, "adam", GOOD)
@@ -223,7 +225,7 @@ def test_weights_that_were_trained_again_after_the_report_are_not_promoted(paths
     assert reason.endswith("mnist_mlp/samples and mnist_mlp/report, partition adam, first")
 
 
-def test_without_weights_or_samples_nobody_else_takes_the_place(paths: Paths) -> None:
+def test_without_weights_or_samples_no_other_configuration_is_promoted(paths: Paths) -> None:
     contender(paths, "sgd", BAD)
     contender(paths, "adam", GOOD)
     (paths.samples("mnist_mlp", "adam") / "manifest.json").unlink()
@@ -233,7 +235,7 @@ def test_without_weights_or_samples_nobody_else_takes_the_place(paths: Paths) ->
     assert current_champion("mnist_mlp", paths) is None
 
 
-def test_weights_whose_samples_were_drawn_again_after_the_report_are_not_promoted(paths: Paths) -> None:
+def test_weights_with_samples_newer_than_the_report_are_not_promoted(paths: Paths) -> None:
     contender(paths, "adam", GOOD)
     manifest = paths.samples("mnist_mlp", "adam") / "manifest.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"fingerprint": "drawn with another seed"}))
@@ -292,7 +294,7 @@ def test_a_process_that_dies_before_the_pointer_is_written_is_made_up_for_withou
     assert [each.name for each in paths.champion("mnist_mlp").glob("0*")] == ["0001"]
 
 
-def test_by_name_and_force_any_scored_configuration_is_promoted_and_the_reason_says_so(paths: Paths) -> None:
+def test_name_and_force_promote_any_scored_configuration_and_the_reason_names_the_force(paths: Paths) -> None:
     contender(paths, "adam", GOOD)
     decide(paths)
     contender(paths, "sgd", BAD)
@@ -316,7 +318,7 @@ def test_by_name_and_force_any_scored_configuration_is_promoted_and_the_reason_s
         ("adam", "trained again after its newest report"),
     ],
 )
-def test_force_cannot_promote_what_is_not_there(paths: Paths, only: str | None, sentence: str) -> None:
+def test_force_cannot_promote_a_missing_configuration(paths: Paths, only: str | None, sentence: str) -> None:
     contender(paths, "sgd", [None, None])
     contender(paths, "adam", GOOD)
     trained(paths, "adam", seed=1)
@@ -324,7 +326,7 @@ def test_force_cannot_promote_what_is_not_there(paths: Paths, only: str | None, 
         decide(paths, only=only, force=True)
 
 
-def test_findings_are_asked_only_of_who_might_be_promoted_and_stand_on_the_card(paths: Paths) -> None:
+def test_findings_are_computed_only_for_candidates_and_stand_on_the_card(paths: Paths) -> None:
     contender(paths, "sgd", BAD)
     contender(paths, "adam", GOOD)
     asked: list[str] = []
@@ -364,7 +366,7 @@ def test_scores_of_the_average_are_not_those_of_a_champion_promoted_with_its_raw
     assert [each.weights for each in _reports_of(champion, paths)] == ["raw"]
 
 
-def test_what_is_promoted_are_the_weights_that_were_scored(paths: Paths) -> None:
+def test_the_promoted_weights_are_the_scored_ones(paths: Paths) -> None:
     contender(paths, "adam", GOOD, average=True)
     champion = decide(paths).champion
     assert champion is not None and champion.weights == "average"

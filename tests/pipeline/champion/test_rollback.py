@@ -52,7 +52,7 @@ def test_rolling_back_makes_the_version_before_champion_and_the_other_is_not_pro
     ]
 
 
-def test_the_average_of_a_training_whose_raw_weights_were_rolled_back_from_may_be_promoted(paths: Paths) -> None:
+def test_averaged_weights_may_be_promoted_after_a_rollback_from_the_raw_ones(paths: Paths) -> None:
     contender(paths, "sgd", BAD)
     decide(paths)
     training = trained(paths, "adam", average=True)
@@ -72,7 +72,7 @@ def test_the_average_of_a_training_whose_raw_weights_were_rolled_back_from_may_b
 
 
 @pytest.mark.usefixtures("two")
-def test_another_training_of_what_was_rolled_back_from_may_be_promoted(paths: Paths) -> None:
+def test_another_training_of_a_configuration_rolled_back_from_may_be_promoted(paths: Paths) -> None:
     rollback("mnist_mlp", paths)
     contender(paths, "adam", GOOD, seed=5)
     assert decide(paths).promoted
@@ -82,7 +82,7 @@ def test_another_training_of_what_was_rolled_back_from_may_be_promoted(paths: Pa
 
 
 @pytest.mark.usefixtures("two")
-def test_by_name_and_force_what_was_rolled_back_from_is_champion_again_without_a_copy(paths: Paths) -> None:
+def test_name_and_force_promote_a_version_rolled_back_from_without_a_copy(paths: Paths) -> None:
     rollback("mnist_mlp", paths)
     assert decide(paths, only="adam", force=True).promoted
     assert champion_now(paths) == (2, "adam")
@@ -101,7 +101,7 @@ def test_versions_skipped_on_the_way_back_are_rejected_too(paths: Paths) -> None
     assert "mnist_mlp adam seed 0" not in require_champion("mnist_mlp", paths).pointer.rejected
 
 
-def test_where_there_is_nothing_to_go_back_to_one_sentence_says_so(paths: Paths) -> None:
+def test_a_rollback_without_an_earlier_version_is_one_sentence(paths: Paths) -> None:
     with pytest.raises(FileNotFoundError, match="promote one with: ganforge champion promote mnist_mlp"):
         rollback("mnist_mlp", paths)
     contender(paths, "sgd", BAD)

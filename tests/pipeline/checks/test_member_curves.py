@@ -10,7 +10,7 @@ from pipeline.training.records.history import COLUMNS
 from tests.pipeline.checks.check_inputs import history, scores, settings
 
 
-def test_what_is_read_of_a_history_and_of_scores_is_what_is_written() -> None:
+def test_the_columns_read_from_a_history_and_from_scores_are_written_there() -> None:
     assert set(HISTORY_COLUMNS) <= set(COLUMNS)
     assert set(SCORE_COLUMNS) == set(SCHEMA.names)
 
@@ -37,7 +37,7 @@ def test_scores_that_are_not_defined_are_left_out() -> None:
     assert score_curves(scores([[None]]), "fid") == []
 
 
-def test_a_missing_column_is_told_with_what_is_there() -> None:
+def test_a_missing_column_is_reported_with_the_existing_columns() -> None:
     with pytest.raises(ValueError, match=r"history: found columns step, member, .*expected generator_loss too"):
         loss_curves(history([[1]], settings()).drop_columns(["generator_loss"]))
     with pytest.raises(ValueError, match=r"scores along training: .*expected value too"):

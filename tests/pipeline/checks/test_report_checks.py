@@ -192,7 +192,7 @@ def test_without_an_earlier_report_it_is_not_judged() -> None:
     assert finding.summary == "not judged: no earlier report of another training"
 
 
-def test_members_that_all_diverged_are_told() -> None:
+def test_reports_with_only_diverged_members_are_not_compared() -> None:
     finding = regression([None, None], [100, 101])
     assert finding.passed
     assert finding.summary.startswith("FID cannot be compared with the training before: needs at least 2 members")

@@ -25,7 +25,7 @@ def test_one_bad_evaluation_is_none() -> None:
     assert collapse([300, 100, 900, 101, 900, 101]).passed
 
 
-def test_the_best_so_far_is_what_counts_not_the_best_of_all() -> None:
+def test_the_best_so_far_counts_and_not_the_best_of_all() -> None:
     assert collapse([300, 290, 280, 100, 90]).passed
 
 
@@ -91,7 +91,7 @@ def test_a_loss_that_falls_while_fid_rises_misleads() -> None:
 
 
 @pytest.mark.parametrize("losses", [[3.0, 3.0, 3.0, 3.0, 3.0], [3.0, 3.0, 3.4, 3.8, 4.2], [3.0, 3.0, 2.99, 2.98, 2.97]])
-def test_a_loss_that_does_not_fall_says_nothing(losses: list[float]) -> None:
+def test_a_loss_that_does_not_fall_fails_no_check(losses: list[float]) -> None:
     assert misleads([300, 200, 250, 300, 350], losses).passed
 
 

@@ -21,7 +21,7 @@ def history_of(paths: Paths, *, diverged: bool) -> None:
     record_again(paths.training("mnist_mlp", "adam"))
 
 
-def test_every_check_is_asked_of_the_files_as_they_are(paths: Paths) -> None:
+def test_every_check_is_computed_from_the_stored_files(paths: Paths) -> None:
     contender(paths, "adam", [4.0])
     history_of(paths, diverged=False)
     findings = stored_findings("mnist_mlp", paths)
@@ -32,7 +32,7 @@ def test_every_check_is_asked_of_the_files_as_they_are(paths: Paths) -> None:
     assert (sound["diverged_members"], sick["diverged_members"]) == (True, False)
 
 
-def test_without_a_training_one_sentence_says_what_to_materialize(paths: Paths) -> None:
+def test_without_a_training_one_sentence_names_the_asset_to_materialize(paths: Paths) -> None:
     with pytest.raises(FileNotFoundError, match="materialize mnist_mlp/generator, partition adam"):
         stored_findings("mnist_mlp", paths)("adam")
 

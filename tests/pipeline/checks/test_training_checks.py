@@ -69,7 +69,7 @@ def test_rates_that_are_too_high_are_to_be_a_tenth() -> None:
     )
 
 
-def test_a_pinned_discriminator_is_told_from_rates_by_the_reason_that_training_gives() -> None:
+def test_the_advice_on_a_pinned_discriminator_follows_the_reason_that_training_recorded() -> None:
     of = settings(real_label=1.0)
     pinned = replace(SOUND, discriminator_loss_real=0.0, discriminator_loss_generated=1e-6)
     reason = divergence(pinned, of, weights_are_finite=True)
@@ -78,7 +78,7 @@ def test_a_pinned_discriminator_is_told_from_rates_by_the_reason_that_training_g
     assert finding.advice.startswith("lower the discriminator's learning_rate from 0.001 to 0.0001, or set real_label")
 
 
-def test_without_an_artefact_the_history_says_who_diverged() -> None:
+def test_without_an_artefact_the_history_names_the_diverged_members() -> None:
     table = history([[1, 1], [1]], settings(members=2))
     table = table.set_column(table.column_names.index("diverged"), "diverged", [[False, False, True]])
     finding = diverged_members.CHECK(TrainingInputs(table, None))
@@ -99,13 +99,13 @@ def pinned(tail: float, count: int = 40, of: TrainingSettings | None = None) -> 
 
 @pytest.mark.parametrize("loss", ["non_saturating", "minimax", "least_squares", "hinge"])
 @pytest.mark.parametrize("label", [0.9, 1.0])
-def test_it_is_pinned_below_a_hundredth_of_an_undecided_ones_excess_whatever_the_loss(loss: str, label: float) -> None:
+def test_it_is_pinned_below_a_hundredth_of_an_undecided_ones_excess_for_every_loss(loss: str, label: float) -> None:
     of = settings(members=1, loss=loss, real_label=label)
     assert pinned(0.0099, of=of)
     assert not pinned(0.0101, of=of)
 
 
-def test_what_was_pinned_before_the_last_fifth_has_recovered() -> None:
+def test_a_discriminator_pinned_only_before_the_last_fifth_has_recovered() -> None:
     of, share = settings(members=1), np.full(40, 0.001)
     share[-8:] = 0.5
     assert discriminator_pinned.CHECK(TrainingInputs(history([share], of), of)).passed
@@ -194,7 +194,7 @@ def test_one_spike_in_the_last_third_is_not_seen_and_two_are() -> None:
     assert not discriminator_loss_variance.CHECK(TrainingInputs(history([share], of), of)).passed
 
 
-def test_a_wasserstein_loss_is_measured_by_its_own_size_and_only_told_when_it_explodes() -> None:
+def test_a_wasserstein_loss_is_measured_by_its_own_size_and_fails_only_when_it_explodes() -> None:
     of = settings(members=1, loss="wasserstein")
     assert swinging(0.02, 0.2, of=of)
     assert not swinging(0.2, 0.2, of=of)
@@ -209,7 +209,7 @@ def test_a_run_of_23_intervals_is_not_judged() -> None:
     assert short.summary == "not judged: no member has 24 intervals with finite losses"
 
 
-def test_advice_leaves_out_what_is_set_already() -> None:
+def test_advice_leaves_out_settings_that_are_already_set() -> None:
     of = settings(members=1, r1=1.0)
     noisy = Adam(0.01, beta1=0.9, clip_norm=1.0)
     of = replace(of, discriminator=noisy, generator=noisy)

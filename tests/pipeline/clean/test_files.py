@@ -101,7 +101,7 @@ def test_a_staging_folder_that_somebody_fills_stays_however_old_it_is(paths: Pat
         assert staged.exists()
 
 
-def test_what_a_killed_process_left_goes_with_its_lock(paths: Paths) -> None:
+def test_files_of_a_killed_process_go_with_its_lock(paths: Paths) -> None:
     folder = put(paths.root / "samples" / RECIPE / ".adam.abc.partial" / "samples.arrow", 9 * HOUR).parent
     lock = put(folder.with_name(f"{folder.name}.lock"), 9 * HOUR)
     before = found(paths)
@@ -119,7 +119,7 @@ def test_a_lock_or_a_folder_left_alone_goes(paths: Paths, name: str) -> None:
     assert names(found(paths)) == {f"training/{RECIPE}/{name}"}
 
 
-def test_what_goes_while_it_is_looked_at_is_passed_over(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_disappears_during_the_search_is_skipped(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files of a training may be renamed or removed between their listing and their measuring."""
     folder = put(paths.root / "samples" / RECIPE / ".adam.abc.partial" / "kept", 2 * HOUR).parent
     put(folder / "gone", 2 * HOUR, size=1000)
@@ -144,7 +144,7 @@ def test_a_download_that_can_be_gone_on_with_stays_as_long_as_checkpoints(paths:
     assert left.why == "unfinished download, older than 30 days"
 
 
-def test_a_download_goes_unless_it_is_going_on(paths: Paths) -> None:
+def test_a_download_goes_unless_it_is_running(paths: Paths) -> None:
     put(paths.root / "raw" / ".mnist.download" / "Mirrors" / "train.part", 31 * DAY_SECONDS)
     with (paths.root / "raw" / ".mnist.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -210,7 +210,7 @@ def test_the_lock_of_checkpoints_that_are_gone_goes_the_next_time(paths: Paths) 
     assert names(found(paths, later=2 * HOUR)) == {f"training/{RECIPE}/{OPTIMIZER}/checkpoints/{run.name}.lock"}
 
 
-def test_orphans_go_only_where_asked_for(paths: Paths) -> None:
+def test_orphans_go_only_where_requested(paths: Paths) -> None:
     put(paths.training(RECIPE, "gone") / "manifest.json", 0)
     put(paths.samples("old_recipe", OPTIMIZER) / "manifest.json", 0)
     put(paths.training(RECIPE, OPTIMIZER) / "manifest.json", 0)

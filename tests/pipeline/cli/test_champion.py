@@ -23,7 +23,7 @@ def command(*words: str) -> int:
     return run("champion", *words)
 
 
-def test_promoting_showing_and_rolling_back_say_what_became_of_the_champion(
+def test_promoting_showing_and_rolling_back_print_the_state_of_the_champion(
     paths: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:
     contender(paths, "sgd", BAD)
@@ -90,7 +90,7 @@ def test_history_is_a_table_of_all_decisions(paths: Paths, capsys: pytest.Captur
         ("rollback mnist_mlp --to 4", "mnist_mlp: version 4 is missing or damaged; there is no other version"),
     ],
 )
-def test_where_nothing_is_there_one_sentence_says_what_to_do(
+def test_without_a_champion_one_sentence_names_the_next_step(
     paths: Paths,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

@@ -25,7 +25,7 @@ def command(*arguments: str, more: tuple[Removal, ...] = ()) -> int:
     return cleaning.clean(30, more, dry_run="--dry-run" in arguments)
 
 
-def test_a_dry_run_says_what_would_go_and_touches_nothing(left: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_lists_the_removals_and_touches_nothing(left: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command("--dry-run") == 0
     assert capsys.readouterr().out.splitlines() == [
         "tensors/.mnist.abc.partial  1.5 kB  2 hours  left by a process that ended before it was done",
@@ -34,7 +34,7 @@ def test_a_dry_run_says_what_would_go_and_touches_nothing(left: Path, capsys: py
     assert (left / "train.pixels").exists()
 
 
-def test_a_real_run_says_the_same_and_what_was_freed(left: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_real_run_lists_the_same_removals_and_the_freed_bytes(left: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command() == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("tensors/.mnist.abc.partial")
@@ -44,7 +44,7 @@ def test_a_real_run_says_the_same_and_what_was_freed(left: Path, capsys: pytest.
     assert capsys.readouterr().out == f"{Paths.default().root}: nothing to remove\n"
 
 
-def test_what_is_in_use_or_cannot_be_removed_is_named_and_the_rest_goes(
+def test_files_in_use_or_not_removable_are_named_and_the_rest_goes(
     left: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fails() -> bool:

@@ -25,7 +25,7 @@ def training(paths: Paths) -> Artefact:
 
 @pytest.mark.parametrize("damaged", ["generator.safetensors", "settings.json"])
 @pytest.mark.parametrize(("command", "output"), [("export", "g.onnx"), ("sample", "g.png"), ("sample", "g.npz")])
-def test_one_flipped_byte_of_a_generator_stops_what_draws_with_it(
+def test_one_flipped_byte_of_a_generator_stops_the_commands_that_use_it(
     training: Artefact, tmp_path: Path, command: str, output: str, damaged: str
 ) -> None:
     flip_a_byte(training.path(damaged))
@@ -34,7 +34,7 @@ def test_one_flipped_byte_of_a_generator_stops_what_draws_with_it(
     assert not (tmp_path / "out").exists()
 
 
-def test_one_flipped_byte_of_stored_samples_stops_what_copies_or_scores_them(
+def test_one_flipped_byte_of_stored_samples_stops_the_commands_that_copy_or_score_them(
     training: Artefact, paths: Paths, tmp_path: Path
 ) -> None:
     stored = paths.samples("mnist_mlp", "adam") / "samples.arrow"
@@ -55,7 +55,7 @@ def test_one_flipped_byte_of_stored_samples_stops_what_copies_or_scores_them(
         "metrics/mnist/reference/features.safetensors",
     ],
 )
-def test_one_flipped_byte_of_what_judges_stops_the_scores(
+def test_one_flipped_byte_of_an_artefact_used_for_scoring_stops_the_scores(
     classifier: None, paths: Paths, tmp_path: Path, damaged: str
 ) -> None:
     np.save(tmp_path / "images.npy", np.random.default_rng(0).integers(0, 256, (20, 28, 28), np.uint8))

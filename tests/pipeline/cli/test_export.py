@@ -33,7 +33,7 @@ def stored(paths: Paths) -> ImageFile:
     return read_images(generate(training, 70, paths, seed=4).path("samples.arrow"))
 
 
-def test_a_generator_is_written_and_the_difference_said(
+def test_a_generator_is_written_and_the_difference_printed(
     paths: Paths, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     untrained_training(paths, "mnist_mlp", members=2, diverged=(0,), average=True)
@@ -50,7 +50,7 @@ def test_a_generator_is_written_and_the_difference_said(
     assert np.abs(drawn["digits"] - drawn["raw"]).max() > 0.1
 
 
-def test_a_configuration_whose_raw_weights_were_scored_is_exported_with_those(
+def test_a_configuration_scored_with_raw_weights_is_exported_with_them(
     paths: Paths, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     training = untrained_training(paths, "mnist_mlp", average=True)
@@ -97,7 +97,7 @@ def test_pictures_show_the_stored_samples(stored: ImageFile, tmp_path: Path) -> 
         assert (picture.n_frames, picture.info["duration"]) == (3, 1000)  # 140 images, 64 a page
 
 
-def test_the_champions_generator_is_written_whatever_was_trained_since(
+def test_the_champions_generator_is_written_even_after_a_later_training(
     paths: Paths, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     contender(paths, "sgd", [30.0, 10.0], average=True)

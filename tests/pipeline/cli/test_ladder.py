@@ -28,7 +28,7 @@ def called(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     return cli.main()
 
 
-def test_it_prints_what_sees_what_the_distances_and_where_the_files_lie(
+def test_it_prints_the_verdicts_the_distances_and_the_paths_of_the_files(
     ready: Paths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert called(monkeypatch, "mnist", "--images", "40") == 0
@@ -53,7 +53,7 @@ def test_it_prints_what_sees_what_the_distances_and_where_the_files_lie(
     assert Path(answer["files"]["ladder.parquet"]).is_file()
 
 
-def test_what_is_missing_is_told_in_one_sentence(
+def test_a_missing_input_is_one_sentence(
     paths: Paths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert called(monkeypatch, "mnist") == 1

@@ -67,7 +67,7 @@ def test_a_diverged_member_is_named_beside_the_verdict(paths: Paths) -> None:
     assert line.endswith("adam has no score for 1 of 3 members")
 
 
-def test_configurations_whose_averaged_weights_were_scored_are_named(paths: Paths) -> None:
+def test_configurations_scored_with_averaged_weights_are_named(paths: Paths) -> None:
     add(paths, "adam", [100.0, 120.0])
     assert not any("averaged" in line for line in printed())
     add(paths, "sgd", [800.0, 821.0], weights="average")

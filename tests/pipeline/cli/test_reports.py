@@ -170,7 +170,7 @@ def test_a_recipe_is_taken_with_and_without_its_option_and_a_metric_as_tables_ca
     assert ask("show", "mnist_mlp/adam") == ask("show", "mnist_mlp", "adam")
 
 
-def test_what_no_table_names_any_more_is_neither_best_nor_forgotten(three: Paths, ask: Any) -> None:
+def test_a_configuration_that_no_table_names_is_listed_and_never_the_best(three: Paths, ask: Any) -> None:
     add(three, "retired", [1.0, 2.0])
     assert json.loads(ask("best", "mnist_mlp", "--json"))["best"] == "adam"
     assert ask("best").splitlines()[-1].endswith("(is GANFORGE_OPTIMIZERS set?): mnist_mlp retired")
@@ -247,7 +247,7 @@ def test_a_metric_that_one_side_lacks_is_shown_without_a_verdict(paths: Paths, a
     assert (rows["inception_score"]["first"], "verdict" in rows["inception_score"]) == (None, False)
 
 
-def test_two_recipes_with_both_configurations_have_to_be_told_apart(three: Paths) -> None:
+def test_configurations_of_two_recipes_need_the_name_of_the_recipe(three: Paths) -> None:
     for optimizer in ("adam", "sgd"):
         add(three, optimizer, [10.0, 11.0], recipe="mnist_dcgan")
     with pytest.raises(ValueError, match="several recipes; name one with --recipe: mnist_mlp, mnist_dcgan"):
@@ -389,7 +389,7 @@ def test_a_mistake_is_one_sentence(three: Paths, words: list[str], expected: str
     "words",
     [[], ["list"], ["show"], ["best"], ["compare", "a", "b"], ["history"], ["query", "select 1"], ["compact"]],
 )
-def test_an_empty_store_says_how_to_fill_it(paths: Paths, words: list[str]) -> None:
+def test_the_message_on_an_empty_store_names_the_way_to_fill_it(paths: Paths, words: list[str]) -> None:
     with pytest.raises(ValueError, match=r"no report under .* yet; make some with: ganforge materialize mnist_mlp"):
         run("reports", *words)
 

@@ -96,7 +96,9 @@ def test_a_damaged_champion_is_one_sentence_and_no_other_draws_in_its_place(path
         command("mnist_mlp", "-o", tmp_path / "digits.npz")
 
 
-def test_what_was_chosen_is_said(paths: Paths, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_chosen_configuration_and_member_are_logged(
+    paths: Paths, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     untrained_training(paths, "mnist_mlp", members=3, diverged=(0,))
     report(paths, "adam", 10)
     with caplog.at_level("INFO"):

@@ -105,7 +105,7 @@ def test_json_has_every_key_in_order_and_nothing_else_is_on_standard_output(
     assert (scores["n_real"], scores["n_generated"], scores["dimensions"], scores["k"]) == (40, 30, 6, 3)
 
 
-def test_what_is_not_defined_is_null_with_a_note(
+def test_an_undefined_score_is_null_with_a_note(
     files: Callable[..., list[Path]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     real, generated = files(real=gaussian(40, 1), generated=gaussian(3, 2))
@@ -141,7 +141,7 @@ def test_statistics_alone_give_the_fid_of_the_features_they_are_of(
     assert "mean and covariance alone" in scores["notes"][0]
 
 
-def test_training_features_add_what_finds_copies(
+def test_training_features_add_the_scores_that_find_copies(
     files: Callable[..., list[Path]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     real, generated, train = files(real=gaussian(40, 1), generated=gaussian(30, 2), train=gaussian(30, 2))
@@ -241,7 +241,7 @@ def test_features_too_large_to_compute_with_leave_scores_undefined_without_a_war
         assert capfd.readouterr().err == ""
 
 
-def test_the_sheet_shows_each_of_the_closest_images_above_what_it_resembles(
+def test_the_sheet_shows_each_of_the_closest_images_above_its_nearest_training_image(
     inception: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     random = np.random.default_rng(0)
@@ -279,7 +279,7 @@ def test_features_are_scored_without_importing_torch_or_dagster(files: Callable[
     assert "fid_infinity" in done.stdout
 
 
-def test_images_of_unlike_sizes_keep_their_places(
+def test_images_of_different_sizes_keep_their_places(
     inception: None, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     random = np.random.default_rng(0)

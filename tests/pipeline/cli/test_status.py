@@ -52,7 +52,7 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Command:
     return command_line
 
 
-def test_a_table_a_recipe_says_what_why_and_what_a_person_chose(
+def test_one_table_per_recipe_shows_states_reasons_and_choices(
     command: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command(FOUND) == 0
@@ -99,10 +99,10 @@ def test_json_has_an_object_for_each_asset_partition(command: Command, capsys: p
     }
 
 
-def test_the_exit_code_is_1_where_asked_for_and_something_is_not_fresh(command: Command) -> None:
+def test_the_exit_code_is_1_where_requested_and_something_is_not_fresh(command: Command) -> None:
     assert [command(FOUND, "--exit-code"), command(DONE, "--exit-code"), command(FOUND)] == [1, 0, 0]
 
 
-def test_nothing_at_all_is_said_in_one_line(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_data_folder_is_one_line(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
     command(Survey({}, (), ()))
     assert capsys.readouterr().out == f"nothing was made yet in {data_root()}\n"

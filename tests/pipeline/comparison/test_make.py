@@ -78,7 +78,7 @@ def test_without_pairs_the_table_of_verdicts_is_empty_and_typed(paths: Paths) ->
     assert (table.num_rows, table.schema.names) == (0, [field.name for field in fields(Verdict)])
 
 
-def test_without_any_report_the_comparison_says_so(paths: Paths, tmp_path: Path) -> None:
+def test_the_comparison_without_any_report_names_their_absence(paths: Paths, tmp_path: Path) -> None:
     artefact, ranking = make_comparison("mnist_mlp", ["adam"], paths)
     assert (ranking.configurations, artefact.details["best"]) == ([], None)
 
@@ -91,7 +91,7 @@ def test_a_score_that_the_best_configuration_lacks_is_in_the_table(paths: Paths)
     assert [(row["optimizer"], row["inception_score_mean"]) for row in rows] == [("adam", None), ("sgd", 4.0)]
 
 
-def test_the_artefact_holds_page_curves_and_grids_of_what_the_reports_are_about(paths: Paths) -> None:
+def test_the_artefact_holds_page_curves_and_grids_of_the_configurations_with_reports(paths: Paths) -> None:
     for optimizer, level in (("adam", 200), ("sgd", 50)):
         add(paths, optimizer, [float(1000 - level)], training=f"{optimizer} t")
         add_training(paths, optimizer, f"{optimizer} t")
@@ -104,7 +104,7 @@ def test_the_artefact_holds_page_curves_and_grids_of_what_the_reports_are_about(
     assert (levels[3, 3], levels[-3, 3]) == (200, 50)  # the best above
 
 
-def test_the_page_is_made_again_when_what_it_says_of_the_recipe_changes(
+def test_the_page_is_made_again_when_the_details_of_the_recipe_on_it_change(
     paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table = (PACKAGE / "recipes.toml").read_text(encoding="utf-8")
@@ -117,7 +117,7 @@ def test_the_page_is_made_again_when_what_it_says_of_the_recipe_changes(
     assert not make_comparison("own", ["adam"], paths)[0].cached
 
 
-def test_what_was_trained_again_after_its_report_is_not_shown_beside_it(paths: Paths) -> None:
+def test_a_training_newer_than_the_report_is_not_shown_beside_it(paths: Paths) -> None:
     add(paths, "adam", [2.0], training="then")
     add_training(paths, "adam", "then")
     add_samples(paths, "adam", "then", 200)
@@ -164,7 +164,7 @@ def test_a_damaged_file_costs_its_parts_alone_and_the_page_is_made_again_after_t
     assert named not in repaired.path(PAGE).read_text(encoding="utf-8")
 
 
-def test_what_the_page_does_not_read_may_be_gone(paths: Paths) -> None:
+def test_files_that_the_page_does_not_read_may_be_missing(paths: Paths) -> None:
     add_whole(paths, "adam")
     unread = paths.training("mnist_mlp", "adam") / "events" / "losses"
     unread.parent.mkdir()
@@ -176,7 +176,7 @@ def test_what_the_page_does_not_read_may_be_gone(paths: Paths) -> None:
     assert damage(ranking, paths) == {}
 
 
-def test_damage_of_what_no_report_is_about_does_not_count(paths: Paths) -> None:
+def test_damage_in_partitions_without_a_report_does_not_count(paths: Paths) -> None:
     add(paths, "adam", [2.0], training="then")
     add_training(paths, "adam", "now")
     add_samples(paths, "adam", "now", 50)

@@ -22,7 +22,7 @@ def test_a_choice_that_the_ranked_reports_share_needs_no_word(paths: Paths) -> N
     assert outlook(paths, "adam") == ""
 
 
-def test_what_differs_is_named_with_the_configurations_it_cannot_be_compared_with(paths: Paths) -> None:
+def test_a_difference_is_named_with_the_configurations_that_it_makes_incomparable(paths: Paths) -> None:
     assert outlook(paths, "adam", n_generated=2000, steps=400) == (
         "mnist_mlp adam: the new scores will not be comparable with those of rmsprop, sgd (steps 4,500 there, "
         "400 here; n_generated 10,000 there, 2,000 here); the ranking shows the larger group, of equal "

@@ -44,7 +44,7 @@ def test_the_lowest_mean_distance_ranks_first(paths: Paths) -> None:
     ]
 
 
-def test_a_diverged_configuration_ranks_last_and_says_so(paths: Paths) -> None:
+def test_a_diverged_configuration_ranks_last_and_is_marked(paths: Paths) -> None:
     add(paths, "sgd", [None, None])
     add(paths, "adam", [None, 7.0])
     configurations = compare("mnist_mlp", ["sgd", "adam"], paths).configurations

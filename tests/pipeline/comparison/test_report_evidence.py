@@ -67,5 +67,5 @@ def test_fid_by_step_is_a_picture_where_the_training_kept_images_on_its_way(path
     assert len(picture) < EVENT_BYTES
 
 
-def test_scores_without_classes_show_none_and_ask_for_no_tensors(paths: Paths) -> None:
+def test_scores_without_classes_show_none_and_need_no_tensors(paths: Paths) -> None:
     assert classes(stored(paths, {"fid": [None, None]}), "mnist", paths) == {}

@@ -72,7 +72,7 @@ def test_the_power_agrees_with_the_integral_that_defines_noncentral_t(degrees: i
 
 
 @pytest.mark.parametrize("counts", [(3,), (3, 4)])
-def test_the_members_asked_for_are_the_least_that_decide_with_80_percent_chance(counts: tuple[int, ...]) -> None:
+def test_the_suggested_members_are_the_fewest_that_decide_with_80_percent_chance(counts: tuple[int, ...]) -> None:
     seen = Contrast(1.0, (4.0,) * len(counts), counts)
     needed = more_members(seen, level=0.05)
     assert needed is not None
@@ -90,7 +90,7 @@ def test_no_number_of_members_is_promised_for_no_difference_or_a_very_small_one(
     assert more_members(Contrast(1.0, (0.0,), (3,)), level=0.05) is None
 
 
-def test_at_least_one_more_member_is_asked_for() -> None:
+def test_at_least_one_more_member_is_suggested() -> None:
     assert more_members(Contrast(1000.0, (1.0,), (3,)), level=0.05) == 1
 
 

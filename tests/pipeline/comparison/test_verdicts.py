@@ -39,7 +39,7 @@ def test_the_same_difference_the_other_way_round_is_the_opposite_verdict() -> No
     assert (found.verdict, str(found)) == ("better", "sgd is better")
 
 
-def test_pairing_sees_what_the_spread_over_members_hides() -> None:
+def test_pairing_detects_a_difference_that_the_spread_over_members_hides() -> None:
     first, second = [100.0, 200.0, 300.0], [110.0, 211.0, 309.0]
     assert fid(scores("adam", first), scores("sgd", second))[0].verdict == "better"
     (found,) = fid(scores("adam", first), scores("sgd", second, seed=1))
@@ -47,7 +47,7 @@ def test_pairing_sees_what_the_spread_over_members_hides() -> None:
     assert "unpaired: seeds 0 and 1" in found.note
 
 
-def test_an_undecided_pair_says_how_many_more_members_would_decide() -> None:
+def test_an_undecided_pair_names_the_number_of_members_that_would_decide() -> None:
     (found,) = fid(scores("adam", [100.0, 130.0, 110.0]), scores("sgd", [120.0, 125.0, 140.0]))
     assert found.verdict == "undecided"
     assert found.more_members is not None
@@ -64,7 +64,7 @@ def test_many_pairs_take_more_evidence_than_one() -> None:
     assert found[0].corrected_p == pytest.approx(10 * (found[0].p or 0))
 
 
-def test_one_member_decides_nothing_and_says_what_is_missing() -> None:
+def test_one_member_decides_nothing_and_the_verdict_names_the_missing_members() -> None:
     (found,) = fid(scores("adam", [1.0]), scores("sgd", [900.0, 800.0]))
     assert (found.verdict, found.p, found.low, found.difference) == ("undecided", None, None, -899.0)
     assert str(found) == "undecided; needs at least 2 members with a score of each"
@@ -110,7 +110,7 @@ def test_a_configuration_of_which_every_member_diverged_is_undecided() -> None:
     assert found.note == "needs at least 2 members with a score of each; hot has no score for 3 of 3 members"
 
 
-def test_a_difference_no_practical_number_of_members_would_show_says_so() -> None:
+def test_a_difference_that_no_practical_number_of_members_shows_is_marked() -> None:
     (found,) = fid(scores("adam", [1.0, 2.0, 3.0]), scores("sgd", [2.0, 0.0, 4.0]))
     assert (found.difference, found.more_members) == (0.0, None)
     assert str(found) == "undecided; more than 10,000 members would be needed"
@@ -159,7 +159,7 @@ def test_a_score_that_is_neither_better_low_nor_high_gets_no_verdict(paths: Path
 
 
 @pytest.mark.parametrize("unlike", [{"n_generated": 99}, {"extractor_sha256": "b"}])
-def test_unlike_protocols_get_no_verdict_but_an_error(paths: Paths, unlike: dict[str, Any]) -> None:
+def test_different_protocols_get_no_verdict_but_an_error(paths: Paths, unlike: dict[str, Any]) -> None:
     reports = [add(paths, "adam", [1.0, 2.0]), add(paths, "sgd", [3.0, 4.5], **unlike)]
     with pytest.raises(UnlikeProtocolsError, match=f"adam and sgd cannot be compared: {next(iter(unlike))}"):
         compare_reports(reports, "fid")
@@ -209,7 +209,7 @@ def share_of_comparisons_with_a_verdict(draw: Draw, shape: tuple[int, int], tria
 
 
 @pytest.mark.parametrize("draw", [normal, lognormal])
-def test_equal_configurations_are_seldom_told_apart(draw: Draw) -> None:
+def test_equal_configurations_are_seldom_distinguished(draw: Draw) -> None:
     # at most 5 %; 250 trials may show 5 + 3 · 1.4 % by chance. Without Holm it is almost half (normal)
     assert share_of_comparisons_with_a_verdict(draw, (6, 3), 250) <= 0.092
 
@@ -217,12 +217,12 @@ def test_equal_configurations_are_seldom_told_apart(draw: Draw) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("members", [3, 5])
 @pytest.mark.parametrize("draw", [normal, lognormal, normal_with_luck_of_the_seed])
-def test_equal_configurations_are_told_apart_in_at_most_5_percent_of_comparisons(draw: Draw, members: int) -> None:
+def test_equal_configurations_are_distinguished_in_at_most_5_percent_of_comparisons(draw: Draw, members: int) -> None:
     assert share_of_comparisons_with_a_verdict(draw, (6, members), 4000) <= 0.05 + 3 * 0.00345
 
 
 @pytest.mark.parametrize(("members", "deviation"), [(3, 1.0), (5, 5.0)])
-def test_well_separated_configurations_are_all_told_apart(members: int, deviation: float) -> None:
+def test_well_separated_configurations_are_all_distinguished(members: int, deviation: float) -> None:
     random = np.random.default_rng(8)
     means = 100.0 * 2 ** np.arange(4)[:, None]  # 100, 200, 400, 800: at least 70 or 14 deviations of the difference
     decided = []
@@ -234,7 +234,7 @@ def test_well_separated_configurations_are_all_told_apart(members: int, deviatio
     assert decided.count("better") / len(decided) > 0.99
 
 
-def test_the_members_asked_for_decide_in_80_percent_of_repeats() -> None:
+def test_the_suggested_members_decide_in_80_percent_of_repeats() -> None:
     values = np.array([-3.0, 8.0, 10.0])
     (seen,) = fid(scores("adam", values.tolist()), scores("sgd", [0.0, 0.0, 0.0]))
     assert seen.more_members is not None

@@ -63,7 +63,7 @@ def test_scores_of_attributes_leave_out_classes_and_carry_a_note(
     assert score_notes("classes") == {}
 
 
-def test_images_without_labels_train_no_classifier_and_the_sentence_says_what_to_do(
+def test_images_without_labels_train_no_classifier_and_the_sentence_names_the_remedy(
     tmp_path: Path, paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = write_small_celeba(tmp_path / "celeba", 20, attributes=False)

@@ -130,7 +130,7 @@ def test_one_image_has_no_covariance() -> None:
         frechet_distance(np.zeros((1, 4)), sample(10, 4, 11))
 
 
-def test_unlike_feature_sizes_are_an_error() -> None:
+def test_different_feature_sizes_are_an_error() -> None:
     with pytest.raises(ValueError, match="found features of 4 and 5 values"):
         frechet_distance(sample(9, 4, 0), sample(9, 5, 0))
     with pytest.raises(ValueError, match="found features of 4 and 5 values"):

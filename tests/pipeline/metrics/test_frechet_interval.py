@@ -52,7 +52,7 @@ EQUAL = Pair(16, (500, 500), 1.0, 0.0, rectified=False)
 NEAR = Pair(32, (1000, 1000), 0.9, 0.2, rectified=False)
 
 
-def test_influences_are_what_one_image_more_does_to_the_distance() -> None:
+def test_an_influence_is_the_effect_of_one_more_image_on_the_distance() -> None:
     first, second = GAUSSIAN.draw(0)
     distance, (of_first, of_second) = frechet_distance(first, second).value, influences(first, second)
     weight = 1e-4
@@ -106,7 +106,7 @@ def test_swapped_sets_give_the_same_estimate() -> None:
     assert other.standard_error == pytest.approx(one.standard_error, rel=1e-10)
 
 
-def test_a_generator_of_few_different_images_is_not_extrapolated_below_what_it_scores() -> None:
+def test_a_generator_of_few_different_images_is_not_extrapolated_below_its_score() -> None:
     stream = np.random.default_rng(0)
     repeated = stream.standard_normal((5, 16))[stream.integers(0, 5, 4000)]
     real = stream.standard_normal((4000, 16))
@@ -134,7 +134,7 @@ def test_twice_as_many_images_lie_on_the_line_through_infinity() -> None:
     assert all(found.slope > 0 for found in few)
 
 
-def test_too_few_images_for_the_extrapolation_are_said() -> None:
+def test_too_few_images_for_the_extrapolation_are_noted() -> None:
     found = estimate_frechet(*Pair(64, (90, 90), 0.5, 0.5, rectified=False).draw(0))
     assert "90 images in 64 dimensions does not fall along a straight line" in found.note
     score = compute(METRIC, *_sets(Pair(64, (90, 90), 0.5, 0.5, rectified=False).draw(0)))["fid_infinity"]

@@ -54,7 +54,7 @@ def test_the_second_classifier_is_kept_and_is_not_the_extractor(paths: Paths) ->
     assert not np.array_equal(extractor.first.weight.detach(), second.first.weight.detach())
 
 
-def test_agreement_is_high_on_real_images_and_what_chance_gives_for_other_labels(paths: Paths) -> None:
+def test_agreement_is_high_on_real_images_and_at_chance_for_other_labels(paths: Paths) -> None:
     test, second = split(paths, "test"), gan_train.second_classifier("mnist", paths)
     right = gan_train.gan_test(test.pixels, sure(test.columns["label"]), second)
     assert right.value > 0.9

@@ -20,7 +20,7 @@ def test_every_order_holds_every_row_once_and_no_two_are_alike() -> None:
     assert all(200 < overlap < 300 for overlap in overlaps)  # 250 of 500 by chance
 
 
-def test_the_order_of_rows_does_not_decide_who_is_in_which_half() -> None:
+def test_the_order_of_rows_does_not_decide_the_half_of_a_row() -> None:
     shuffled = rows()[np.random.default_rng(1).permutation(1000)]
     assert first_half(shuffled) == first_half(rows())
 
@@ -31,7 +31,7 @@ def test_rounding_moves_few_rows_to_the_other_half() -> None:
     assert (before != after).mean() < 0.02
 
 
-def test_halves_do_not_differ_in_what_their_rows_hold() -> None:
+def test_halves_do_not_differ_in_the_content_of_their_rows() -> None:
     features = rows(4000)
     for order in halving_orders(features):
         first, second = (features[half] for half in np.array_split(order, 2))
@@ -52,7 +52,7 @@ def test_constant_rows_and_a_single_column_are_halved_too() -> None:
 
 
 @pytest.mark.parametrize(("linear", "quadratic"), [(1.0, 0.0), (1.0, 0.3), (0.0, 1.0)])
-def test_variances_are_told_apart(linear: float, quadratic: float) -> None:
+def test_different_variances_are_distinguished(linear: float, quadratic: float) -> None:
     plain, extrapolated = variances(linear + 2 * quadratic, 2 * linear + 8 * quadratic)
     assert plain == pytest.approx(linear + quadratic)
     assert extrapolated == pytest.approx(linear + quadratic * (1 + 1 / HALVINGS))

@@ -87,7 +87,7 @@ def test_probabilities_and_their_logits_score_the_same_and_zeros_are_not_nan() -
         (np.array([0.5, 0.5]), r"found shape \(2,\), expected \(N, classes\)"),
     ],
 )
-def test_what_is_no_probability_is_refused(wrong: np.ndarray, said: str) -> None:
+def test_values_that_are_no_probabilities_are_refused(wrong: np.ndarray, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         log_of_probabilities(wrong)
 
@@ -102,7 +102,7 @@ def test_the_errors_are_the_deviations_of_repeated_draws(count: int) -> None:
         assert np.mean(errors) == pytest.approx(np.std(values, ddof=1), rel=0.15)
 
 
-def test_extrapolated_small_sets_score_what_a_large_one_does() -> None:
+def test_extrapolated_small_sets_score_as_much_as_a_large_one() -> None:
     large = inception_score(random_logits(400_000, 999))
     small = np.array(
         [estimate_inception_score(log_probabilities(random_logits(100, seed))).infinity for seed in range(400)]

@@ -37,7 +37,7 @@ def test_fifty_copies_among_a_thousand_lower_both_scores() -> None:
     assert caught["authenticity"] < honest["authenticity"] - 0.02
 
 
-def test_fifty_generated_images_that_are_all_copies_score_zero_whatever_else_was_trained_on() -> None:
+def test_fifty_generated_copies_score_zero_beside_any_further_training_images() -> None:
     train = images(1000, 1)
     assert scores(train[:50], train) == {"memorisation_distance": 0.0, "authenticity": 0.0}
 
@@ -60,7 +60,7 @@ def test_neither_huge_nor_tiny_features_change_the_cosine_distance() -> None:
     assert memorisation_distance(generated * 1e200, train * 1e-200) == pytest.approx(expected, rel=1e-12)
 
 
-def test_authentic_is_what_lies_farther_off_than_the_training_images_own_neighbour() -> None:
+def test_an_image_is_authentic_beyond_the_distance_of_the_training_images_own_neighbour() -> None:
     train = np.array([[0.0], [1.0], [10.0]])  # nearest others at 1, 1 and 9
     generated = np.array([[-0.5], [-1.0], [-1.5], [10.0], [18.5], [20.0]])
     assert authentic(generated, train).tolist() == [False, False, True, False, False, True]

@@ -64,7 +64,7 @@ def test_parts_merged_are_the_whole_in_either_order(first: int) -> None:
         assert close(merged.moments(), fit_moments(features()))
 
 
-def test_what_is_saved_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> None:
+def test_saved_moments_continue_as_if_uninterrupted(tmp_path: Path) -> None:
     begun = running(features()[:BLOCK])
     begun.save(tmp_path / "moments.safetensors")
     loaded = RunningMoments.load(tmp_path / "moments.safetensors")
@@ -80,7 +80,7 @@ def test_an_offset_a_thousand_times_the_spread_costs_no_digits() -> None:
     assert np.allclose(shifted.covariance, np.cov(values, rowvar=False), rtol=1e-11)
 
 
-def test_asking_twice_or_in_between_changes_nothing() -> None:
+def test_reading_moments_twice_or_in_between_changes_nothing() -> None:
     found = running(features())
     found.moments()
     assert same(found.moments(), fit_moments(features()))

@@ -56,7 +56,7 @@ def block_rows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("scale", [1e200, 1e308])
-def test_distances_whose_squares_overflow_are_one_sentence(scale: float) -> None:
+def test_distances_with_squares_that_overflow_are_one_sentence(scale: float) -> None:
     features = scale * np.random.default_rng(0).choice([-1.0, 1.0], (30, 4))
     for call in (lambda: neighbour_radii(features, 1), lambda: nearest_rows(features, np.ones((3, 4)))):
         with pytest.raises(squared_distances.TooLargeError, match="the features' values are too large to compute with"):
@@ -85,7 +85,7 @@ def test_the_nearest_reference_is_exactly_the_first_of_the_nearest(name: str, bl
 
 
 @pytest.mark.parametrize("name", HARD)
-def test_balls_hold_exactly_what_lies_closer_than_their_radius(name: str, block_rows: int) -> None:
+def test_balls_hold_exactly_the_points_closer_than_their_radius(name: str, block_rows: int) -> None:
     first, second = HARD[name][:50], np.concatenate([HARD[name][50:], HARD[name][:10]])
     r, s, squares = radii_by_sorting(first, 3), radii_by_sorting(second, 3), table(first, second)
     balls = count_balls(first, second, r, s)

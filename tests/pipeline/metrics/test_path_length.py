@@ -11,7 +11,7 @@ def latents(seed: int, count: int = 2000, size: int = 50) -> np.ndarray:
 PLACES = np.random.default_rng(2).random(2000, np.float32)
 
 
-def test_an_extractor_that_sees_latents_themselves_measures_the_squared_distance_of_straight_paths() -> None:
+def test_with_latents_as_features_the_length_is_the_squared_distance_of_straight_paths() -> None:
     first, second = latents(0), latents(1)
     here, further = path_ends(first, second, PLACES, on_sphere=False)
     squared = ((first - second).astype(np.float64) ** 2).sum(axis=1)

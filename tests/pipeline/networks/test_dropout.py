@@ -45,7 +45,7 @@ def test_a_member_drops_the_same_alone_and_in_a_stack() -> None:
     assert torch.equal(stacked(inputs)[2], alone(inputs[2:])[0])
 
 
-def test_what_is_dropped_has_no_gradient() -> None:
+def test_dropped_inputs_have_no_gradient() -> None:
     inputs = torch.ones(1, 4, 50, requires_grad=True)
     outputs = dropout([0.5], 0)(inputs)
     outputs.sum().backward()

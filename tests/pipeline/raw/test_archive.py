@@ -39,7 +39,7 @@ def test_images_come_sorted_by_name_and_as_they_were(tmp_path: Path, method: int
     assert [archive.content(index) for index in range(len(archive))] == [files[name] for name in archive.names]
 
 
-def test_what_is_no_image_is_passed_over(tmp_path: Path) -> None:
+def test_a_file_that_is_no_image_is_skipped(tmp_path: Path) -> None:
     other = dict.fromkeys(("a/", "a/Thumbs.db", "__MACOSX/a/._1.jpg", "a/._1.jpg", "readme.txt"), b"")
     assert Archive(write_zip(tmp_path / "a.zip", other | {"a/1.jpg": IMAGE})).names == ["a/1.jpg"]
 
@@ -58,7 +58,7 @@ def test_an_archive_without_images_is_an_error(tmp_path: Path) -> None:
         (b"7z\xbc\xaf'\x1c", "found 6 bytes that begin with 0x377abcaf, expected a zip"),
     ],
 )
-def test_what_is_no_zip_is_named(tmp_path: Path, content: bytes, expected: str) -> None:
+def test_a_file_that_is_no_zip_is_named(tmp_path: Path, content: bytes, expected: str) -> None:
     (tmp_path / "a.zip").write_bytes(content)
     with pytest.raises(DamagedFileError, match=r"a\.zip: ") as caught:
         Archive(tmp_path / "a.zip")
@@ -127,7 +127,7 @@ def test_entries_that_share_their_bytes_are_refused(tmp_path: Path) -> None:
         Archive(path)
 
 
-def test_a_zip_whose_beginning_is_missing_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_zip_without_its_beginning_is_refused_by_name(tmp_path: Path) -> None:
     path = write_zip(tmp_path / "a.zip", {f"{index}.jpg": IMAGE for index in range(30)})
     path.write_bytes(path.read_bytes()[20_000:])
     with pytest.raises(
@@ -146,7 +146,7 @@ def test_an_entry_beyond_the_end_is_refused_by_name(tmp_path: Path) -> None:
         Archive(path)
 
 
-def test_another_compression_is_refused_with_what_to_do(tmp_path: Path) -> None:
+def test_another_compression_is_refused_with_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(DamagedFileError, match="has compression method 14, expected stored or deflated; pack"):
         Archive(write_zip(tmp_path / "a.zip", {"1.jpg": IMAGE}, zipfile.ZIP_LZMA))
 
@@ -229,7 +229,7 @@ def test_a_link_back_into_a_folder_around_it_is_not_followed(tmp_path: Path) -> 
     assert Archive(tmp_path / "packed.zip").names == ["a/1.jpg", "b/1.jpg"]
 
 
-def test_a_folder_that_holds_a_zip_alone_is_told_to_name_the_zip(tmp_path: Path) -> None:
+def test_the_error_on_a_folder_with_only_a_zip_recommends_naming_the_zip(tmp_path: Path) -> None:
     write_zip(tmp_path / "faces.zip", {"1.jpg": IMAGE})
     with pytest.raises(
         FileNotFoundError, match=r"found no image, only faces\.zip, .*name the zip itself: .*/faces\.zip$"
@@ -237,7 +237,7 @@ def test_a_folder_that_holds_a_zip_alone_is_told_to_name_the_zip(tmp_path: Path)
         pack(tmp_path, tmp_path / "packed")
 
 
-def test_a_file_whose_name_no_archive_may_hold_is_named_before_it_is_packed(tmp_path: Path) -> None:
+def test_a_file_with_a_name_that_no_archive_may_hold_is_refused_before_it_is_packed(tmp_path: Path) -> None:
     (tmp_path / "a\\b.jpg").write_bytes(IMAGE)
     with pytest.raises(DamagedFileError, match=r"a\\b\.jpg: the name has a drive or a backslash.*; rename the file"):
         pack(tmp_path, tmp_path / "packed")

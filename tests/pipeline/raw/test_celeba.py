@@ -322,7 +322,7 @@ def test_an_error_leaves_the_artefact_of_before_as_it_was(named: Path, paths: Pa
     assert {name: before.path(name).read_bytes() for name in before.files} == contents
 
 
-def test_what_is_named_and_not_there_is_an_error_and_no_fallback(
+def test_a_named_but_missing_source_is_an_error_and_no_fallback(
     tmp_path: Path, paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GANFORGE_CELEBA", str(tmp_path / "nowhere"))
@@ -337,7 +337,7 @@ def test_what_is_named_and_not_there_is_an_error_and_no_fallback(
     expect_nothing_left(paths)
 
 
-def test_a_directory_with_a_zip_under_another_name_is_told_to_name_the_zip(named: Path, paths: Paths) -> None:
+def test_the_error_on_a_zip_under_another_name_recommends_naming_the_zip(named: Path, paths: Paths) -> None:
     (named / "img_align_celeba.zip").rename(named / "faces.zip")
     with pytest.raises(FileNotFoundError, match=r"celeba: found no image, only faces\.zip.*: .*/celeba/faces\.zip$"):
         acquire(CELEBA, paths)
@@ -424,7 +424,9 @@ def test_an_html_page_saved_as_the_zip_is_named_and_thrown_away(
     assert not list((paths.root / "raw").rglob("*.zip"))
 
 
-def test_a_failed_download_says_why_and_what_to_do(paths: Paths, drive: Callable[[DownloadFunction], None]) -> None:
+def test_the_error_of_a_failed_download_names_the_reason_and_the_remedy(
+    paths: Paths, drive: Callable[[DownloadFunction], None]
+) -> None:
     def download(file_id: str, folder: str, name: str, md5: str) -> None:
         raise RuntimeError("Too many users have viewed\nor downloaded this file")
 

@@ -28,7 +28,7 @@ def test_the_layout_is_the_published_one() -> None:
         (encode_idx(IMAGES) + b"\x00", "found 41 bytes, expected 40"),
     ],
 )
-def test_a_damaged_file_is_an_error_that_says_what_was_found(content: bytes, expected: str) -> None:
+def test_a_damaged_file_is_an_error_that_names_the_content_read(content: bytes, expected: str) -> None:
     with pytest.raises(DamagedFileError, match=r"^images\.gz: found") as caught:
         parse_idx(content, 3, "images.gz")
     assert expected in str(caught.value)

@@ -142,7 +142,7 @@ def test_an_entry_may_prepare_the_files_of_another_entry_wherever_that_stands(tm
     assert (found["small"].licence, found["small"].preparation) == ("CC0", Preparation(size=8))
 
 
-def test_entries_whose_files_are_each_others_are_refused(tmp_path: Path) -> None:
+def test_entries_with_each_others_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "d.toml").write_text('[a]\nraw = "b"\n[b]\nraw = "a"')
     with pytest.raises(SettingsError, match=r"d\.toml: \[b\]: raw goes in a circle \(a → b → a\)"):
         load_datasets((tmp_path / "d.toml",))
@@ -180,7 +180,7 @@ def test_a_missing_file_of_entries_is_named(tmp_path: Path, monkeypatch: pytest.
         load_datasets()
 
 
-def test_a_path_is_asked_for_only_when_the_data_set_is_made(own: Own, paths: Paths) -> None:
+def test_a_path_is_required_only_when_the_data_set_is_made(own: Own, paths: Paths) -> None:
     dataset = own('path = "nowhere"')
     with pytest.raises(
         FileNotFoundError, match=r"\[shapes\]: path .*nowhere does not exist, expected a folder of images"
@@ -267,7 +267,7 @@ def test_beside_a_test_folder_validation_images_are_unused(own: Own, paths: Path
         ([f"{kind}/1.png" for kind in "dcba"], "found a/, b/, c/, … beside train/ and test/"),
     ],
 )
-def test_what_is_no_split_beside_train_and_test_is_an_error_and_makes_no_classes(
+def test_a_folder_beside_train_and_test_is_an_error_and_makes_no_classes(
     own: Own, paths: Paths, tmp_path: Path, others: list[str], expected: str
 ) -> None:
     write_files(tmp_path / "p", ["Train/1.png", "Train/2.png", "test/1.png", "val/1.png", *others])
@@ -363,7 +363,7 @@ def test_a_wrong_npz_is_one_sentence_and_leaves_nothing(
     assert not paths.raw("shapes").exists()
 
 
-def test_what_is_no_npz_is_refused_without_unpickling(own: Own, paths: Paths, tmp_path: Path) -> None:
+def test_a_file_that_is_no_npz_is_refused_without_unpickling(own: Own, paths: Paths, tmp_path: Path) -> None:
     for content in (b"", b"\x80\x04K\x01.", b"PK\x03\x04 cut"):
         (tmp_path / "p.npz").write_bytes(content)
         with pytest.raises(DamagedFileError, match=r"p\.npz: cannot be read"):

@@ -60,7 +60,7 @@ def test_the_four_inks_of_a_printer_become_rgb() -> None:
     assert found[4, 4, 0] > 240 > 15 > found[4, 4, 1]  # magenta and yellow ink are red
 
 
-def test_a_photograph_is_turned_as_the_camera_says() -> None:
+def test_a_photograph_is_turned_as_the_camera_recorded() -> None:
     exif = Image.Exif()
     exif[ORIENTATION] = 6  # the top of the scene is at the right edge of the file
     found = decode(encoded(Image.fromarray(COLOURS), exif=exif), "x")
@@ -68,7 +68,7 @@ def test_a_photograph_is_turned_as_the_camera_says() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"GIF89a", b"%!PS-Adobe-3.0 EPSF-3.0", b"\xff\xd8\xff\xe0" + bytes(50)])
-def test_what_is_no_image_of_these_formats_is_unreadable(content: bytes) -> None:
+def test_a_file_in_no_format_of_these_is_unreadable(content: bytes) -> None:
     with pytest.raises(UnreadableImageError):
         decode(content, "x")
 

@@ -133,7 +133,7 @@ def test_only_scores_that_the_logits_define_are_taken(
     assert set(table["metric"].to_pylist()) == metrics
 
 
-def test_what_is_there_is_not_scored_again_but_where_forced(training: Artefact, paths: Paths) -> None:
+def test_existing_scores_are_not_taken_again_unless_forced(training: Artefact, paths: Paths) -> None:
     assert keep(training, paths).looked_at == [IMAGES] * 3
     assert keep(training, paths).looked_at == []
     assert keep(training, paths, force=True).looked_at == [IMAGES] * 3
@@ -151,7 +151,7 @@ def test_scores_of_another_training_or_by_other_weights_are_refused_and_made_aga
     assert (read(paths), read(paths, "another") is None) == (None, False)
 
 
-def test_scores_say_which_weights_drew_the_images_and_are_taken_again_of_others(
+def test_scores_name_the_weights_of_the_images_and_are_taken_again_for_other_weights(
     training: Artefact, paths: Paths
 ) -> None:
     keep(training, paths)
@@ -172,7 +172,7 @@ def test_a_training_of_an_older_version_has_no_scores_and_no_error(
     assert read(paths) is None
 
 
-def test_inception_looks_at_them_only_when_thorough_scores_are_asked_for(
+def test_inception_reads_them_only_when_thorough_scores_are_requested(
     training: Artefact, paths: Paths, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
@@ -182,7 +182,7 @@ def test_inception_looks_at_them_only_when_thorough_scores_are_asked_for(
     assert keep(training, paths, MadeUpJudge(labels=IMAGENET, thorough=object())).looked_at == [IMAGES] * 3
 
 
-def test_a_damaged_file_is_passed_over_said_and_made_again(
+def test_a_damaged_file_is_skipped_logged_and_made_again(
     training: Artefact, paths: Paths, caplog: pytest.LogCaptureFixture
 ) -> None:
     keep(training, paths)

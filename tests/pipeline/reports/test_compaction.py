@@ -102,7 +102,7 @@ def test_appending_does_not_wait_for_a_compaction(tmp_path: Path, monkeypatch: p
     assert ids(tmp_path) == written
 
 
-def test_a_row_group_holds_about_as_many_rows_as_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_group_holds_about_as_many_rows_as_requested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(merging, "GROUP_ROWS", 8)  # two reports
     written = fill(tmp_path, 6)
     store.compact(tmp_path)
@@ -271,7 +271,7 @@ def test_a_merged_file_that_is_cut_short_replaces_none(tmp_path: Path, monkeypat
     assert ids(tmp_path) == written
 
 
-def test_a_merged_file_whose_rows_are_not_those_it_lists_replaces_none(
+def test_a_merged_file_with_other_rows_than_it_lists_replaces_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = fill(tmp_path, 3)

@@ -43,7 +43,9 @@ def test_a_set_of_few_images_fills_its_row(train: ImageFile) -> None:
     assert closest_pairs(generated, seen(generated), reference(train), train).shape == (2 * PAIRS, 1, 8, 8)
 
 
-def test_the_picture_has_two_rows_a_member_and_goes_when_nobody_drew(tmp_path: Path, train: ImageFile) -> None:
+def test_the_picture_has_two_rows_per_member_and_goes_when_no_member_has_images(
+    tmp_path: Path, train: ImageFile
+) -> None:
     generated = np.asarray(train.pixels)[:20]
     pairs = closest_pairs(generated, seen(generated), reference(train), train)
     path = tmp_path / "pairs.png"

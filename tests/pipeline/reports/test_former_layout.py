@@ -320,7 +320,7 @@ def test_a_former_file_that_is_damaged_is_named_and_nothing_is_removed(
     assert len(store.history_of(root)) == 16
 
 
-def test_what_is_not_ganforges_stays_in_the_former_folder(root: Path, written: list[str]) -> None:
+def test_files_of_other_programs_stay_in_the_former_folder(root: Path, written: list[str]) -> None:
     (root / "_compacted" / "notes.txt").write_text("mine")
     (root / "_compacted" / ".20260101T000000000000-00000000.parquet.9.partial").write_bytes(b"half")
     assert ids(root) == written

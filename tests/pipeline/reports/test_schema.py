@@ -158,7 +158,7 @@ def test_a_file_of_another_name_is_one_sentence_that_names_it(tmp_path: Path, re
         read(tmp_path)
 
 
-def test_a_report_that_does_not_say_what_it_may_be_compared_with_is_one_sentence(tmp_path: Path) -> None:
+def test_a_report_without_its_comparability_is_one_sentence(tmp_path: Path) -> None:
     path = store.append(tmp_path, rows(protocol=None)).path
     found = store.latest(tmp_path, "mnist_mlp", "adam")
     assert found is not None

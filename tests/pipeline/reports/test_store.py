@@ -132,7 +132,7 @@ def test_an_id_that_no_report_or_several_have_is_one_sentence(tmp_path: Path) ->
         store.find_report(tmp_path, "")
 
 
-def test_what_starts_with_an_underscore_is_no_report(tmp_path: Path) -> None:
+def test_a_file_that_starts_with_an_underscore_is_no_report(tmp_path: Path) -> None:
     path = store.append(tmp_path, rows()).path
     path.with_name("_pairs.parquet").write_bytes(b"no report")
     path.with_name("_nearest_training_images.png").write_bytes(b"picture")
@@ -190,7 +190,7 @@ def test_two_writers_of_one_moment_are_both_kept(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize("name", ["copy of one", "20260102T030405678901-merged-1f0c9a7e"])
-def test_what_is_no_report_costs_nobody_the_scores_of_a_new_one(
+def test_a_file_that_is_no_report_does_not_prevent_storing_a_new_one(
     tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     stray = store.partition_folder(tmp_path, "mnist_mlp", "adam") / f"{name}.parquet"
@@ -212,7 +212,7 @@ def test_a_full_disk_leaves_no_file_of_the_report(tmp_path: Path, monkeypatch: p
     assert list(store.partition_folder(tmp_path, "mnist_mlp", "adam").iterdir()) == []
 
 
-def test_a_report_in_a_file_of_many_says_what_it_said_alone(tmp_path: Path) -> None:
+def test_a_report_in_a_file_of_many_equals_the_report_alone(tmp_path: Path) -> None:
     randomness = random.Random(0)
     stored = []
     for seed in range(12):

@@ -65,7 +65,7 @@ def test_sql_and_arrow_say_the_same(root: Path) -> None:
     assert by_sql.to_pylist() == by_arrow.sort_by(order).to_pylist()
 
 
-def test_settings_are_asked_as_json(root: Path) -> None:
+def test_settings_are_queried_as_json(root: Path) -> None:
     found = ask(root, "SELECT settings->>'$.generator.kind' AS kind FROM runs WHERE (settings->'$.steps') = 20")
     assert found == [{"kind": "adam"}]
 
@@ -182,7 +182,7 @@ def test_a_query_that_a_compaction_disturbs_is_run_again(root: Path, monkeypatch
 
 
 @pytest.mark.parametrize("at", ["_create", "_open"])
-def test_a_query_whose_files_go_after_they_were_listed_is_run_again(
+def test_a_query_is_run_again_if_its_files_go_after_they_were_listed(
     root: Path, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
     """While the views are made, or between them and the statement."""
@@ -205,7 +205,7 @@ def test_a_query_whose_files_go_after_they_were_listed_is_run_again(
     assert len(calls) == 2
 
 
-def test_a_connection_says_what_is_missing_after_a_compaction_and_a_new_one_reads_on(root: Path) -> None:
+def test_after_a_compaction_a_connection_names_the_missing_file_and_a_new_one_reads_on(root: Path) -> None:
     connection = store.connect(root)
     store.append(root, rows())
     store.compact(root)

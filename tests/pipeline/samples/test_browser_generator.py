@@ -130,7 +130,7 @@ def test_pixels_in_javascript_are_those_of_python_with_half_way_cases_up(value_r
 
 
 @needs_node
-def test_what_javascript_cannot_use_is_an_error_and_a_latent_stays_as_it_was(paths: Paths) -> None:
+def test_an_input_that_javascript_cannot_use_is_an_error_and_leaves_a_latent_unchanged(paths: Paths) -> None:
     generator = browser_generator(untrained_training(paths, "mnist_mlp"), 0).to_json()
     caught = "(() => { try { %s } catch (error) { return error.message; } })()"
     prepare = "const prepared = ganforgeGenerator.prepare(data);"

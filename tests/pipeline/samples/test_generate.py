@@ -79,7 +79,7 @@ def with_diverged(training: Artefact, members: list[int]) -> Artefact:
         )
 
 
-def test_a_diverged_member_draws_nothing_and_is_named(training: Artefact, paths: Paths) -> None:
+def test_a_diverged_member_generates_no_images_and_is_named(training: Artefact, paths: Paths) -> None:
     artefact = generate(with_diverged(training, [0]), 5, paths)
     assert artefact.details["members"] == [1]
     assert artefact.details["diverged_members"] == [0]
@@ -120,7 +120,7 @@ def test_the_average_of_the_weights_draws_images_of_its_own(named_small_mnist: P
     assert np.array_equal(read_images(artefact.path("samples.arrow")).pixels, drawn["average"])
 
 
-def test_samples_of_a_training_without_an_average_are_what_they_were(training: Artefact, paths: Paths) -> None:
+def test_samples_of_a_training_without_an_average_have_their_former_bits(training: Artefact, paths: Paths) -> None:
     artefact = generate(training, 5, paths)
     decided_by = {"training": training.fingerprint, "count": 5, "seed": 0, "weights": "raw"}
     assert artefact.fingerprint == Identity("samples", CODE_VERSION, decided_by).fingerprint

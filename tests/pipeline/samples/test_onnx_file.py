@@ -18,7 +18,9 @@ from tests.pipeline.samples.example_training import WIDTHS, untrained_training
 
 
 @pytest.mark.parametrize("recipe", WIDTHS)
-def test_onnxruntime_draws_what_the_member_draws_for_any_batch(recipe: str, paths: Paths, tmp_path: Path) -> None:
+def test_onnxruntime_generates_the_same_images_as_the_member_for_any_batch(
+    recipe: str, paths: Paths, tmp_path: Path
+) -> None:
     training, path = untrained_training(paths, recipe), tmp_path / "generator.onnx"
     verified = export_onnx(training, 1, path)
     assert verified.latents == 64
@@ -36,7 +38,7 @@ def test_onnxruntime_draws_what_the_member_draws_for_any_batch(recipe: str, path
     assert np.abs(found - drawn[0]).max() > 0.1
 
 
-def test_the_file_says_what_it_holds_and_needs_no_other(paths: Paths, tmp_path: Path) -> None:
+def test_the_file_describes_its_content_and_needs_no_other(paths: Paths, tmp_path: Path) -> None:
     training = untrained_training(paths, "mnist_conv", average=True)
     export_onnx(training, 0, tmp_path / "generator.onnx", weights="average")
     assert [each.name for each in tmp_path.glob("*onnx*")] == ["generator.onnx"]
@@ -60,7 +62,7 @@ def test_the_file_says_what_it_holds_and_needs_no_other(paths: Paths, tmp_path: 
     assert (model.graph.input[0].name, model.graph.output[0].name) == ("latent", "images")
 
 
-def test_raw_and_average_weights_draw_unlike_images_and_the_same_export_is_the_same_file(
+def test_raw_and_averaged_weights_give_different_images_and_equal_exports_equal_files(
     paths: Paths, tmp_path: Path
 ) -> None:
     training = untrained_training(paths, "mnist_mlp", average=True)
@@ -100,7 +102,9 @@ def test_a_file_that_draws_something_else_is_not_kept_and_an_earlier_one_stays(
     ("member", "found"),
     [(1, "member 1 diverged and generates no images"), (7, "found member 7"), (-1, "found member -1")],
 )
-def test_a_member_that_draws_nothing_is_one_sentence(paths: Paths, tmp_path: Path, member: int, found: str) -> None:
+def test_a_member_that_generates_no_images_is_one_sentence(
+    paths: Paths, tmp_path: Path, member: int, found: str
+) -> None:
     training = untrained_training(paths, "mnist_mlp", members=3, diverged=(1,))
     with pytest.raises(ValueError, match=f"mnist_mlp adam: {found}, expected one of 0, 2"):
         export_onnx(training, member, tmp_path / "generator.onnx")

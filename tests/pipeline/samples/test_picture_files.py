@@ -32,7 +32,7 @@ def drawn(pixels: np.ndarray, members: list[int] | None = None) -> GeneratedImag
     ("output", "expected"),
     [("a.png", ".png"), ("b/A.PNG", ".png"), ("images", "folder"), ("images/", "folder"), ("v1.2/", "folder")],
 )
-def test_a_suffix_tells_the_kind_and_a_slash_or_none_a_folder(output: str, expected: str) -> None:
+def test_a_suffix_decides_the_kind_and_a_slash_or_no_suffix_means_a_folder(output: str, expected: str) -> None:
     assert kind_of(output, (".png", ".gif")) == expected
 
 

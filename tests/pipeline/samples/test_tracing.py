@@ -23,7 +23,7 @@ EXPECTED_KINDS = {
 
 
 @pytest.mark.parametrize("name", EXPECTED_KINDS)
-def test_a_program_lists_what_the_architecture_says_it_does(name: str) -> None:
+def test_a_program_lists_the_operations_of_the_architecture(name: str) -> None:
     network = network_for(name, (1, 28, 28), 8)
     program = write_program(network.generator(1).eval(), network)
     assert [operation.kind for operation in program.operations] == EXPECTED_KINDS[name].split()
@@ -88,7 +88,9 @@ def skipping(dense: Dense, latents: Tensor) -> Tensor:
         ),
     ],
 )
-def test_what_a_program_cannot_say_is_named(draw: Callable[[Dense, Tensor], Tensor], found: str) -> None:
+def test_an_operation_that_a_program_cannot_express_is_named(
+    draw: Callable[[Dense, Tensor], Tensor], found: str
+) -> None:
     with pytest.raises(UnsupportedNetworkError, match=f"network mlp: {found}") as caught:
         kinds(draw)
     assert "expected Dense, Conv2d" in str(caught.value)

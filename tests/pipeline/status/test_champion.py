@@ -69,7 +69,7 @@ def test_a_newer_report_makes_the_decision_stale_until_it_is_taken_again(
     assert told(chain).state == FRESH
 
 
-def test_a_report_that_was_stored_while_a_promotion_was_being_written_makes_it_stale_also_after_a_rollback(
+def test_a_report_stored_during_a_promotion_makes_it_stale_also_after_a_rollback(
     chain: Paths,
 ) -> None:
     crown(chain)
@@ -88,7 +88,7 @@ def test_a_stale_report_makes_the_champion_stale(chain: Paths, tables: Path) -> 
     assert told(chain).reasons == (f"because {RECIPE}/report two is stale",)
 
 
-def test_that_nobody_was_promoted_is_a_decision_too(chain: Paths) -> None:
+def test_a_decision_without_a_promotion_is_kept_too(chain: Paths) -> None:
     decide(chain, NOT_PROMOTED, {})
     assert told(chain).state == FRESH
     assert told(chain).notes == ("the reason",)

@@ -181,7 +181,7 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_after_a_single_change_exactly_what_it_decides_is_not_fresh(
+def test_a_single_change_makes_exactly_its_downstream_artefacts_not_fresh(
     name: str, chain: Paths, tables: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     change, expected = CHANGES[name]
@@ -195,7 +195,7 @@ def test_after_a_single_change_exactly_what_it_decides_is_not_fresh(
 # States
 
 
-def test_what_is_cut_short_is_named_with_its_file(chain: Paths) -> None:
+def test_an_artefact_cut_short_is_named_with_its_file(chain: Paths) -> None:
     path = chain.training(RECIPE, "one") / "generator.safetensors"
     size = path.stat().st_size
     path.write_bytes(path.read_bytes()[:-1])
@@ -232,7 +232,7 @@ def test_a_changed_byte_is_seen_where_every_file_is_read(chain: Paths) -> None:
 
 
 @pytest.mark.parametrize("verify", [False, True])
-def test_a_file_that_this_user_may_not_read_is_named_and_the_rest_is_told(
+def test_a_file_that_this_user_may_not_read_is_named_and_the_rest_is_listed(
     chain: Paths, monkeypatch: pytest.MonkeyPatch, verify: bool
 ) -> None:
     refused = chain.training(RECIPE, "one") / "generator.safetensors"
@@ -243,7 +243,7 @@ def test_a_file_that_this_user_may_not_read_is_named_and_the_rest_is_told(
     assert found[f"{RECIPE}/generator one"].reasons == (why,)
 
 
-def test_what_is_damaged_and_stale_passes_its_staleness_on(chain: Paths, tables: Path) -> None:
+def test_a_damaged_and_stale_artefact_passes_its_staleness_on(chain: Paths, tables: Path) -> None:
     edit(tables / "optimizers.toml", "0.0002", "0.0003")
     (chain.training(RECIPE, "one") / "history.parquet").unlink()
     found = looked_at(chain)
@@ -286,7 +286,7 @@ def test_a_comparison_made_without_a_damaged_file_is_stale_once_that_is_repaired
     assert not_fresh(looked_at(chain)) == set()
 
 
-def test_a_damaged_report_fails_and_the_others_are_still_told(chain: Paths) -> None:
+def test_a_damaged_report_fails_and_the_other_ones_are_still_listed(chain: Paths) -> None:
     (report,) = (chain.reports() / f"recipe={RECIPE}" / "optimizer=one").glob("2*.parquet")
     report.write_bytes(b"no report")
     found = looked_at(chain)
@@ -318,7 +318,7 @@ def test_a_classifier_trained_otherwise_makes_all_that_it_saw_stale_until_that_i
     )
 
 
-def test_a_shorter_training_is_fresh_and_says_so(chain: Paths) -> None:
+def test_a_shorter_training_is_fresh_and_its_row_names_the_steps(chain: Paths) -> None:
     settings = resolve(load_recipes()[RECIPE], load_optimizers()["one"], steps=2, members=1, seed=3)
     train([settings], require_tensors(chain, "mnist"), chain)
     generate(require_training(chain, RECIPE, "one"), 12, chain)
@@ -329,7 +329,7 @@ def test_a_shorter_training_is_fresh_and_says_so(chain: Paths) -> None:
     assert found[f"{RECIPE}/samples one"].notes == ("12 images per member (recipe: 20)",)
 
 
-def test_what_an_older_version_made_says_that_nothing_more_is_known(chain: Paths) -> None:
+def test_the_reason_for_an_artefact_without_identity_is_an_older_version(chain: Paths) -> None:
     forget_identity(chain.samples(RECIPE, "one"))
     found = looked_at(chain)
     assert found[f"{RECIPE}/samples one"].state == STALE
@@ -351,7 +351,7 @@ def forget_identity(folder: Path) -> None:
     path.write_text(json.dumps(manifest | {"fingerprint": "of other code"}))
 
 
-def test_what_lies_in_no_table_any_more_is_an_orphan(chain: Paths, tables: Path) -> None:
+def test_an_artefact_that_no_table_names_is_an_orphan(chain: Paths, tables: Path) -> None:
     edit(tables / "optimizers.toml", "[two]", "[three]")
     found = looked_at(chain)
     names = {f"{RECIPE}/generator two", f"{RECIPE}/samples two"}
@@ -359,9 +359,7 @@ def test_what_lies_in_no_table_any_more_is_an_orphan(chain: Paths, tables: Path)
     assert found[f"{RECIPE}/samples two"].reasons == ("configuration two is in no table",)
 
 
-def test_where_the_training_keeps_an_average_raw_samples_are_fresh_only_if_a_person_asked_for_them(
-    chain: Paths, tables: Path
-) -> None:
+def test_raw_samples_of_a_training_with_an_average_are_fresh_only_if_requested(chain: Paths, tables: Path) -> None:
     edit(tables / "optimizers.toml", "[two]", "[two]\nema_decay = 0.5")
     train([resolve(load_recipes()[RECIPE], load_optimizers()["two"])], require_tensors(chain, "mnist"), chain)
     training = require_training(chain, RECIPE, "two")
@@ -398,14 +396,16 @@ def drawn_by_default_before(paths: Paths) -> None:
     path.write_text(json.dumps(manifest))
 
 
-def test_an_interrupted_training_is_missing_and_says_where_it_goes_on(chain: Paths) -> None:
+def test_an_interrupted_training_is_missing_and_its_note_names_the_step(chain: Paths) -> None:
     folder = chain.training(RECIPE, "one")
     (folder / "manifest.json").unlink()
     status = looked_at(chain)[f"{RECIPE}/generator one"]
     assert (status.state, status.notes) == (MISSING, ("continues from step 4",))
 
 
-def test_an_interrupted_training_does_not_go_on_from_checkpoints_of_other_settings(chain: Paths, tables: Path) -> None:
+def test_an_interrupted_training_does_not_continue_from_checkpoints_of_other_settings(
+    chain: Paths, tables: Path
+) -> None:
     (chain.training(RECIPE, "one") / "manifest.json").unlink()
     edit(tables / "optimizers.toml", "0.0002", "0.0003")
     status = looked_at(chain)[f"{RECIPE}/generator one"]
@@ -438,7 +438,7 @@ def test_raw_files_of_two_data_sets_are_listed_once(paths: Paths) -> None:
     assert list(looked_at(paths, not_begun=True)).count("celeba/raw") == 1
 
 
-def test_every_configuration_of_every_recipe_is_told_in_less_than_the_time_to_import_torch(paths: Paths) -> None:
+def test_all_configurations_are_listed_in_less_time_than_importing_torch_takes(paths: Paths) -> None:
     program = (
         "import sys; from pathlib import Path; from pipeline.status.survey import survey;"
         "from pipeline.storage.paths import Paths; found = survey(Paths(Path(sys.argv[1])), not_begun=True);"

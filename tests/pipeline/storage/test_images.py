@@ -90,7 +90,7 @@ def test_no_images_are_an_empty_file(tmp_path: Path) -> None:
     assert read_images(tmp_path / "i.arrow").pixels.shape == (0, 1, 2, 2)
 
 
-def test_what_is_not_pixels_is_refused(tmp_path: Path) -> None:
+def test_an_array_that_is_no_pixels_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="found float64 pixels"):
         write_images(tmp_path / "i.arrow", np.zeros((2, 1, 2, 2)), {}, {})  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="found 3 values of 'label', expected 2"):

@@ -45,7 +45,7 @@ def test_a_process_of_an_older_version_holds_the_same_lock(lock: Path) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def test_who_waits_gets_the_lock_once_it_is_free(lock: Path) -> None:
+def test_a_waiting_process_gets_the_lock_once_it_is_free(lock: Path) -> None:
     order: list[str] = []
 
     def wait() -> None:
@@ -88,7 +88,7 @@ def test_existing_locks_are_tested_without_making_the_missing_ones(tmp_path: Pat
         assert not is_held
 
 
-def test_a_lock_file_gets_the_permissions_that_the_umask_says_and_keeps_its_text(lock: Path) -> None:
+def test_a_lock_file_gets_the_permissions_of_the_umask_and_keeps_its_text(lock: Path) -> None:
     before = os.umask(0o002)
     try:
         with hold_lock(lock):

@@ -41,7 +41,7 @@ def refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "open", refuse)
 
 
-def test_what_the_manifest_holds_is_read(artefact: Artefact) -> None:
+def test_the_details_of_the_manifest_are_read(artefact: Artefact) -> None:
     assert artefact.verified_path("one.txt").read_text() == "one"
     assert artefact.verified_path("deep/two.txt").read_text() == "two"
     artefact.verify()
@@ -58,7 +58,7 @@ def test_one_flipped_bit_is_noticed(artefact: Artefact) -> None:
     artefact.verified_path("one.txt")
 
 
-def test_another_size_a_missing_file_a_folder_and_an_unknown_name_are_told_apart(artefact: Artefact) -> None:
+def test_another_size_a_missing_file_a_folder_and_an_unknown_name_have_own_messages(artefact: Artefact) -> None:
     path = artefact.path("one.txt")
     path.write_text("longer")
     with pytest.raises(ArtefactFileError, match=r"damaged: found 6 bytes, and its manifest holds 3"):
@@ -79,7 +79,7 @@ def test_a_file_that_may_not_be_read_is_not_called_damaged(artefact: Artefact, r
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_of_another_user_is_said_to_be_denied(artefact: Artefact) -> None:
+def test_a_file_of_another_user_is_reported_as_denied(artefact: Artefact) -> None:
     artefact.path("one.txt").chmod(0)
     with pytest.raises(ArtefactFileError, match=r"one\.txt: permission denied; ask its owner"):
         artefact.verified_path("one.txt")
@@ -156,7 +156,7 @@ def test_any_path_is_compared_where_a_manifest_names_it(artefact: Artefact, tmp_
         ("reference", "materialize mnist/a again"),
     ],
 )
-def test_the_sentence_says_how_to_make_it_again(artefact: Artefact, stage: str, how: str) -> None:
+def test_the_sentence_names_the_command_that_makes_it_again(artefact: Artefact, stage: str, how: str) -> None:
     made = replace(artefact, identity=Identity(stage, "1", {}))
     made.path("one.txt").unlink()
     with pytest.raises(ArtefactFileError) as caught:

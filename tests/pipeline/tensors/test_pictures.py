@@ -236,7 +236,7 @@ def test_images_of_several_shapes_need_a_size(
 # Side by side, in constant memory
 
 
-def test_many_threads_give_what_one_gives(tmp_path: Path, raw: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_threads_give_the_same_as_one(tmp_path: Path, raw: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     artefact = require_artefact(raw.raw("celeba"), "raw files", "celeba/raw")
     split = open_raw(artefact)["train"].select(np.arange(720) % 36)
     found = []
@@ -265,7 +265,7 @@ def test_no_more_than_a_few_chunks_are_read_ahead(tmp_path: Path, monkeypatch: p
     assert most_ahead <= 2 * decode_module.CHUNKS_AHEAD + 1
 
 
-def test_progress_is_told_with_images_per_second(
+def test_progress_is_logged_with_images_per_second(
     raw: Paths, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(progress_module, "PROGRESS_SECONDS", 0.0)

@@ -86,7 +86,7 @@ def test_test_images_are_limited_only_where_training_images_are() -> None:
     assert chosen_indices("test", 19_962, Preparation(num_images=5000, subset="random")).tolist() == list(range(10_000))
 
 
-def test_the_note_says_what_was_taken() -> None:
+def test_the_note_names_the_images_taken() -> None:
     assert choice_note(100, Preparation()) == choice_note(100, Preparation(num_images=100)) == ""
     assert choice_note(100, Preparation(num_images=60)) == "60 of 100 training images (the first by name)"
     assert (

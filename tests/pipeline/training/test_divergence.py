@@ -36,7 +36,7 @@ def pinned(settings: TrainingSettings, on_real: float, on_generated: float) -> b
     return reason is not None and "discriminator's loss is pinned at 0" in reason
 
 
-def test_a_healthy_member_goes_on() -> None:
+def test_a_healthy_member_continues() -> None:
     assert judged(trained_for()) is None
 
 

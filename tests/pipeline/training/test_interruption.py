@@ -46,7 +46,7 @@ def test_a_signal_waits_until_it_is_delivered(number: int, raised: type[BaseExce
     assert handlers_are_restored()
 
 
-def test_a_signal_nobody_delivered_is_delivered_at_the_end() -> None:
+def test_an_undelivered_signal_is_delivered_at_the_end() -> None:
     reached = False
     with pytest.raises(KeyboardInterrupt), DeferredSignals():
         os.kill(os.getpid(), signal.SIGINT)

@@ -89,7 +89,7 @@ def expect_kills_to_change_nothing(tensors: Artefact, paths: Paths, folder: Path
         expect_equal(killed[key], unbroken[key])
 
 
-def test_killed_inside_five_random_steps_and_while_it_writes_training_ends_with_the_same_hashes(
+def test_training_killed_in_five_random_steps_and_while_writing_ends_with_the_same_hashes(
     tensors: Artefact, paths: Paths, tmp_path: Path
 ) -> None:
     expect_kills_to_change_nothing(tensors, paths, tmp_path, kills=5)
@@ -119,7 +119,7 @@ def in_stacks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.usefixtures("in_stacks")
-def test_a_longer_budget_goes_on_and_ends_where_one_run_of_that_length_ends(
+def test_a_longer_budget_continues_and_ends_where_one_run_of_that_length_ends(
     tensors: Artefact, paths: Paths, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "pipeline")
@@ -154,7 +154,7 @@ def cancelled_by_sigint() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("cancelled_by_sigint")
-def test_a_cancelled_run_saves_the_step_it_was_in_and_goes_on_from_there(
+def test_a_cancelled_run_saves_its_current_step_and_continues_from_there(
     tensors: Artefact, paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     step = Ensemble.step
@@ -197,7 +197,7 @@ def test_a_member_that_diverges_after_a_resumption_falls_back_to_the_same_weight
         expect_equal(resumed[key], unbroken[key])
 
 
-def test_a_partition_whose_members_are_all_frozen_does_not_keep_the_others_from_a_longer_budget(
+def test_a_partition_with_only_frozen_members_does_not_prevent_a_longer_budget_of_the_rest(
     tensors: Artefact, paths: Paths, tmp_path: Path
 ) -> None:
     rate = replace(load_optimizers()["sgd"].generator, learning_rate=1e30)
@@ -215,7 +215,7 @@ def test_a_partition_whose_members_are_all_frozen_does_not_keep_the_others_from_
             expect_equal(resumed[key], unbroken)
 
 
-def test_a_budget_that_was_exceeded_and_is_asked_for_again_has_its_whole_history(
+def test_a_budget_that_was_exceeded_and_is_requested_again_has_its_whole_history(
     tensors: Artefact, paths: Paths
 ) -> None:
     shorter, longer = (replace(settings("adam", steps=steps), history_interval_steps=8) for steps in (6, 9))
@@ -226,7 +226,7 @@ def test_a_budget_that_was_exceeded_and_is_asked_for_again_has_its_whole_history
     np.testing.assert_allclose(measured(again), first)
 
 
-def test_changed_settings_do_not_go_on_from_other_settings_checkpoints(tensors: Artefact, paths: Paths) -> None:
+def test_changed_settings_do_not_continue_from_checkpoints_of_other_settings(tensors: Artefact, paths: Paths) -> None:
     train([settings("adam", steps=6)], tensors, paths)
     assert train([settings("adam", steps=9, seed=1)], tensors, paths)["adam"].details["resumed_at_step"] == 0
 
@@ -243,7 +243,7 @@ def test_the_last_two_checkpoints_are_kept(tensors: Artefact, paths: Paths) -> N
     assert kept.steps(at_most=100) == [9, 11]
 
 
-def test_a_damaged_checkpoint_is_passed_over_and_said(
+def test_a_damaged_checkpoint_is_skipped_and_logged(
     tensors: Artefact, paths: Paths, caplog: pytest.LogCaptureFixture
 ) -> None:
     train([settings("adam", steps=11)], tensors, paths, checkpoint_interval_steps=3)
@@ -255,7 +255,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_said(
     assert "step_00000011: damaged (state.safetensors differs from the file that was written), skipped" in caplog.text
 
 
-def test_partitions_at_unlike_steps_train_in_turn_and_the_log_says_so(
+def test_partitions_at_different_steps_train_in_turn_and_the_log_names_the_reason(
     tensors: Artefact, paths: Paths, caplog: pytest.LogCaptureFixture
 ) -> None:
     train([settings("adam", steps=6)], tensors, paths)
@@ -276,7 +276,7 @@ def test_two_processes_do_not_train_the_same_settings_at_once(tensors: Artefact,
         train([settings("adam")], tensors, paths, force=True)
 
 
-def test_what_a_killed_process_left_half_written_is_cleared_away(tensors: Artefact, paths: Paths) -> None:
+def test_half_written_files_of_a_killed_process_are_removed(tensors: Artefact, paths: Paths) -> None:
     partition = Partition(settings("adam"), tensors, paths)
     half, abandoned = partition.checkpoints.folder / ".step_1.x.partial", partition.folder.parent / ".adam.x.partial"
     for each in (half, abandoned):
@@ -296,7 +296,7 @@ def test_the_same_configuration_twice_is_one_sentence(tensors: Artefact, paths: 
         train([settings("adam"), settings("adam")], tensors, paths)
 
 
-def test_what_cannot_be_trained_is_said_before_anything_is(tensors: Artefact, paths: Paths) -> None:
+def test_settings_that_cannot_be_trained_are_refused_before_any_training(tensors: Artefact, paths: Paths) -> None:
     large = settings(replace(load_optimizers()["sgd"], batch_size=512))
     with pytest.raises(ValueError, match="mnist_mlp sgd: found 300 training images, expected at least batch_size=512"):
         train([settings("adam"), large], tensors, paths)

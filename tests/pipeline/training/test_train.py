@@ -82,7 +82,7 @@ def test_a_changed_budget_or_seed_trains_again(tensors: Artefact, paths: Paths, 
     assert not train([settings("adam", **changed)], tensors, paths)["adam"].cached
 
 
-def test_a_sweep_gives_each_partition_what_it_gets_alone(tensors: Artefact, paths: Paths) -> None:
+def test_a_partition_in_a_sweep_equals_the_partition_trained_alone(tensors: Artefact, paths: Paths) -> None:
     together = train([settings("rmsprop"), settings("adam")], tensors, paths)
     assert together["adam"].details["trained_together"] == 4
     in_sweep = load_file(together["adam"].path("generator.safetensors"))
@@ -92,7 +92,7 @@ def test_a_sweep_gives_each_partition_what_it_gets_alone(tensors: Artefact, path
         assert np.linalg.norm(value - in_sweep[name]) <= 1e-5 * np.linalg.norm(value)
 
 
-def test_unlike_batch_sizes_train_in_groups_and_the_log_says_so(
+def test_different_batch_sizes_train_in_groups_and_the_log_names_the_reason(
     tensors: Artefact, paths: Paths, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "pipeline")
@@ -198,7 +198,7 @@ def test_the_movie_shows_every_snapshot(tensors: Artefact, paths: Paths) -> None
         assert (movie.n_frames, movie.size) == (4, (16 * 28 + 15 * 2, 2 * 28 + 2))  # type: ignore[attr-defined]
 
 
-def test_an_average_is_published_beside_the_weights_where_asked_for(tensors: Artefact, paths: Paths) -> None:
+def test_an_average_is_published_beside_the_weights_where_requested(tensors: Artefact, paths: Paths) -> None:
     artefact = train([replace(settings("adam"), ema_decay=0.5)], tensors, paths)["adam"]
     raw, average = (load_file(artefact.path(f"generator{each}.safetensors")) for each in ("", "_average"))
     assert {name: value.shape for name, value in raw.items()} == {name: value.shape for name, value in average.items()}

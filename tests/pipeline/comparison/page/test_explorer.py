@@ -52,7 +52,7 @@ def test_the_browser_paints_in_the_range_that_the_network_draws_in(
     assert ends[0] <= floats(found["check"]).min() < ends[0] + 0.5 < floats(found["check"]).max() <= ends[1]
 
 
-def test_the_explorer_has_weights_directions_and_what_pytorch_draws(entries: list[PageEntry]) -> None:
+def test_the_explorer_has_weights_directions_and_images_from_pytorch(entries: list[PageEntry]) -> None:
     best = gather_explorer(entries, PLENTY)["generators"][entries[0].key]
     assert best["generator"] == browser_generator(entries[0].training(), 0).to_json()
     directions = np.stack([floats(each) for each in best["directions"]])

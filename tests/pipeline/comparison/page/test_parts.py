@@ -56,7 +56,9 @@ def test_the_map_has_real_labels_and_predicted_ones(entries: list[PageEntry], wh
     assert generated["label"] == [int(np.flatnonzero(row == row.max())[0]) for row in logits]
 
 
-def test_without_a_classifier_there_is_no_map_and_a_sentence_says_so(entries: list[PageEntry], whole: Paths) -> None:
+def test_without_a_classifier_there_is_no_map_and_a_sentence_names_the_reason(
+    entries: list[PageEntry], whole: Paths
+) -> None:
     (whole.classifier("mnist") / "manifest.json").unlink()
     found = gather_feature_map(entries, "mnist", whole)
     assert "materialize mnist/classifier" in found["why_missing"]
@@ -134,7 +136,7 @@ def test_the_command_names_everything_that_decided_the_scores(entries: list[Page
     )
 
 
-def test_what_no_command_can_say_is_noted(entries: list[PageEntry]) -> None:
+def test_settings_that_no_command_can_express_are_noted(entries: list[PageEntry]) -> None:
     row = entries[0].configuration.report.rows.slice(0, 1).to_pylist()[0]
     protocol = json.dumps(json.loads(row["protocol"]) | {"samples_seed": 3})
     changed = with_report(entries[0], {**row, "protocol": protocol})
@@ -198,7 +200,7 @@ def test_reasons_name_no_folder_of_this_machine() -> None:
     )
 
 
-def test_the_head_says_how_long_was_trained_and_with_what_scores_are_taken(entries: list[PageEntry]) -> None:
+def test_the_head_names_the_steps_trained_and_the_extractor_of_the_scores(entries: list[PageEntry]) -> None:
     assert budget(entries, load_recipes()["mnist_mlp"]) == "Trained for 3 steps here; the source trained 93,700."
     sha256 = entries[0].configuration.report.extractor_sha256
     said = measured_with(entries)

@@ -100,7 +100,7 @@ def test_the_movie_holds_the_snapshots_of_the_first_member_at_pixel_size(entries
     assert not np.array_equal(sheet[:118, :118], sheet[:118, 118:])
 
 
-def test_the_movie_of_a_training_whose_first_member_diverged_is_that_of_the_second(
+def test_the_movie_shows_the_second_member_if_the_first_diverged(
     entries: list[PageEntry], second_alone: PageEntry
 ) -> None:
     both = np.asarray(Image.open(entries[0].training().path(f"snapshots/{snapshot_name(3)}")))[::2, ::2]

@@ -22,7 +22,7 @@ def ranked(paths: Paths) -> Ranking:
     return compare("mnist_mlp", ["sgd", "adam", "rmsprop"], paths)
 
 
-def test_the_headline_says_who_is_best_and_against_whom_that_is_decided(paths: Paths) -> None:
+def test_the_headline_names_the_best_configuration_and_those_that_it_beats(paths: Paths) -> None:
     add(paths, "sgd", [800.0, 821.0, 839.0])
     add(paths, "adam", [100.0, 120.0, 140.0])
     add(paths, "rmsprop", [130.0, 121.0, 155.0])
@@ -38,7 +38,7 @@ def test_a_clear_winner_is_decided_at_the_level_of_all_pairs(paths: Paths) -> No
     assert headline(ranked(paths)).endswith("That is decided against sgd, at a level of 5 % for all pairs together.")
 
 
-def test_the_best_mean_may_lose_in_pairs_and_the_headline_says_so(paths: Paths) -> None:
+def test_the_best_mean_may_lose_in_pairs_and_the_headline_names_the_winner(paths: Paths) -> None:
     add(paths, "adam", [None, 5.0, 5.1, 5.2])
     add(paths, "sgd", [100.0, 4.0, 4.11, 4.19])
     assert headline(ranked(paths)) == "adam has the lowest FID: 5.10 ± 0.25. Member by member sgd is better."
@@ -55,7 +55,7 @@ def test_the_best_mean_may_lose_in_pairs_and_the_headline_says_so(paths: Paths) 
         ([100.0, 4.0, 4.11, 4.19], "Member by member rmsprop and sgd are better."),
     ],
 )
-def test_who_wins_in_pairs_is_never_among_those_beaten(paths: Paths, third: list[float], expected: str) -> None:
+def test_a_winner_in_pairs_is_never_among_those_beaten(paths: Paths, third: list[float], expected: str) -> None:
     add(paths, "adam", [None, 5.0, 5.1, 5.2])
     add(paths, "sgd", [100.0, 4.0, 4.11, 4.19])
     add(paths, "rmsprop", third)
@@ -89,7 +89,7 @@ def test_one_member_each_decides_nothing(paths: Paths) -> None:
         ({"adam": [None, None]}, "Every configuration diverged"),
     ],
 )
-def test_the_headline_of_what_cannot_be_compared_says_why(
+def test_the_headline_of_incomparable_configurations_names_the_reason(
     paths: Paths, scores: dict[str, list[float | None]], expected: str
 ) -> None:
     for optimizer, fids in scores.items():

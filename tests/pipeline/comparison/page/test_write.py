@@ -54,14 +54,14 @@ def charts_along(page: Page) -> int:
     return sum(each.attributes.get("data-measure") == "fid_by_step" for each in page.elements)
 
 
-def test_the_distance_along_training_has_a_chart_and_says_what_it_may_be_compared_with(written: Written) -> None:
+def test_the_distance_along_training_has_a_chart_with_a_note_on_comparable_distances(written: Written) -> None:
     _, page = written()
     assert charts_along(page) == 1
     assert "uses 500 images per member. So few images bias it upwards" in page.text
     assert set(page.data["specs"]["curves"]) == {*MEASURES, "fid_by_step"}
 
 
-def test_scores_along_training_that_are_missing_are_named_beside_others_and_else_have_no_chart(
+def test_missing_scores_along_training_are_named_beside_existing_ones_and_else_have_no_chart(
     written: Written, whole: Paths
 ) -> None:
     for optimizer in ("adam", "sgd"):
@@ -209,7 +209,7 @@ def test_one_configuration_has_a_page_without_verdicts_and_changes(written: Writ
     assert "There is one configuration only." in page.text
 
 
-def test_a_recipe_without_a_report_has_a_page_that_says_how_to_make_one(written: Written) -> None:
+def test_the_page_of_a_recipe_without_a_report_shows_the_command_for_one(written: Written) -> None:
     facts, page = written("adam", recipe="celeba_dense")
     assert "No configuration has a report yet" in page.text
     assert "ganforge materialize celeba_dense" in page.text
@@ -225,7 +225,7 @@ def test_reports_without_settings_protocol_or_training_still_make_a_page(paths: 
     assert "adam has the lowest FID: 2." in read_page(tmp_path / "page.html").text
 
 
-def test_what_is_measured_differently_is_named_with_the_difference(
+def test_configurations_measured_differently_are_named_with_the_difference(
     written: Written, whole: Paths, ranking: Ranking
 ) -> None:
     row = ranking.configurations[0].report.rows.to_pylist()[0]
@@ -260,7 +260,7 @@ def test_texts_of_a_table_of_recipes_are_shown_as_texts(
 
 
 @pytest.mark.parametrize("hostile", ["<script>alert(1)</script>", "</SCRIPT >", "<!--<script>"])
-def test_no_text_can_change_what_the_browser_takes_for_data(hostile: str) -> None:
+def test_no_text_can_change_the_data_that_the_browser_reads(hostile: str) -> None:
     text = _json({"note": hostile, "quoted": "\"'&"})
     assert "<" not in text
     assert json.loads(text) == {"note": hostile, "quoted": "\"'&"}

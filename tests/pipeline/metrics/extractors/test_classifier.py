@@ -37,7 +37,7 @@ def classifier(paths: Paths) -> Artefact:
     return train_classifier("mnist", paths, settings=LONGER)
 
 
-def test_it_learns_classes_that_can_be_told_apart(classifier: Artefact) -> None:
+def test_it_learns_classes_that_can_be_distinguished(classifier: Artefact) -> None:
     assert classifier.details["test_accuracy"] > 0.9
     assert classifier.details["test_images"] == 120
 

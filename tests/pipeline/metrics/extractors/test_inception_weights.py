@@ -122,7 +122,7 @@ def test_wrong_content_is_named_by_both_sha256_and_leaves_nothing(mirror: Mirror
     assert not list((paths.root / "metrics" / ".inception.download").iterdir())
 
 
-def test_when_every_mirror_fails_the_message_says_why_each_and_what_to_do(
+def test_when_every_mirror_fails_the_message_names_each_reason_and_the_remedy(
     mirror: Mirror, paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(download_module, "CONNECT_TIMEOUT_SECONDS", 0.2)

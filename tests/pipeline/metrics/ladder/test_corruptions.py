@@ -158,7 +158,7 @@ def test_the_rarest_modes_go_and_as_many_spare_images_as_judged_ones_are_enough(
         assert len(kept) < len(frequencies)
 
 
-def test_one_mode_cannot_be_dropped_and_too_few_spare_images_are_told() -> None:
+def test_one_mode_cannot_be_dropped_and_too_few_spare_images_are_refused() -> None:
     places = np.arange(10)
     assert np.array_equal(drop_modes(places[:5], places[5:], np.zeros(10, np.int64), 3), places[:5])
     with pytest.raises(ValueError, match="found 0 spare images of the modes kept, expected at least 2"):
@@ -182,6 +182,6 @@ def test_the_named_share_is_copied_each_training_image_once(level: int, copies: 
     assert np.array_equal(chosen[copies:], judged[copies:])
 
 
-def test_too_few_training_images_are_told() -> None:
+def test_too_few_training_images_are_refused() -> None:
     with pytest.raises(ValueError, match="found 30 training images, expected at least 50 to copy"):
         copy_training_images(np.arange(100), np.arange(30), 2)

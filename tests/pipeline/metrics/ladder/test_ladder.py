@@ -97,7 +97,7 @@ def test_the_frechet_distance_of_a_random_projection_rises_with_each_level(ladde
     assert ladder.verdicts[corruption]["fid"] == "sees"
 
 
-def test_dropped_classes_are_seen_by_what_measures_variety_and_not_by_precision(ladder: Ladder) -> None:
+def test_dropped_classes_are_detected_by_metrics_of_variety_and_not_by_precision(ladder: Ladder) -> None:
     verdicts = ladder.verdicts["mode_drop"]
     assert {verdicts[name] for name in ("fid", "kid", "coverage", "inception_score", "missing_classes")} == {"sees"}
     assert verdicts["precision"] == "blind"
@@ -165,7 +165,7 @@ def test_modes_of_attributes_are_combinations_of_the_most_even_ones() -> None:
     assert np.array_equal(modes[:, None] == modes[None], same)
 
 
-def test_too_few_images_are_told_with_what_is_expected() -> None:
+def test_too_few_images_are_refused_with_the_expected_number() -> None:
     test, train = split(50, 1), split(40, 2)
     reference = Reference(project(test.pixels), project(train.pixels), project(test.pixels), "classes")
     with pytest.raises(ValueError, match="found 50 held-out and 40 training images for a ladder of 16, expected at le"):
@@ -182,7 +182,7 @@ def made(dataset: str, paths: Paths, settings: ClassifierSettings = USUAL) -> Ar
     return train_classifier(dataset, paths, settings=settings)
 
 
-def test_the_artefact_is_kept_until_what_decides_it_changes(
+def test_the_artefact_is_kept_until_its_inputs_change(
     named_small_mnist: Path, paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipeline.metrics.reference.ANCHOR_IMAGES", 100)

@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_images_of_unlike_sizes_keep_their_order(folder: Path) -> None:
+def test_images_of_different_sizes_keep_their_order(folder: Path) -> None:
     features = extract_images(open_images(folder), EXTRACTOR, None).features.features
     assert np.array_equal(features[:, 0], np.arange(300) // 2)
     assert np.array_equal(features[:, 1], 8 + np.arange(300) % 3)

@@ -41,7 +41,7 @@ def test_other_floats_become_native_ones_of_the_same_value(tmp_path: Path, store
         (VALUES.astype(object), "without|no Python objects"),
     ],
 )
-def test_what_is_no_matrix_of_floats_is_one_sentence(tmp_path: Path, values: np.ndarray, found: str) -> None:
+def test_an_array_that_is_no_matrix_of_floats_is_one_sentence(tmp_path: Path, values: np.ndarray, found: str) -> None:
     path = saved(tmp_path, values)
     with pytest.raises(ValueError, match=found) as raised:
         read_features(path)
@@ -81,7 +81,7 @@ def test_a_file_cut_short_or_of_another_kind_is_named(tmp_path: Path) -> None:
         read_features(tmp_path)
 
 
-def test_published_statistics_are_read_whatever_else_is_in_the_file(tmp_path: Path) -> None:
+def test_published_statistics_are_read_beside_further_entries_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "stats.npz"
     sigma = np.cov(VALUES.T)
     np.savez(path, mu=VALUES.mean(axis=0), sigma=sigma, activations=VALUES)

@@ -32,7 +32,7 @@ def expect(images: ImageSet, expected: np.ndarray) -> None:
     assert all(np.array_equal(one, other) for one, other in zip(found, expected, strict=True))
 
 
-def test_a_folder_is_read_in_the_order_of_names_with_what_lies_below_it(tmp_path: Path) -> None:
+def test_a_folder_and_its_subfolders_are_read_in_the_order_of_names(tmp_path: Path) -> None:
     (tmp_path / "more").mkdir()
     for name, picture in zip(("b.png", "a.PNG", "more/c.png", "d.png"), RGB, strict=True):
         (tmp_path / name).write_bytes(png(picture))
@@ -42,7 +42,7 @@ def test_a_folder_is_read_in_the_order_of_names_with_what_lies_below_it(tmp_path
     assert images.notes == ()
 
 
-def test_files_in_a_folder_that_are_no_images_are_told(tmp_path: Path) -> None:
+def test_files_in_a_folder_that_are_no_images_are_noted(tmp_path: Path) -> None:
     for name in ("a.png", "b.tiff", "labels.csv", ".DS_Store"):
         (tmp_path / name).write_bytes(png(GREY[0]))
     images = open_images(tmp_path)
@@ -94,7 +94,7 @@ def test_an_npz_is_read_by_the_name_images_and_never_by_guessing(tmp_path: Path)
         (np.zeros((9, 4)), "features .* are scored with --features"),
     ],
 )
-def test_an_array_that_holds_no_uint8_images_says_how_to_convert(
+def test_the_error_on_an_array_without_uint8_images_shows_the_conversion(
     tmp_path: Path, stored: np.ndarray, found: str
 ) -> None:
     np.save(tmp_path / "x.npy", stored)
@@ -107,7 +107,7 @@ def test_the_conversion_that_is_advised_undoes_the_projects_own_map() -> None:
     assert np.array_equal(np.round((levels / 127.5 - 1 + 1) * 127.5).clip(0, 255).astype(np.uint8), levels)
 
 
-def test_the_projects_own_samples_are_read_and_several_networks_are_told(tmp_path: Path) -> None:
+def test_the_projects_own_samples_are_read_and_several_networks_are_noted(tmp_path: Path) -> None:
     path = tmp_path / "samples.arrow"
     write_images(path, np.moveaxis(RGB, 3, 1), {"member": np.array([0, 0, 1, 1])}, {})
     images = open_images(path)
@@ -130,7 +130,7 @@ def test_parquet_holds_encoded_images_tensors_or_lists(tmp_path: Path) -> None:
         expect(open_images(path), RGB)
 
 
-def test_a_picture_that_cannot_be_decoded_says_so_when_it_is_read(tmp_path: Path) -> None:
+def test_a_picture_that_cannot_be_decoded_is_an_error_when_it_is_read(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(png(GREY[0])[:40])
     with pytest.raises(UnreadableImageError):
         open_images(tmp_path).images.read(0)

@@ -64,7 +64,7 @@ def test_generated_copies_of_training_images_are_found_and_not_by_any_other_scor
     assert found["coverage"].value > 0.8
 
 
-def test_the_neighbourhood_is_the_one_asked_for() -> None:
+def test_the_neighbourhood_is_the_requested_one() -> None:
     generated, real = gaussian(200, 1, 0.8), gaussian(200, 2)
     assert (
         scored(generated, real, k=10).scores["precision"].value > scored(generated, real, k=1).scores["precision"].value
@@ -79,7 +79,7 @@ def test_the_neighbourhood_is_the_one_asked_for() -> None:
         (6, set()),
     ],
 )
-def test_what_few_images_do_not_define_is_left_out_and_explained(count: int, missing: set[str]) -> None:
+def test_scores_that_few_images_do_not_define_are_left_out_and_explained(count: int, missing: set[str]) -> None:
     found = scored(gaussian(count, 1), gaussian(50, 2))
     whole = {"fid", "fid_infinity", "kid", "precision", "recall", "density", "coverage"}
     assert set(found.scores) == whole - missing
@@ -97,7 +97,7 @@ def test_probabilities_of_few_images_have_no_splits() -> None:
     assert (found.n_real, found.dimensions, found.neighbours) == (None, None, None)
 
 
-def test_fewer_images_than_dimensions_are_told() -> None:
+def test_fewer_images_than_dimensions_are_noted() -> None:
     assert any(
         "for 8 dimensions leave a covariance singular" in note for note in scored(gaussian(7, 1), gaussian(50, 2)).notes
     )

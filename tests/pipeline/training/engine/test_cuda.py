@@ -59,7 +59,7 @@ def test_members_equal_their_solo_runs() -> None:
         assert relative_difference(together.networks.generator_weights[at], alone.networks.generator_weights[0]) < 1e-3
 
 
-def test_streamed_images_train_what_resident_ones_train() -> None:
+def test_streamed_images_train_the_same_weights_as_resident_ones() -> None:
     members = stack("adam")
     one, other = (trained(stack_of(members, images(resident=each)), 20) for each in (True, False))
     assert torch.equal(one.networks.generator_weights, other.networks.generator_weights)

@@ -126,7 +126,7 @@ def test_an_ensemble_of_several_stacks_equals_one_batched_stack(images: Training
     expect_equal_states(smaller.state(2), ensemble.state(3))
 
 
-def test_on_a_cpu_convolutional_members_have_a_stack_each_and_dense_ones_stacks_of_nearly_equal_size() -> None:
+def test_on_a_cpu_convolutional_members_have_one_stack_each_and_dense_ones_equal_shares() -> None:
     assert stack_sizes(3, DCGAN, CPU) == [1, 1, 1]
     assert stack_sizes(30, DCGAN, torch.device("cuda")) == [30]
     sizes = {members: stack_sizes(members, MLP, CPU) for members in (1, 9, 11, 13, 24, 25)}

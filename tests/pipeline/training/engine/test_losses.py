@@ -101,7 +101,7 @@ def test_the_wasserstein_loss_on_real_images_has_no_least_value() -> None:
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_at_the_boundary_an_image_costs_the_same_as_real_and_as_generated_and_above_it_less_as_real(name: str) -> None:
+def test_an_image_costs_equally_as_real_and_generated_at_the_boundary_and_less_as_real_above(name: str) -> None:
     loss, label = LOSSES[name], torch.ones(1, 1)
     at = torch.tensor([[loss.boundary, loss.boundary + 0.1, loss.boundary - 0.1]])
     at_it, above, below = (loss.on_real(at, label) - loss.on_generated(at))[0].tolist()

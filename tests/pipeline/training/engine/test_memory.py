@@ -44,7 +44,7 @@ def peak_mib(members: int) -> float:
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs the kernel's own count of a process's peak")
 @pytest.mark.skipif(memory._glibc() is None, reason="needs glibc: others keep holes, or none, as they see fit")
-def test_a_member_more_takes_what_it_keeps_and_no_gradients_of_its_own() -> None:
+def test_one_more_member_takes_memory_for_its_state_and_none_for_gradients() -> None:
     stack = Stack([Member(settings("adam"), 0)], network_for("mlp", DIGITS), TrainingImages(PIXELS, CPU))
     weights = stack.networks.generator_weights.nbytes + stack.networks.discriminator_weights.nbytes
     kept = sum(each.nbytes for each in stack.state(slice(0, 1)).values())

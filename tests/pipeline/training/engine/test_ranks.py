@@ -55,7 +55,7 @@ def convolutional() -> list[TrainingSettings]:
 
 
 @pytest.mark.parametrize("make", [wanted, convolutional])
-def test_two_processes_train_what_one_process_trains(
+def test_two_processes_train_the_same_weights_as_one(
     make: object, tensors: Artefact, paths: Paths, tmp_path: Path
 ) -> None:
     partitions: list[TrainingSettings] = make()  # type: ignore[operator]
@@ -98,7 +98,9 @@ def test_unchanged_partitions_start_no_process(tensors: Artefact, paths: Paths) 
     assert end.value.value["adam"].cached
 
 
-def test_what_several_processes_cannot_train_is_one_sentence_before_any_starts(tensors: Artefact, paths: Paths) -> None:
+def test_settings_that_several_processes_cannot_train_are_one_sentence_before_any_starts(
+    tensors: Artefact, paths: Paths
+) -> None:
     message = "mnist_mlp adam: found batch size 64 for 3 processes, expected a multiple of 3"
     with pytest.raises(ValueError, match=message):
         next(train_in_processes([settings("adam")], tensors, paths, 3))
@@ -118,7 +120,7 @@ def test_a_process_that_fails_gives_its_own_sentence(tensors: Artefact, paths: P
         list(train_in_processes([settings("adam")], tensors, paths, 2))
 
 
-def test_every_rank_has_its_own_rows_of_each_batch_in_what_is_drawn_at_once() -> None:
+def test_every_rank_has_its_own_rows_of_each_batch_in_latents_drawn_at_once() -> None:
     members = [MemberAddress(0, 0), MemberAddress(0, 1)]
 
     def drawn(ranks: Ranks, images: int) -> torch.Tensor:

@@ -98,7 +98,7 @@ def test_every_round_of_the_discriminator_sees_images_and_latents_of_its_own(ima
         assert len({digest(tensor.contiguous()) for tensor in each}) == 6
 
 
-def test_the_networks_weights_are_what_the_optimizers_update(images: TrainingImages) -> None:
+def test_the_optimizers_update_the_weights_of_the_networks(images: TrainingImages) -> None:
     stack = stack_of([Member(settings("adam"), 0)], images)
     weight = stack.networks.generator.get_parameter("hidden.weight")
     before = weight.detach().clone()

@@ -127,9 +127,7 @@ def test_an_interval_begins_anew(ensemble: Ensemble) -> None:
 
 
 @pytest.mark.parametrize("at", [10, BLOCK_STEPS, 100])
-def test_an_interval_interrupted_and_taken_up_again_measures_what_an_unbroken_one_does(
-    ensemble: Ensemble, at: int
-) -> None:
+def test_an_interrupted_and_resumed_interval_measures_the_same_as_an_unbroken_one(ensemble: Ensemble, at: int) -> None:
     unbroken, before, after = (Interval(ensemble) for _ in range(3))
     add(unbroken, 0, STEPS)
     add(before, 0, at)

@@ -90,7 +90,7 @@ def test_speed_is_this_processs_and_the_seconds_are_those_of_all(time: FakeTime)
 # What to say
 
 
-def test_a_line_of_the_log_tells_step_losses_speed_and_time_left(time: FakeTime) -> None:
+def test_a_line_of_the_log_has_step_losses_speed_and_time_left(time: FakeTime) -> None:
     clock = time.clock(0, 4500)
     clock.images, time.now = 900_000, 36.0
     found = progress_line("mnist_mlp", 1500, clock, {"rmsprop": MEASURED, "adam": None})
@@ -154,7 +154,7 @@ def test_an_observation_of_values_that_are_not_finite_survives_too(value: float)
 # The machine
 
 
-def test_a_reading_on_a_cpu_names_it_and_tells_its_memory() -> None:
+def test_a_reading_on_a_cpu_names_it_and_its_memory() -> None:
     use = SystemReader(torch.device("cpu")).read()
     assert use.device == f"CPU, {torch.get_num_threads()} threads"
     assert 0 < use.memory_mib < 2**20
@@ -162,7 +162,7 @@ def test_a_reading_on_a_cpu_names_it_and_tells_its_memory() -> None:
     assert set(use.facts()) == {"device", "cpu_percent", "memory_mib", "peak_memory_mib"}
 
 
-def test_what_a_process_takes_is_in_its_memory_and_in_its_peak() -> None:
+def test_memory_that_a_process_takes_is_in_its_memory_and_in_its_peak() -> None:
     reader = SystemReader(torch.device("cpu"))
     before = reader.read()
     taken = np.ones(128 * 2**20, np.uint8)  # 128 MiB

@@ -75,11 +75,11 @@ def test_all_of_eight_intervals_are_kept_and_every_second_of_nine() -> None:
     assert kept(499) == set()
 
 
-def test_at_most_eight_steps_and_the_last_are_kept_whatever_the_budget() -> None:
+def test_at_most_eight_steps_and_the_last_are_kept_for_any_budget() -> None:
     assert max(len(kept(budget, interval=1)) for budget in range(1, 300)) == 8
 
 
-def test_what_a_longer_budget_keeps_of_the_steps_before_a_shorter_one_keeps_too() -> None:
+def test_a_shorter_budget_keeps_the_steps_that_a_longer_one_keeps_before_its_end() -> None:
     for budget in range(1, 70):
         for longer in (budget + 1, 2 * budget, 3 * budget + 1):
             assert {step for step in kept(longer, interval=1) if step <= budget} <= kept(budget, interval=1)
@@ -100,7 +100,7 @@ def test_a_training_keeps_images_of_every_member_at_its_intervals_and_at_its_end
     assert not np.array_equal(images.pixels, read_images(files[12]).pixels)
 
 
-def test_the_last_images_are_what_the_published_generator_draws_of_the_fixed_latents(
+def test_the_last_images_are_those_of_the_published_generator_from_the_fixed_latents(
     tensors: Artefact, paths: Paths
 ) -> None:
     own = wanted(3)
@@ -153,7 +153,7 @@ def test_a_training_without_an_average_keeps_its_fingerprint_its_checkpoints_and
     assert "weights_along_training" not in train([own], tensors, paths)["adam"].details
 
 
-def test_checkpoints_whose_images_raw_weights_drew_are_not_gone_on_from_where_an_average_is_kept(
+def test_a_training_with_an_average_does_not_continue_from_checkpoints_with_raw_images(
     tensors: Artefact,
 ) -> None:
     own = replace(wanted(3), ema_decay=0.8)
@@ -174,7 +174,7 @@ def test_latents_are_the_same_for_every_configuration_and_of_no_other_purpose_or
     assert not torch.isin(latents[0, 0], one.stacks[0].latents.at(0)).any()
 
 
-def test_drawing_does_not_change_what_is_trained() -> None:
+def test_generating_images_does_not_change_the_trained_weights() -> None:
     members = ensemble(Member(replace(wanted(4), network="dcgan", ema_decay=0.9), 0))
     before = {name: value.clone() for name, value in members.state(0).items()}
     list(generate_evaluations(members))
@@ -195,7 +195,7 @@ def test_an_error_while_they_are_drawn_leaves_the_earlier_file_and_nothing_else(
     assert read_images(left).pixels.all()
 
 
-def test_where_the_disk_is_full_that_is_what_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_the_error_that_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "no space left on device")
 
@@ -228,9 +228,7 @@ def test_a_diverged_member_is_left_out_from_then_on(
     assert {step: sorted(set(each.tolist())) for step, each in members.items()} == {2: [0, 1], 4: [1], 6: [1]}
 
 
-def test_where_every_member_has_diverged_no_images_are_kept_and_none_that_an_interrupted_run_left(
-    tensors: Artefact, paths: Paths
-) -> None:
+def test_no_images_are_kept_where_every_member_diverged_not_even_earlier_ones(tensors: Artefact, paths: Paths) -> None:
     wild = replace(diverging(), snapshot_interval_steps=INTERVAL)
     left = Partition(wild, tensors, paths).evaluations
     left.mkdir(parents=True)
@@ -240,7 +238,7 @@ def test_where_every_member_has_diverged_no_images_are_kept_and_none_that_an_int
     assert evaluation_files(artefact) == {}
 
 
-def test_a_longer_budget_keeps_what_one_run_of_that_length_keeps(
+def test_a_longer_budget_keeps_the_same_images_as_one_run_of_that_length(
     tensors: Artefact, paths: Paths, tmp_path: Path
 ) -> None:
     """Three intervals, all kept, and then nine, of which every second is."""
@@ -251,7 +249,7 @@ def test_a_longer_budget_keeps_what_one_run_of_that_length_keeps(
         expect_equal(resumed, train([wanted(19)], tensors, other)["adam"])
 
 
-def test_a_budget_that_was_exceeded_and_is_asked_for_again_has_all_its_images(tensors: Artefact, paths: Paths) -> None:
+def test_a_budget_that_was_exceeded_and_is_requested_again_has_all_its_images(tensors: Artefact, paths: Paths) -> None:
     """Nine intervals keep every second step, eight keep all: those of the shorter budget's checkpoint stay."""
     first = train([wanted(16)], tensors, paths)["adam"].files
     train([wanted(18)], tensors, paths)
@@ -266,7 +264,7 @@ class StoppedError(Exception):
     pass
 
 
-def test_a_shorter_budget_goes_on_from_an_interrupted_longer_one_with_all_its_images(
+def test_a_shorter_budget_continues_an_interrupted_longer_one_with_all_its_images(
     tensors: Artefact, paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The longer budget keeps every fourth of its 17 intervals; the shorter one keeps each of its 8."""

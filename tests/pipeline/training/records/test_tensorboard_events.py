@@ -72,7 +72,7 @@ def test_rows_can_be_read_while_the_file_is_still_open(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("from_step", [0, 150, 200])
-def test_a_run_that_goes_on_hides_what_came_after_its_checkpoint(tmp_path: Path, from_step: int) -> None:
+def test_a_continued_run_hides_events_after_its_checkpoint(tmp_path: Path, from_step: int) -> None:
     write(tmp_path, [row(step) for step in (100, 200, 300)])
     (first,) = (tmp_path / "member_0").iterdir()
     first.rename(first.with_name("events.out.tfevents.1"))  # names tell seconds only, and these would be the same

@@ -68,7 +68,7 @@ def test_averages_and_half_precision_are_recorded_too(images: TrainingImages) ->
     expect_equal_bits(images, replace(settings("adam"), precision="bfloat16"))
 
 
-def test_a_recorded_step_goes_on_from_weights_that_are_loaded(images: TrainingImages) -> None:
+def test_a_recorded_step_continues_from_loaded_weights(images: TrainingImages) -> None:
     one, other = (stack(images, settings("adam")) for _ in range(2))
     for step in range(STEPS):
         one.step(step)
@@ -170,7 +170,7 @@ def keep(given: StepInputs) -> torch.Tensor:
         (keep, r"found tensors of a step kept beyond it, made by aten.add.Tensor"),
     ],
 )
-def test_a_step_that_cannot_be_replayed_says_why_and_leaves_nothing_behind(compute: Any, sentence: str) -> None:
+def test_a_step_that_cannot_be_replayed_names_the_reason_and_leaves_nothing_behind(compute: Any, sentence: str) -> None:
     step = RecordedStep(MemoryPlan())
     step.run(lambda given: StepOutputs(compute(given), None, None), inputs())
     with pytest.raises(RuntimeError, match=sentence):
@@ -182,7 +182,7 @@ def test_a_step_that_cannot_be_replayed_says_why_and_leaves_nothing_behind(compu
         assert (step.run(lambda given: StepOutputs(given.rates * 3.0, None, None), inputs()).logits == 3.0).all()
 
 
-def test_what_another_thread_does_meanwhile_is_not_recorded() -> None:
+def test_operations_of_another_thread_are_not_recorded() -> None:
     elsewhere: list[float] = []
 
     def aside() -> None:
