@@ -21,7 +21,7 @@ from assets.graph.partitions import (
     contiguous_ranges,
     partition_tags,
 )
-from assets.graph.run_config import ExtractorName, Weights
+from assets.graph.run_config import ExtractorName, Weights, ops_config
 from assets.graph.run_tags import about_tags
 from assets.instance.databases import databases_stay_open
 from assets.instance.dead_runs import fail_dead_runs, process_tag
@@ -185,10 +185,7 @@ def _run_config(recipe: Recipe, dataset: Dataset, options: ChainOptions) -> dict
         },
         f"{recipe.key}__comparison": {"force": force},
     }
-    return {
-        name: {"config": {field: value for field, value in config.items() if value is not None}}
-        for name, config in ops.items()
-    }
+    return ops_config(ops)
 
 
 def _weights(options: ChainOptions) -> str | None:

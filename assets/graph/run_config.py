@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from enum import Enum
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -11,6 +12,14 @@ from pipeline.settings import LARGEST_SEED, LEAST_SAMPLES, Recipe
 
 BUDGET_TAG = "ganforge/budget"  # on runs of a preset's jobs
 FULL_BUDGET = "full"
+
+
+def ops_config(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the run config of each op by its name. Settings that are None are left out: the op has their defaults."""
+    return {
+        op: {"config": {name: value for name, value in values.items() if value is not None}}
+        for op, values in settings.items()
+    }
 
 
 class MakeConfig(dg.Config):

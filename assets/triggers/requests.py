@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 
 from assets.graph.partitions import DATASETS, OPTIMIZERS, RANGE_END_TAG, RANGE_START_TAG, contiguous_ranges
+from assets.graph.run_config import ops_config
 from assets.graph.run_tags import about_tags
 from assets.triggers.operations import Retraining
 from pipeline.settings import Recipe
@@ -54,13 +55,8 @@ def run_config(recipe: Recipe, retraining: Retraining, seed: int) -> dict[str, A
     latents.
     """
     training = {"seed": seed, "steps": retraining.steps, "members": retraining.members}
-    ops = {f"{recipe.key}__training": training, f"{recipe.key}__samples": {"images": retraining.samples}}
-    return {
-        "ops": {
-            name: {"config": {field: value for field, value in config.items() if value is not None}}
-            for name, config in ops.items()
-        }
-    }
+    samples = {"images": retraining.samples}
+    return {"ops": ops_config({f"{recipe.key}__training": training, f"{recipe.key}__samples": samples})}
 
 
 def trained_configurations(recipe: Recipe, paths: Paths) -> list[str]:

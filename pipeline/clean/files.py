@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,14 +27,13 @@ from pipeline.storage.details import DetailsError
 from pipeline.storage.identity import Identity
 from pipeline.storage.lock import hold_existing
 from pipeline.storage.paths import Paths
+from pipeline.training.checkpoint_names import RUN_NAME, run_name, steps_in
 from pipeline.training.details import TrainingDetails
 
 STAGES = ("raw", "tensors", "metrics", "training", "samples", "comparison")  # not reports, champion and dagster
 UNFINISHED_LOCK, DOWNLOAD = f"{UNFINISHED}.lock", ".download"
 ABANDONED_SECONDS = 3600.0
 DAY_SECONDS = 86_400.0
-IDENTITY = re.compile(r"[0-9a-f]{16}")
-STEP = re.compile(r"step_(\d{8})")
 
 
 @dataclass(frozen=True)
@@ -119,7 +117,7 @@ def _unfinished_candidate(path: Path, days: float) -> _Candidate:
 def _checkpoints(paths: Paths, days: float) -> Iterator[_Candidate]:
     """Yield the checkpoints of finished or superseded trainings."""
     for folder in sorted((paths.root / "training").glob("*/*/checkpoints")):
-        runs = [run for run in folder.iterdir() if run.is_dir() and IDENTITY.fullmatch(run.name)]
+        runs = [run for run in folder.iterdir() if run.is_dir() and RUN_NAME.fullmatch(run.name)]
         artefact = read_artefact(folder.parent)
         resumable = _resumable_run(runs, artefact)
         owner = "a finished training" if artefact else "older settings"
@@ -147,12 +145,11 @@ def _is_published(run: Path, artefact: Artefact) -> bool:
 
     A run with checkpoints of later steps has continued since.
     """
-    steps = [int(match[1]) for match in map(STEP.fullmatch, (path.name for path in run.iterdir())) if match]
     try:
         trained_steps = artefact.details_as(TrainingDetails).steps
     except DetailsError:  # made by an older version: only the times can be compared
         trained_steps = 0
-    if run.name == _run_of(artefact) and max(steps, default=0) <= trained_steps:
+    if run.name == _run_of(artefact) and max(steps_in(run), default=0) <= trained_steps:
         return True
     return latest_change(run) < datetime.fromisoformat(artefact.created_at).timestamp()
 
@@ -164,13 +161,13 @@ def _run_of(artefact: Artefact) -> str | None:
     decided_by = artefact.identity.decided_by
     settings = {name: value for name, value in decided_by["settings"].items() if name != "steps"}
     run = {"settings": settings, "tensors": decided_by["tensors"]}
-    return Identity("checkpoint", artefact.identity.code_version, run).fingerprint[:16]
+    return run_name(Identity("checkpoint", artefact.identity.code_version, run).fingerprint)
 
 
 def _locks(paths: Paths) -> Iterator[_Candidate]:
     """Yield the lock files of checkpoints that were removed; other lock files are empty and stay."""
     for lock in sorted((paths.root / "training").glob("*/*/checkpoints/*.lock")):
-        if IDENTITY.fullmatch(lock.stem) and not lock.with_suffix("").exists():
+        if RUN_NAME.fullmatch(lock.stem) and not lock.with_suffix("").exists():
             yield _Candidate(lock, "lock of checkpoints that are gone", ABANDONED_SECONDS, (lock,))
 
 

@@ -7,7 +7,6 @@ named `<recipe>/generator`.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,12 +28,11 @@ from pipeline.status.state import (
 from pipeline.storage.artefact import Artefact, read_artefact
 from pipeline.storage.identity import Identity, differences
 from pipeline.storage.paths import Paths
+from pipeline.training.checkpoint_names import run_name, steps_in
 from pipeline.training.details import TrainingDetails
 from pipeline.training.identity import checkpoint_identity, training_identity
 from pipeline.training.kinds_of_weights import default_weights
 
-STEP = re.compile(r"step_(\d{8})")
-NAMED_BY = 16  # characters of the fingerprint that name the folder of checkpoints
 WORDS = {"tensors": "the tensors were made again", "training": "the generator was trained again"}
 
 
@@ -172,9 +170,8 @@ def _describe_interruption(partition: StoredPartition) -> list[str]:
     tensors = read_artefact(partition.paths.tensors(partition.recipe.dataset))
     if tensors is None:
         return []
-    run = checkpoint_identity(resolve(partition.recipe, partition.configuration), tensors).fingerprint[:NAMED_BY]
-    matches = [STEP.fullmatch(path.name) for path in (partition.training / "checkpoints" / run).glob("step_*")]
-    steps = [int(match[1]) for match in matches if match]
+    identity = checkpoint_identity(resolve(partition.recipe, partition.configuration), tensors)
+    steps = steps_in(partition.training / "checkpoints" / run_name(identity.fingerprint))
     return [f"continues from step {max(steps):,}"] if steps else []
 
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,13 +31,13 @@ from pipeline.storage.atomic import flush
 from pipeline.storage.lock import hold_lock
 from pipeline.storage.verification import sha256_of_file
 from pipeline.storage.weights import save_weights
+from pipeline.training.checkpoint_names import run_name, step_name, steps_in
 from pipeline.training.records.history import HistoryRow, read_rows, write_history
 
 log = logging.getLogger(__name__)
 
 KEPT = 2  # checkpoints per run
 KEPT_IDENTITIES = 2  # runs of different settings
-NAME = re.compile(r"step_(\d{8})")
 
 
 @dataclass(frozen=True)
@@ -57,16 +56,15 @@ class Checkpoints:
 
     def __init__(self, folder: Path, identity: str) -> None:
         """Take the partition's folder of checkpoints, which has one folder per identity."""
-        self.all, self.folder = folder, folder / identity[:16]
-        self.lock = folder / f"{identity[:16]}.lock"
+        self.all, self.folder = folder, folder / run_name(identity)
+        self.lock = folder / f"{run_name(identity)}.lock"
 
     def steps(self, at_most: int) -> list[int]:
         """Return the steps that have a checkpoint, the newest last."""
-        matches = [NAME.fullmatch(path.name) for path in self.folder.glob("step_*")]
-        return sorted(step for match in matches if match and (step := int(match[1])) <= at_most)
+        return [step for step in steps_in(self.folder) if step <= at_most]
 
     def _path(self, step: int) -> Path:
-        return self.folder / f"step_{step:08d}"
+        return self.folder / step_name(step)
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Write a checkpoint, and remove all but the last two up to its step."""

@@ -13,9 +13,11 @@ from collections.abc import Generator, Iterable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
+from pipeline.objectives import ObjectiveSettings
 from pipeline.settings import TrainingSettings
 from pipeline.storage.artefact import Artefact, find_intact
 from pipeline.storage.paths import Paths
+from pipeline.tables import fields_of
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.engine.device import choose_device, device_name
 from pipeline.training.engine.ensemble import stack_sizes
@@ -26,6 +28,11 @@ from pipeline.training.sweep import Sweep
 from pipeline.training.trainable import expect_trainable
 
 log = logging.getLogger(__name__)
+
+# Every other setting must be equal in all partitions of a loop, also one that is added later.
+PER_MEMBER = {"recipe", "optimizer", "generator", "discriminator", "seed", "members", "objective", "real_label"}
+# A loop computes these for all its members or for none; their values may differ between members.
+ON_OR_OFF = {"ema_decay", "dropout", "label_flip", "instance_noise", "gradient_penalty", "r1", "weight_clip"}
 
 
 def train(
@@ -104,30 +111,13 @@ def _expect_distinct(partitions: Sequence[Partition]) -> None:
 
 def _shared(partition: Partition) -> dict[str, Any]:
     """Return the settings that all partitions of one loop must share, by their name in the log."""
-    settings, objective = partition.settings, partition.settings.objective
+    settings = partition.settings
+    values = {name: getattr(settings, name) for name in fields_of(TrainingSettings)}
+    values |= {name: getattr(settings.objective, name) for name in fields_of(ObjectiveSettings)}
+    # A network without dropout layers ignores the rate.
+    values["dropout"] = settings.dropout if partition.network.has_dropout else None
     return {
-        "network": settings.network,
-        "width": settings.width,
-        "batch_size": settings.batch_size,
-        "steps": settings.steps,
-        "history_interval_steps": settings.history_interval_steps,
-        "snapshot_interval_steps": settings.snapshot_interval_steps,
-        "evaluation_images": settings.evaluation_images,
-        "precision": settings.precision,
-        "ema": settings.ema_decay is not None,
-        "loss": objective.loss,
-        "discriminator_update": objective.discriminator_update,
-        "n_critic": objective.n_critic,
-        "generator_batch_size": objective.generator_batch_size,
-        "generated_in": objective.generated_in,
-        "label_flip": objective.label_flip > 0,
-        "instance_noise": objective.instance_noise > 0,
-        "instance_noise_steps": objective.instance_noise_steps,
-        "gradient_penalty": objective.gradient_penalty > 0,
-        "r1": objective.r1 > 0,
-        "weight_clip": objective.weight_clip is not None,
-        "spectral_norm": objective.spectral_norm,
-        "dropout": bool(settings.dropout) and partition.network.has_dropout,
+        name: bool(value) if name in ON_OR_OFF else value for name, value in values.items() if name not in PER_MEMBER
     }
 
 

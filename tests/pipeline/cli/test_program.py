@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from assets import cli
+from pipeline import settings
+from pipeline.cli import options
 from pipeline.cli.__main__ import COMMANDS
 from pipeline.cli.options import ChainOptions, TrainingOptions
 from pipeline.storage.paths import PROJECT
@@ -191,6 +193,10 @@ def test_a_help_page_imports_neither_the_stages_nor_dagster() -> None:
     modules = {name.partition(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
     assert "cyclopts" in modules
     assert not modules & {"torch", "dagster", "numpy", "pyarrow", "pydantic", "duckdb"}
+
+
+def test_the_command_line_and_the_tables_require_equally_many_samples() -> None:
+    assert options.LEAST_SAMPLES == settings.LEAST_SAMPLES
 
 
 # ---------------------------------------------------------------------------------------------------------------------
