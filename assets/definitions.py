@@ -48,6 +48,6 @@ defs = dg.Definitions(
         build_automation_sensor("reports", "comparison", "champion"),
         build_alerts_sensor(OPERATIONS.alerts),
     ],
-    # One process a run: a step would otherwise start Python and torch anew, seconds each.
+    # One process per run: each step would otherwise start Python and torch again, which takes seconds.
     executor=dg.in_process_executor,
 )

@@ -1,6 +1,6 @@
 """A small archive in CelebA's official layout, made in a moment: no photograph, and no person.
 
-Each image is 178x218 RGB with a grid of cells in its middle, within the smallest crop that is used (108x108): cell k is
+Each image is 178x218 RGB with a grid of cells in its middle, within the smallest crop that is used (108x108). Cell k is
 bright if the image has attribute k. So a classifier can learn the attributes, also at 28x28.
 """
 

@@ -87,6 +87,8 @@ def test_a_docstring_that_leans_on_its_name_is_a_fragment(opening: str) -> None:
     ("text", "rule"),
     [
         ("There is one row a member.", "a for per"),
+        ("One process a run is enough.", "a for per"),
+        ("The network has two dense layers a network.", "a for per"),
         ("Each step takes 3 ms a member.", "a for per"),
         ("Networks of unlike width are refused.", "unlike: different"),
         ("The process is told to stop.", "code does not speak"),
@@ -130,6 +132,41 @@ def test_docstrings_comments_and_messages_are_read_and_other_strings_are_not() -
         (2, "nobody"),
         (3, "meanwhile"),
     ]
+
+
+def test_strings_that_a_call_shows_later_are_read_on_request() -> None:
+    source = 'note = f"nobody has {1 + 1} rows left"\nreturned = Outcome(note, "nobody")\n'
+    assert prose.check_python(source) == []
+    assert [violation.rule for violation in prose.check_python(source, every_string=True)] == ["nobody"]
+
+
+@pytest.mark.parametrize(
+    ("name", "rules"),
+    [
+        ("test_an_error_of_sqlite_is_one_sentence", []),
+        ("test_orphans_go_only_where_requested", []),
+        ("test_what_sqlite_says_is_one_sentence", ["says", "what"]),
+        ("test_a_healthy_member_goes_on", ["go on: continue"]),
+        (f"test_{'a' * 86}", ["91 characters"]),
+    ],
+)
+def test_the_name_of_a_test_is_a_plain_sentence(name: str, rules: list[str]) -> None:
+    assert [rule for _, rule, _ in prose.check_python(f"def {name}(): ...")] == rules
+
+
+def test_descriptions_in_tables_and_comments_after_values_are_read() -> None:
+    source = """description = "Nobody # reads it"  # it says so\nb = 'it is # told'\nc = ["#fff", 1]  # meanwhile\n"""
+    assert [(unit.line, unit.text) for unit in prose.toml_comments(source)] == [
+        (1, "Nobody # reads it"),
+        (1, "it says so"),
+        (3, "meanwhile"),
+    ]
+
+
+def test_strings_of_scripts_with_four_words_are_read() -> None:
+    source = 'const note = `nobody has ${rows} rows left`; // "nobody reads this one"\nconst name = "nobody";\n'
+    assert [(unit.line, unit.text) for unit in prose.script_strings(source)] == [(1, "nobody has CODE rows left")]
+    assert [unit.text for unit in prose.script_comments(source)] == ['"nobody reads this one"']
 
 
 def test_comments_of_tables_are_read_and_the_entries_shown_in_them_are_not() -> None:

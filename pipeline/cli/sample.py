@@ -61,8 +61,8 @@ SAMPLE_DEFAULTS = SampleOptions()
 def sample(recipe: Recipe, /, *, optimizer: Optimizer = None, options: SampleOptions = SAMPLE_DEFAULTS) -> None:
     """Generate new images from stored weights.
 
-    A .png holds one grid; an .npz arrays (images, latents, latent_seed, member); a .gif a walk through latent space
-    that ends where it began; a folder one numbered .png per image.
+    A .png holds one grid, an .npz arrays (images, latents, latent_seed, member), a folder one numbered .png per image.
+    A .gif holds a walk through latent space that ends where it began.
 
     for instance:
 

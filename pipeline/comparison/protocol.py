@@ -2,7 +2,7 @@
 
 In: stored reports. Out: the differences between two of them, and the largest group of comparable ones.
 
-The protocol records the kind of weights that was scored, raw or averaged, but reports may differ in it: averaging is a
+The protocol records the kind of weights that was scored, raw or averaged, but reports may differ in it. Averaging is a
 choice of the configuration, as its learning rate is.
 """
 

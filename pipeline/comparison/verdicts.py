@@ -8,7 +8,7 @@ Three rules keep verdicts honest.
 - A member without a score (it diverged, or the score is not defined for its images) is left out of the pairs. That
   favours its configuration, so a configuration that lost a larger share of its members is never called better. It may
   be called worse.
-- Differences without any spread (counts that happen to agree, the same member twice) give no estimate of chance: there
+- Differences without any spread (counts that happen to agree, the same member twice) give no estimate of chance. There
   is no interval and no p value, and the verdict is undecided.
 - With fewer than 2 members with a score there is no spread either: the verdict is undecided, even if every member of
   one configuration diverged.

@@ -9,8 +9,9 @@ comparable at equal counts only; `frechet_interval.py` removes the bias and adds
 The last trace is computed by one of two routes. Both are real by construction and add no number to a diagonal:
 
 - `factors`: with centred features X = W·Gᵀ·√(N-1), W of orthonormal columns, the trace is the sum of the singular
-  values of G₁ᵀ G₂ (nuclear norm; Mathiasen & Hvilshøj 2020, arXiv 2009.14075, for fewer images than dimensions). No
-  value is squared and rooted again, so singular covariances, such as a collapsed generator's, keep all their digits.
+  values of G₁ᵀ G₂, their nuclear norm. Source: Mathiasen & Hvilshøj 2020, arXiv 2009.14075, for fewer images than
+  dimensions. No value is squared and rooted again, so singular covariances, such as a collapsed generator's,
+  keep all their digits.
 - `eigenvalues`: the trace is the sum of the square roots of the eigenvalues of S₁ S₂, computed as one
   symmetric-definite eigenproblem (LAPACK sygv, type 2). This is four times faster at 2,048 dimensions. It is used there
   only if the eigenvalues show that no direction holds rounding errors alone.

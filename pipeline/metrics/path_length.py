@@ -31,8 +31,8 @@ def path_ends(first: Latents, second: Latents, positions: Latents, *, on_sphere:
 def path_length(here: Matrix, further: Matrix) -> Score:
     """Return the mean squared length over ε² of small steps, from features (N, D) at both ends of each.
 
-    The standard error is that of a trimmed mean (Tukey & McLaughlin 1963): the deviation after values beyond a cut are
-    moved to the cut, over the share of values between the cuts.
+    The standard error is that of a trimmed mean (Tukey & McLaughlin 1963). Values beyond a cut are moved to the cut;
+    their deviation is divided by the share of values between the cuts.
     """
     squared = ((np.asarray(here, np.float64) - np.asarray(further, np.float64)) ** 2).sum(axis=1) / EPSILON**2
     low, high = np.quantile(squared, KEPT_QUANTILES)

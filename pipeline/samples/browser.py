@@ -22,7 +22,7 @@ from pipeline.samples.tracing import generator_program
 from pipeline.storage.artefact import Artefact
 
 BytesPerWeight = Literal[3, 4]
-Encoded = dict[str, Any]  # `base64`, and with three bytes a weight `step`
+Encoded = dict[str, Any]  # `base64`, and `step` if a weight takes three bytes
 LARGEST = 2**23 - 1  # of a three-byte integer with a sign
 
 

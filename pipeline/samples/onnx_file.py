@@ -35,8 +35,9 @@ OPSET = 17  # of 2022: old enough for most runtimes, with every operator used he
 IR_VERSION = 8
 LATENTS = 64
 # An eightieth of the step between two levels of a pixel in [-1, 1]; the page promises the same of its generators.
-# Sums of thousands of float32 products depend on their order: by 3e-6 in trained networks, by 4e-5 in a DCGAN of 128
-# channels with large weights in its last layer (docs/log.md). A wrong weight, slope or epsilon gives far more.
+# Sums of thousands of float32 products depend on their order. The difference was 3e-6 in trained networks, and 4e-5 in
+# a DCGAN of 128 channels with large weights in its last layer (docs/log.md). A wrong weight, slope or epsilon
+# gives far more.
 TOLERANCE = 1e-4
 
 Images = npt.NDArray[np.float32]  # (N, C, H, W) in the network's value range

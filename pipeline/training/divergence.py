@@ -1,6 +1,6 @@
 """Divergence: which members can no longer be trained, and why. It is checked once per interval.
 
-No threshold is close to the values of healthy runs: over 3,500 intervals of the seven configurations on MNIST the
+No threshold is close to the values of healthy runs. Over 3,500 intervals of the seven configurations on MNIST the
 discriminator's loss never came below 0.02 over its least value (docs/log.md). Source of the signs: ganhacks, tip 10 and
 "how to train a GAN", NIPS 2016 workshop: a discriminator's loss of 0 and gradient norms above 100 mean failure.
 """

@@ -1,4 +1,4 @@
-"""Evidence of a training: facts of its run, and for each of its four outputs a picture, losses or a checksum.
+"""Evidence of a training: facts of its run, and a picture, losses or a checksum for each of its four outputs.
 
 In: a training artefact, or an observation of a training that is still running. Out: `Evidence`.
 """

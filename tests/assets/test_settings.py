@@ -55,7 +55,7 @@ def test_a_budget_belongs_to_a_run_and_makes_no_new_version(tables: Path) -> Non
 def test_another_description_is_no_new_version(tables: Path) -> None:
     before, entries = read_versions(), read_entry_versions()
     edit(tables / "optimizers.toml", "RMSprop for both networks", "Other words")
-    edit(tables / "recipes.toml", "Two dense layers a network on MNIST digits", "Other words")
+    edit(tables / "recipes.toml", "Two dense layers per network on MNIST digits", "Other words")
     assert read_versions() == before
     assert read_entry_versions() == entries
 

@@ -63,7 +63,7 @@ def test_a_killed_run_frees_its_place_and_its_retry_continues_from_the_checkpoin
     assert any(f"from step {step:,}" in message for message in messages(ui, retry))
 
 
-def test_a_run_outlives_the_daemon_and_the_next_ui_finds_it_when_it_was_killed_meanwhile(ui: RestartableUi) -> None:
+def test_a_run_outlives_the_daemon_and_the_next_ui_finds_it_if_it_was_killed_in_between(ui: RestartableUi) -> None:
     run = launch(ui.served, "rmsprop", steps=LONG_STEPS)
     wait_for_interval(ui, "rmsprop")
     pid = process_of(run)

@@ -275,7 +275,7 @@ const ganforgeGenerator = (() => {
     return pixels;
   }
 
-  /* Draw an image onto a canvas, one pixel a cell, its corner at (left, top). */
+  /* Draw an image onto a canvas, one pixel per cell, its corner at (left, top). */
   function paint(context, image, generator, left = 0, top = 0) {
     const [, height, width] = generator.imageShape;
     const picture = context.createImageData(width, height);

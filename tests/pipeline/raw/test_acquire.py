@@ -146,7 +146,7 @@ def test_a_recompressed_mirror_is_as_good_as_the_original(
     assert acquire(with_sources(Mirrors(lambda: [mirror.address], sums(small_files))), paths).details["official"]
 
 
-def test_a_mirror_does_not_continue_what_another_one_began(
+def test_a_mirror_does_not_continue_the_download_of_another_one(
     mirror: Mirror, small_files: dict[str, bytes], paths: Paths
 ) -> None:
     recompressed = {name: gzip.compress(gzip.decompress(content), 1) for name, content in small_files.items()}

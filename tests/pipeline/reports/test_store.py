@@ -171,7 +171,7 @@ def test_the_last_stored_is_the_newest_by_a_clock(
     assert store.append(tmp_path, rows("sgd")).created_at == NOON + 6 * step  # of its own partition alone
 
 
-def test_the_last_stored_is_newer_than_what_a_merged_file_alone_holds(
+def test_the_last_stored_is_newer_than_reports_that_a_merged_file_alone_holds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_clock(monkeypatch, [NOON, NOON, NOON - timedelta(days=1)])

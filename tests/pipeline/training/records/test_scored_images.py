@@ -204,7 +204,7 @@ def test_a_full_disk_is_the_error_that_is_raised(tmp_path: Path, monkeypatch: py
         write_evaluation(tmp_path, 4, [(0, np.ones((2, 1, 28, 28), np.uint8))])
 
 
-def test_a_member_whose_images_are_not_finite_is_left_out() -> None:
+def test_a_member_with_images_that_are_not_finite_is_left_out() -> None:
     members = ensemble(Member(wanted(4), 0), Member(wanted(4), 1))
     with torch.no_grad():
         members.stacks[0].networks.generator_weights[0] = float("nan")
