@@ -91,7 +91,7 @@ def materialize_chain(recipe_key: str, optimizers: Sequence[str] | None, options
 
 
 def _is_prepared(dataset: Dataset, extractor: str) -> bool:
-    """Return True if the data set's tensors, classifier and reference are intact, so that training can begin.
+    """Return whether the data set's tensors, classifier and reference are intact, so that training can begin.
 
     They may be stale: training first and failing later would cost minutes, a stale artefact is only made again.
     """
@@ -140,11 +140,11 @@ def _warn_if_incomparable(recipe: Recipe, dataset: Dataset, keys: list[str], opt
     samples = recipe.samples if options.samples is None else options.samples
     choice = Choice(partition.settings.steps, partition.network.width, samples, options.extractor)
     try:
-        how = incomparable_choice(recipe.key, keys, choice, list(OPTIMIZERS), paths)
+        warning = incomparable_choice(recipe.key, keys, choice, list(OPTIMIZERS), paths)
     except (OSError, ValueError) as error:  # a damaged report must not prevent training
-        how = f"it is not known whether the new scores will be comparable: {error}"
-    if how:
-        log.warning("%s", how)
+        warning = f"it is not known whether the new scores will be comparable: {error}"
+    if warning:
+        log.warning("%s", warning)
 
 
 def _settings(recipe: Recipe, configuration: OptimizerConfiguration, options: ChainOptions) -> TrainingSettings:
@@ -156,7 +156,7 @@ def _settings(recipe: Recipe, configuration: OptimizerConfiguration, options: Ch
 
 
 def _has_labels(dataset: Dataset) -> bool:
-    """Return True if scores can be computed; if not, log why."""
+    """Return whether scores can be computed; if not, log why."""
     from pipeline.metrics.extractors.classifier import NoLabelsError, expect_labels
     from pipeline.tensors.load import require_tensors
 

@@ -27,12 +27,12 @@ LOCATION, MODULE = "ganforge", "assets.definitions"  # as workspace.yaml names t
 
 
 def is_in_data_folder(home: Path) -> bool:
-    """Return True if `home` is the folder of the data folder's own instance."""
+    """Return whether `home` is the folder of the data folder's own instance."""
     return home.resolve() == Paths.default().dagster().resolve()
 
 
 def is_own_run(run: dg.DagsterRun) -> bool:
-    """Return True if this project certainly started the run."""
+    """Return whether this project certainly started the run."""
     if run.remote_job_origin is not None:
         location = run.remote_job_origin.repository_origin.code_location_origin
         # Another project may have a module of this name too, so a location named after the module alone is no proof.
@@ -42,7 +42,7 @@ def is_own_run(run: dg.DagsterRun) -> bool:
 
 
 def is_own_run_of(home: Path, run: dg.DagsterRun) -> bool:
-    """Return True if this project started the run, or probably did.
+    """Return whether this project started the run, or probably did.
 
     A run with an unknown owner counts if the instance in the folder `home` is the data folder's and the run selects
     assets of this project only.
@@ -58,12 +58,12 @@ def _selects_own_assets(run: dg.DagsterRun) -> bool:
 
 
 def is_own_instigator(state: InstigatorState) -> bool:
-    """Return True if a schedule or sensor belongs to this project's code location."""
+    """Return whether a schedule or sensor belongs to this project's code location."""
     return is_own_location(state.origin.repository_origin.code_location_origin)
 
 
 def is_own_location(origin: CodeLocationOrigin) -> bool:
-    """Return True if a code location is this project's.
+    """Return whether a code location is this project's.
 
     It has this project's module, under this project's name or under the module's, as `dagster dev -m
     assets.definitions` names it. The origin of a location that is a file, or a code server that somebody else started,
@@ -78,7 +78,7 @@ def is_own_location(origin: CodeLocationOrigin) -> bool:
 
 
 def is_own_asset(key: dg.AssetKey) -> bool:
-    """Return True if an asset's key begins with one of this project's recipes or data sets."""
+    """Return whether an asset's key begins with one of this project's recipes or data sets."""
     return key.path[0] in RECIPES or key.path[0] in DATASETS
 
 

@@ -146,7 +146,7 @@ class _EventLogStorage(SqliteEventLogStorage):
 
 
 def _prepare(path: str, tables: MetaData, module: str) -> bool:
-    """Make a database's folder and tables if they are missing. Return True if the tables were."""
+    """Make a database's folder and tables if they are missing. Return whether the tables were."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     migrations = get_alembic_config(module)
     with _connection(path) as connection:

@@ -86,8 +86,8 @@ def old_runs(instance: dg.DagsterInstance, home: Path, now: float, days: float) 
     ended = dg.RunsFilter(statuses=FINISHED_STATUSES, updated_before=datetime.fromtimestamp(before, UTC))
     records = instance.get_run_records(ended, ascending=True)
     own = [record for record in records if is_own_run_of(home, record.dagster_run)]
-    why = f"run that ended over {format_days(days)} ago"
-    return [_removal(instance, home, record, now, why) for record in own if record.dagster_run.run_id not in needed]
+    reason = f"run that ended over {format_days(days)} ago"
+    return [_removal(instance, home, record, now, reason) for record in own if record.dagster_run.run_id not in needed]
 
 
 def stray_files(instance: dg.DagsterInstance, home: Path, now: float, days: float) -> Iterator[Removal]:
@@ -157,11 +157,11 @@ def _made_from(event: str, partition: str | None) -> list[_Used]:
     return [_Used(key.to_string(), partition, up_to) for key, up_to in pointers.items() if up_to is not None]
 
 
-def _removal(instance: dg.DagsterInstance, home: Path, record: RunRecord, now: float, why: str) -> Removal:
+def _removal(instance: dg.DagsterInstance, home: Path, record: RunRecord, now: float, reason: str) -> Removal:
     run_id = record.dagster_run.run_id
     files = _run_files(instance, home, run_id)
     age = now - (record.end_time or record.update_timestamp.replace(tzinfo=UTC).timestamp())
-    return Removal(f"run {run_id}", why, sum(map(size_of, files)), age, _deletes(instance, run_id, files))
+    return Removal(f"run {run_id}", reason, sum(map(size_of, files)), age, _deletes(instance, run_id, files))
 
 
 def _run_files(instance: dg.DagsterInstance, home: Path, run_id: str) -> list[Path]:

@@ -40,7 +40,7 @@ class OwnProcessLauncher(RunLauncher, ConfigurableClass):
 
     @property
     def inst_data(self) -> ConfigurableClassData | None:
-        """Return the launcher's entry of `dagster.yaml`, for Dagster."""
+        """The launcher's entry of `dagster.yaml`, for Dagster."""
         return self._inst_data
 
     @classmethod
@@ -106,7 +106,7 @@ class OwnProcessLauncher(RunLauncher, ConfigurableClass):
 
     @property
     def supports_check_run_worker_health(self) -> bool:
-        """Return True, so that run monitoring checks runs every `poll_interval_seconds`."""
+        """True, so that run monitoring checks runs every `poll_interval_seconds`."""
         return True
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:

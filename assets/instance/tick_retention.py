@@ -28,9 +28,9 @@ def old_ticks(instance: dg.DagsterInstance, now: float, days: float) -> Iterator
             before = min(now - days * DAY_SECONDS, newest[0].timestamp)
             old = instance.get_ticks(origin, selector, before=before)
             if old:
-                what = f"{len(old):,} {'tick' if len(old) == 1 else 'ticks'} of {state.origin.instigator_name}"
+                name = f"{len(old):,} {'tick' if len(old) == 1 else 'ticks'} of {state.origin.instigator_name}"
                 age = now - old[-1].timestamp
-                yield Removal(what, f"older than {format_days(days)}", 0, age, _purges(instance, state, before))
+                yield Removal(name, f"older than {format_days(days)}", 0, age, _purges(instance, state, before))
 
 
 def _purges(instance: dg.DagsterInstance, state: InstigatorState, before: float) -> Callable[[], bool]:

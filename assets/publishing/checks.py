@@ -145,7 +145,7 @@ def _run_result(asset_key: dg.AssetKey, check: str, findings: Mapping[str, Findi
             {
                 "partition": partition,
                 "passed": finding.passed,
-                "found": finding.summary,
+                "summary": finding.summary,
                 "advice": finding.advice,
             }
         )

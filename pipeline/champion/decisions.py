@@ -42,7 +42,7 @@ class LogEntry:
     time: str = field(default_factory=now)
 
     def repeats(self, other: LogEntry) -> bool:
-        """Return True if the entries differ in their time only."""
+        """Return whether the entries differ in their time only."""
         return {**asdict(self), "time": ""} == {**asdict(other), "time": ""}
 
 
@@ -72,6 +72,6 @@ def record(recipe: str, new: LogEntry, paths: Paths) -> None:
 
 
 def _ends_whole(path: Path) -> bool:
-    """Return True if the file is empty or ends with a line break."""
+    """Return whether the file is empty or ends with a line break."""
     written = path.read_bytes()
     return not written or written.endswith(b"\n")

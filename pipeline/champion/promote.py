@@ -173,4 +173,6 @@ def _by_name(recipe: str, optimizer: str, ranking: Ranking, paths: Paths, run_ch
     if is_new:
         return Outcome(recipe, True, reason, champion, decisions)
     decisions = decisions_by_name(ranking, optimizer, "is the champion")
-    return Outcome(recipe, False, f"{champion} stays: it is this very promotion", champion, decisions)
+    return Outcome(
+        recipe, False, f"{champion} stays: this training and report are already promoted", champion, decisions
+    )

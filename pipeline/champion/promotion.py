@@ -42,7 +42,7 @@ class Promotion:
 
     @property
     def member(self) -> int:
-        """Return the member that represents the configuration: the best by the ranking's metric."""
+        """The member that represents the configuration: the best by the ranking's metric."""
         return self.sources.best_member(RANKED_BY)
 
 

@@ -21,10 +21,10 @@ def promotion_reason(comparison: Challenge, configuration: RankedConfiguration, 
     metric, count = comparison.ranking.ranked_by, len(comparison.ranking.configurations)
     score = f"{metric.upper()} {configuration.scores[metric]}"
     if champion is None:
-        place = f"the best of {count} configurations" if count > 1 else "the only configuration with a score"
+        rank = f"the best of {count} configurations" if count > 1 else "the only configuration with a score"
         undecided = _undecided_against(comparison.ranking, configuration)
         against = f"; undecided against {', '.join(undecided)}" if undecided else ""
-        return f"{configuration.optimizer} is the first champion: {place}, {score}{against}"
+        return f"{configuration.optimizer} is the first champion: {rank}, {score}{against}"
     unequal = f"; unequal trainings: {comparison.unequal}" if comparison.unequal else ""
     numbers = _numbers(comparison.verdicts[configuration.optimizer])
     return f"{configuration.optimizer} is better than {champion}: {score}, {numbers}{unequal}"

@@ -33,12 +33,12 @@ class Sources:
 
     @property
     def protocol(self) -> dict[str, Any]:
-        """Return the facts that must agree before the report may be compared with another one."""
+        """The facts that must agree before the report may be compared with another one."""
         return self.report.protocol
 
     @property
     def weights(self) -> str:
-        """Return the kind of weights that generated the scored samples: "raw" or "average"."""
+        """The kind of weights that generated the scored samples: "raw" or "average"."""
         return self.samples.details_as(SamplesDetails).weights
 
     def best_member(self, metric: str) -> int:

@@ -61,27 +61,27 @@ class Champion:
 
     @property
     def version(self) -> int:
-        """Return the number of the version, from 1."""
+        """The number of the version, from 1."""
         return self.pointer.version
 
     @property
     def optimizer(self) -> str:
-        """Return the key of the champion's configuration."""
+        """The key of the champion's configuration."""
         return self.artefact.details_as(TrainingDetails).optimizer
 
     @property
     def training_fingerprint(self) -> str:
-        """Return the fingerprint of the training that the weights come from."""
+        """The fingerprint of the training that the weights come from."""
         return promotion_of(self.artefact).training
 
     @property
     def report_id(self) -> str:
-        """Return the id of the report that the weights were promoted for."""
+        """The id of the report that the weights were promoted for."""
         return promotion_of(self.artefact).report_id
 
     @property
     def weights(self) -> str:
-        """Return the kind of weights that was promoted and that generates images: "raw" or "average"."""
+        """The kind of weights that was promoted and that generates images: "raw" or "average"."""
         return promotion_of(self.artefact).weights
 
     def card(self) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class Tables:
 @dataclass(frozen=True)
 class _Candidate:
     path: Path
-    why: str
+    reason: str
     least_age_seconds: float
     locks: tuple[Path, ...]  # files or folders; a process that uses the path holds one of them
 
@@ -74,7 +74,7 @@ def find_removals(
 def _removal(candidate: _Candidate, paths: Paths, age_seconds: float) -> Removal:
     path = candidate.path
     remove = make_remover(path, candidate.locks)
-    return Removal(str(path.relative_to(paths.root)), candidate.why, size_of(path), age_seconds, remove, path)
+    return Removal(str(path.relative_to(paths.root)), candidate.reason, size_of(path), age_seconds, remove, path)
 
 
 def _lies_in_another(candidate: _Candidate, candidates: Sequence[_Candidate]) -> bool:
@@ -104,8 +104,8 @@ def _unfinished(paths: Paths, days: float) -> Iterator[_Candidate]:
 
 def _unfinished_candidate(path: Path, days: float) -> _Candidate:
     if path.suffix == DOWNLOAD:  # the lock is that of the finished file
-        why = f"unfinished download, older than {format_days(days)}"
-        return _Candidate(path, why, days * DAY_SECONDS, (path.with_suffix(".lock"),))
+        reason = f"unfinished download, older than {format_days(days)}"
+        return _Candidate(path, reason, days * DAY_SECONDS, (path.with_suffix(".lock"),))
     lock = path if path.suffix == ".lock" else path.with_name(f"{path.name}.lock")  # held by the process that writes
     return _Candidate(path, "left by a process that ended before it was done", ABANDONED_SECONDS, (lock,))
 
@@ -121,10 +121,10 @@ def _checkpoints(paths: Paths, days: float) -> Iterator[_Candidate]:
         artefact = read_artefact(folder.parent)
         resumable = _resumable_run(runs, artefact)
         owner = "a finished training" if artefact else "older settings"
-        why = f"checkpoints of {owner}, older than {format_days(days)}"
+        reason = f"checkpoints of {owner}, older than {format_days(days)}"
         for run in sorted(runs):
             if run != resumable:
-                yield _Candidate(run, why, days * DAY_SECONDS, (folder / f"{run.name}.lock",))
+                yield _Candidate(run, reason, days * DAY_SECONDS, (folder / f"{run.name}.lock",))
 
 
 def format_days(days: float) -> str:
@@ -141,7 +141,7 @@ def _resumable_run(runs: Sequence[Path], artefact: Artefact | None) -> Path | No
 
 
 def _is_published(run: Path, artefact: Artefact) -> bool:
-    """Return True if the artefact is the result of the run, or newer than the run's last write.
+    """Return whether the artefact is the result of the run, or newer than the run's last write.
 
     A run with checkpoints of later steps has continued since.
     """
@@ -177,4 +177,4 @@ def _locks(paths: Paths) -> Iterator[_Candidate]:
 
 def _orphans(paths: Paths, tables: Tables) -> Iterator[_Candidate]:
     for orphan in find_orphans(tables.recipes, tables.optimizers, paths):
-        yield _Candidate(orphan.folder, orphan.why, 0.0, tuple(orphan.folder.glob("checkpoints/*.lock")))
+        yield _Candidate(orphan.folder, orphan.reason, 0.0, tuple(orphan.folder.glob("checkpoints/*.lock")))

@@ -18,8 +18,8 @@ from pipeline.storage.paths import MANIFEST
 class Removal:
     """One thing that can be removed."""
 
-    what: str  # a path relative to the data folder, or a name
-    why: str
+    name: str  # a path relative to the data folder, or a name
+    reason: str
     size_bytes: int
     age_seconds: float
     remove: Callable[[], bool]  # returns False, and removes nothing, if another process uses it

@@ -96,7 +96,7 @@ def rollback(
     to: Annotated[Count | None, Parameter(help="go back to this version instead")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make the version before the champion again; its follower is not promoted again."""
+    """Make the version before the champion again; the version rolled back from is not promoted again."""
     from pipeline.champion.rollback import rollback
 
     current = rollback(recipe, _paths(recipe), to)
@@ -111,7 +111,7 @@ def history(recipe: Recipe, /, *, as_json: AsJson = False) -> None:
     decisions = read_decisions(recipe, _paths(recipe))
     if not decisions:
         raise FileNotFoundError(
-            f"{recipe}: nothing was decided about a champion yet; promote one with: ganforge champion promote {recipe}"
+            f"{recipe}: no decision about a champion yet; promote one with: ganforge champion promote {recipe}"
         )
     rows = [
         [decision.time, decision.decision, str(decision.version or "-"), decision.optimizer or "-", decision.reason]

@@ -41,7 +41,7 @@ def clean(checkpoint_days: float, more: Sequence[Removal] = (), *, dry_run: bool
 
 
 def _row(removal: Removal) -> tuple[str, str, str, str]:
-    return removal.what, size_text(removal.size_bytes), age_text(removal.age_seconds), removal.why
+    return removal.name, size_text(removal.size_bytes), age_text(removal.age_seconds), removal.reason
 
 
 def _remove(removals: Sequence[Removal]) -> int:
@@ -51,9 +51,9 @@ def _remove(removals: Sequence[Removal]) -> int:
             if removal.remove():
                 freed += removal.size_bytes
             else:
-                print(f"{removal.what}: in use by now, so it stays")
+                print(f"{removal.name}: in use by now, so it stays")
         except OSError as error:
-            print(f"ganforge: {removal.what} cannot be removed: {error}", file=sys.stderr)
+            print(f"ganforge: {removal.name} cannot be removed: {error}", file=sys.stderr)
             failed = True
     print(f"{size_text(freed)} freed")
     return int(failed)

@@ -116,7 +116,7 @@ def choose_optimizer(recipe: str, optimizer: str | None, paths: Paths) -> str:
 
 
 def _was_trained_again(recipe: str, optimizer: str, paths: Paths) -> bool:
-    """Return True if the newest report is about earlier weights than the stored ones."""
+    """Return whether the newest report is about earlier weights than the stored ones."""
     from pipeline.reports.store import latest
     from pipeline.storage.artefact import read_artefact
 

@@ -44,10 +44,10 @@ def incomparable_choice(
     unequal = differing(ranked[0].facts(new), new)
     if not unequal:
         return ""
-    how = "; ".join(f"{name} {there} there, {here} here" for name, (there, here) in unequal.items())
+    differences = "; ".join(f"{name} {there} there, {here} here" for name, (there, here) in unequal.items())
     return (
         f"{recipe} {', '.join(chosen)}: the new scores will not be comparable with those of "
-        f"{_names([report.optimizer for report in ranked])} ({how}); the ranking shows the larger group, "
+        f"{_names([report.optimizer for report in ranked])} ({differences}); the ranking shows the larger group, "
         "of equal ones the newer. Choose the same to compare them, or set another GANFORGE_DATA for a quick trial"
     )
 

@@ -71,11 +71,11 @@ class RankedConfiguration:
 
     @property
     def optimizer(self) -> str:
-        """Return the configuration's key."""
+        """The configuration's key."""
         return self.report.optimizer
 
     def scored_by(self, metric: str) -> bool:
-        """Return True if at least one member has a score by a metric."""
+        """Return whether at least one member has a score by a metric."""
         return metric in self.scores and not math.isnan(self.scores[metric].mean)
 
 

@@ -33,12 +33,12 @@ class Contrast:
 
     @property
     def standard_error(self) -> float:
-        """Return the standard error of the difference."""
+        """The standard error of the difference."""
         return float(np.sqrt(sum(self._parts())))
 
     @property
     def degrees_of_freedom(self) -> float:
-        """Return the degrees of freedom after Welch and Satterthwaite; for one group they are count - 1."""
+        """The degrees of freedom after Welch and Satterthwaite; for one group they are count - 1."""
         parts = self._parts()
         return sum(parts) ** 2 / sum(part**2 / (count - 1) for part, count in zip(parts, self.counts, strict=True))
 

@@ -85,7 +85,7 @@ class MemberScores:
 
     @property
     def lost(self) -> int:
-        """Return the number of members without a score."""
+        """The number of members without a score."""
         return len(self.by_member) - len(self.sound())
 
 
@@ -150,7 +150,7 @@ def _contrast(first: MemberScores, second: MemberScores) -> Contrast | None:
 
 
 def _are_paired(first: MemberScores, second: MemberScores) -> bool:
-    """Return True if members of equal index share their random numbers."""
+    """Return whether members of equal index share their random numbers."""
     return first.seed == second.seed
 
 
@@ -206,7 +206,7 @@ def _direction(difference: float | None, corrected_p: float | None, lower_is_bet
 
 
 def _is_flattered(first: MemberScores, second: MemberScores, direction: Direction) -> bool:
-    """Return True if the configuration with the better scores lost the larger share of its members."""
+    """Return whether the configuration with the better scores lost the larger share of its members."""
     if direction == UNDECIDED:
         return False
     winner, loser = (first, second) if direction == BETTER else (second, first)

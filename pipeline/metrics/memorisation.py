@@ -36,7 +36,7 @@ def authentic(generated: Matrix, train: Matrix) -> Mask:
     """Return (M,) True for each authentic image of features (M, D), against (N, D), N at least 2."""
     nearest, distances = nearest_rows(generated, train)
     rows, position = np.unique(nearest, return_inverse=True)
-    radii: Vector = neighbour_radii(train, 1, of=rows)[position]
+    radii: Vector = neighbour_radii(train, 1, chosen=rows)[position]
     return distances > radii
 
 

@@ -32,15 +32,15 @@ PRECISIONS = (np.float32, np.float64)
 Mask = npt.NDArray[np.bool_]
 
 
-def neighbour_radii(features: Matrix, k: int, of: Indices | None = None) -> Vector:
+def neighbour_radii(features: Matrix, k: int, chosen: Indices | None = None) -> Vector:
     """Return (N,) the distance from each row of (N, D) to its k-th nearest other row; 0 if k other rows equal it.
 
-    `of` selects rows by index; None: all. Raises ValueError unless 1 ≤ k < N.
+    `chosen` selects rows by index; None: all. Raises ValueError unless 1 ≤ k < N.
     """
-    return np.sqrt(squared_neighbour_radii(features, k, of))
+    return np.sqrt(squared_neighbour_radii(features, k, chosen))
 
 
-def squared_neighbour_radii(features: Matrix, k: int, of: Indices | None = None) -> Vector:
+def squared_neighbour_radii(features: Matrix, k: int, chosen: Indices | None = None) -> Vector:
     """Return the squares of `neighbour_radii`, which compare with exact squared distances without rounding."""
     if not 1 <= k < len(features):
         raise ValueError(
@@ -48,9 +48,9 @@ def squared_neighbour_radii(features: Matrix, k: int, of: Indices | None = None)
         )
     distinct = distinct_rows(features)
     ranks = k + 1 - distinct.counts  # the other copies of a row are its nearest neighbours, at distance 0
-    chosen = distinct.inverse if of is None else distinct.inverse[of]
+    originals = distinct.inverse if chosen is None else distinct.inverse[chosen]
     radii = np.zeros(len(distinct.rows))
-    pending = np.unique(chosen[ranks[chosen] > 0])
+    pending = np.unique(originals[ranks[originals] > 0])
     frame = Frame.around(distinct.rows)
     for dtype in PRECISIONS:
         if len(pending):
@@ -61,7 +61,7 @@ def squared_neighbour_radii(features: Matrix, k: int, of: Indices | None = None)
         others = np.delete(np.arange(len(radii)), row)
         squares = exact_squared_distances(distinct.rows, distinct.rows, np.full(len(others), row), others)
         radii[row] = _weighted_kth(squares[None], distinct.counts[others][None], ranks[row : row + 1])[0]
-    return radii[chosen]
+    return radii[originals]
 
 
 def nearest_rows(queries: Matrix, references: Matrix) -> tuple[Indices, Vector]:
@@ -194,8 +194,8 @@ class _Nearest:
         return _upper(self.bounds, self.x, self.y, row, self.columns)
 
 
-def _upper(lower: Matrix, x: Bounded, y: Bounded, row: Indices, column: Indices) -> Vector:
-    upper: Vector = lower + 2 * (x.errors[row] + y.errors[column])
+def _upper(lower: Matrix, queries: Bounded, references: Bounded, row: Indices, column: Indices) -> Vector:
+    upper: Vector = lower + 2 * (queries.errors[row] + references.errors[column])
     return upper
 
 
@@ -228,7 +228,7 @@ def _nearest_references(x: Bounded, y: Bounded, count: int, itself: Indices | No
 
 
 def _kth_squared(distinct: Distinct, rows: Indices, nearest: _Nearest, ranks: Indices) -> tuple[Vector, Mask]:
-    """Return each row's exact squared distance to the neighbour of a rank; True if no other one can be it."""
+    """Return each row's exact squared distance to the neighbour of a rank, and whether no other one can be it."""
     offered = np.isfinite(nearest.bounds)
     weights = np.where(offered, distinct.counts[nearest.columns], 0)
     lower, upper = nearest.bounds.astype(np.float64), nearest.uppers()
@@ -251,7 +251,7 @@ def _weighted_kth(values: Vector, weights: Indices, ranks: Indices) -> Vector:
 
 
 def _first_nearest(queries: Matrix, references: Distinct, nearest: _Nearest) -> tuple[Indices, Vector, Mask]:
-    """Return each query's first exactly nearest reference, the squared distance, and True if both are certain."""
+    """Return each query's first exactly nearest reference, the squared distance, and whether both are certain."""
     most = nearest.uppers().min(axis=1)
     squares = np.full(nearest.bounds.shape, np.inf)
     row, column = np.nonzero(nearest.bounds <= most[:, None])

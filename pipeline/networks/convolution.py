@@ -16,7 +16,7 @@ from pipeline.networks.stacked import Layer, stack, unstack
 
 
 def runs_folded(inputs: Tensor) -> bool:
-    """True if members run folded into channels, as one call (CUDA), not one after the other (CPU).
+    """Return whether members run folded into channels, as one call (CUDA), not one after the other (CPU).
 
     A GPU wants few, large kernels. On the CPU one after the other keeps each member's numbers bit-identical to those of
     the member alone, and is no slower. A grouped convolution took 1.07 to 1.34 times as long, forward and backward (8
@@ -98,7 +98,7 @@ class Convolution(Layer):
 
 
 def has_convolutions(network: nn.Module) -> bool:
-    """True if any layer is a convolution."""
+    """Return whether any layer is a convolution."""
     return any(isinstance(layer, Convolution) for layer in network.modules())
 
 

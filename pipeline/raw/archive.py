@@ -45,15 +45,15 @@ class EncodedImages(Protocol):
 
     @property
     def path(self) -> Path:
-        """Return the path of the file."""
+        """The path of the file."""
 
     @property
     def names(self) -> Sequence[str]:
-        """Return the names of the images."""
+        """The names of the images."""
 
     @property
     def content(self) -> Callable[[int], bytes]:
-        """Return a function: index → encoded bytes of the image; `UnreadableImageError` if they are damaged."""
+        """A function: index → encoded bytes of the image; `UnreadableImageError` if they are damaged."""
 
 
 class Archive:
@@ -114,7 +114,7 @@ class Archive:
 
 
 def is_image_name(name: str) -> bool:
-    """Return True if a name is an image's by its suffix, and not a file that operating systems add."""
+    """Return whether a name is an image's by its suffix, and not a file that operating systems add."""
     path = PurePosixPath(name)
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and "__MACOSX" not in path.parts
 

@@ -58,7 +58,7 @@ class NamedPhotographs(NamedInEnvironment):
 
     @property
     def how_to_name(self) -> str:
-        """Return the advice to set the variable."""
+        """The advice to set the variable."""
         return f"Set {self.variable} to a directory with {ARCHIVE_FILE}, a zip or a folder of photographs"
 
     def provide(self, folder: Path) -> Provided | None:

@@ -40,7 +40,7 @@ class RawDetails:
 
     @property
     def data_source(self) -> DataSource:
-        """The origin of the images, as later stages repeat it."""
+        """The origin of the images, in the form that later stages copy into their manifests."""
         return DataSource(
             source=self.source,
             origin=self.origin,

@@ -47,7 +47,7 @@ class OwnFiles(UserNamed):
 
     @property
     def how_to_name(self) -> str:
-        """Return the advice to change the entry."""
+        """The advice to change the entry."""
         return f"Set path in {self.where} to {EXPECTED}"
 
     def provide(self, folder: Path) -> Provided | None:

@@ -65,12 +65,12 @@ class UserNamed(ABC):
 
     @abstractmethod
     def is_named(self) -> bool:
-        """Return True if the user names files."""
+        """Return whether the user names files."""
 
     @property
     @abstractmethod
     def how_to_name(self) -> str:
-        """Return advice for the user, such as "Set GANFORGE_MNIST to a directory"."""
+        """The advice for the user, such as "Set GANFORGE_MNIST to a directory"."""
 
     @abstractmethod
     def provide(self, folder: Path) -> Provided | None:
@@ -84,7 +84,7 @@ class NamedInEnvironment(UserNamed):
     variable: str
 
     def is_named(self) -> bool:
-        """Return True if the variable is set."""
+        """Return whether the variable is set."""
         return bool(os.environ.get(self.variable))
 
     def named_path(self) -> Path:
@@ -100,7 +100,7 @@ class NamedDirectory(NamedInEnvironment):
 
     @property
     def how_to_name(self) -> str:
-        """Return the advice to set the variable."""
+        """The advice to set the variable."""
         return f"Set {self.variable} to a directory with the official files"
 
     def provide(self, folder: Path) -> Provided | None:

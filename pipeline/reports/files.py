@@ -71,7 +71,7 @@ class Listing:
         return dict(sorted(newest.items()))
 
     def has_vanished(self) -> bool:
-        """Return True if a file of this listing was removed since, as a compaction does."""
+        """Return whether a file of this listing was removed since, as a compaction does."""
         return not all(os.path.lexists(path) for path in self.paths())
 
     def paths(self) -> list[Path]:

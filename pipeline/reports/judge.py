@@ -58,7 +58,7 @@ class Judge:
 
     @cached_property
     def train(self) -> ImageFile:
-        """Return the images that networks were trained on."""
+        """The images that networks were trained on."""
         return load_split(self.tensors, "train")
 
     def anchors(self, count: int) -> tuple[Anchors, Anchors]:
@@ -79,7 +79,7 @@ class Judge:
             "extractor_labels": self.extractor.labels,
             "extractor_sha256": self.extractor.sha256,
             "labels_of_generated": "the extractor's",
-            "n_generated": details.images_a_member,
+            "n_generated": details.images_per_member,
             "n_real": len(self.reference.test),
             "n_train": len(self.reference.train),
             "neighbours": self.reference.real.neighbours,

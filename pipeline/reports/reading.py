@@ -42,12 +42,12 @@ class Location:
 
     @property
     def partition(self) -> PartitionKey:
-        """Return the report's recipe and optimizer configuration."""
+        """The report's recipe and optimizer configuration."""
         return self.recipe, self.optimizer
 
     @property
     def key(self) -> ReportKey:
-        """Return the report's key, which is equal for two locations of one report."""
+        """The report's key, which is equal for two locations of one report."""
         return self.recipe, self.optimizer, self.name
 
 
@@ -60,17 +60,17 @@ class MergedFile:
 
     @cached_property
     def keys(self) -> frozenset[ReportKey]:
-        """Return the keys of the file's reports."""
+        """The keys of the file's reports."""
         return frozenset(location.key for location in self.locations)
 
     @property
     def is_former(self) -> bool:
-        """Return True for a file of an earlier version: all partitions, with recipe and optimizer as columns."""
+        """True for a file of an earlier version: all partitions, with recipe and optimizer as columns."""
         return is_former(self.path)
 
 
 def is_former(path: Path) -> bool:
-    """Return True if a merged file lies in the folder that earlier versions used."""
+    """Return whether a merged file lies in the folder that earlier versions used."""
     return path.parent.name == FORMER
 
 

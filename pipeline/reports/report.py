@@ -59,137 +59,137 @@ class Report:
 
     @cached_property
     def rows(self) -> pa.Table:
-        """Return all rows of the report, in `SCHEMA`."""
+        """All rows of the report, in `SCHEMA`."""
         return self.block.table.slice(self._first_row, self.block.sizes[self.index]).cast(SCHEMA)
 
     @property
     def report_id(self) -> str:
-        """Return the report's own id: 32 hexadecimal digits."""
+        """The report's own id: 32 hexadecimal digits."""
         return str(self._fact("report_id"))
 
     @property
     def created_at(self) -> datetime:
-        """Return the time at which the report was stored, in UTC."""
+        """The time at which the report was stored, in UTC."""
         created_at: datetime = self._fact("created_at")
         return created_at
 
     @property
     def run_id(self) -> str:
-        """Return the id of the Dagster run that stored the report; empty outside a run."""
+        """The id of the Dagster run that stored the report; empty outside a run."""
         return str(self._fact("run_id") or "")
 
     @property
     def recipe(self) -> str:
-        """Return the recipe's key."""
+        """The recipe's key."""
         return str(self._fact("recipe"))
 
     @property
     def optimizer(self) -> str:
-        """Return the key of the optimizer configuration."""
+        """The key of the optimizer configuration."""
         return str(self._fact("optimizer"))
 
     @property
     def fingerprint(self) -> str:
-        """Return the report's data version: the SHA-256 of everything it was computed from."""
+        """The report's data version: the SHA-256 of everything it was computed from."""
         return str(self._fact("fingerprint"))
 
     @property
     def training_fingerprint(self) -> str:
-        """Return the data version of the training that was scored."""
+        """The data version of the training that was scored."""
         return str(self._fact("training_fingerprint"))
 
     @property
     def data_versions(self) -> dict[str, Any]:
-        """Return the fingerprints of the scored inputs by name, empty in a report of the first versions."""
+        """The fingerprints of the scored inputs by name, empty in a report of the first versions."""
         return self._json("data_versions")
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Return the settings of the training, resolved; empty where the report has none."""
+        """The settings of the training, resolved; empty where the report has none."""
         return self._json("settings")
 
     @property
     def protocol(self) -> dict[str, Any]:
-        """Return the facts that must agree before two reports may be compared; `ValueError` where they are missing."""
+        """The facts that must agree before two reports may be compared; `ValueError` where they are missing."""
         return self._json("protocol")
 
     @property
     def weights(self) -> str:
-        """Return the kind of the generator's weights that was scored: "raw" or "average"."""
+        """The kind of the generator's weights that was scored: "raw" or "average"."""
         return str(self.protocol.get("weights", "raw"))
 
     @property
     def steps(self) -> int:
-        """Return the number of training steps."""
+        """The number of training steps."""
         return self._count("steps")
 
     @property
     def seed(self) -> int:
-        """Return the seed of the training."""
+        """The seed of the training."""
         return self._count("seed")
 
     @property
     def members(self) -> int:
-        """Return the number of members that were trained, diverged ones included."""
+        """The number of members that were trained, diverged ones included."""
         return self._count("members")
 
     @property
     def diverged_members(self) -> int:
-        """Return the number of members that diverged and have no scores."""
+        """The number of members that diverged and have no scores."""
         return self._count("diverged_members")
 
     @property
     def n_generated(self) -> int:
-        """Return the number of generated images that were scored per member."""
+        """The number of generated images that were scored per member."""
         return self._count("n_generated")
 
     @property
     def n_real(self) -> int:
-        """Return the number of real test images that the generated ones were scored against."""
+        """The number of real test images that the generated ones were scored against."""
         return self._count("n_real")
 
     @property
     def extractor(self) -> str:
-        """Return the kind of feature extractor: "classifier" or "inception"."""
+        """The kind of feature extractor: "classifier" or "inception"."""
         return str(self._fact("extractor"))
 
     @property
     def extractor_sha256(self) -> str:
-        """Return the SHA-256 of the extractor's weights."""
+        """The SHA-256 of the extractor's weights."""
         return str(self._fact("extractor_sha256"))
 
     @property
     def extractor_accuracy(self) -> float | None:
-        """Return the share of held-out real images that the extractor classifies correctly, None for foreign labels."""
+        """The share of held-out real images that the extractor classifies correctly, None for foreign labels."""
         accuracy: float | None = self._fact("extractor_accuracy")
         return accuracy
 
     @property
     def source(self) -> str:
-        """Return a description of the source of the data."""
+        """A description of the source of the data."""
         return str(self._fact("source") or "")
 
     @property
     def device(self) -> str | None:
-        """Return the name of the device that trained, None where the report has none."""
+        """The name of the device that trained, None where the report has none."""
         device: str | None = self._fact("device")
         return device
 
     @property
     def scoring_seconds(self) -> float | None:
-        """Return the wall time of scoring, None in a report of the first versions."""
+        """The wall time of scoring, None in a report of the first versions."""
         seconds: float | None = self._fact("scoring_seconds")
         return seconds
 
     @property
     def git_commit(self) -> str | None:
-        """Return the commit that scored, with "+" where files differed from it; None outside a checkout."""
+        """The commit that scored, with "+" where files differed from it; None outside a checkout."""
         commit: str | None = self._fact("git_commit")
         return commit
 
     @property
     def ganforge_version(self) -> str | None:
-        """Return the version of the package that scored, None in a report of the first versions."""
+        """The version of the package that scored, None in a report of the first versions."""
         version: str | None = self._fact("ganforge_version")
         return version
 
@@ -198,7 +198,7 @@ class Report:
         return {column: self.weights if column == "weights" else self._fact(column) for column in columns}
 
     def is_about(self, samples: Artefact) -> bool:
-        """Return True if these are the samples that were scored.
+        """Return whether these are the samples that were scored.
 
         A report of an older version does not name its samples: then the training and the kind of weights decide.
         """
@@ -253,7 +253,7 @@ class Report:
 
     @cached_property
     def _rows_of(self) -> dict[str, list[int]]:
-        """Return the indices of the report's rows in the block, by metric."""
+        """The indices of the report's rows in the block, by metric."""
         metrics, first = self.block.column("metric"), self._first_row
         rows: dict[str, list[int]] = {}
         for row in range(first, first + self.block.sizes[self.index]):

@@ -39,7 +39,7 @@ class BrowserGenerator:
 
     @property
     def size_bytes(self) -> int:
-        """Return the size of the JSON text."""
+        """The size of the JSON text."""
         return len(json.dumps(self._json))
 
     @cached_property

@@ -14,12 +14,17 @@ class SamplesDetails:
     recipe: str
     optimizer: str
     training: str = ""  # fingerprint of the training artefact
-    images_a_member: int
+    images_a_member: int  # the manifests' key, which fingerprints keep; code reads `images_per_member`
     members: tuple[int, ...]  # those that generated images
     diverged_members: tuple[int, ...]
     seed: int
     weights: str = RAW  # kind of weights that generated the images; older versions knew only raw ones
     instead_of: str | None = None  # the default kind of weights, where a person chose another
+
+    @property
+    def images_per_member(self) -> int:
+        """The number of images that each member generated."""
+        return self.images_a_member
 
     @property
     def partition(self) -> str:

@@ -20,7 +20,7 @@ def samples_evidence(artefact: Artefact) -> Evidence:
     return {
         **pictures,
         "images": len(images),
-        "images_a_member": details.images_a_member,
+        "images_a_member": details.images_per_member,
         "weights": details.weights,
         "members": len(details.members),
         "diverged_members": len(details.diverged_members),

@@ -24,7 +24,7 @@ def stored_images(samples: Artefact, network: str, members: Sequence[int] | None
     """
     file = read_images(samples.verified_path("samples.arrow"))
     details = samples.details_as(SamplesDetails)
-    stored, per_member = details.members, details.images_a_member
+    stored, per_member = details.members, details.images_per_member
     chosen = stored if members is None else members
     for member in chosen:
         if member not in stored:

@@ -174,7 +174,7 @@ KEEPING_ORDER = ("view", "reshape", "flatten", "unflatten", "squeeze", "unsqueez
 def _doubles(
     size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: Any = None, *_: Any, **__: Any
 ) -> bool:
-    """Return True if arguments of `interpolate` replace each cell by two equal ones in both directions."""
+    """Return whether arguments of `interpolate` replace each cell by two equal ones in both directions."""
     return size is None and scale_factor in (2, (2, 2), [2, 2]) and mode == "nearest" and align_corners is None
 
 

@@ -21,7 +21,7 @@ class Orphan:
     asset: str  # such as "mnist_mlp/generator"
     optimizer: str
     folder: Path
-    why: str
+    reason: str
 
 
 def find_orphans(recipes: Collection[str], optimizers: Collection[str], paths: Paths) -> Iterator[Orphan]:
@@ -30,13 +30,13 @@ def find_orphans(recipes: Collection[str], optimizers: Collection[str], paths: P
         for folder in sorted((paths.root / stage).glob("*/*")):
             recipe, optimizer = folder.parent.name, folder.name
             if recipe not in recipes:
-                why = f"recipe {recipe} is in no table"
+                reason = f"recipe {recipe} is in no table"
             elif optimizer not in optimizers:
-                why = f"configuration {optimizer} is in no table"
+                reason = f"configuration {optimizer} is in no table"
             else:
                 continue
             if _is_ours(folder):
-                yield Orphan(f"{recipe}/{asset}", optimizer, folder, why)
+                yield Orphan(f"{recipe}/{asset}", optimizer, folder, reason)
 
 
 def _is_ours(folder: Path) -> bool:

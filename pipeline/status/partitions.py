@@ -61,7 +61,7 @@ class StoredPartition:
         return self.paths.samples(self.recipe.key, self.key)
 
     def has_begun(self) -> bool:
-        """Return True if a run ever tried to make its networks or samples."""
+        """Return whether a run ever tried to make its networks or samples."""
         return self.training.exists() or self.samples.exists()
 
 
@@ -185,7 +185,7 @@ def _samples_status(partition: StoredPartition, generator: Status) -> Status:
         if training is None:
             return []
         weights = default_weights(training) if details.instead_of is None else details.weights
-        identity_now = samples_identity(training, details.images_a_member, details.seed, weights)
+        identity_now = samples_identity(training, details.images_per_member, details.seed, weights)
         return identity_changes(samples, identity_now, WORDS)
 
     artefact = read_artefact(partition.samples)
@@ -199,8 +199,8 @@ def _samples_status(partition: StoredPartition, generator: Status) -> Status:
 def _describe_choices(artefact: Artefact, recipe: Recipe) -> list[str]:
     """Return the choices that differ from the recipe."""
     samples, notes = artefact.details_as(SamplesDetails), []
-    if samples.images_a_member != recipe.samples:
-        notes.append(f"{_count(samples.images_a_member, 'image')} per member (recipe: {recipe.samples:,})")
+    if samples.images_per_member != recipe.samples:
+        notes.append(f"{_count(samples.images_per_member, 'image')} per member (recipe: {recipe.samples:,})")
     if samples.instead_of is not None:
         notes.append(f"{samples.weights} weights (the training keeps their {samples.instead_of})")
     return [*notes, *([f"seed {samples.seed}"] if samples.seed else [])]

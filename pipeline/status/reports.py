@@ -93,7 +93,7 @@ def _protocol_now(protocol: Mapping[str, Any], samples: Artefact, recipe: Recipe
     details = samples.details_as(SamplesDetails)
     now = {
         **protocol,
-        "n_generated": details.images_a_member,
+        "n_generated": details.images_per_member,
         "samples_seed": details.seed,
         "weights": details.weights,
         "metrics_version": METRICS_VERSION,

@@ -57,7 +57,7 @@ class Survey:
         return Survey(datasets, recipes, tuple(map(change, self.orphans)))
 
     def is_done(self) -> bool:
-        """Return True if no asset is stale, missing or failed."""
+        """Return whether no asset is stale, missing or failed."""
         return not any(status.state in NOT_DONE for status in self.statuses())
 
 
@@ -124,4 +124,4 @@ def _without_repetitions(
 
 def _orphan_status(orphan: Orphan) -> Status:
     stored = AssetFolder(orphan.asset, orphan.optimizer, orphan.folder, read_artefact(orphan.folder))
-    return stored.status(ORPHAN, (orphan.why,))
+    return stored.status(ORPHAN, (orphan.reason,))

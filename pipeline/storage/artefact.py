@@ -51,7 +51,7 @@ class Artefact:
 
     @property
     def size_bytes(self) -> int:
-        """Return the size of all files together."""
+        """The size of all files together."""
         return sum(record.size_bytes for record in self.files.values())
 
     def details_as(self, form: type[Details]) -> Details:
@@ -114,7 +114,7 @@ def require_artefact(folder: Path, content: str, step: str) -> Artefact:
 
 
 def is_intact(artefact: Artefact) -> bool:
-    """Return True if every file exists with the size and sha256 in the manifest."""
+    """Return whether every file exists with the size and sha256 in the manifest."""
     return not damaged_files(artefact)
 
 

@@ -27,7 +27,7 @@ class Identity:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Return the hex sha256 of all values; the order of keys does not matter."""
+        """The hex sha256 of all values; the order of keys does not matter."""
         decided = {"stage": self.stage, "code_version": self.code_version, **self.decided_by}
         return hashlib.sha256(json.dumps(decided, sort_keys=True, allow_nan=False).encode()).hexdigest()
 

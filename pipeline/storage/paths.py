@@ -35,7 +35,7 @@ def make_variables_absolute() -> None:
 
 
 def child_environment() -> dict[str, str]:
-    """Return the variables for a process in another working folder: it uses the same data and this very package.
+    """Return the variables for a process in another working folder: it uses the same data and this package.
 
     `python -m` looks for modules in the working folder first. So no child starts in the user's folder, where a folder
     `assets` or a file `pipeline.py` would take this package's place.

@@ -47,7 +47,7 @@ def counts_agree(details: TensorsDetails, files: Files) -> Finding:
     }
     counted = " and ".join(f"{count:,} {name}" for name, count in counts["images"].items())
     agree = counts == expected
-    summary = f"{counted} images, {'as the raw files' if agree else 'other numbers than in the raw files'}"
+    summary = f"{counted} images, {'as the raw files' if agree else 'different counts from the raw files'}"
     return passing_or_failing("counts_agree", "error", agree, summary, {"found": counts, "expected": expected}, AGAIN)
 
 

@@ -1,7 +1,7 @@
 """Compare: two configurations against each other: settings that differ, scores with verdicts, and training curves.
 
 Both may be of different recipes, steps and widths, as long as their scores were measured the same way. Where trainings
-are unequal, the text and the JSON say so: a verdict is then as much about the budgets as about the configurations.
+are unequal, the text and the JSON name the difference: a verdict is then as much about the budgets as about the configurations.
 """
 
 from __future__ import annotations
@@ -149,7 +149,11 @@ def _verdict(sides: list[Side], metric: str, better: str) -> Verdict | None:
 def _text(sides: list[Side], settings: dict[str, list[Any]], scores: list[dict[str, Any]], unequal: str) -> str:
     names = [side.name for side in sides]
     table = [["setting", *names], *([name, *map(_setting, values)] for name, values in settings.items())]
-    lines = aligned(table) if settings else [f"{names[0]} and {names[1]} have equal settings, as far as reports say"]
+    lines = (
+        aligned(table)
+        if settings
+        else [f"{names[0]} and {names[1]} have equal settings, as far as their reports record"]
+    )
     lines += ["", *aligned([["score", *names, "better", "verdict"], *map(_cells, scores)])]
     lines += [
         "each verdict is for this pair and score alone, at 5 %; the ranking's verdicts are corrected for all its pairs"

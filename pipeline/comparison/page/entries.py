@@ -36,17 +36,17 @@ class PageEntry:
 
     @property
     def key(self) -> str:
-        """Return the configuration's key."""
+        """The configuration's key."""
         return self.configuration.optimizer
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Return the settings of the training from the report; empty if it has none."""
+        """The settings of the training from the report; empty if it has none."""
         return self.configuration.report.settings
 
     @property
     def protocol(self) -> dict[str, Any]:
-        """Return the report's protocol: the facts that must agree before scores may be compared."""
+        """The report's protocol: the facts that must agree before scores may be compared."""
         return self.configuration.report.protocol
 
     def training(self) -> Artefact:

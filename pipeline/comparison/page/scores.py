@@ -103,7 +103,7 @@ def verdict_rows(ranking: Ranking, metrics: Sequence[str]) -> dict[str, list[dic
 
 
 def only_with_best(ranking: Ranking) -> bool:
-    """Return True if there are too many pairs to show all of them on the page."""
+    """Return whether there are too many pairs to show all of them on the page."""
     count = len(ranking.configurations)
     return count * (count - 1) // 2 > MOST_PAIRS
 

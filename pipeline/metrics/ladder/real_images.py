@@ -68,7 +68,7 @@ class RealImages:
 
     @property
     def spare(self) -> Indices:
-        """The rows of at least as many images, on neither side."""
+        """The rows of the spare images: at least as many, neither compared with nor corrupted."""
         return self.order[2 * self.images :]
 
     @cached_property

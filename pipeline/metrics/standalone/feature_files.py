@@ -87,7 +87,7 @@ def read_npz(path: Path, names: Sequence[str]) -> list[npt.NDArray[Any]]:
 
 
 def holds_statistics(path: Path) -> bool:
-    """Return True if a file is an `.npz` with mean and covariance in place of images or features."""
+    """Return whether a file is an `.npz` with mean and covariance in place of images or features."""
     return path.suffix.lower() == ".npz" and path.is_file() and set(STATISTICS) <= set(names_in_npz(path))
 
 

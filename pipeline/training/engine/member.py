@@ -17,5 +17,5 @@ class Member:
 
     @property
     def address(self) -> MemberAddress:
-        """Return this member's part of random addresses. The configuration is not in it: comparisons are paired."""
+        """This member's part of random addresses. The configuration is not in it: comparisons are paired."""
         return MemberAddress(self.settings.seed, self.index)

@@ -73,7 +73,7 @@ class StackedOptimizer:
 
     @property
     def rates_dtype(self) -> torch.dtype:
-        """Return the dtype of the rates that `update` takes: double precision if they become Python numbers again."""
+        """The dtype of the rates that `update` takes: double precision if they become Python numbers again."""
         return self.updates.RATES_DTYPE
 
     def state(self, rows: slice) -> dict[str, Tensor]:

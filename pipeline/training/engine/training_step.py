@@ -59,7 +59,7 @@ class TrainingStep:
 
     @property
     def discriminator_updates(self) -> int:
-        """Return the number of the discriminator's updates per step."""
+        """The number of the discriminator's updates per step."""
         return self.settings.n_critic * (2 if self.settings.discriminator_update == "separate" else 1)
 
     def rates(self, step: int) -> list[Rates]:
@@ -89,7 +89,7 @@ class TrainingStep:
         )
 
     def _trains_on_shared_images(self) -> bool:
-        """True if the generator is trained on the images that the discriminator saw last."""
+        """Return whether the generator is trained on the images that the discriminator saw last."""
         return not self.settings.generator_batch_size and self.settings.generated_in == "training"
 
     def _generate_for_discriminator(self, latents: Tensor) -> Tensor:

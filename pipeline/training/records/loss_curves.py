@@ -30,13 +30,13 @@ PANELS = {"loss": LOSSES, "share of images": ACCURACIES}
 Steps = npt.NDArray[np.int64]  # (S,), ascending
 
 FEW_STEPS = 5  # with fewer, points are marked: a line through one point is invisible
-INCHES, DOTS_AN_INCH = (9.0, 3.2), 100
+INCHES, DOTS_PER_INCH = (9.0, 3.2), 100
 
 
 def draw_curves(history: pa.Table) -> bytes:
     """Return a PNG of two panels, losses and accuracies by training step, from the table of `read_history`."""
     buffer = io.BytesIO()
-    plot_curves(history).savefig(buffer, format="png", dpi=DOTS_AN_INCH)
+    plot_curves(history).savefig(buffer, format="png", dpi=DOTS_PER_INCH)
     return buffer.getvalue()
 
 

@@ -113,14 +113,14 @@ def delete_old(instance: dg.DagsterInstance, home: Path) -> set[str]:
     then = time.time() + TOMORROW
     removals = [*old_runs(instance, home, then, 0.5), *stray_files(instance, home, then, 0.5)]
     assert all(each.remove() for each in removals)
-    return {each.what.removeprefix("run ") for each in removals}
+    return {each.name.removeprefix("run ") for each in removals}
 
 
 def test_a_run_goes_when_all_it_made_was_made_again(instance: dg.DagsterInstance, home: Path) -> None:
     old = make(instance, "raw")
     new = make(instance, "raw")
     (removal,) = old_runs(instance, home, time.time() + TOMORROW, 0.5)
-    assert removal.what == f"run {old}"
+    assert removal.name == f"run {old}"
     assert removal.size_bytes > 10_000
     assert removal.age_seconds == pytest.approx(TOMORROW, abs=600)
     assert old_runs(instance, home, time.time(), 0.5) == []

@@ -49,7 +49,7 @@ def left(instance: dg.DagsterInstance, state: InstigatorState) -> list[float]:
 def test_ticks_older_than_so_many_days_go(instance: dg.DagsterInstance) -> None:
     state = add(instance, "alerts", 1, 6.9, 7.1, 30)
     (removal,) = old_ticks(instance, NOW, 7)
-    assert (removal.what, removal.why) == ("2 ticks of alerts", "older than 7 days")
+    assert (removal.name, removal.reason) == ("2 ticks of alerts", "older than 7 days")
     assert removal.age_seconds == pytest.approx(30 * DAY)
     assert left(instance, state) == [1, 6.9, 7.1, 30]
     assert removal.remove()
@@ -60,7 +60,7 @@ def test_ticks_older_than_so_many_days_go(instance: dg.DagsterInstance) -> None:
 def test_the_newest_tick_stays_however_old_it_is_and_others_are_not_touched(instance: dg.DagsterInstance) -> None:
     monthly, other = add(instance, "monthly", 20, 50), add(instance, "other", 20)
     (removal,) = old_ticks(instance, NOW, 7)
-    assert removal.what == "1 tick of monthly"
+    assert removal.name == "1 tick of monthly"
     assert removal.remove()
     assert (left(instance, monthly), left(instance, other)) == ([20], [20])
 

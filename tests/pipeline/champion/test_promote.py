@@ -304,7 +304,10 @@ def test_name_and_force_promote_any_scored_configuration_and_the_reason_names_th
     assert outcome.champion is not None
     assert outcome.champion.card()["decision"]["forced"]
     again = decide(paths, only="sgd", force=True)
-    assert (again.promoted, again.reason) == (False, "champion 2 (sgd) stays: it is this very promotion")
+    assert (again.promoted, again.reason) == (
+        False,
+        "champion 2 (sgd) stays: this training and report are already promoted",
+    )
     rows = [[(each.optimizer, each.decision) for each in said.decisions] for said in (outcome, again)]
     assert rows == [[("adam", "not judged"), ("sgd", said)] for said in ("promoted by name", "is the champion")]
 

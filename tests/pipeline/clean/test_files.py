@@ -73,7 +73,7 @@ def found(paths: Paths, *, days: float = 30.0, orphans: bool = False, later: flo
 
 
 def names(removals: list[Removal]) -> set[str]:
-    return {each.what for each in removals}
+    return {each.name for each in removals}
 
 
 def remove(removals: list[Removal]) -> None:
@@ -84,7 +84,7 @@ def test_a_staging_folder_goes_an_hour_after_it_was_last_written(paths: Paths) -
     put(paths.root / "tensors" / ".mnist.abc.partial" / "train.pixels", 0.9 * HOUR)
     assert found(paths) == []
     (left,) = found(paths, later=0.2 * HOUR)
-    assert (left.what, left.size_bytes) == ("tensors/.mnist.abc.partial", 10)
+    assert (left.name, left.size_bytes) == ("tensors/.mnist.abc.partial", 10)
     assert left.age_seconds == pytest.approx(1.1 * HOUR, abs=60)
     assert left.remove()
     assert list((paths.root / "tensors").iterdir()) == []
@@ -133,7 +133,7 @@ def test_a_file_that_disappears_during_the_search_is_skipped(paths: Paths, monke
 
     monkeypatch.setattr(Path, "stat", some_gone)
     (left,) = found(paths)
-    assert (left.what, left.size_bytes) == (f"samples/{RECIPE}/.adam.abc.partial", 10)
+    assert (left.name, left.size_bytes) == (f"samples/{RECIPE}/.adam.abc.partial", 10)
     assert (size_of(folder / "gone"), latest_change(folder / "gone")) == (0, -math.inf)
 
 
@@ -141,7 +141,7 @@ def test_a_download_that_can_be_gone_on_with_stays_as_long_as_checkpoints(paths:
     put(paths.root / "raw" / ".mnist.download" / "Mirrors" / "train.part", 29 * DAY_SECONDS)
     assert found(paths) == []
     (left,) = found(paths, later=2 * DAY_SECONDS)
-    assert left.why == "unfinished download, older than 30 days"
+    assert left.reason == "unfinished download, older than 30 days"
 
 
 def test_a_download_goes_unless_it_is_running(paths: Paths) -> None:
@@ -217,7 +217,7 @@ def test_orphans_go_only_where_requested(paths: Paths) -> None:
     put(paths.training(RECIPE, "my_notes") / "notes.txt", 0)
     assert found(paths) == []
     orphans = found(paths, orphans=True)
-    assert {each.what: each.why for each in orphans} == {
+    assert {each.name: each.reason for each in orphans} == {
         f"training/{RECIPE}/gone": "configuration gone is in no table",
         f"samples/old_recipe/{OPTIMIZER}": "recipe old_recipe is in no table",
     }

@@ -80,7 +80,7 @@ def test_history_is_a_table_of_all_decisions(paths: Paths, capsys: pytest.Captur
     [
         ("show nope", "recipe 'nope' does not exist; expected one of: mnist_mlp"),
         ("show mnist_dcgan", "mnist_dcgan: no champion under "),
-        ("history mnist_dcgan", "mnist_dcgan: nothing was decided about a champion yet; promote one with: "),
+        ("history mnist_dcgan", "mnist_dcgan: no decision about a champion yet; promote one with: "),
         ("rollback mnist_dcgan", "mnist_dcgan: no champion under "),
         ("promote mnist_dcgan", "mnist_dcgan: no champion yet: no configuration has a report yet; make some with: "),
         ("promote mnist_mlp --force", "promoting without a verdict needs a configuration; name it with --optimizer"),

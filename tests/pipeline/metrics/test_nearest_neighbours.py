@@ -72,7 +72,7 @@ def test_radii_are_exactly_those_of_sorting_all_distances(name: str, k: int, blo
 @pytest.mark.parametrize("name", HARD)
 def test_radii_of_some_rows_are_those_of_all_rows(name: str, block_rows: int) -> None:
     chosen = np.array([60, 3, 3, 89])
-    assert np.array_equal(neighbour_radii(HARD[name], 4, of=chosen), neighbour_radii(HARD[name], 4)[chosen])
+    assert np.array_equal(neighbour_radii(HARD[name], 4, chosen=chosen), neighbour_radii(HARD[name], 4)[chosen])
 
 
 @pytest.mark.parametrize("name", HARD)
