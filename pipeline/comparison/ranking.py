@@ -71,7 +71,7 @@ class RankedConfiguration:
 
     @property
     def optimizer(self) -> str:
-        """The configuration's key."""
+        """The key of the configuration."""
         return self.report.optimizer
 
     def scored_by(self, metric: str) -> bool:

@@ -80,7 +80,7 @@ class Report:
 
     @property
     def recipe(self) -> str:
-        """The recipe's key."""
+        """The key of the recipe."""
         return str(self._fact("recipe"))
 
     @property

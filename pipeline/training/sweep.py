@@ -226,7 +226,7 @@ class Sweep:
             partition.snapshot(step, {member.index: picture for member, picture in members})
 
     def _keeps_images(self, step: int) -> bool:
-        """Return whether a run ending at this step keeps images to score: then a shorter run can be continued from here."""
+        """Return whether a run ending at this step keeps images to score: a shorter run can continue from here."""
         return is_kept(step, self.settings.snapshot_interval_steps, budget_steps=step)
 
     def _evaluate(self, step: int) -> None:

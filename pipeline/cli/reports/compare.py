@@ -1,7 +1,8 @@
 """Compare: two configurations against each other: settings that differ, scores with verdicts, and training curves.
 
 Both may be of different recipes, steps and widths, as long as their scores were measured the same way. Where trainings
-are unequal, the text and the JSON name the difference: a verdict is then as much about the budgets as about the configurations.
+are unequal, the text and the JSON name the difference: a verdict is then as much about the budgets as about the
+configurations.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class PageEntry:
 
     @property
     def key(self) -> str:
-        """The configuration's key."""
+        """The key of the configuration."""
         return self.configuration.optimizer
 
     @property

@@ -1,6 +1,7 @@
 """Make: a data set's ladder as an artefact with its table, picture and verdicts.
 
-In: a data set's tensors, an extractor and its reference features. Out: the ladder's artefact. The fingerprint covers every fact that decides the result.
+In: a data set's tensors, an extractor and its reference features.
+Out: the ladder's artefact. The fingerprint covers every fact that decides the result.
 """
 
 from __future__ import annotations

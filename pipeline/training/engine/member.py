@@ -17,5 +17,5 @@ class Member:
 
     @property
     def address(self) -> MemberAddress:
-        """This member's part of random addresses. The configuration is not in it: comparisons are paired."""
+        """The member's part of random addresses. The configuration is not in it: comparisons are paired."""
         return MemberAddress(self.settings.seed, self.index)
