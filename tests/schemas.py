@@ -79,13 +79,13 @@ def _field(schema: Schema) -> Schema:
 
 
 def _configuration() -> Schema:
-    own = _entry([OptimizerConfiguration], ("key", "objective", *NETWORKS))
+    entry = _entry([OptimizerConfiguration], ("key", "objective", *NETWORKS))
     overrides = {name: _without_default(field) for name, field in _entry([ObjectiveSettings])["properties"].items()}
     optimizers = {name: {"$ref": "#/definitions/optimizer"} for name in ("both", *NETWORKS)}
     apart = {"required": list(NETWORKS), "properties": {"both": False}}
     together = {"required": ["both"], "properties": dict.fromkeys(NETWORKS, False)}
-    return own | {
-        "properties": optimizers | own["properties"] | overrides,
+    return entry | {
+        "properties": optimizers | entry["properties"] | overrides,
         "required": [],  # without a source, the file itself is the source
         "oneOf": [together, apart],
     }
@@ -100,10 +100,10 @@ def _optimizer(kind: str) -> Schema:
 def _operations() -> Schema:
     """Return the schema of operations; the built-in file holds the defaults, so a user's file may leave out any."""
     built_in = tomllib.loads(BUILT_IN.read_text(encoding="utf-8"))
-    whole = TypeAdapter(Operations).json_schema()
+    full_schema = TypeAdapter(Operations).json_schema()
     sections = {}
-    for name, field in whole["properties"].items():
-        model = whole["$defs"][field["$ref"].rpartition("/")[2]]
+    for name, field in full_schema["properties"].items():
+        model = full_schema["$defs"][field["$ref"].rpartition("/")[2]]
         properties = {
             inner: _field(schema) | ({"default": built_in[name][inner]} if inner in built_in[name] else {})
             for inner, schema in model["properties"].items()

@@ -36,21 +36,21 @@ class PackageCopy:
 
     def insert(self, name: str, after: str, lines: str) -> None:
         """Insert whole lines below the only line `after` of a file."""
-        before, found, rest = (self.root / name).read_text(encoding="utf-8").partition(f"\n{after}\n")
-        assert found, f"{name} has no line {after!r}"
-        (self.root / name).write_text(f"{before}{found}{lines}\n{rest}", encoding="utf-8")
+        before, _, rest = (self.root / name).read_text(encoding="utf-8").partition(f"\n{after}\n")
+        assert _, f"{name} has no line {after!r}"
+        (self.root / name).write_text(f"{before}{_}{lines}\n{rest}", encoding="utf-8")
 
     def touched(self) -> dict[str, tuple[int, int]]:
         """Return by file how many lines the test added and how many it removed."""
-        found = {}
+        files = {}
         for path in sorted(self.root.rglob("pipeline/**/*")):
             name = str(path.relative_to(self.root))
             if path.is_file() and "__pycache__" not in name:
                 before, now = _lines(PROJECT / name), _lines(path)
                 changes = [line for line in unified_diff(before, now, n=0) if line[:3] not in ("---", "+++", "@@ ")]
                 if changes:
-                    found[name] = (sum(line[0] == "+" for line in changes), sum(line[0] == "-" for line in changes))
-        return found
+                    files[name] = (sum(line[0] == "+" for line in changes), sum(line[0] == "-" for line in changes))
+        return files
 
     def run(self, program: str) -> Any:
         """Run a program that imports the copy; return the JSON value on the last line that it prints."""
@@ -175,32 +175,32 @@ def test_a_metric_is_one_file_and_its_entry_and_makes_reports_stale_and_nothing_
     package.write("pipeline/metrics/narrowness.py", NARROWNESS)
     package.insert("pipeline/metrics/catalogue.py", "    missing_classes,", "    narrowness,")
     package.insert("pipeline/metrics/catalogue.py", "    missing_classes.METRIC,", "    narrowness.METRIC,")
-    found = package.run(SCORED_AGAIN)
+    output = package.run(SCORED_AGAIN)
 
     assert package.touched() == {
         "pipeline/metrics/catalogue.py": (2, 0),  # its import and its entry
         "pipeline/metrics/narrowness.py": (len(NARROWNESS.splitlines()), 0),
     }
-    not_fresh = {name: reasons for name, (state, reasons) in found["states"].items() if state == "stale"}
+    not_fresh = {name: reasons for name, (state, reasons) in output["states"].items() if state == "stale"}
     assert not_fresh == {
         "tiny/report one": ["new scores: narrowness"],
         "tiny/report two": ["new scores: narrowness"],
         "tiny/comparison": ["because tiny/report one, tiny/report two are stale"],
     }
-    assert {state for state, _ in found["states"].values()} == {"fresh", "stale", "missing"}  # there is no champion
-    assert found["cached"] == {
+    assert {state for state, _ in output["states"].values()} == {"fresh", "stale", "missing"}  # there is no champion
+    assert output["cached"] == {
         **dict.fromkeys(("classifier", "reference", "one", "two", "samples"), True),
         "report": False,
     }
-    assert found["cached_again"]
-    assert "narrowness" in found["scores"]
-    by_member, floor, ceiling = found["values"]
+    assert output["cached_again"]
+    assert "narrowness" in output["scores"]
+    by_member, floor, ceiling = output["values"]
     assert len(by_member) == 2
     assert None not in (*by_member, floor, ceiling)
-    assert found["difference"] == ""  # reports made before it stay comparable
-    assert any(line.startswith("narrowness ") and line.endswith("lower") for line in found["table"].splitlines())
-    assert found["json"]["narrowness"] > 0
-    assert found["page"] == {
+    assert output["difference"] == ""  # reports made before it stay comparable
+    assert any(line.startswith("narrowness ") and line.endswith("lower") for line in output["table"].splitlines())
+    assert output["json"]["narrowness"] > 0
+    assert output["page"] == {
         "title": "Narrowness",
         "text": "Deviation of real features over generated ones.",
         "better": "lower is better",
@@ -254,13 +254,13 @@ def test_a_data_set_is_one_file_and_its_entry(
     package.insert("pipeline/raw/catalogue.py", "from pipeline.raw import (", "    bars,")
     package.insert("pipeline/raw/catalogue.py", "BUILT_IN = (", "    bars.DATASET,")
     monkeypatch.setenv("GANFORGE_BARS", str(small_mnist))
-    found = package.run(PREPARED)
+    output = package.run(PREPARED)
 
     assert package.touched() == {
         "pipeline/raw/bars.py": (len(BARS.splitlines()), 0),
         "pipeline/raw/catalogue.py": (2, 0),  # its import and its entry
     }
-    assert found == {
+    assert output == {
         "keys": ["bars", *DATASETS],
         "images": {"train": 300, "test": 120},
         "class_names": list("abcdefghij"),

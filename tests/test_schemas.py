@@ -40,9 +40,9 @@ def fields_in(schema: Any) -> list[tuple[str, dict[str, Any]]]:
         return [field for part in schema for field in fields_in(part)]
     if not isinstance(schema, dict):
         return []
-    own = [
+    names = [
         (name, field)
         for name, field in schema.get("properties", {}).items()
         if isinstance(field, dict) and not {"const", "$ref"} & set(field)
     ]
-    return own + [field for part in schema.values() for field in fields_in(part)]
+    return names + [field for part in schema.values() for field in fields_in(part)]

@@ -19,38 +19,44 @@ Metadata = dict[str, Any]
 def materialize(*datasets: Dataset) -> tuple[dg.ExecuteInProcessResult, dict[str, Metadata]]:
     """Raw files of the first data set and tensors of all; the metadata by asset."""
     result = dg.materialize([build_raw(datasets[0]), *(build_tensors(dataset) for dataset in datasets)])
-    found = {}
+    metadata = {}
     for event in result.get_asset_materialization_events():
         made = event.step_materialization_data.materialization
         records = {name: value.records for name, value in made.metadata.items() if hasattr(value, "records")}
-        found[made.asset_key.to_user_string()] = {name: value.value for name, value in made.metadata.items()} | records
-    return result, found
+        metadata[made.asset_key.to_user_string()] = {
+            name: value.value for name, value in made.metadata.items()
+        } | records
+    return result, metadata
 
 
 def test_two_preparations_hang_on_one_raw_asset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GANFORGE_CELEBA", str(write_small_celeba(tmp_path / "celeba")))
-    result, found = materialize(CELEBA, CELEBA_64)
-    assert set(found) == {"celeba/raw", "celeba/tensors", "celeba_64/tensors"}
-    failed = {each.check_name for each in result.get_asset_check_evaluations() if not each.passed}
+    result, metadata = materialize(CELEBA, CELEBA_64)
+    assert set(metadata) == {"celeba/raw", "celeba/tensors", "celeba_64/tensors"}
+    failed = {evaluation.check_name for evaluation in result.get_asset_check_evaluations() if not evaluation.passed}
     assert failed == {"complete"}, "60 photographs are a part of the published ones"
-    raw = found["celeba/raw"]
-    assert raw["labels"] == found["celeba/tensors"]["labels"] == "attributes"
+    raw = metadata["celeba/raw"]
+    assert raw["labels"] == metadata["celeba/tensors"]["labels"] == "attributes"
     assert raw["preview"].startswith("![the first ")
     assert [row.data["class"] for row in raw["class_histogram"]] == NAMES
     assert raw["unused_images"] == {"validation": 12}
     assert "unreadable" not in raw
-    assert found["celeba_64/tensors"]["preparation"]["crop"] == 160
-    assert found["celeba_64/tensors"]["image_shape"] == [3, 64, 64]
+    assert metadata["celeba_64/tensors"]["preparation"]["crop"] == 160
+    assert metadata["celeba_64/tensors"]["image_shape"] == [3, 64, 64]
 
 
 def test_images_left_out_are_counted_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = {f"{index}.png": encode(np.full((20 + index, 30), 25 * index, np.uint8), "PNG") for index in range(10)}
     write_zip(tmp_path / "p.zip", files | {"5.png": b"damaged"})
     (tmp_path / "d.toml").write_text('[own]\npath = "p.zip"\nsize = 8')
-    _, found = materialize(load_datasets((tmp_path / "d.toml",))["own"])
-    assert (found["own/raw"]["unreadable"], found["own/raw"]["unreadable_names"]) == (1, "5.png")
-    assert (found["own/raw"]["labels"], "class_histogram" in found["own/raw"]) == ("none", False)
-    assert found["own/raw"]["images"] == found["own/tensors"]["train_images"] + found["own/tensors"]["test_images"] == 9
+    _, metadata = materialize(load_datasets((tmp_path / "d.toml",))["own"])
+    assert (metadata["own/raw"]["unreadable"], metadata["own/raw"]["unreadable_names"]) == (1, "5.png")
+    assert (metadata["own/raw"]["labels"], "class_histogram" in metadata["own/raw"]) == ("none", False)
+    assert (
+        metadata["own/raw"]["images"]
+        == metadata["own/tensors"]["train_images"] + metadata["own/tensors"]["test_images"]
+        == 9
+    )
 
 
 def test_a_failed_raw_asset_registers_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

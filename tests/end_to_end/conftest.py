@@ -67,8 +67,8 @@ def prepared(prepared_once: Paths, named_small_mnist: Path, paths: Paths, monkey
 def instance() -> Iterator[dg.DagsterInstance]:
     """Open the Dagster instance of the test's data folder."""
     ensure_dagster_home()
-    with dg.DagsterInstance.get() as found:
-        yield found
+    with dg.DagsterInstance.get() as instance:
+        yield instance
 
 
 @pytest.fixture
@@ -98,17 +98,17 @@ class Made:
 def made(small_mnist: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Made:
     """Make the demo once for all tests that read it; each worker gets a copy, because making it takes half a minute."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("GANFORGE_", "DAGSTER_"))}
-    own = tmp_path_factory.mktemp("data")
-    shared = own if worker_id == "master" else tmp_path_factory.getbasetemp().parent / "made"
+    folder = tmp_path_factory.mktemp("data")
+    shared = folder if worker_id == "master" else tmp_path_factory.getbasetemp().parent / "made"
     with locked(shared):
         if not Paths(shared).comparison("mnist_mlp").exists():
             chain = ["materialize", "mnist_mlp", "--optimizer", *DEMO, *BUDGET]
             environment = {**inherited, "GANFORGE_DATA": str(shared), "GANFORGE_MNIST": str(small_mnist)}
             run = [*COMMAND, *chain]
             subprocess.run(run, cwd=PROJECT, env=environment, check=True, timeout=300, capture_output=True)
-    if shared != own:
-        shutil.copytree(shared, own, dirs_exist_ok=True)
-    return Made(Paths(own), {**inherited, "GANFORGE_DATA": str(own), "GANFORGE_MNIST": str(small_mnist)})
+    if shared != folder:
+        shutil.copytree(shared, folder, dirs_exist_ok=True)
+    return Made(Paths(folder), {**inherited, "GANFORGE_DATA": str(folder), "GANFORGE_MNIST": str(small_mnist)})
 
 
 @pytest.fixture(scope="session")

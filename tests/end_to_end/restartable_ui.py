@@ -28,9 +28,9 @@ class RestartableUi:
 
     def __enter__(self) -> "RestartableUi":
         template = TEMPLATE.read_text()
-        for found, shorter in SHORTER.items():
-            assert found in template
-            template = template.replace(found, shorter)
+        for word, shorter in SHORTER.items():
+            assert word in template
+            template = template.replace(word, shorter)
         home = Path(os.environ.get("DAGSTER_HOME", self.served.paths.dagster()))
         home.mkdir(parents=True, exist_ok=True)
         (home / "dagster.yaml").write_text(template)
@@ -68,21 +68,21 @@ class RestartableUi:
         return {run["runId"]: run["status"] for run in ask(self.served, RUNS)["runsOrError"]["results"]}
 
     def retry_of(self, run: str) -> str | None:
-        found = ask(self.served, RUNS)["runsOrError"]["results"]
-        return next((each["runId"] for each in found if each["parentRunId"] == run), None)
+        runs = ask(self.served, RUNS)["runsOrError"]["results"]
+        return next((entry["runId"] for entry in runs if entry["parentRunId"] == run), None)
 
 
 def processes_with(*words: str) -> list[int]:
     """Return the numbers of the processes with all of these words in their command line."""
-    found = []
+    texts = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             command = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue
         if all(word in command for word in words):
-            found.append(int(path.parent.name))
-    return found
+            texts.append(int(path.parent.name))
+    return texts
 
 
 def parent_of(pid: int) -> int:

@@ -55,21 +55,21 @@ def materialize(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
 
 
 def samples_of(paths: Paths, optimizer: str) -> Artefact:
-    found = read_artefact(paths.samples("mnist_mlp", optimizer))
-    assert found is not None
-    return found
+    artefact = read_artefact(paths.samples("mnist_mlp", optimizer))
+    assert artefact is not None
+    return artefact
 
 
 def report_of(paths: Paths, optimizer: str) -> Report:
-    found = store.latest(paths.reports(), "mnist_mlp", optimizer)
-    assert found is not None
-    return found
+    report = store.latest(paths.reports(), "mnist_mlp", optimizer)
+    assert report is not None
+    return report
 
 
 def training_of(paths: Paths, optimizer: str) -> Artefact:
-    found = read_artefact(paths.training("mnist_mlp", optimizer))
-    assert found is not None
-    return found
+    artefact = read_artefact(paths.training("mnist_mlp", optimizer))
+    assert artefact is not None
+    return artefact
 
 
 def pixels(samples: Artefact) -> np.ndarray:
@@ -86,7 +86,7 @@ def test_samples_scores_and_report_are_of_the_average_and_on_request_of_the_raw_
     materialize(monkeypatch, "--optimizer", AVERAGED, PLAIN)
     first = {key: samples_of(paths, key) for key in (AVERAGED, PLAIN)}
     scored = report_of(paths, AVERAGED)
-    assert {key: each.details["weights"] for key, each in first.items()} == {AVERAGED: "average", PLAIN: "raw"}
+    assert {key: artefact.details["weights"] for key, artefact in first.items()} == {AVERAGED: "average", PLAIN: "raw"}
     assert scored.protocol["weights"] == "average"
     assert report_of(paths, PLAIN).protocol["weights"] == "raw"
     for asset in ("samples", "report"):

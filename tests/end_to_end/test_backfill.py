@@ -36,8 +36,8 @@ RECIPE = RECIPES["mnist_mlp"]
 def ui(named_small_mnist: object, paths: Paths) -> Iterator[RestartableUi]:
     """Start a UI over the artefacts of a data set and one finished partition."""
     subprocess.run([*COMMAND, *FIRST], cwd=PROJECT, check=True, timeout=300, capture_output=True)
-    with RestartableUi(paths) as own:
-        yield own
+    with RestartableUi(paths) as restartable:
+        yield restartable
 
 
 def backfill(ui: RestartableUi) -> dict[str, Any]:
@@ -57,11 +57,11 @@ def backfill(ui: RestartableUi) -> dict[str, Any]:
     assert launched["__typename"] == "LaunchBackfillSuccess", launched
 
     def ended() -> dict[str, Any] | None:
-        found: dict[str, Any] = ask(ui.served, ENDED, id=launched["backfillId"])["partitionBackfillOrError"]
-        return None if found["status"] in ("REQUESTED", "FAILING") else found
+        status: dict[str, Any] = ask(ui.served, ENDED, id=launched["backfillId"])["partitionBackfillOrError"]
+        return None if status["status"] in ("REQUESTED", "FAILING") else status
 
-    found: dict[str, Any] = wait_until(ended, "the backfill ends")
-    return found
+    backfill: dict[str, Any] = wait_until(ended, "the backfill ends")
+    return backfill
 
 
 def test_a_backfill_trains_the_sweep_in_one_run_and_each_partition_has_its_own_results(
@@ -69,7 +69,7 @@ def test_a_backfill_trains_the_sweep_in_one_run_and_each_partition_has_its_own_r
 ) -> None:
     ended = backfill(ui)
     assert (ended["status"], ended["error"]) == ("COMPLETED_SUCCESS", None)
-    ((run,),) = [[each["runId"] for each in ended["runs"]]]
+    ((run,),) = [[run["runId"] for run in ended["runs"]]]
     messages = [event["message"] for event in events(ui.served, run, "LogMessageEvent")]
     (trained,) = [message for message in messages if "mnist_mlp: training " in message]
     assert f"{len(OPTIMIZERS)} members as one model" in trained
@@ -89,17 +89,19 @@ def test_a_backfill_trains_the_sweep_in_one_run_and_each_partition_has_its_own_r
 def own_checks() -> list[dg.AssetCheckKey]:
     """Return the paths of the assets that are made for every partition."""
     keys = defs.resolve_asset_graph().asset_check_keys
-    found = [key for key in keys if key.asset_key in partitioned_keys(RECIPE)]
-    assert found
-    return found
+    partitioned = [key for key in keys if key.asset_key in partitioned_keys(RECIPE)]
+    assert partitioned
+    return partitioned
 
 
 def checked(ui: RestartableUi, check: dg.AssetCheckKey, run: str) -> list[str]:
     """Return the partitions for which a run has evaluated a check."""
     asked = {"asset": {"path": list(check.asset_key.path)}, "check": check.name}
     executions = ask(ui.served, CHECKS, **asked)["assetCheckExecutions"]
-    evaluations = [each["evaluation"] for each in executions if each["runId"] == run and each["evaluation"]]
-    return [each["partition"] for each in evaluations if each["partition"]]
+    evaluations = [
+        execution["evaluation"] for execution in executions if execution["runId"] == run and execution["evaluation"]
+    ]
+    return [evaluation["partition"] for evaluation in evaluations if evaluation["partition"]]
 
 
 def fingerprint(paths: Paths, optimizer: str) -> str:

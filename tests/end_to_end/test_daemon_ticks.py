@@ -66,8 +66,8 @@ class Automated:
         return answered["data"]  # type: ignore[no-any-return]
 
     def runs(self, key: str, value: str) -> list[dict[str, Any]]:
-        found = self.ask(RUNS, key=key, value=value)["runsOrError"]["results"]
-        return [{**run, "tags": {tag["key"]: tag["value"] for tag in run["tags"]}} for run in found]
+        runs = self.ask(RUNS, key=key, value=value)["runsOrError"]["results"]
+        return [{**run, "tags": {tag["key"]: tag["value"] for tag in run["tags"]}} for run in runs]
 
     def ticks(self, name: str) -> list[dict[str, Any]]:
         state = self.ask(TICKS, s={**SELECTOR, "name": name})["instigationStateOrError"]
@@ -86,8 +86,8 @@ class Automated:
 def wait_until(condition: Callable[[], Found | None], what: str) -> Found:
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < deadline:
-        if found := condition():
-            return found
+        if answer := condition():
+            return answer
         time.sleep(1.0)
     pytest.fail(f"{what}: not within {TIMEOUT_SECONDS} seconds")
 
@@ -98,7 +98,7 @@ def serve(prepared_once: Paths, small_mnist: Path, tmp_path: Path) -> Iterator[C
     data, optimizers = tmp_path / "own", tmp_path / "optimizers.toml"
     shutil.copytree(prepared_once.root, data)
     optimizers.write_text("")
-    own = {
+    settings = {
         "GANFORGE_DATA": str(data),
         "GANFORGE_MNIST": str(small_mnist),
         "GANFORGE_OPTIMIZERS": str(optimizers),
@@ -112,7 +112,7 @@ def serve(prepared_once: Paths, small_mnist: Path, tmp_path: Path) -> Iterator[C
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        environment = {**inherited, **own}
+        environment = {**inherited, **settings}
         server = subprocess.Popen([*COMMAND, "ui", "--port", str(port)], cwd=PROJECT, env=environment)
         started.append(server)
         wait_for(f"http://127.0.0.1:{port}/server_info", server)

@@ -18,8 +18,8 @@ LONG_STEPS = 400_000  # longer than any test
 
 @pytest.fixture
 def ui(prepared: None, paths: Paths) -> Iterator[RestartableUi]:
-    with RestartableUi(paths) as own:
-        yield own
+    with RestartableUi(paths) as restartable:
+        yield restartable
 
 
 def process_of(run: str) -> int:

@@ -16,7 +16,7 @@ NAME = re.compile(r"# (\w+\.\w+)\n")
 
 
 def blocks(language: str) -> list[str]:
-    return [text for found, text in BLOCK.findall(PAGE.read_text(encoding="utf-8")) if found == language]
+    return [text for name, text in BLOCK.findall(PAGE.read_text(encoding="utf-8")) if name == language]
 
 
 @pytest.fixture

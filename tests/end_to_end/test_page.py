@@ -193,9 +193,9 @@ class Opened:
         arguments = ("--virtual-time-budget=60000", "--dump-dom", f"--window-size={width},{height}")
         for _ in range(ATTEMPTS):
             dumped = self.browse(watched, *arguments)
-            found = re.search(rf'id="{MARK}">(.*?)</pre>', dumped, re.DOTALL)
-            if found:
-                results: dict[str, Any] = json.loads(unescape(found[1]))
+            match = re.search(rf'id="{MARK}">(.*?)</pre>', dumped, re.DOTALL)
+            if match:
+                results: dict[str, Any] = json.loads(unescape(match[1]))
                 return results
         pytest.fail(f"the page was not through within {ATTEMPTS} attempts; it ends with {dumped[-500:]}")
 
@@ -224,11 +224,11 @@ def test_the_page_runs_without_a_problem_and_loads_nothing(opened: Opened) -> No
 
 
 def test_every_chart_is_drawn_with_a_line_a_configuration(opened: Opened) -> None:
-    found = opened.wide
-    assert found["charts"] == found["pictures"] == 1 + CURVES + len(DEMO) + 2
-    assert found["lines"] == CURVES * len(DEMO)
-    assert found["loss_lines"] == 3 * len(DEMO)
-    assert found["points"] == 120
+    page = opened.wide
+    assert page["charts"] == page["pictures"] == 1 + CURVES + len(DEMO) + 2
+    assert page["lines"] == CURVES * len(DEMO)
+    assert page["loss_lines"] == 3 * len(DEMO)
+    assert page["points"] == 120
 
 
 def test_hovering_a_curve_shows_every_configuration_at_that_step(opened: Opened) -> None:
@@ -248,30 +248,30 @@ def test_a_configuration_is_hidden_and_shown_again(opened: Opened) -> None:
 
 
 def test_choices_change_the_configurations_shown(opened: Opened) -> None:
-    found = opened.wide
-    assert "FID" in found["title"]
-    assert "Inception Score" in found["other_title"]
-    assert found["shown_verdicts"] == ["inception_score"]
-    assert found["mapped"]
-    assert found["shown_members"] == ["1"] * len(DEMO)
+    page = opened.wide
+    assert "FID" in page["title"]
+    assert "Inception Score" in page["other_title"]
+    assert page["shown_verdicts"] == ["inception_score"]
+    assert page["mapped"]
+    assert page["shown_members"] == ["1"] * len(DEMO)
 
 
 def test_the_movie_scrubs_plays_to_its_end_and_pauses(opened: Opened) -> None:
-    found = opened.wide
-    assert found["scrubbed"] == [True] * len(DEMO)
-    assert found["step_at_start"] == "0"
-    assert found["frame_height"] == 4 * 28 + 3 * 2
-    assert found["while_playing"] == "Pause"
-    assert found["played"] == [True] * len(DEMO)
-    assert found["after_playing"] == ["Play", True]
-    assert found["paused"] == ["Play", "0"]
+    page = opened.wide
+    assert page["scrubbed"] == [True] * len(DEMO)
+    assert page["step_at_start"] == "0"
+    assert page["frame_height"] == 4 * 28 + 3 * 2
+    assert page["while_playing"] == "Pause"
+    assert page["played"] == [True] * len(DEMO)
+    assert page["after_playing"] == ["Play", True]
+    assert page["paused"] == ["Play", "0"]
 
 
 def test_every_slider_of_the_explorer_changes_the_picture(opened: Opened) -> None:
-    found = opened.wide
+    page = opened.wide
     changes = ("between", "direction", "new_end", "other_generator", "path")
-    assert {name: found[name] for name in changes} == dict.fromkeys(changes, True)
-    assert found["reset"] == ["0", "0"]
+    assert {name: page[name] for name in changes} == dict.fromkeys(changes, True)
+    assert page["reset"] == ["0", "0"]
 
 
 def test_the_browser_generates_the_same_images_as_pytorch(opened: Opened) -> None:
@@ -284,9 +284,9 @@ def test_the_theme_button_recolours_page_and_charts_and_back(opened: Opened) -> 
 
 
 def test_a_narrow_window_needs_no_scrolling_sideways(opened: Opened) -> None:
-    found = opened.narrow
-    assert found["problems"] == []
-    assert found["overflow"] <= 0
+    page = opened.narrow
+    assert page["problems"] == []
+    assert page["overflow"] <= 0
 
 
 def test_no_name_in_a_table_is_broken_over_lines(opened: Opened) -> None:
@@ -303,7 +303,7 @@ def test_a_dark_page_is_printed_in_the_light_theme(opened: Opened) -> None:
     printed = dark.with_suffix(".pdf")
     opened.browse(dark, f"--print-to-pdf={printed}", "--virtual-time-budget=20000")
     streams = re.findall(rb"stream\r?\n(.*?)endstream", printed.read_bytes(), re.DOTALL)
-    colours = {each for stream in streams for each in re.findall(rb"([0-9. ]+) (?:rg|RG)\b", inflated(stream))}
+    colours = {colour for stream in streams for colour in re.findall(rb"([0-9. ]+) (?:rg|RG)\b", inflated(stream))}
     light, dark_theme = b".0392 .3882 .6588", b".3608 .702 .949"  # --series-1
     assert light in colours
     assert dark_theme not in colours
@@ -341,14 +341,14 @@ def test_no_name_of_a_configuration_disturbs_the_page(made: Made, tmp_path: Path
     renamed(made, paths, STRANGE)
     facts = write_page(compare("mnist_mlp", STRANGE, paths), paths, tmp_path / "page.html")
     assert facts.missing_parts == {}
-    found = Opened(tmp_path / "page.html", tmp_path / "profile").trial("wide")
-    assert found["problems"] == []
+    page = Opened(tmp_path / "page.html", tmp_path / "profile").trial("wide")
+    assert page["problems"] == []
     lines = CURVES * len(STRANGE)
-    assert (found["lines"], found["loss_lines"]) == (lines, 3 * len(STRANGE))
-    assert (found["lines_with_one_hidden"], found["lines_again"]) == (lines - CURVES, lines)
-    assert set(STRANGE) <= set(found["rows"])
-    expect_every_mean(found["tooltip"], STRANGE)
-    assert found["self_test"] < 1e-4
+    assert (page["lines"], page["loss_lines"]) == (lines, 3 * len(STRANGE))
+    assert (page["lines_with_one_hidden"], page["lines_again"]) == (lines - CURVES, lines)
+    assert set(STRANGE) <= set(page["rows"])
+    expect_every_mean(page["tooltip"], STRANGE)
+    assert page["self_test"] < 1e-4
 
 
 @pytest.mark.parametrize(("theme", "size"), [("light", "wide"), ("dark", "wide"), ("light", "narrow")])

@@ -23,13 +23,13 @@ def umask(request: pytest.FixtureRequest) -> Iterator[int]:
 
 def narrower(root: Path, umask: int) -> dict[str, str]:
     """Return the paths with fewer permissions than a new file or folder."""
-    found = {}
+    modes = {}
     for path in (root, *root.rglob("*")):
         mode = stat.S_IMODE(path.stat().st_mode)
         usual = (0o777 if path.is_dir() else SQLITE if ".db" in path.name else 0o666) & ~umask
         if mode & usual != usual:
-            found[str(path.relative_to(root))] = f"{mode:o}, not {usual:o}"
-    return found
+            modes[str(path.relative_to(root))] = f"{mode:o}, not {usual:o}"
+    return modes
 
 
 @pytest.mark.slow

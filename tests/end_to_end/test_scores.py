@@ -83,14 +83,14 @@ def test_a_report_holds_scores_and_as_anchors_those_of_equally_many_real_images_
     held_out_distance = memorisation_distance(test[seeded_order(len(test), 60)], train).mean()
     for member in (0, 1):
         seen = extractor.extract(np.asarray(images.pixels)[images.columns["member"] == member]).features
-        found = {row["metric"]: row for row in rows if row["member"] == member}
-        assert found["fid"]["value"] == pytest.approx(frechet_distance(seen, test).value, rel=1e-4)
-        assert found["precision"]["value"] == precision_recall(seen, test).precision
-        assert found["recall"]["value"] == precision_recall(seen, test).recall
-        assert found["memorisation_distance"]["value"] == pytest.approx(memorisation_distance(seen, train).mean())
-        assert found["fid"]["floor"] == pytest.approx(frechet_distance(floor_set, test).value, rel=1e-4)
-        assert found["memorisation_distance"]["floor"] == pytest.approx(held_out_distance)
-        assert found["memorisation_distance"]["floor"] > 0
+        scores = {row["metric"]: row for row in rows if row["member"] == member}
+        assert scores["fid"]["value"] == pytest.approx(frechet_distance(seen, test).value, rel=1e-4)
+        assert scores["precision"]["value"] == precision_recall(seen, test).precision
+        assert scores["recall"]["value"] == precision_recall(seen, test).recall
+        assert scores["memorisation_distance"]["value"] == pytest.approx(memorisation_distance(seen, train).mean())
+        assert scores["fid"]["floor"] == pytest.approx(frechet_distance(floor_set, test).value, rel=1e-4)
+        assert scores["memorisation_distance"]["floor"] == pytest.approx(held_out_distance)
+        assert scores["memorisation_distance"]["floor"] > 0
     noise = load_reference(require_reference(paths, "mnist")).noise.features[:60]
     assert rows[0]["ceiling"] == pytest.approx(frechet_distance(noise, test).value, rel=1e-4)
     assert len({row["value"] for row in rows if row["metric"] == "fid"}) == 2  # members differ

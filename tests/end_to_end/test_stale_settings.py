@@ -39,15 +39,15 @@ def stale(instance: dg.DagsterInstance) -> dict[tuple[str, str | None], set[str]
     """Return the stale assets of the recipe by name and partition, each with its causes."""
     resolver = get_stale_status_resolver(instance, list(defs.resolve_asset_graph().assets_defs))
     wanted = [(name, partition) for name in PARTITIONED for partition in MADE]
-    found: dict[tuple[str, str | None], set[str]] = {}
+    stale: dict[tuple[str, str | None], set[str]] = {}
     for name, partition in [*wanted, *((name, None) for name in OF_ALL)]:
         key = dg.AssetKey(["mnist_mlp", name])
         status = resolver.get_status(key, partition)
         assert status in (StaleStatus.FRESH, StaleStatus.STALE)
         if status == StaleStatus.STALE:
             causes = resolver.get_stale_causes(key, partition)
-            found[name, partition] = {f"{cause.reason}: {named(cause.dependency)}" for cause in causes}
-    return found
+            stale[name, partition] = {f"{cause.reason}: {named(cause.dependency)}" for cause in causes}
+    return stale
 
 
 @pytest.mark.usefixtures("prepared")

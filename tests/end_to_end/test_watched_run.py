@@ -58,15 +58,15 @@ def launch(served: Served, partition: str, **config: Any) -> str:
 
 
 def events(served: Served, run: str, kind: str) -> list[dict[str, Any]]:
-    found = ask(served, EVENTS, run=run)["logsForRun"]["events"]
-    return [event for event in found if event["__typename"] == kind]
+    messages = ask(served, EVENTS, run=run)["logsForRun"]["events"]
+    return [event for event in messages if event["__typename"] == kind]
 
 
 def wait_until(condition: Any, what: str) -> Any:
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < deadline:
-        if found := condition():
-            return found
+        if answer := condition():
+            return answer
         time.sleep(0.3)
     pytest.fail(f"{what}: not within {TIMEOUT_SECONDS} seconds")
 
@@ -80,7 +80,7 @@ def wait_for_status(served: Served, run: str, wanted: str) -> None:
 
 
 def entries(event: dict[str, Any]) -> dict[str, Any]:
-    return {each.pop("label"): next(iter(each.values()), None) for each in event["metadataEntries"]}
+    return {entry.pop("label"): next(iter(entry.values()), None) for entry in event["metadataEntries"]}
 
 
 def test_a_run_is_observed_while_it_trains_and_warns_of_the_cpu(served: Served) -> None:
@@ -136,7 +136,8 @@ def test_a_job_of_the_ui_makes_the_presets_partition(served: Served) -> None:
     run = launched["run"]["runId"]
     wait_for_status(served, run, "SUCCESS")
     made = {
-        ("/".join(each["assetKey"]["path"]), each["partition"]) for each in events(served, run, "MaterializationEvent")
+        ("/".join(event["assetKey"]["path"]), event["partition"])
+        for event in events(served, run, "MaterializationEvent")
     }
     assert ("mnist_mlp/report", "adam_ttur") in made
     assert ("mnist_mlp/comparison", None) in made

@@ -56,8 +56,8 @@ def glibc(monkeypatch: pytest.MonkeyPatch) -> Told:
 
 def left_mib(how: str) -> float:
     command = [sys.executable, "-c", HOLES, how]
-    own = {name: value for name, value in os.environ.items() if name not in USER_VARIABLES}
-    return float(subprocess.run(command, cwd=PROJECT, env=own, check=True, capture_output=True, text=True).stdout)
+    variables = {name: value for name, value in os.environ.items() if name not in USER_VARIABLES}
+    return float(subprocess.run(command, cwd=PROJECT, env=variables, check=True, capture_output=True, text=True).stdout)
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs the kernel's own count of resident pages")

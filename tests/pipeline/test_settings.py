@@ -132,9 +132,11 @@ def test_settings_keep_the_fingerprint_of_trainings_that_are_stored(tmp_path: Pa
     kinds = 'generator = { kind = "sgd", learning_rate = 1, momentum = 0.5, numerics = "torch" }\n' + (
         'discriminator = { kind = "rmsprop", learning_rate = 1e-3, clip_value = 1 }\nr1 = 1\nema_decay = 0.9'
     )
-    own = load_optimizers(write(tmp_path, f'[a]\n{kinds}\n[b]\nboth = {{ kind = "adam", learning_rate = 1e-4 }}'))
+    configurations = load_optimizers(
+        write(tmp_path, f'[a]\n{kinds}\n[b]\nboth = {{ kind = "adam", learning_rate = 1e-4 }}')
+    )
     recipe = recipe_of(tmp_path, 'loss = "hinge"\nwidth = 8')
-    texts = [json.dumps(resolve(recipe, entry, seed=3).to_json(), sort_keys=True) for entry in own.values()]
+    texts = [json.dumps(resolve(recipe, entry, seed=3).to_json(), sort_keys=True) for entry in configurations.values()]
     assert [hashlib.sha256(text.encode()).hexdigest()[:16] for text in texts] == [
         "07a6148242a57b1a",
         "e915caf65c007b62",
@@ -168,16 +170,16 @@ def test_every_field_of_the_objective_can_be_set_in_a_recipe(tmp_path: Path) -> 
 @pytest.mark.parametrize("name", OBJECTIVE)
 def test_a_configuration_overrides_that_field_of_the_recipes_objective_and_no_other(tmp_path: Path, name: str) -> None:
     recipe = recipe_of(tmp_path, lines({"loss": "minimax", "r1": 1.0}))
-    own = load_optimizers(write(tmp_path, f"[a]\n{lines({name: OBJECTIVE[name]})}{BOTH}"))["a"]
-    settings = resolve(recipe, own)
+    configuration = load_optimizers(write(tmp_path, f"[a]\n{lines({name: OBJECTIVE[name]})}{BOTH}"))["a"]
+    settings = resolve(recipe, configuration)
     assert vars(settings.objective) == {**vars(recipe.objective), name: OBJECTIVE[name]}
     assert TrainingSettings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
 
 
 def test_a_configurations_dropout_comes_before_the_recipes(tmp_path: Path) -> None:
-    own, other = load_optimizers(write(tmp_path, f"[a]\ndropout = 0.0\n{BOTH}\n[b]\n{BOTH}")).values()
+    configuration, other = load_optimizers(write(tmp_path, f"[a]\ndropout = 0.0\n{BOTH}\n[b]\n{BOTH}")).values()
     recipe = recipe_of(tmp_path, "dropout = 0.3")
-    assert (resolve(recipe, own).dropout, resolve(recipe, other).dropout) == (0.0, 0.3)
+    assert (resolve(recipe, configuration).dropout, resolve(recipe, other).dropout) == (0.0, 0.3)
 
 
 def test_a_requested_width_comes_before_that_of_the_recipe(tmp_path: Path) -> None:
@@ -188,15 +190,19 @@ def test_a_requested_width_comes_before_that_of_the_recipe(tmp_path: Path) -> No
 
 
 def test_a_configuration_overrides_the_recipes_average(tmp_path: Path) -> None:
-    own, other = load_optimizers(write(tmp_path, f"[a]\nema_decay = 0.9\n{BOTH}\n[b]\n{BOTH}")).values()
+    configuration, other = load_optimizers(write(tmp_path, f"[a]\nema_decay = 0.9\n{BOTH}\n[b]\n{BOTH}")).values()
     recipe = recipe_of(tmp_path, "ema_decay = 0.99")
-    assert (resolve(recipe, own).ema_decay, resolve(recipe, other).ema_decay) == (0.9, 0.99)
+    assert (resolve(recipe, configuration).ema_decay, resolve(recipe, other).ema_decay) == (0.9, 0.99)
 
 
 def test_gradients_are_clipped_by_norm_where_a_configuration_requires_it(tmp_path: Path) -> None:
     clipped = 'both = { kind = "adam", learning_rate = 1, clip_norm = 5 }'
-    own, other = load_optimizers(write(tmp_path, f"[a]\n{clipped}\n[b]\n{BOTH}")).values()
-    assert (own.generator.clip_norm, own.discriminator.clip_norm, other.generator.clip_norm) == (5.0, 5.0, None)
+    configuration, other = load_optimizers(write(tmp_path, f"[a]\n{clipped}\n[b]\n{BOTH}")).values()
+    assert (configuration.generator.clip_norm, configuration.discriminator.clip_norm, other.generator.clip_norm) == (
+        5.0,
+        5.0,
+        None,
+    )
 
 
 def test_numerics_choose_the_default_epsilon(tmp_path: Path) -> None:
@@ -207,8 +213,10 @@ def test_numerics_choose_the_default_epsilon(tmp_path: Path) -> None:
 
 
 def test_a_run_overrides_the_recipe_and_the_configuration_overrides_the_batch_size(tmp_path: Path) -> None:
-    own = load_optimizers(write(tmp_path, '[a]\nbatch_size = 7\nboth = { kind = "sgd", learning_rate = 1 }'))["a"]
-    settings = resolve(load_recipes()["mnist_mlp"], own, steps=10, members=2, seed=5)
+    configuration = load_optimizers(write(tmp_path, '[a]\nbatch_size = 7\nboth = { kind = "sgd", learning_rate = 1 }'))[
+        "a"
+    ]
+    settings = resolve(load_recipes()["mnist_mlp"], configuration, steps=10, members=2, seed=5)
     assert (settings.batch_size, settings.steps, settings.members, settings.seed) == (7, 10, 2, 5)
 
 

@@ -39,14 +39,14 @@ def clean_fid(first: np.ndarray, second: np.ndarray) -> float:
 
 def torch_fidelity(first: np.ndarray, second: np.ndarray) -> float:
     module, torch = pytest.importorskip("torch_fidelity.metric_fid"), pytest.importorskip("torch")
-    statistics = [module.fid_features_to_statistics(torch.from_numpy(each)) for each in (first, second)]
+    statistics = [module.fid_features_to_statistics(torch.from_numpy(features)) for features in (first, second)]
     return float(module.fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"])
 
 
 def torchmetrics(first: np.ndarray, second: np.ndarray) -> float:
     module, torch = pytest.importorskip("torchmetrics.image.fid"), pytest.importorskip("torch")
     one, other = fit_moments(first), fit_moments(second)
-    parts = [torch.from_numpy(each) for each in (one.mean, one.covariance, other.mean, other.covariance)]
+    parts = [torch.from_numpy(array) for array in (one.mean, one.covariance, other.mean, other.covariance)]
     return float(module._compute_fid(*parts))
 
 
@@ -64,7 +64,7 @@ def of_40_digits(first: np.ndarray, second: np.ndarray) -> float:
     """Evaluate the definition with 40 digits: eigenvalues of the small matrix X Yᵀ Y Xᵀ of centred rows."""
     mp = pytest.importorskip("mpmath").mp
     with mp.workdps(DIGITS):
-        means, rows = zip(*(_centred(mp, each) for each in (first, second)), strict=True)
+        means, rows = zip(*(_centred(mp, features) for features in (first, second)), strict=True)
         product = rows[0] * rows[1].T if len(first) <= first.shape[1] else _triangle(mp, rows[0]) * rows[1].T
         eigenvalues = mp.eigsy(product * product.T, eigvals_only=True)
         traces = sum(value**2 for matrix in rows for value in matrix)
@@ -76,7 +76,7 @@ def _centred(mp: Any, features: np.ndarray) -> tuple[list[Any], Any]:
     """Return the mean as numbers of mpmath, and the centred rows over √(N - 1) as its matrix."""
     exact = [[mp.mpf(float(value)) for value in row] for row in features]
     mean = [sum(column) / len(exact) for column in zip(*exact, strict=True)]
-    centred = [[value - at for value, at in zip(row, mean, strict=True)] for row in exact]
+    centred = [[value - centre for value, centre in zip(row, mean, strict=True)] for row in exact]
     return mean, mp.matrix(centred) / mp.sqrt(len(exact) - 1)
 
 
@@ -112,8 +112,8 @@ def test_the_inception_score_is_torch_fidelitys(classes: int) -> None:
     module, torch = pytest.importorskip("torch_fidelity.metric_isc"), pytest.importorskip("torch")
     logits = 3 * np.random.default_rng(0).standard_normal((1003, classes))
     ours = log_probabilities(logits)
-    whole = module.isc_features_to_metric(torch.from_numpy(logits), splits=1, shuffle=False, rng_seed=0)
-    assert inception_score(ours) == pytest.approx(whole["inception_score_mean"], rel=1e-12)
+    score = module.isc_features_to_metric(torch.from_numpy(logits), splits=1, shuffle=False, rng_seed=0)
+    assert inception_score(ours) == pytest.approx(score["inception_score_mean"], rel=1e-12)
     order = np.random.default_rng(0).permutation(1003)  # ours: the shuffles differ, so theirs is given shuffled rows
     split = module.isc_features_to_metric(torch.from_numpy(logits[order]), splits=10, shuffle=False, rng_seed=0)
     expected = split["inception_score_mean"], split["inception_score_std"]

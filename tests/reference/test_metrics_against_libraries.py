@@ -22,10 +22,10 @@ def features(count: int, seed: int, shift: float = 0.0) -> np.ndarray:
 
 
 def subset_means(library: Any, x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    found = library.kid_features_to_metric(
+    distance = library.kid_features_to_metric(
         torch.tensor(x), torch.tensor(y), kid_subsets=SUBSETS, kid_subset_size=200, rng_seed=0, verbose=False
     )
-    return found["kernel_inception_distance_mean"], found["kernel_inception_distance_std"]
+    return distance["kernel_inception_distance_mean"], distance["kernel_inception_distance_std"]
 
 
 def test_kid_of_all_images_is_torch_fidelitys_where_its_subsets_are_the_set() -> None:
@@ -46,8 +46,8 @@ def test_kid_of_all_images_is_the_mean_of_torch_fidelitys_subsets() -> None:
 def test_kid_of_all_images_is_torchmetrics_on_the_whole_set() -> None:
     kid = pytest.importorskip("torchmetrics.image.kid", reason="needs torchmetrics")
     x, y = features(200, 1), features(200, 2, shift=0.05)
-    found = kid.poly_mmd(torch.tensor(x, dtype=torch.float64), torch.tensor(y, dtype=torch.float64), 3, None, 1.0)
-    assert kernel_distance(x, y).value == pytest.approx(float(found), rel=1e-10)
+    distance = kid.poly_mmd(torch.tensor(x, dtype=torch.float64), torch.tensor(y, dtype=torch.float64), 3, None, 1.0)
+    assert kernel_distance(x, y).value == pytest.approx(float(distance), rel=1e-10)
 
 
 @pytest.mark.parametrize("k", [3, 5])
@@ -58,6 +58,6 @@ def test_precision_recall_density_and_coverage_are_prdcs(
     library = pytest.importorskip("prdc", reason="needs prdc")
     generated, real = features(counts[0], 1, shift=0.03), features(counts[1], 2)
     expected = library.compute_prdc(real, generated, k)
-    found = precision_recall(generated, real, k)
+    scores = precision_recall(generated, real, k)
     for name in ("precision", "recall", "density", "coverage"):
-        assert getattr(found, name) == pytest.approx(float(expected[name]), rel=1e-12)
+        assert getattr(scores, name) == pytest.approx(float(expected[name]), rel=1e-12)

@@ -51,9 +51,9 @@ def bultens_generator(keras: Any, width: int) -> Any:
 def bultens_discriminator(keras: Any, width: int) -> Any:
     layers = keras.layers
     hidden: list[Any] = []
-    for at, (multiple, stride) in enumerate([(2, 2), (4, 2), (8, 2), (16, 1)]):
+    for index, (multiple, stride) in enumerate([(2, 2), (4, 2), (8, 2), (16, 1)]):
         hidden += [layers.Conv2D(multiple * width, 5, strides=stride, padding="same"), layers.LeakyReLU(0.3)]
-        hidden += [layers.Dropout(0.4)] if at else []
+        hidden += [layers.Dropout(0.4)] if index else []
     return keras.Sequential([keras.Input((28, 28, 1)), *hidden, layers.Flatten(), layers.Dense(1)])
 
 

@@ -122,9 +122,9 @@ def test_transposed_gradients_are_the_same_gradients(kind: str, way: str) -> Non
     for step in range(3):
         drawn = [gradients(member, step) for member in range(2)]
         plain.update(step, drawn)
-        whole = [torch.stack(parts) for parts in zip(*drawn, strict=True)]
-        turned = [each.mT.contiguous().mT if each.ndim > 2 else each for each in whole]
-        assert not all(each.is_contiguous() for each in turned)
+        weights = [torch.stack(parts) for parts in zip(*drawn, strict=True)]
+        turned = [weight.mT.contiguous().mT if weight.ndim > 2 else weight for weight in weights]
+        assert not all(weight.is_contiguous() for weight in turned)
         rates = torch.tensor(transposed.optimizer.rates(step), dtype=transposed.optimizer.rates_dtype)
         transposed.optimizer.update(turned, rates)
     assert torch.equal(plain.weights, transposed.weights)
@@ -255,16 +255,16 @@ def test_a_member_is_bit_identical_alone_and_in_a_stack(kind: str, way: str) -> 
 def test_a_fresh_optimizer_with_the_state_of_another_continues_as_that_one(way: str) -> None:
     settings = [SAME[kind][0] for kind in ("adam", "adam", "sgd with momentum", "rmsprop")]
     of_kinds = [(slice(0, 2), {"first", "second"}), (slice(2, 3), {"first"}), (slice(3, 4), {"second"})]
-    whole, fresh = Ours(settings, way).train(range(4), range(5)), Ours(settings, way)
-    fresh.weights.copy_(whole.weights)
+    unbroken, fresh = Ours(settings, way).train(range(4), range(5)), Ours(settings, way)
+    fresh.weights.copy_(unbroken.weights)
     for rows, expected in of_kinds:
-        state, own = whole.optimizer.state(rows), fresh.optimizer.state(rows)
-        assert set(state) == set(own) == expected
-        for name, moment in own.items():
+        state, resumed_state = unbroken.optimizer.state(rows), fresh.optimizer.state(rows)
+        assert set(state) == set(resumed_state) == expected
+        for name, moment in resumed_state.items():
             moment.copy_(state[name])
-    for each in (whole, fresh):
-        each.train(range(4), range(5, 10))
-    assert torch.equal(fresh.weights, whole.weights)
+    for trained in (unbroken, fresh):
+        trained.train(range(4), range(5, 10))
+    assert torch.equal(fresh.weights, unbroken.weights)
 
 
 def test_every_member_needs_an_optimizer() -> None:

@@ -107,7 +107,7 @@ def test_penalised_steps_equal_those_of_a_plain_loop(network: str, penalty: str)
     stack = Stack([Member(settings, 0)], network_for(network, DIGITS), TrainingImages(pixels, torch.device("cpu")))
     plain = copy.deepcopy(stack.networks.generator), copy.deepcopy(stack.networks.discriminator)
     generator, discriminator = plain
-    for_generator, for_discriminator = (torch.optim.SGD(each.parameters(), 0.01, momentum=0.5) for each in plain)
+    for_generator, for_discriminator = (torch.optim.SGD(network.parameters(), 0.01, momentum=0.5) for network in plain)
     for step in range(3):
         real = to_network(pixels[stack.shuffle.at(step)])
         generated = generator(stack.latents.at(step))
@@ -121,16 +121,18 @@ def test_penalised_steps_equal_those_of_a_plain_loop(network: str, penalty: str)
         for_discriminator.zero_grad()
         on_generated = discriminator(generated.detach()).mean()
         if penalty == "gradient_penalty":
-            at = stack.noise.buffers[0].numbers[:, :, None, None, None]
-            between = at * real + (1 - at) * generated.detach()
+            noise = stack.noise.buffers[0].numbers[:, :, None, None, None]
+            between = noise * real + (1 - noise) * generated.detach()
             on_generated = on_generated + 10.0 * (slopes(discriminator, between).norm(dim=1) - 1).square().mean()
         on_generated.backward()
         for_discriminator.step()
         for_generator.zero_grad()
         (-discriminator(generated).mean()).backward()
         for_generator.step()
-    for ours, own in ((stack.networks.generator, generator), (stack.networks.discriminator, discriminator)):
-        one, other = (torch.cat([each.flatten() for each in network.parameters()]) for network in (ours, own))
+    for ours, plain_network in ((stack.networks.generator, generator), (stack.networks.discriminator, discriminator)):
+        one, other = (
+            torch.cat([parameter.flatten() for parameter in network.parameters()]) for network in (ours, plain_network)
+        )
         assert ((one - other).norm() / other.norm()).item() < 1e-4
 
 

@@ -95,7 +95,11 @@ class Installed:
 def requirements(installed: Installed) -> list[str]:
     """Return the distributions that the wheel always requires."""
     code = "import json; from importlib.metadata import requires; print(json.dumps(requires('ganforge')))"
-    return [each for each in json.loads(installed.run(str(installed.python), "-c", code)) if "extra ==" not in each]
+    return [
+        requirement
+        for requirement in json.loads(installed.run(str(installed.python), "-c", code))
+        if "extra ==" not in requirement
+    ]
 
 
 def chain(installed: Installed) -> None:
@@ -135,8 +139,8 @@ def ui(installed: Installed) -> None:
     try:
         wait_for(lambda: server.poll() is not None or answers(url), UI_SECONDS, "the UI answers")
         expect(server.poll() is None, "the UI stopped while starting")
-        found = ask(url, LOCATIONS)["workspaceOrError"]["locationEntries"]
-        expect(found == [{"name": "ganforge", "loadStatus": "LOADED"}], f"code locations: {found}")
+        entries = ask(url, LOCATIONS)["workspaceOrError"]["locationEntries"]
+        expect(entries == [{"name": "ganforge", "loadStatus": "LOADED"}], f"code locations: {entries}")
         say("ganforge ui serves the code location ganforge")
         run = launch(url)
         wait_for(lambda: status(url, run) in ("SUCCESS", "FAILURE", "CANCELED"), RUN_SECONDS, f"run {run} ends")
@@ -172,9 +176,9 @@ def ask(url: str, query: str, **variables: Any) -> dict[str, Any]:
     body = json.dumps({"query": query, "variables": variables}).encode()
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=60) as answer:
-        found: dict[str, Any] = json.load(answer)
-    expect("errors" not in found, f"{found}")
-    data: dict[str, Any] = found["data"]
+        values: dict[str, Any] = json.load(answer)
+    expect("errors" not in values, f"{values}")
+    data: dict[str, Any] = values["data"]
     return data
 
 

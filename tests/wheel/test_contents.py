@@ -20,7 +20,7 @@ from tests.wheel.building import build_wheel
 PACKAGES = ("pipeline", "assets")
 SOURCES = [path for package in PACKAGES for path in (PROJECT / package).rglob("*.py")]
 
-INSTALLED = {(each.name or "").lower().replace("_", "-") for each in distributions()}
+INSTALLED = {(distribution.name or "").lower().replace("_", "-") for distribution in distributions()}
 
 
 @pytest.fixture(scope="module")
@@ -58,17 +58,17 @@ def imported(path: Path) -> set[str]:
 
 def names_of(requirements: Iterable[str]) -> set[str]:
     """Return the distributions that are always required, in lower case with hyphens."""
-    found = [re.match(r"[\w.-]+", each) for each in requirements if "extra ==" not in each]
-    return {match[0].lower().replace("_", "-") for match in found if match}
+    names = [re.match(r"[\w.-]+", requirement) for requirement in requirements if "extra ==" not in requirement]
+    return {match[0].lower().replace("_", "-") for match in names if match}
 
 
 def with_requirements(names: set[str]) -> set[str]:
     """Return the distributions and all that are installed with them."""
-    found: set[str] = set()
+    required: set[str] = set()
     while names:
-        found |= names
-        names = {name for each in names & INSTALLED for name in names_of(requires(each) or ())} - found
-    return found
+        required |= names
+        names = {name for name_of in names & INSTALLED for name in names_of(requires(name_of) or ())} - required
+    return required
 
 
 def test_every_package_that_the_code_imports_is_installed_with_the_wheel() -> None:

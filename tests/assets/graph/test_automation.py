@@ -64,12 +64,12 @@ class Automating:
         )
 
     def requested(self) -> set[tuple[str, str | None]]:
-        found = dg.evaluate_automation_conditions(
+        evaluated = dg.evaluate_automation_conditions(
             CHAIN, self.instance, asset_selection=dg.AssetSelection.groups(*GROUPS), cursor=self.cursor
         )
-        self.cursor = found.cursor
+        self.cursor = evaluated.cursor
         wanted: set[tuple[str, str | None]] = set()
-        for subset in (result.true_subset for result in found.results):
+        for subset in (result.true_subset for result in evaluated.results):
             if not subset.is_empty:
                 keys = {key.partition_key for key in subset.expensively_compute_asset_partitions()}
                 wanted |= {(subset.key.path[-1], key) for key in keys}

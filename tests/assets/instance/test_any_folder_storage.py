@@ -38,8 +38,8 @@ def test_runs_and_events_are_kept_and_found_by_another_process(home: Path) -> No
     with dg.DagsterInstance.get() as instance:
         run_id = dg.materialize([made], instance=instance).run_id
         reference = instance.get_ref()
-    for found in (dg.DagsterInstance.get(), dg.DagsterInstance.from_ref(reference)):
-        with found as instance:
+    for opened in (dg.DagsterInstance.get(), dg.DagsterInstance.from_ref(reference)):
+        with opened as instance:
             assert isinstance(instance.event_log_storage, SqliteEventLogStorage)
             assert [run.run_id for run in instance.get_runs()] == [run_id]
             event = instance.get_latest_materialization_event(dg.AssetKey("made"))

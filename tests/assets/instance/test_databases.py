@@ -27,4 +27,4 @@ def test_a_database_that_was_opened_stays_open_and_is_closed_in_the_end(tmp_path
         again = job.execute_in_process(instance=instance)
         assert not logs(tmp_path), "Dagster itself closes them: what `databases_stay_open` is for"
         assert instance.get_runs_count() == 2
-        assert {run.run_id, again.run_id} == {each.run_id for each in instance.get_runs()}
+        assert {run.run_id, again.run_id} == {run.run_id for run in instance.get_runs()}

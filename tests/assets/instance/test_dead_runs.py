@@ -102,9 +102,9 @@ def run_of(
 
 
 def again(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dg.DagsterRun:
-    found = instance.get_run_by_id(run.run_id)
-    assert found is not None
-    return found
+    stored_run = instance.get_run_by_id(run.run_id)
+    assert stored_run is not None
+    return stored_run
 
 
 @pytest.mark.parametrize("collected", [True, False], ids=["collected", "zombie"])
@@ -163,11 +163,11 @@ def test_a_dead_run_of_another_project_in_the_same_instance_is_left_alone(
 ) -> None:
     process = start()
     foreign = run_of(instance, process.pid, queued_by=FOREIGN)
-    own = run_of(instance, process.pid, queued_by=OWN)
+    own_run = run_of(instance, process.pid, queued_by=OWN)
     process.kill()
     process.wait()
     assert is_gone(foreign)
-    assert fail_dead_runs(instance) == [own.run_id]
+    assert fail_dead_runs(instance) == [own_run.run_id]
     assert again(instance, foreign).status == dg.DagsterRunStatus.STARTED
 
 

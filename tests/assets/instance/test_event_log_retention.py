@@ -72,8 +72,8 @@ def without_waiting_for_the_disk(connection: object, _: object) -> None:
 
 @pytest.fixture
 def instance(home: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.get() as found:
-        yield found
+    with dg.DagsterInstance.get() as instance:
+        yield instance
 
 
 def make(instance: dg.DagsterInstance, name: str, partition: str | None = None, **versions: str) -> str:
@@ -92,28 +92,28 @@ def make_all(instance: dg.DagsterInstance) -> list[str]:
 def told(instance: dg.DagsterInstance) -> dict[str, Any]:
     """Return Dagster's facts about assets: versions, staleness with its causes, checks and partitions."""
     resolver = get_stale_status_resolver(instance, ASSETS)
-    found: dict[str, Any] = {}
+    facts: dict[str, Any] = {}
     for name in VERSIONS:
         key = dg.AssetKey(name)
         record = instance.get_latest_materialization_event(key)
-        found[name] = None if record is None else record.asset_materialization
-        found[f"{name} made"] = instance.get_materialized_partitions(key) if name in PARTITIONED else None
+        facts[name] = None if record is None else record.asset_materialization
+        facts[f"{name} made"] = instance.get_materialized_partitions(key) if name in PARTITIONED else None
         for partition in KEYS if name in PARTITIONED else (None,):
-            at = f"{name} {partition}"
-            found[f"{at} version"] = resolver.get_current_data_version(key, partition)
-            found[f"{at} status"] = resolver.get_status(key, partition)
-            found[f"{at} causes"] = [cause.reason for cause in resolver.get_stale_causes(key, partition)]
+            name_of_partition = f"{name} {partition}"
+            facts[f"{name_of_partition} version"] = resolver.get_current_data_version(key, partition)
+            facts[f"{name_of_partition} status"] = resolver.get_status(key, partition)
+            facts[f"{name_of_partition} causes"] = [cause.reason for cause in resolver.get_stale_causes(key, partition)]
     check = dg.AssetCheckKey(dg.AssetKey("net"), "sound")
     records = instance.event_log_storage.get_asset_check_execution_history(check, limit=1)
-    found["check"] = [(each.run_id, each.status) for each in records]
-    return found
+    facts["check"] = [(record.run_id, record.status) for record in records]
+    return facts
 
 
 def delete_old(instance: dg.DagsterInstance, home: Path) -> set[str]:
     then = time.time() + TOMORROW
     removals = [*old_runs(instance, home, then, 0.5), *stray_files(instance, home, then, 0.5)]
-    assert all(each.remove() for each in removals)
-    return {each.name.removeprefix("run ") for each in removals}
+    assert all(removal.remove() for removal in removals)
+    return {removal.name.removeprefix("run ") for removal in removals}
 
 
 def test_a_run_goes_when_all_it_made_was_made_again(instance: dg.DagsterInstance, home: Path) -> None:

@@ -48,17 +48,17 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def instance(home: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.get() as found:
-        yield found
+    with dg.DagsterInstance.get() as instance:
+        yield instance
 
 
 @pytest.fixture(scope="module")
 def failed_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dg.DagsterInstance, str]]:
     """Partition one failed and two succeeded; samples of one were not begun."""
-    with dg.DagsterInstance.local_temp(str(tmp_path_factory.mktemp("instance"))) as found:
-        failed = dg.materialize(ASSETS, partition_key="one", instance=found, raise_on_error=False)
-        dg.materialize(ASSETS, partition_key="two", instance=found)
-        yield found, failed.run_id
+    with dg.DagsterInstance.local_temp(str(tmp_path_factory.mktemp("instance"))) as instance:
+        failed = dg.materialize(ASSETS, partition_key="one", instance=instance, raise_on_error=False)
+        dg.materialize(ASSETS, partition_key="two", instance=instance)
+        yield instance, failed.run_id
 
 
 def row(name: str, state: State, *reasons: str) -> Status:
@@ -68,15 +68,15 @@ def row(name: str, state: State, *reasons: str) -> Status:
 
 def with_attempts(instance: dg.DagsterInstance, *statuses: Status) -> dict[str, Status]:
     survey = Survey({}, (RecipeStatus("r", statuses, ()),), ())
-    return {each.name: each for each in with_dagster(survey, instance, DEFINITIONS).statuses()}
+    return {status.name: status for status in with_dagster(survey, instance, DEFINITIONS).statuses()}
 
 
 def test_an_attempt_that_failed_is_why_something_is_not_there(failed_once: tuple[dg.DagsterInstance, str]) -> None:
     instance, run_id = failed_once
-    found = with_attempts(instance, row("r/generator one", MISSING), row("r/generator two", FRESH))
-    assert found["r/generator one"].state == FAILED
-    assert found["r/generator one"].reasons == (f"run {run_id[:8]} failed: the loss is not finite",)
-    assert found["r/generator two"] == row("r/generator two", FRESH)
+    statuses = with_attempts(instance, row("r/generator one", MISSING), row("r/generator two", FRESH))
+    assert statuses["r/generator one"].state == FAILED
+    assert statuses["r/generator one"].reasons == (f"run {run_id[:8]} failed: the loss is not finite",)
+    assert statuses["r/generator two"] == row("r/generator two", FRESH)
 
 
 def test_every_partition_that_a_failed_run_planned_names_that_run(
@@ -103,9 +103,9 @@ def test_a_different_state_in_dagster_is_a_note_unless_it_is_inherited_staleness
     stale = row("r/generator two", STALE, "generator.learning_rate 1 -> 2")
     inherited = row("r/samples two", STALE, "because r/generator two is stale")
     orphan, foreign = row("old/generator two", ORPHAN), row("x/raw", FRESH)
-    found = with_attempts(instance, stale, inherited, orphan, foreign)
-    assert found["r/generator two"].notes == ("Dagster reports fresh",)
-    assert [found[each.name] for each in (inherited, orphan, foreign)] == [inherited, orphan, foreign]
+    statuses = with_attempts(instance, stale, inherited, orphan, foreign)
+    assert statuses["r/generator two"].notes == ("Dagster reports fresh",)
+    assert [statuses[status.name] for status in (inherited, orphan, foreign)] == [inherited, orphan, foreign]
     assert with_attempts(instance, row("r/generator two", MISSING))["r/generator two"].notes == (
         "Dagster reports fresh",
     )
@@ -124,8 +124,8 @@ def test_an_attempt_in_progress_or_cancelled_is_a_note(instance: dg.DagsterInsta
     (run,) = instance.get_runs()
     instance.report_run_canceled(run)
     after = with_attempts(instance, missing)[missing.name]
-    assert [each.state for each in (*during, after)] == [MISSING, MISSING]
-    assert [each.notes for each in (*during, after)] == [
+    assert [status.state for status in (*during, after)] == [MISSING, MISSING]
+    assert [status.notes for status in (*during, after)] == [
         (f"run {run.run_id[:8]} is running",),
         (f"run {run.run_id[:8]} was cancelled",),
     ]
@@ -145,7 +145,7 @@ def test_a_run_without_a_process_counts_as_failed_before_dagster_records_it(inst
         during.append(with_attempts(instance, missing)[missing.name])
 
     dg.materialize([looking], partition_key="one", instance=instance)
-    assert [each.state for each in during] == [MISSING, FAILED]
+    assert [status.state for status in during] == [MISSING, FAILED]
     assert "ended without a message" in during[1].reasons[0]
 
 
@@ -176,5 +176,5 @@ def test_dagster_is_queried_by_default_only_where_its_daemon_is_running(
     assert home_to_read(False) is None
 
 
-def beat(instance: dg.DagsterInstance, at: datetime) -> None:
-    instance.add_daemon_heartbeat(DaemonHeartbeat(at.timestamp(), "SENSOR", "id", []))
+def beat(instance: dg.DagsterInstance, moment: datetime) -> None:
+    instance.add_daemon_heartbeat(DaemonHeartbeat(moment.timestamp(), "SENSOR", "id", []))

@@ -71,8 +71,8 @@ def ticked(instance: dg.DagsterInstance, location: tuple[str, str]) -> Instigato
     state = InstigatorState(instigator_origin("alerts", *location), InstigatorType.SENSOR, InstigatorStatus.RUNNING)
     instance.add_instigator_state(state)
     for days in (2, 1):
-        at = time.time() - days * DAY
-        tick = TickData(state.instigator_origin_id, "alerts", InstigatorType.SENSOR, TickStatus.SKIPPED, at)
+        timestamp = time.time() - days * DAY
+        tick = TickData(state.instigator_origin_id, "alerts", InstigatorType.SENSOR, TickStatus.SKIPPED, timestamp)
         instance.create_tick(tick._replace(selector_id=state.selector_id))
     return state
 
@@ -104,7 +104,7 @@ def test_of_a_shared_instance_only_this_projects_runs_and_ticks_go(
 ) -> None:
     with dg.DagsterInstance.get() as instance:
         foreign = [finished_run(instance, FOREIGN), finished_run(instance, None)]
-        own = [finished_run(instance, OWN), finished_run(instance, None, **OWN_TAGS)]
+        own_runs = [finished_run(instance, OWN), finished_run(instance, None, **OWN_TAGS)]
         newest = finished_run(instance, FOREIGN)
         own_sensor, foreign_sensor = ticked(instance, OWN), ticked(instance, FOREIGN)
         stray = leave_stray_files(shared)
@@ -114,7 +114,7 @@ def test_of_a_shared_instance_only_this_projects_runs_and_ticks_go(
         assert {run.run_id for run in instance.get_runs()} == {*foreign, newest}
         assert {run: [entry.user_message for entry in instance.all_logs(run)] for run in events} == events
         assert (ticks(instance, own_sensor), ticks(instance, foreign_sensor)) == (1, 2)
-    assert all(f"run {run}" in said for run in own)
+    assert all(f"run {run}" in said for run in own_runs)
     assert said.splitlines()[-1] == (
         f"{shared}: other projects may use this Dagster instance (it lies outside the data folder): its databases "
         "were not compacted, and files of deleted runs were kept; if only ganforge uses it, move its files to "
@@ -149,9 +149,9 @@ def test_a_foreign_run_or_sensor_makes_an_instance_in_the_data_folder_a_shared_o
         if what == "sensor":
             ticked(instance, FOREIGN)
         because = f"run {run} of __ASSET_JOB, which" if run else "alerts of another code location"
-        found = reason_to_share(instance, private)
-        assert found is not None
-        assert because in found.reason
+        reason = reason_to_share(instance, private)
+        assert reason is not None
+        assert because in reason.reason
         stray = leave_stray_files(private)
         assert clean(dry_run=True) == clean() == 0
     assert capsys.readouterr().out.count(because) == 2
@@ -174,7 +174,7 @@ def own_data_assets() -> list[dg.AssetsDefinition]:
 def run_by_dagsters_own_command(instance: dg.DagsterInstance, assets: list[dg.AssetsDefinition]) -> str:
     """Make a run as `dagster asset materialize` does: with a selection of assets, without tags and code location."""
     job = dg.Definitions(assets=assets, executor=dg.in_process_executor).resolve_implicit_global_asset_job_def()
-    run = instance.create_run_for_job(job, asset_selection=frozenset(each.key for each in assets))
+    run = instance.create_run_for_job(job, asset_selection=frozenset(asset.key for asset in assets))
     assert execute_run(InMemoryJob(job), run, instance).success
     return run.run_id
 

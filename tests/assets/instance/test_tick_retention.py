@@ -17,8 +17,8 @@ NOW = 1_800_000_000.0
 
 @pytest.fixture
 def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as found:
-        yield found
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        yield instance
 
 
 def add(instance: dg.DagsterInstance, name: str, *days_ago: float, location: tuple[str, str] = OWN) -> InstigatorState:
@@ -26,14 +26,14 @@ def add(instance: dg.DagsterInstance, name: str, *days_ago: float, location: tup
     state = InstigatorState(instigator_origin(name, *location), InstigatorType.SENSOR, InstigatorStatus.RUNNING)
     instance.add_instigator_state(state)
     for days in days_ago:
-        at = NOW - days * DAY
+        timestamp = NOW - days * DAY
         instance.create_tick(
             TickData(
                 state.instigator_origin_id,
                 name,
                 InstigatorType.SENSOR,
                 TickStatus.SKIPPED,
-                at,
+                timestamp,
                 selector_id=state.selector_id,
             )
         )
@@ -66,7 +66,7 @@ def test_the_newest_tick_stays_however_old_it_is_and_others_are_not_touched(inst
 
 
 def test_ticks_of_another_code_location_in_the_same_instance_stay(instance: dg.DagsterInstance) -> None:
-    own, foreign = add(instance, "alerts", 1, 30), add(instance, "alerts", 1, 30, location=FOREIGN)
+    own_tick, foreign = add(instance, "alerts", 1, 30), add(instance, "alerts", 1, 30, location=FOREIGN)
     (removal,) = old_ticks(instance, NOW, 7)
     assert removal.remove()
-    assert (left(instance, own), left(instance, foreign)) == ([1], [1, 30])
+    assert (left(instance, own_tick), left(instance, foreign)) == ([1], [1, 30])

@@ -392,15 +392,15 @@ def test_a_failure_in_another_project_of_the_same_instance_is_not_sent(
     watching = Watching(webhook, instance, cursor='{"after": 0, "runs": {}}')
     job = dg.Definitions(assets=[broken]).resolve_implicit_global_asset_job_def()
     foreign = instance.create_run_for_job(job, tags=OWN_TAGS, remote_job_origin=job_origin(*FOREIGN))
-    own = instance.create_run_for_job(job, remote_job_origin=job_origin(*OWN))
-    for run in (foreign, own):
+    own_run = instance.create_run_for_job(job, remote_job_origin=job_origin(*OWN))
+    for run in (foreign, own_run):
         instance.report_run_failed(run, "its process is gone")
     dg.materialize([broken], instance=instance, raise_on_error=False)
     instance.report_runless_asset_event(
         dg.AssetCheckEvaluation(dg.AssetKey("elsewhere"), "grave", passed=False, metadata={})
     )
     assert watching.tick() == "reported 1 run"
-    assert [body["run_id"] for body in received.bodies] == [own.run_id]
+    assert [body["run_id"] for body in received.bodies] == [own_run.run_id]
     assert watching.tick() == "no new failures"
 
 

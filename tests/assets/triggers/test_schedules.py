@@ -44,9 +44,9 @@ def test_every_recipe_has_a_job_and_a_schedule_that_is_off() -> None:
         name = f"{recipe.key}_retraining"
         assert defs.resolve_schedule_def(name).default_status == dg.DefaultScheduleStatus.STOPPED
         made = {key.to_user_string() for key in defs.resolve_job_def(name).asset_layer.selected_asset_keys}
-        data = {f"{recipe.dataset}/{each}" for each in ("tensors", "classifier", "reference")}
+        data = {f"{recipe.dataset}/{stage}" for stage in ("tensors", "classifier", "reference")}
         names = ("generator", "discriminator", "history", "snapshots", "samples", "report", "comparison")
-        assert data | {f"{recipe.key}/{each}" for each in names} <= made
+        assert data | {f"{recipe.key}/{name}" for name in names} <= made
         assert not [key for key in made if key.endswith("/settings")]
 
 
@@ -65,15 +65,15 @@ def test_a_tick_retrains_every_configuration_in_one_run_with_its_own_seed() -> N
 
 
 def test_configurations_with_others_between_them_are_runs_of_their_own() -> None:
-    found = requests(replace(ALL, optimizers=("adam_ttur", "sgd", "adam")))
-    assert [each.tags["ganforge/optimizers"] for each in found] == ["adam_ttur", "sgd,adam"]
-    assert len({each.run_key for each in found}) == 2
+    requested = requests(replace(ALL, optimizers=("adam_ttur", "sgd", "adam")))
+    assert [request.tags["ganforge/optimizers"] for request in requested] == ["adam_ttur", "sgd,adam"]
+    assert len({request.run_key for request in requested}) == 2
 
 
 def test_a_recipe_without_sweeps_has_a_run_for_each_partition() -> None:
     recipe = replace(RECIPES["mnist_mlp"], sweep=False)
-    found = list(request_chain(recipe, CHAIN, ["sgd", "adam"], ALL, 0, "tick"))
-    assert [(each.tags[RANGE_START_TAG], each.tags[RANGE_END_TAG]) for each in found] == [
+    requested = list(request_chain(recipe, CHAIN, ["sgd", "adam"], ALL, 0, "tick"))
+    assert [(request.tags[RANGE_START_TAG], request.tags[RANGE_END_TAG]) for request in requested] == [
         ("sgd", "sgd"),
         ("adam", "adam"),
     ]
@@ -110,8 +110,8 @@ def test_data_without_labels_are_retrained_without_scores(tmp_path: Path, monkey
 
 @pytest.fixture
 def clock() -> Iterator[Ticking]:
-    with ticking() as found:
-        yield found
+    with ticking() as instance:
+        yield instance
 
 
 @pytest.mark.filterwarnings("ignore:Property `ScheduleDefinition.environment_vars`")  # Dagster's own look at it

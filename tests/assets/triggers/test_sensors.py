@@ -57,14 +57,14 @@ class Looking:
 
     def look(self) -> Asked:
         with dg.build_sensor_context(self.instance, cursor=self.cursor) as context:
-            found = self.sensor.evaluate_tick(context)
-        self.cursor = found.cursor
-        self.said = found.skip_message or ""
-        self.events = [(event.asset_key.to_user_string(), event.partition) for event in found.asset_events]
-        for event in found.asset_events:
+            evaluation = self.sensor.evaluate_tick(context)
+        self.cursor = evaluation.cursor
+        self.said = evaluation.skip_message or ""
+        self.events = [(event.asset_key.to_user_string(), event.partition) for event in evaluation.asset_events]
+        for event in evaluation.asset_events:
             assert isinstance(event, dg.AssetObservation)
             self.instance.report_runless_asset_event(event)
-        requests = found.run_requests or []
+        requests = evaluation.run_requests or []
         self.keys += [str(request.run_key) for request in requests]
         assert all(request.job_name == f"{request.tags['ganforge/recipe']}_retraining" for request in requests)
         return [(request.tags["ganforge/recipe"], request.tags["ganforge/optimizers"]) for request in requests]
@@ -150,15 +150,15 @@ def test_the_digest_sees_names_sizes_and_times_below_but_no_hidden_files(tmp_pat
     assert digest(tmp_path / "nothing") is None
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "b").write_bytes(b"1")
-    found = {digest(tmp_path), digest(tmp_path / "a" / "b")}
-    assert None not in found
+    digests = {digest(tmp_path), digest(tmp_path / "a" / "b")}
+    assert None not in digests
     (tmp_path / ".part").write_bytes(b"")
-    assert digest(tmp_path) in found
+    assert digest(tmp_path) in digests
     os.utime(tmp_path / "a" / "b", ns=(1, 1))
-    found.add(digest(tmp_path))
+    digests.add(digest(tmp_path))
     (tmp_path / "a" / "b").rename(tmp_path / "a" / "c")
-    found.add(digest(tmp_path))
-    assert len(found) == 4
+    digests.add(digest(tmp_path))
+    assert len(digests) == 4
 
 
 # ---------------------------------------------------------------------------------------------------------------------

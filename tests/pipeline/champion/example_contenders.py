@@ -61,9 +61,9 @@ def trained(
     manifest["fingerprint"] = f"{RECIPE} {optimizer} seed {seed}"
     manifest["details"] |= {"source": SOURCE, "steps": 1, "seed": seed, "device": "CPU", "seconds": 2.5}
     write_json(training.path(MANIFEST), manifest)
-    found = read_artefact(training.folder)
-    assert found is not None
-    return found
+    artefact = read_artefact(training.folder)
+    assert artefact is not None
+    return artefact
 
 
 def drawn(paths: Paths, training: Artefact, weights: str = "raw") -> Artefact:

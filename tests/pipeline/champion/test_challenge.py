@@ -26,5 +26,5 @@ def test_without_a_champion_everyone_with_a_score_may_be_promoted_in_the_order_o
     add(paths, "adam", [2.0, 3.0])
     add(paths, "rmsprop", [None, None])
     met = challenge(compare("mnist_mlp", ["adam", "sgd", "rmsprop"], paths), None, [])
-    assert [each.optimizer for each in met.better] == ["adam", "sgd"]
+    assert [configuration.optimizer for configuration in met.better] == ["adam", "sgd"]
     assert (met.verdicts, met.champion, met.obstacle) == ({}, None, "")

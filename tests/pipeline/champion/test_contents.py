@@ -35,22 +35,22 @@ def champion(paths: Paths) -> Champion:
 
 def test_the_folder_is_read_like_a_training_and_keeps_its_weights(champion: Champion, paths: Paths) -> None:
     training = read_artefact(paths.training("mnist_mlp", "adam"))
-    found = read_artefact(paths.champion("mnist_mlp") / "0001")
-    assert training is not None and found is not None and is_intact(found)
-    assert set(found.files) == FILES
-    assert found == champion.artefact
+    artefact = read_artefact(paths.champion("mnist_mlp") / "0001")
+    assert training is not None and artefact is not None and is_intact(artefact)
+    assert set(artefact.files) == FILES
+    assert artefact == champion.artefact
     before = load_generator(training, torch.device("cpu"), "average").state_dict()
     drawn_before = generate_first(training, "average", [2], 3, 0)
     trained(paths, "adam", seed=9)
-    now = load_generator(found, torch.device("cpu"), "average").state_dict()
+    now = load_generator(artefact, torch.device("cpu"), "average").state_dict()
     assert all(torch.equal(before[name], now[name]) for name in before)
-    assert np.array_equal(generate_first(found, "average", [2], 3, 0).pixels, drawn_before.pixels)
+    assert np.array_equal(generate_first(artefact, "average", [2], 3, 0).pixels, drawn_before.pixels)
 
 
 def test_the_onnx_file_is_of_the_best_sound_member_and_the_weights_that_were_scored(champion: Champion) -> None:
     assert champion.artefact.details["champion"]["member"] == 2
     path = champion.artefact.path("generator.onnx")
-    facts = {each.key: each.value for each in onnx.load(path).metadata_props}
+    facts = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
     assert (facts["member"], facts["weights"], facts["training_fingerprint"]) == (
         "2",
         "average",
@@ -95,7 +95,7 @@ def test_the_card_names_the_network_its_scores_the_reason_and_its_sources(champi
     assert card["settings"]["generator"]["kind"] == "adam"
     assert (card["training"]["seconds"], card["training"]["diverged_members"]) == (2.5, [0])
     assert card["decision"]["reason"].startswith("adam is the first champion: the only configuration with a score")
-    assert [each["check"] for each in card["checks"]] == ["mode_drop"]
+    assert [check["check"] for check in card["checks"]] == ["mode_drop"]
 
 
 def test_the_cards_text_holds_scores_licence_picture_and_how_to_load_it(champion: Champion) -> None:
@@ -123,7 +123,7 @@ def test_published_files_name_no_folder_of_this_machine(champion: Champion, path
 
 def test_a_version_never_changes(champion: Champion, paths: Paths) -> None:
     def contents(folder: Path) -> dict[str, bytes]:
-        return {each.name: each.read_bytes() for each in folder.iterdir()}
+        return {path.name: path.read_bytes() for path in folder.iterdir()}
 
     before = contents(champion.artefact.folder)
     contender(paths, "sgd", [1.0, 2.0, 1.5])

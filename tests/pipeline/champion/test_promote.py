@@ -28,7 +28,7 @@ def no_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def kept(paths: Paths) -> list[tuple[int | None, str]]:
-    return [(each.version, each.decision) for each in read_decisions("mnist_mlp", paths)]
+    return [(decision.version, decision.decision) for decision in read_decisions("mnist_mlp", paths)]
 
 
 def test_the_best_ranked_is_the_first_champion(paths: Paths) -> None:
@@ -38,7 +38,7 @@ def test_the_best_ranked_is_the_first_champion(paths: Paths) -> None:
     assert outcome.champion is not None
     assert (outcome.promoted, outcome.champion.version, outcome.champion.optimizer) == (True, 1, "adam")
     assert outcome.reason == "adam is the first champion: the best of 2 configurations, FID 101.7 ± 5.2"
-    assert [(each.rank, each.optimizer, each.decision) for each in outcome.decisions] == [
+    assert [(decision.rank, decision.optimizer, decision.decision) for decision in outcome.decisions] == [
         (1, "adam", "promoted"),
         (2, "sgd", "not judged"),
     ]
@@ -123,7 +123,7 @@ def test_the_family_of_comparisons_corrects_the_verdict_on_the_champion(paths: P
     )
     contender(paths, "rmsprop", [290.0, 310.0, 305.0])
     outcome = decide(paths)
-    (adam,) = [each for each in outcome.decisions if each.optimizer == "adam"]
+    (adam,) = [decision for decision in outcome.decisions if decision.optimizer == "adam"]
     assert adam.verdict is not None and adam.verdict.p is not None and adam.verdict.corrected_p is not None
     assert (adam.verdict.p < 0.05 < adam.verdict.corrected_p, outcome.promoted) == (True, False)
 
@@ -133,7 +133,7 @@ def test_one_that_failed_a_check_is_refused_and_the_next_best_takes_its_place(pa
     contender(paths, "sgd", BAD)
     outcome = decide(paths, run_checks=failed("adam"))
     assert require_champion("mnist_mlp", paths).optimizer == "sgd"
-    assert [each.decision for each in outcome.decisions] == [
+    assert [decision.decision for decision in outcome.decisions] == [
         "failed mode_drop: 3 of 10 classes are missing",
         "promoted",
     ]
@@ -155,7 +155,7 @@ def test_a_damaged_history_promotes_no_configuration_and_the_decision_is_kept(pa
     outcome = decide(paths, run_checks=stored_findings("mnist_mlp", paths))
     assert (outcome.promoted, require_champion("mnist_mlp", paths).optimizer) == (False, "sgd")
     assert outcome.reason.startswith(f"champion 1 (sgd) stays: {history}: damaged")
-    assert [each.reason for each in read_decisions("mnist_mlp", paths)][-1] == outcome.reason
+    assert [decision.reason for decision in read_decisions("mnist_mlp", paths)][-1] == outcome.reason
 
 
 def test_different_protocols_promote_no_configuration_and_the_reason_names_the_next_step(paths: Paths) -> None:
@@ -169,7 +169,7 @@ def test_different_protocols_promote_no_configuration_and_the_reason_names_the_n
         "the same way, or promote one without a verdict with: "
         "ganforge champion promote mnist_mlp --optimizer KEY --force"
     )
-    assert [each.decision for each in outcome.decisions][-1] == "not comparable: n_generated 10 and 5,000"
+    assert [decision.decision for decision in outcome.decisions][-1] == "not comparable: n_generated 10 and 5,000"
 
 
 def test_another_report_about_the_champions_weights_is_judged_where_its_own_cannot_be(paths: Paths) -> None:
@@ -183,9 +183,9 @@ def test_another_report_about_the_champions_weights_is_judged_where_its_own_cann
     contender(paths, "adam", [200.0, 211.0, 194.0])
     outcome = decide(paths)
     assert outcome.promoted
-    assert {each.optimizer: each.verdict.second for each in outcome.decisions if each.verdict} == dict.fromkeys(
-        ("sgd", "adam"), "champion (sgd)"
-    )
+    assert {
+        decision.optimizer: decision.verdict.second for decision in outcome.decisions if decision.verdict
+    } == dict.fromkeys(("sgd", "adam"), "champion (sgd)")
 
 
 def test_a_champion_may_be_beaten_after_more_steps_and_the_reason_names_both_budgets(paths: Paths) -> None:
@@ -208,7 +208,7 @@ def test_a_champion_survives_the_retraining_of_its_partition_and_is_judged_by_it
     outcome = decide(paths)
     assert (outcome.promoted, require_champion("mnist_mlp", paths)) == (False, champion)
     assert is_intact(champion.artefact)
-    by_name = {each.optimizer: each for each in outcome.decisions}
+    by_name = {decision.optimizer: decision for decision in outcome.decisions}
     assert by_name["sgd"].verdict is not None
     assert (by_name["sgd"].verdict.second, by_name["sgd"].verdict.verdict) == ("champion (adam)", "worse")
     contender(paths, "adam", [10.0, 17.0, 9.0], seed=8)  # lucky: its own successor
@@ -278,7 +278,7 @@ def test_a_process_that_dies_before_the_rename_leaves_the_champion_that_was(
     (left,) = folder.glob(".*.partial")
     left.with_name(f"{left.name}.lock").touch()
     assert decide(paths).promoted
-    assert not [each.name for each in folder.glob(".*.partial*")]
+    assert not [path.name for path in folder.glob(".*.partial*")]
 
 
 def test_a_process_that_dies_before_the_pointer_is_written_is_made_up_for_without_a_copy(
@@ -291,7 +291,7 @@ def test_a_process_that_dies_before_the_pointer_is_written_is_made_up_for_withou
             decide(paths)
     assert current_champion("mnist_mlp", paths) is None
     assert decide(paths).promoted
-    assert [each.name for each in paths.champion("mnist_mlp").glob("0*")] == ["0001"]
+    assert [path.name for path in paths.champion("mnist_mlp").glob("0*")] == ["0001"]
 
 
 def test_name_and_force_promote_any_scored_configuration_and_the_reason_names_the_force(paths: Paths) -> None:
@@ -308,7 +308,7 @@ def test_name_and_force_promote_any_scored_configuration_and_the_reason_names_th
         False,
         "champion 2 (sgd) stays: this training and report are already promoted",
     )
-    rows = [[(each.optimizer, each.decision) for each in said.decisions] for said in (outcome, again)]
+    rows = [[(decision.optimizer, decision.decision) for decision in said.decisions] for said in (outcome, again)]
     assert rows == [[("adam", "not judged"), ("sgd", said)] for said in ("promoted by name", "is the champion")]
 
 
@@ -337,7 +337,7 @@ def test_findings_are_computed_only_for_candidates_and_stand_on_the_card(paths: 
 
     def findings(optimizer: str) -> Any:
         asked.append(optimizer)
-        return [replace(each, summary="few of class 3") for each in good(optimizer)]
+        return [replace(finding, summary="few of class 3") for finding in good(optimizer)]
 
     decide(paths, run_checks=findings)
     assert asked == ["adam"]
@@ -366,7 +366,7 @@ def test_scores_of_the_average_are_not_those_of_a_champion_promoted_with_its_raw
     ranking = compare("mnist_mlp", ["adam"], paths)
     met = challenge(ranking, champion, _reports_of(champion, paths))
     assert met.champion is None  # the report in the ranking is not about the champion's own weights
-    assert [each.weights for each in _reports_of(champion, paths)] == ["raw"]
+    assert [report.weights for report in _reports_of(champion, paths)] == ["raw"]
 
 
 def test_the_promoted_weights_are_the_scored_ones(paths: Paths) -> None:

@@ -44,7 +44,7 @@ def test_rolling_back_makes_the_version_before_champion_and_the_other_is_not_pro
         "champion 1 (sgd) stays: adam is better, but this training was rolled back from and is not promoted again "
         "automatically"
     )
-    assert [each.decision for each in read_decisions("mnist_mlp", paths)] == [
+    assert [decision.decision for decision in read_decisions("mnist_mlp", paths)] == [
         "promoted",
         "promoted",
         "rolled back",
@@ -186,5 +186,5 @@ def test_two_processes_at_once_promote_once(paths: Paths) -> None:
     )
     processes = [subprocess.Popen([sys.executable, "-c", script]) for _ in range(2)]
     assert [process.wait() for process in processes] == [0, 0]
-    assert [each.decision for each in read_decisions("mnist_mlp", paths)] == ["promoted", "not promoted"]
+    assert [decision.decision for decision in read_decisions("mnist_mlp", paths)] == ["promoted", "not promoted"]
     assert champion_now(paths) == (1, "adam")

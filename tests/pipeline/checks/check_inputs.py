@@ -19,8 +19,8 @@ Curve = Sequence[float] | np.ndarray
 
 
 def settings(optimizer: str = "adam_ttur", members: int = 3, **objective: Any) -> TrainingSettings:
-    found = resolve(load_recipes()["mnist_mlp"], load_optimizers()[optimizer], members=members)
-    return replace(found, objective=replace(found.objective, **objective))
+    resolved = resolve(load_recipes()["mnist_mlp"], load_optimizers()[optimizer], members=members)
+    return replace(resolved, objective=replace(resolved.objective, **objective))
 
 
 def history(shares: Sequence[Curve], of: TrainingSettings, generator_losses: Sequence[Curve] | None = None) -> pa.Table:

@@ -16,9 +16,9 @@ from tests.pipeline.checks.check_inputs import fids, report, settings
 
 def classes(*counts: Sequence[int], floor: float = 0.0) -> Finding:
     rows = [
-        {"member": member, "metric": "missing_classes", "value": missing(each), "by_class": list(map(float, each))}
-        | {"floor": floor, "n_generated": sum(each)}
-        for member, each in enumerate(counts)
+        {"member": member, "metric": "missing_classes", "value": missing(count), "by_class": list(map(float, count))}
+        | {"floor": floor, "n_generated": sum(count)}
+        for member, count in enumerate(counts)
     ]
     return mode_drop.CHECK(ReportInputs(report(rows), settings=settings()))
 

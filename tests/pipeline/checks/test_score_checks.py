@@ -155,7 +155,7 @@ def test_without_scores_or_history_it_is_not_judged() -> None:
 
 @pytest.mark.parametrize(("steps", "decay"), [(4_500, 0.99), (20_000, 0.999)])
 def test_the_average_that_is_advised_is_over_a_small_part_of_the_training(steps: int, decay: float) -> None:
-    own = replace(settings(), steps=steps)
+    changed = replace(settings(), steps=steps)
     said = f"set ema_decay = {decay}: the average of the generator's weights is then sampled and scored"
-    assert advice.averaged(own) == said
-    assert advice.averaged(replace(own, ema_decay=0.9)) is None
+    assert advice.averaged(changed) == said
+    assert advice.averaged(replace(changed, ema_decay=0.9)) is None

@@ -14,7 +14,7 @@ from tests.pipeline.champion.example_contenders import GOOD, contender
 def history_of(paths: Paths, *, diverged: bool) -> None:
     """Two intervals of one member, in the second of which it diverged or not."""
     losses: dict[str, Any] = {
-        each.name: 0.7 for each in fields(HistoryRow) if each.name not in ("step", "member", "diverged")
+        field.name: 0.7 for field in fields(HistoryRow) if field.name not in ("step", "member", "diverged")
     }
     rows = [HistoryRow(step=step, member=0, diverged=diverged and step == 200, **losses) for step in (100, 200)]
     write_history(paths.training("mnist_mlp", "adam") / "history.parquet", rows)
@@ -25,10 +25,10 @@ def test_every_check_is_computed_from_the_stored_files(paths: Paths) -> None:
     contender(paths, "adam", [4.0])
     history_of(paths, diverged=False)
     findings = stored_findings("mnist_mlp", paths)
-    assert [each.check for each in findings("adam")] == list(CATALOGUE)
-    sound = {each.check: each.passed for each in findings("adam")}
+    assert [finding.check for finding in findings("adam")] == list(CATALOGUE)
+    sound = {finding.check: finding.passed for finding in findings("adam")}
     history_of(paths, diverged=True)
-    sick = {each.check: each.passed for each in findings("adam")}
+    sick = {finding.check: finding.passed for finding in findings("adam")}
     assert (sound["diverged_members"], sick["diverged_members"]) == (True, False)
 
 
@@ -43,6 +43,6 @@ def test_the_previous_report_is_the_newest_older_one_about_another_training(path
     second = contender(paths, "adam", GOOD, seed=1)  # scored again
     assert previous_report(second, paths) is None
     third = contender(paths, "adam", GOOD, seed=2)
-    found = previous_report(third, paths)
-    assert found is not None and found.report_id == second.report_id
+    report = previous_report(third, paths)
+    assert report is not None and report.report_id == second.report_id
     assert previous_report(second, paths) is None

@@ -33,9 +33,9 @@ SOUND = Measured(
 def diverged(
     *divergences: tuple[int, int, str], members: int = 3, of: TrainingSettings | None = None
 ) -> TrainingInputs:
-    listed = [dict(zip(("member", "step", "reason"), each, strict=True)) for each in divergences]
+    listed = [dict(zip(("member", "step", "reason"), divergence, strict=True)) for divergence in divergences]
     of = of or settings(members=members)
-    details = training_details(divergences=[{**each, "weights_step": 0} for each in listed])
+    details = training_details(divergences=[{**divergence, "weights_step": 0} for divergence in listed])
     return TrainingInputs(None, of, read_details(details, TrainingDetails, Path("manifest.json"), ""))
 
 

@@ -37,8 +37,8 @@ def put(path: Path, age_seconds: float, size: int = 10) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"x" * size)
     then = time.time() - age_seconds
-    for each in (path, *path.parents[:4]):
-        os.utime(each, (then, then))
+    for part in (path, *path.parents[:4]):
+        os.utime(part, (then, then))
     return path
 
 
@@ -73,11 +73,11 @@ def found(paths: Paths, *, days: float = 30.0, orphans: bool = False, later: flo
 
 
 def names(removals: list[Removal]) -> set[str]:
-    return {each.name for each in removals}
+    return {removal.name for removal in removals}
 
 
 def remove(removals: list[Removal]) -> None:
-    assert all(each.remove() for each in removals)
+    assert all(removal.remove() for removal in removals)
 
 
 def test_a_staging_folder_goes_an_hour_after_it_was_last_written(paths: Paths) -> None:
@@ -108,7 +108,7 @@ def test_files_of_a_killed_process_go_with_its_lock(paths: Paths) -> None:
     with lock.open("a") as taken:
         fcntl.flock(taken, fcntl.LOCK_EX)
         assert found(paths) == []
-        assert [each.remove() for each in before] == [False, False]
+        assert [removal.remove() for removal in before] == [False, False]
     remove(found(paths))
     assert list(folder.parent.iterdir()) == []
 
@@ -199,7 +199,7 @@ def test_checkpoints_that_a_training_holds_stay(paths: Paths) -> None:
     with run.with_name(f"{WAY}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert found(paths) == []
-        assert [each.remove() for each in before] == [False]
+        assert [removal.remove() for removal in before] == [False]
     assert run.exists()
 
 
@@ -217,7 +217,7 @@ def test_orphans_go_only_where_requested(paths: Paths) -> None:
     put(paths.training(RECIPE, "my_notes") / "notes.txt", 0)
     assert found(paths) == []
     orphans = found(paths, orphans=True)
-    assert {each.name: each.reason for each in orphans} == {
+    assert {orphan.name: orphan.reason for orphan in orphans} == {
         f"training/{RECIPE}/gone": "configuration gone is in no table",
         f"samples/old_recipe/{OPTIMIZER}": "recipe old_recipe is in no table",
     }
@@ -257,10 +257,12 @@ def test_no_champion_no_report_and_no_artefact_of_a_table_is_ever_removed(paths:
     kept = {path: size_of(path) for stage in ("champion", "reports", "dagster", "x") for path in [paths.root / stage]}
     removals = found(paths, orphans=True)
     assert len(removals) > 20
-    for each in removals:
-        assert each.path is not None and each.path.relative_to(paths.root).parts[0] not in {path.name for path in kept}
-        assert each.path not in (paths.root, paths.training(RECIPE, OPTIMIZER), artefact)
-        assert not (each.path / "manifest.json").exists() or "gone" in each.path.parts
+    for removal in removals:
+        assert removal.path is not None and removal.path.relative_to(paths.root).parts[0] not in {
+            path.name for path in kept
+        }
+        assert removal.path not in (paths.root, paths.training(RECIPE, OPTIMIZER), artefact)
+        assert not (removal.path / "manifest.json").exists() or "gone" in removal.path.parts
     remove(removals)
     assert {path: size_of(path) for path in kept} == kept
     assert (artefact / "manifest.json").exists()

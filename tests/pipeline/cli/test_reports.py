@@ -121,10 +121,10 @@ def test_a_report_is_shown_with_every_score_of_every_member(three: Paths, ask: A
 def test_an_older_report_is_shown_by_the_beginning_of_its_id(paths: Paths, ask: Any) -> None:
     first = add(paths, "adam", [100.0, 120.0])
     add(paths, "adam", [50.0, 60.0])
-    whole = json.loads(ask("show", "--report", first.report_id[:10], "--json"))
-    assert whole["report_id"] == first.report_id
-    assert [member["value"] for member in whole["scores"][0]["members"]] == [100.0, 120.0]
-    assert whole["settings"]["generator"]["kind"] == "adam"
+    report = json.loads(ask("show", "--report", first.report_id[:10], "--json"))
+    assert report["report_id"] == first.report_id
+    assert [member["value"] for member in report["scores"][0]["members"]] == [100.0, 120.0]
+    assert report["settings"]["generator"]["kind"] == "adam"
 
 
 def test_a_recipe_without_configuration_shows_its_ranking(three: Paths, ask: Any) -> None:

@@ -297,11 +297,11 @@ def test_images_of_different_sizes_keep_their_places(
     from pipeline.metrics.standalone.image_sets import open_images
 
     images, network = open_images(tmp_path / "folder"), extractors.require_extractor("inception", "", Paths.default())
-    whole = extraction.extract_images(images, network, None).features
+    features = extraction.extract_images(images, network, None).features
     monkeypatch.setattr(extraction, "BATCH_IMAGES", 4)
-    assert np.array_equal(extraction.extract_images(images, network, None).features.features, whole.features)
+    assert np.array_equal(extraction.extract_images(images, network, None).features.features, features.features)
     first = [images.images.read(index).reshape(-1)[0] for index in range(30)]
-    assert whole.features[:, 2].tolist() == first
+    assert features.features[:, 2].tolist() == first
 
 
 def test_unreadable_images_are_an_error_that_counts_them_or_left_out_with_a_note(
@@ -310,13 +310,13 @@ def test_unreadable_images_are_an_error_that_counts_them_or_left_out_with_a_note
     random = np.random.default_rng(0)
     for index in range(20):
         Image.fromarray(random.integers(0, 256, (4, 4), np.uint8)).save(tmp_path / f"{index:02}.png")
-    whole = in_json(capsys, tmp_path, tmp_path)
+    answer = in_json(capsys, tmp_path, tmp_path)
     for index in (3, 17):
         (tmp_path / f"{index:02}.png").write_bytes(b"none")
     with pytest.raises(ValueError, match=r"2 of 20 images cannot be read, first 03\.png \(begins with 0x6e6f6e65"):
         command(tmp_path, tmp_path)
     scores = in_json(capsys, tmp_path, tmp_path, "--skip-unreadable")
-    assert (whole["n_generated"], scores["n_generated"]) == (20, 18)
+    assert (answer["n_generated"], scores["n_generated"]) == (20, 18)
     assert any("2 of 20 images cannot be read" in note and "left out" in note for note in scores["notes"])
 
 

@@ -11,11 +11,11 @@ from tests.pipeline.comparison.example_scores import add, add_metrics
 
 
 def test_an_estimate_is_the_mean_with_students_95_percent_interval() -> None:
-    found = estimate([1.0, 2.0, 4.0])
+    mean = estimate([1.0, 2.0, 4.0])
     # t(0.975, 2 degrees of freedom) = 4.302653 (tables), s = 1.527525
-    assert found.mean == pytest.approx(7 / 3)
-    assert found.half_width == pytest.approx(4.302653 * 1.527525 / math.sqrt(3), rel=1e-6)
-    assert str(found) == "2.3 ± 3.8"
+    assert mean.mean == pytest.approx(7 / 3)
+    assert mean.half_width == pytest.approx(4.302653 * 1.527525 / math.sqrt(3), rel=1e-6)
+    assert str(mean) == "2.3 ± 3.8"
 
 
 @pytest.mark.parametrize(
@@ -29,8 +29,8 @@ def test_an_estimate_is_printed_with_the_digits_its_interval_allows(
 
 
 def test_one_member_has_no_interval() -> None:
-    found = estimate([5.0])
-    assert (found.mean, math.isnan(found.half_width), str(found)) == (5.0, True, "5")
+    mean = estimate([5.0])
+    assert (mean.mean, math.isnan(mean.half_width), str(mean)) == (5.0, True, "5")
 
 
 def test_the_lowest_mean_distance_ranks_first(paths: Paths) -> None:

@@ -14,12 +14,14 @@ def test_paired_members_are_judged_as_scipys_ttest_rel_judges_them() -> None:
     for members in (2, 3, 5, 20):
         first, second = random.normal(100, 10, (2, members))
         expected = scipy.stats.ttest_rel(first, second)
-        found = paired(first, second)
+        contrast = paired(first, second)
         low, high = expected.confidence_interval(0.95)
-        half_width = found.half_width()
+        half_width = contrast.half_width()
         assert half_width is not None
-        assert found.p() == pytest.approx(expected.pvalue, rel=1e-9)
-        assert (found.difference - half_width, found.difference + half_width) == pytest.approx((low, high), rel=1e-9)
+        assert contrast.p() == pytest.approx(expected.pvalue, rel=1e-9)
+        assert (contrast.difference - half_width, contrast.difference + half_width) == pytest.approx(
+            (low, high), rel=1e-9
+        )
 
 
 def test_unpaired_members_are_judged_as_scipys_welch_test_judges_them() -> None:
@@ -27,12 +29,14 @@ def test_unpaired_members_are_judged_as_scipys_welch_test_judges_them() -> None:
     for counts in ((2, 2), (3, 5), (20, 4)):
         first, second = random.normal(100, 10, counts[0]), random.normal(90, 40, counts[1])
         expected = scipy.stats.ttest_ind(first, second, equal_var=False)
-        found = unpaired(first.tolist(), second.tolist())
+        contrast = unpaired(first.tolist(), second.tolist())
         low, high = expected.confidence_interval(0.95)
-        half_width = found.half_width()
+        half_width = contrast.half_width()
         assert half_width is not None
-        assert found.p() == pytest.approx(expected.pvalue, rel=1e-9)
-        assert (found.difference - half_width, found.difference + half_width) == pytest.approx((low, high), rel=1e-9)
+        assert contrast.p() == pytest.approx(expected.pvalue, rel=1e-9)
+        assert (contrast.difference - half_width, contrast.difference + half_width) == pytest.approx(
+            (low, high), rel=1e-9
+        )
 
 
 def test_holms_correction_multiplies_the_smallest_p_by_all_tests_and_each_next_by_one_less() -> None:
@@ -61,14 +65,14 @@ def test_the_power_is_the_chance_that_drawn_members_decide() -> None:
 def test_the_power_agrees_with_the_integral_that_defines_noncentral_t(degrees: int, level: float) -> None:
     quantile = scipy.stats.t.ppf(1 - level / 2, degrees)
     shift = quantile + 1
-    found = Contrast(shift, (float(degrees + 1),), (degrees + 1,)).power(0, level)  # standard error 1
+    power = Contrast(shift, (float(degrees + 1),), (degrees + 1,)).power(0, level)  # standard error 1
 
     def density(squares: float) -> float:
         below = scipy.stats.norm.cdf(shift - quantile * math.sqrt(squares / degrees))
         return float(below * scipy.stats.chi2.pdf(squares, degrees))
 
     expected, _ = scipy.integrate.quad(density, 0, degrees + 30 * math.sqrt(2 * degrees) + 60, limit=400)
-    assert found == pytest.approx(expected, abs=1e-6)
+    assert power == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("counts", [(3,), (3, 4)])
@@ -96,9 +100,9 @@ def test_at_least_one_more_member_is_suggested() -> None:
 
 def test_differences_that_vary_by_rounding_alone_have_no_p_value() -> None:
     base = np.array([100.1, 250.7, 333.3])
-    found = paired((base + 0.3).tolist(), base.tolist())
-    assert found.difference == pytest.approx(0.3)
-    assert (found.p(), found.half_width()) == (None, None)
+    contrast = paired((base + 0.3).tolist(), base.tolist())
+    assert contrast.difference == pytest.approx(0.3)
+    assert (contrast.p(), contrast.half_width()) == (None, None)
 
 
 def test_a_shift_far_above_the_quantile_decides_for_sure_where_scipy_gives_nan() -> None:

@@ -22,98 +22,98 @@ def fid(*configurations: MemberScores) -> list[Verdict]:
 
 
 def test_a_difference_that_every_member_shows_is_a_verdict() -> None:
-    (found,) = fid(scores("adam", [100.0, 120.0, 140.0]), scores("sgd", [200.0, 221.0, 239.0]))
+    (verdict,) = fid(scores("adam", [100.0, 120.0, 140.0]), scores("sgd", [200.0, 221.0, 239.0]))
     # differences -100, -101, -99: mean -100, deviation 1, t = -173.2, half-width 4.302653 / √3
-    assert (found.verdict, found.difference, found.members, found.paired) == ("better", -100.0, 3, True)
-    assert (found.low, found.high) == pytest.approx((-102.4841, -97.5159), abs=1e-4)
-    assert found.p == pytest.approx(3.333e-5, rel=1e-3)
-    assert (found.corrected_p, found.more_members, found.note) == (found.p, None, "")
-    assert str(found) == "adam is better"
+    assert (verdict.verdict, verdict.difference, verdict.members, verdict.paired) == ("better", -100.0, 3, True)
+    assert (verdict.low, verdict.high) == pytest.approx((-102.4841, -97.5159), abs=1e-4)
+    assert verdict.p == pytest.approx(3.333e-5, rel=1e-3)
+    assert (verdict.corrected_p, verdict.more_members, verdict.note) == (verdict.p, None, "")
+    assert str(verdict) == "adam is better"
 
 
 def test_the_same_difference_the_other_way_round_is_the_opposite_verdict() -> None:
     good, bad = scores("adam", [100.0, 120.0, 140.0]), scores("sgd", [200.0, 221.0, 239.0])
-    (found,) = fid(bad, good)
-    assert (found.verdict, found.difference, str(found)) == ("worse", 100.0, "adam is better")
-    (found,) = compare_pairs([bad, good], "inception_score", lower_is_better=False)
-    assert (found.verdict, str(found)) == ("better", "sgd is better")
+    (verdict,) = fid(bad, good)
+    assert (verdict.verdict, verdict.difference, str(verdict)) == ("worse", 100.0, "adam is better")
+    (verdict,) = compare_pairs([bad, good], "inception_score", lower_is_better=False)
+    assert (verdict.verdict, str(verdict)) == ("better", "sgd is better")
 
 
 def test_pairing_detects_a_difference_that_the_spread_over_members_hides() -> None:
     first, second = [100.0, 200.0, 300.0], [110.0, 211.0, 309.0]
     assert fid(scores("adam", first), scores("sgd", second))[0].verdict == "better"
-    (found,) = fid(scores("adam", first), scores("sgd", second, seed=1))
-    assert (found.verdict, found.paired, found.members) == ("undecided", False, 3)
-    assert "unpaired: seeds 0 and 1" in found.note
+    (verdict,) = fid(scores("adam", first), scores("sgd", second, seed=1))
+    assert (verdict.verdict, verdict.paired, verdict.members) == ("undecided", False, 3)
+    assert "unpaired: seeds 0 and 1" in verdict.note
 
 
 def test_an_undecided_pair_names_the_number_of_members_that_would_decide() -> None:
-    (found,) = fid(scores("adam", [100.0, 130.0, 110.0]), scores("sgd", [120.0, 125.0, 140.0]))
-    assert found.verdict == "undecided"
-    assert found.more_members is not None
-    assert str(found) == f"undecided: about {found.more_members} more members would decide"
+    (verdict,) = fid(scores("adam", [100.0, 130.0, 110.0]), scores("sgd", [120.0, 125.0, 140.0]))
+    assert verdict.verdict == "undecided"
+    assert verdict.more_members is not None
+    assert str(verdict) == f"undecided: about {verdict.more_members} more members would decide"
 
 
 def test_many_pairs_take_more_evidence_than_one() -> None:
     first, second = scores("a", [100.0, 101.0, 103.0]), scores("b", [108.0, 111.0, 113.0])
     assert fid(first, second)[0].verdict == "better"
     rest = [scores(f"noise{index}", np.random.default_rng(index).normal(105, 20, 3).tolist()) for index in range(3)]
-    found = fid(first, second, *rest)
-    assert len(found) == 10
-    assert found[0].verdict == "undecided"
-    assert found[0].corrected_p == pytest.approx(10 * (found[0].p or 0))
+    verdicts = fid(first, second, *rest)
+    assert len(verdicts) == 10
+    assert verdicts[0].verdict == "undecided"
+    assert verdicts[0].corrected_p == pytest.approx(10 * (verdicts[0].p or 0))
 
 
 def test_one_member_decides_nothing_and_the_verdict_names_the_missing_members() -> None:
-    (found,) = fid(scores("adam", [1.0]), scores("sgd", [900.0, 800.0]))
-    assert (found.verdict, found.p, found.low, found.difference) == ("undecided", None, None, -899.0)
-    assert str(found) == "undecided; needs at least 2 members with a score of each"
+    (verdict,) = fid(scores("adam", [1.0]), scores("sgd", [900.0, 800.0]))
+    assert (verdict.verdict, verdict.p, verdict.low, verdict.difference) == ("undecided", None, None, -899.0)
+    assert str(verdict) == "undecided; needs at least 2 members with a score of each"
 
 
 def test_members_that_the_other_has_not_are_left_out_of_the_pairs() -> None:
-    (found,) = fid(scores("adam", [1.0, 2.0, 3.0, 4.0]), scores("sgd", [11.0, 12.0, 13.1]))
-    assert (found.members, found.note) == (3, "")
-    assert found.difference == pytest.approx(-10.033333)
+    (verdict,) = fid(scores("adam", [1.0, 2.0, 3.0, 4.0]), scores("sgd", [11.0, 12.0, 13.1]))
+    assert (verdict.members, verdict.note) == (3, "")
+    assert verdict.difference == pytest.approx(-10.033333)
 
 
 def test_differences_without_spread_are_no_evidence() -> None:
-    (found,) = fid(scores("adam", [1.0, 2.0, 3.0]), scores("sgd", [2.0, 3.0, 4.0]))
-    assert (found.verdict, found.difference, found.p, found.low, found.more_members) == (
+    (verdict,) = fid(scores("adam", [1.0, 2.0, 3.0]), scores("sgd", [2.0, 3.0, 4.0]))
+    assert (verdict.verdict, verdict.difference, verdict.p, verdict.low, verdict.more_members) == (
         *("undecided", -1.0),
         *(None, None, None),
     )
-    assert found.note == "the difference does not vary at all"
+    assert verdict.note == "the difference does not vary at all"
     (same,) = fid(scores("adam", [1.0, 2.0]), scores("sgd", [1.0, 2.0]))
     assert (same.verdict, same.difference, same.note) == ("undecided", 0.0, "equal in every member")
 
 
 def test_a_configuration_that_lost_more_members_is_never_called_better() -> None:
     unstable, steady = scores("hot", [100.0, None, 120.0, 111.0]), scores("warm", [200.0, 210.0, 221.0, 210.0])
-    (found,) = fid(unstable, steady)
-    assert (found.verdict, found.members) == ("undecided", 3)
-    assert found.corrected_p is not None
-    assert found.corrected_p < 0.05
-    assert str(found) == (
+    (verdict,) = fid(unstable, steady)
+    assert (verdict.verdict, verdict.members) == ("undecided", 3)
+    assert verdict.corrected_p is not None
+    assert verdict.corrected_p < 0.05
+    assert str(verdict) == (
         "undecided; the one with the better scores lost more members; hot has no score for 1 of 4 members"
     )
 
 
 def test_a_configuration_that_lost_more_members_may_be_called_worse() -> None:
     unstable, steady = scores("hot", [300.0, None, 320.0, 311.0]), scores("warm", [200.0, 210.0, 221.0, 210.0])
-    (found,) = fid(steady, unstable)
-    assert (found.verdict, found.note) == ("better", "hot has no score for 1 of 4 members")
+    (verdict,) = fid(steady, unstable)
+    assert (verdict.verdict, verdict.note) == ("better", "hot has no score for 1 of 4 members")
 
 
 def test_a_configuration_of_which_every_member_diverged_is_undecided() -> None:
-    (found,) = fid(scores("warm", [1.0, 2.0, 4.0]), scores("hot", [None, None, None]))
-    assert (found.verdict, found.difference, found.members) == ("undecided", None, 0)
-    assert found.note == "needs at least 2 members with a score of each; hot has no score for 3 of 3 members"
+    (verdict,) = fid(scores("warm", [1.0, 2.0, 4.0]), scores("hot", [None, None, None]))
+    assert (verdict.verdict, verdict.difference, verdict.members) == ("undecided", None, 0)
+    assert verdict.note == "needs at least 2 members with a score of each; hot has no score for 3 of 3 members"
 
 
 def test_a_difference_that_no_practical_number_of_members_shows_is_marked() -> None:
-    (found,) = fid(scores("adam", [1.0, 2.0, 3.0]), scores("sgd", [2.0, 0.0, 4.0]))
-    assert (found.difference, found.more_members) == (0.0, None)
-    assert str(found) == "undecided; more than 10,000 members would be needed"
+    (verdict,) = fid(scores("adam", [1.0, 2.0, 3.0]), scores("sgd", [2.0, 0.0, 4.0]))
+    assert (verdict.difference, verdict.more_members) == (0.0, None)
+    assert str(verdict) == "undecided; more than 10,000 members would be needed"
 
 
 def test_there_are_no_verdicts_without_a_pair() -> None:
@@ -228,8 +228,8 @@ def test_well_separated_configurations_are_all_distinguished(members: int, devia
     decided = []
     for _ in range(50):
         drawn = means + random.normal(0, deviation, (4, members))
-        found = fid(*(scores(f"c{index}", row.tolist()) for index, row in enumerate(drawn)))
-        decided += [verdict.verdict for verdict in found]
+        verdicts = fid(*(scores(f"c{index}", row.tolist()) for index, row in enumerate(drawn)))
+        decided += [verdict.verdict for verdict in verdicts]
     assert "worse" not in decided
     assert decided.count("better") / len(decided) > 0.99
 

@@ -57,9 +57,9 @@ def test_it_is_symmetric() -> None:
 def test_collapsed_images_have_distance_mean_difference_plus_real_variance() -> None:
     real, constant = sample(100, 8, 4), np.full((100, 8), 0.5)
     expected = ((real.mean(axis=0) - 0.5) ** 2).sum() + real.var(axis=0, ddof=1).sum()
-    found = frechet_distance(real, constant)
-    assert found.value == pytest.approx(expected, rel=1e-12)
-    assert found.rank == 0
+    score = frechet_distance(real, constant)
+    assert score.value == pytest.approx(expected, rel=1e-12)
+    assert score.rank == 0
     assert of_moments(fit_moments(real), fit_moments(constant)) == pytest.approx(expected, rel=1e-12)
 
 
@@ -69,9 +69,9 @@ def test_fewer_images_than_dimensions_stay_real_and_exact() -> None:
     centred = [(values - values.mean(axis=0)) / np.sqrt(len(values) - 1) for values in (one, other)]
     overlap = np.linalg.norm(centred[0] @ centred[1].T, "nuc")  # Mathiasen & Hvilshøj 2020: no covariance is formed
     expected = difference @ difference + sum((values**2).sum() for values in centred) - 2 * overlap
-    found = frechet_distance(one, other)
-    assert found.value == pytest.approx(expected, rel=1e-12)
-    assert (found.route, found.rank) == ("factors", 19)
+    score = frechet_distance(one, other)
+    assert score.value == pytest.approx(expected, rel=1e-12)
+    assert (score.route, score.rank) == ("factors", 19)
     assert of_moments(fit_moments(one), fit_moments(other)) == pytest.approx(expected, rel=1e-10)
 
 
@@ -96,10 +96,10 @@ def test_many_dimensions_go_by_eigenvalues_and_factors_give_the_same(monkeypatch
 @pytest.mark.parametrize("rank", [1, 300, 519])
 def test_many_dimensions_of_a_collapsed_generator_go_by_factors_and_keep_their_digits(rank: int) -> None:
     collapsed, real = wide(700, 3, rank), wide(800, 4)
-    found = frechet_distance(collapsed, real)
-    assert found.route == "factors"
-    assert found.rank == rank
-    assert found.value == pytest.approx(frechet_distance(real, collapsed).value, rel=1e-12)
+    score = frechet_distance(collapsed, real)
+    assert score.route == "factors"
+    assert score.rank == rank
+    assert score.value == pytest.approx(frechet_distance(real, collapsed).value, rel=1e-12)
 
 
 def test_the_covariance_divides_by_one_less_than_the_count() -> None:

@@ -14,8 +14,10 @@ WITHIN_95_PERCENT = 1.959964
 
 def spread(dimensions: int, seed: int, like: float = 0.0) -> np.ndarray:
     """A factor of a covariance; `like` 1 is that of seed 0."""
-    own, common = (np.random.default_rng(each).standard_normal((dimensions, dimensions)) for each in (seed, 0))
-    factor: np.ndarray = ((1 - like) * own + like * common) / np.sqrt(dimensions)
+    own_factor, common = (
+        np.random.default_rng(number).standard_normal((dimensions, dimensions)) for number in (seed, 0)
+    )
+    factor: np.ndarray = ((1 - like) * own_factor + like * common) / np.sqrt(dimensions)
     return factor
 
 
@@ -33,7 +35,7 @@ class Pair:
             for count, factor in zip(counts or self.counts, self.factors, strict=True)
         ]
         sets[1] += self.shift / np.sqrt(sets[1].shape[1])
-        first, second = (np.maximum(each, 0) for each in sets) if self.rectified else sets
+        first, second = (np.maximum(features, 0) for features in sets) if self.rectified else sets
         return first, second
 
     def true_distance(self) -> float:
@@ -110,9 +112,9 @@ def test_a_generator_of_few_different_images_is_not_extrapolated_below_its_score
     stream = np.random.default_rng(0)
     repeated = stream.standard_normal((5, 16))[stream.integers(0, 5, 4000)]
     real = stream.standard_normal((4000, 16))
-    found, jittered = estimate_frechet(repeated, real), estimate_frechet(repeated + 1e-9 * real[::-1], real)
-    assert found.infinity == pytest.approx(jittered.infinity, abs=2 * found.infinity_standard_error)
-    assert abs(found.infinity - found.distance.value) < 0.01 * found.distance.value
+    estimate, jittered = estimate_frechet(repeated, real), estimate_frechet(repeated + 1e-9 * real[::-1], real)
+    assert estimate.infinity == pytest.approx(jittered.infinity, abs=2 * estimate.infinity_standard_error)
+    assert abs(estimate.infinity - estimate.distance.value) < 0.01 * estimate.distance.value
 
 
 def test_rounding_of_features_moves_the_extrapolation_by_little_of_its_error() -> None:
@@ -128,15 +130,15 @@ def test_twice_as_many_images_lie_on_the_line_through_infinity() -> None:
     pair = Pair(16, (400, 400), 0.5, 1.0, rectified=False)
     few = [estimate_frechet(*pair.draw(seed)) for seed in range(60)]
     many = [frechet_distance(*pair.draw(seed, (1600, 1600))).value for seed in range(100, 160)]
-    predicted = np.mean([found.infinity + found.slope / 4 for found in few])
-    error = np.hypot(np.std([found.infinity for found in few]), np.std(many)) / np.sqrt(60)
+    predicted = np.mean([estimate.infinity + estimate.slope / 4 for estimate in few])
+    error = np.hypot(np.std([estimate.infinity for estimate in few]), np.std(many)) / np.sqrt(60)
     assert abs(predicted - np.mean(many)) < 3 * error
-    assert all(found.slope > 0 for found in few)
+    assert all(estimate.slope > 0 for estimate in few)
 
 
 def test_too_few_images_for_the_extrapolation_are_noted() -> None:
-    found = estimate_frechet(*Pair(64, (90, 90), 0.5, 0.5, rectified=False).draw(0))
-    assert "90 images in 64 dimensions does not fall along a straight line" in found.note
+    estimate = estimate_frechet(*Pair(64, (90, 90), 0.5, 0.5, rectified=False).draw(0))
+    assert "90 images in 64 dimensions does not fall along a straight line" in estimate.note
     score = compute(METRIC, *_sets(Pair(64, (90, 90), 0.5, 0.5, rectified=False).draw(0)))["fid_infinity"]
     assert score.standard_error is None
     assert estimate_frechet(*GAUSSIAN.draw(0)).note == ""
@@ -145,10 +147,10 @@ def test_too_few_images_for_the_extrapolation_are_noted() -> None:
 def test_the_scores_are_those_of_the_judged_against_the_test_images() -> None:
     first, second = GAUSSIAN.draw(0)
     real = RealFeatures(Features(second), train=Features(first + 5))
-    scores, found = compute(METRIC, Features(first), real), estimate_frechet(first, second)
-    assert (scores["fid"].value, scores["fid"].standard_error) == (found.distance.value, found.standard_error)
-    assert scores["fid_infinity"].value == found.infinity
-    assert scores["fid_infinity"].standard_error == found.infinity_standard_error
+    scores, estimate = compute(METRIC, Features(first), real), estimate_frechet(first, second)
+    assert (scores["fid"].value, scores["fid"].standard_error) == (estimate.distance.value, estimate.standard_error)
+    assert scores["fid_infinity"].value == estimate.infinity
+    assert scores["fid_infinity"].standard_error == estimate.infinity_standard_error
 
 
 def test_three_images_have_a_distance_but_no_error() -> None:
@@ -160,8 +162,8 @@ def test_three_images_have_a_distance_but_no_error() -> None:
 
 
 def test_constant_features_have_no_error_and_no_bend() -> None:
-    found = estimate_frechet(np.ones((20, 3)), np.zeros((20, 3)))
-    assert (found.distance.value, found.standard_error, found.infinity) == (3.0, 0.0, 3.0)
+    estimate = estimate_frechet(np.ones((20, 3)), np.zeros((20, 3)))
+    assert (estimate.distance.value, estimate.standard_error, estimate.infinity) == (3.0, 0.0, 3.0)
 
 
 def _sets(pair: tuple[np.ndarray, np.ndarray]) -> tuple[Features, RealFeatures]:
@@ -170,10 +172,10 @@ def _sets(pair: tuple[np.ndarray, np.ndarray]) -> tuple[Features, RealFeatures]:
 
 @pytest.mark.parametrize("pair", [GAUSSIAN, EQUAL], ids=["gaussian", "equal"])
 def test_the_error_is_about_the_deviation_of_repeated_draws(pair: Pair) -> None:
-    found = [estimate_frechet(*pair.draw(seed)) for seed in range(150)]
+    estimates = [estimate_frechet(*pair.draw(seed)) for seed in range(150)]
     for values, errors in (
-        ([each.distance.value for each in found], [each.standard_error for each in found]),
-        ([each.infinity for each in found], [each.infinity_standard_error for each in found]),
+        ([estimate.distance.value for estimate in estimates], [estimate.standard_error for estimate in estimates]),
+        ([estimate.infinity for estimate in estimates], [estimate.infinity_standard_error for estimate in estimates]),
     ):
         assert np.mean(errors) == pytest.approx(np.std(values, ddof=1), rel=0.2)  # 150 draws know it to 6 %
 
@@ -181,13 +183,13 @@ def test_the_error_is_about_the_deviation_of_repeated_draws(pair: Pair) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("pair", [GAUSSIAN, RECTIFIED, EQUAL, NEAR], ids=["gaussian", "rectified", "equal", "near"])
 def test_errors_are_within_a_tenth_and_intervals_cover_in_95_of_100(pair: Pair) -> None:
-    truth, found = pair.true_distance(), [estimate_frechet(*pair.draw(seed)) for seed in range(2000)]
-    errors = np.array([each.infinity_standard_error for each in found])
-    infinities = np.array([each.infinity for each in found])
+    truth, estimates = pair.true_distance(), [estimate_frechet(*pair.draw(seed)) for seed in range(2000)]
+    errors = np.array([estimate.infinity_standard_error for estimate in estimates])
+    infinities = np.array([estimate.infinity for estimate in estimates])
     covered = (np.abs(infinities - truth) <= WITHIN_95_PERCENT * errors).mean()
-    deviation = np.std([each.distance.value for each in found], ddof=1)
-    print(f"error / deviation {np.mean([each.standard_error for each in found]) / deviation:.3f}", end=", ")
+    deviation = np.std([estimate.distance.value for estimate in estimates], ddof=1)
+    print(f"error / deviation {np.mean([estimate.standard_error for estimate in estimates]) / deviation:.3f}", end=", ")
     print(f"of infinity {errors.mean() / infinities.std(ddof=1):.3f}, covered {covered:.3f}, truth {truth:.4f}")
-    assert np.mean([each.standard_error for each in found]) == pytest.approx(deviation, rel=0.1)
+    assert np.mean([estimate.standard_error for estimate in estimates]) == pytest.approx(deviation, rel=0.1)
     assert errors.mean() == pytest.approx(infinities.std(ddof=1), rel=0.1)
     assert 0.93 <= covered <= 0.97

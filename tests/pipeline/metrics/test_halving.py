@@ -27,7 +27,7 @@ def test_the_order_of_rows_does_not_decide_the_half_of_a_row() -> None:
 
 def test_rounding_moves_few_rows_to_the_other_half() -> None:
     moved = rows() * (1 + 1e-9 * np.random.default_rng(2).standard_normal((1000, 1)))
-    before, after = (np.argsort(halving_orders(each)[0]) < 500 for each in (rows(), moved))
+    before, after = (np.argsort(halving_orders(features)[0]) < 500 for features in (rows(), moved))
     assert (before != after).mean() < 0.02
 
 

@@ -94,10 +94,10 @@ def test_values_that_are_no_probabilities_are_refused(wrong: np.ndarray, said: s
 
 @pytest.mark.parametrize("count", [60, 500])
 def test_the_errors_are_the_deviations_of_repeated_draws(count: int) -> None:
-    found = [estimate_inception_score(log_probabilities(random_logits(count, seed))) for seed in range(300)]
+    estimates = [estimate_inception_score(log_probabilities(random_logits(count, seed))) for seed in range(300)]
     for values, errors in (
-        ([each.value for each in found], [each.standard_error for each in found]),
-        ([each.infinity for each in found], [each.infinity_standard_error for each in found]),
+        ([estimate.value for estimate in estimates], [estimate.standard_error for estimate in estimates]),
+        ([estimate.infinity for estimate in estimates], [estimate.infinity_standard_error for estimate in estimates]),
     ):
         assert np.mean(errors) == pytest.approx(np.std(values, ddof=1), rel=0.15)
 
@@ -113,15 +113,15 @@ def test_extrapolated_small_sets_score_as_much_as_a_large_one() -> None:
 
 
 def test_sure_predictions_score_no_more_than_there_are_classes_at_infinity_either() -> None:
-    found = estimate_inception_score(log_of_probabilities(np.eye(10)[np.arange(4000) % 10]))
-    assert found.infinity == pytest.approx(10, abs=0.05)
+    estimate = estimate_inception_score(log_of_probabilities(np.eye(10)[np.arange(4000) % 10]))
+    assert estimate.infinity == pytest.approx(10, abs=0.05)
 
 
 def test_every_score_but_the_splits_is_independent_of_the_order() -> None:
     logits = random_logits(400, 1)
     shuffled = logits[np.random.default_rng(2).permutation(400)]
     features, real = np.zeros((400, 1)), RealFeatures(Features(np.zeros((2, 1))))
-    one, other = (compute(METRIC, Features(features, each), real) for each in (logits, shuffled))
+    one, other = (compute(METRIC, Features(features, outputs), real) for outputs in (logits, shuffled))
     for name in ("inception_score", "inception_score_infinity"):
         assert one[name].value == pytest.approx(other[name].value, rel=1e-12)
     assert tuple(one) == METRIC.names

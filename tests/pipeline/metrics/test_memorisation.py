@@ -13,8 +13,8 @@ def images(count: int, seed: int, width: int = 12) -> np.ndarray:
 
 
 def scores(generated: np.ndarray, train: np.ndarray) -> dict[str, float]:
-    found = compute(METRIC, Features(generated), RealFeatures(test=Features(images(10, 9)), train=Features(train)))
-    return {name: score.value for name, score in found.items()}
+    scores = compute(METRIC, Features(generated), RealFeatures(test=Features(images(10, 9)), train=Features(train)))
+    return {name: score.value for name, score in scores.items()}
 
 
 def test_the_distance_is_the_least_one_minus_cosine() -> None:
@@ -99,8 +99,8 @@ def test_the_standard_errors_are_the_deviations_between_draws_of_generated_image
 
 def test_no_standard_error_is_made_up_for_one_image() -> None:
     train = Features(images(20, 1))
-    found = compute(METRIC, train.first(1), RealFeatures(test=train, train=train))
-    assert [score.standard_error for score in found.values()] == [None, None]
+    scores = compute(METRIC, train.first(1), RealFeatures(test=train, train=train))
+    assert [score.standard_error for score in scores.values()] == [None, None]
 
 
 def test_the_metric_needs_training_images() -> None:

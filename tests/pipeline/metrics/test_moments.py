@@ -16,10 +16,10 @@ def features(seed: int = 0, rows: int = ROWS) -> np.ndarray:
 
 
 def running(values: np.ndarray, batch: int = ROWS) -> RunningMoments:
-    found = RunningMoments(values.shape[1])
+    moments = RunningMoments(values.shape[1])
     for start in range(0, len(values), batch):
-        found.add(values[start : start + batch])
-    return found
+        moments.add(values[start : start + batch])
+    return moments
 
 
 def same(one: Moments, other: Moments) -> bool:
@@ -39,11 +39,11 @@ def close(one: Moments, other: Moments) -> bool:
 
 
 def test_they_are_numpys_mean_and_covariance() -> None:
-    values, found = features(), fit_moments(features())
-    assert found.count == ROWS
-    assert np.allclose(found.mean, values.mean(axis=0), rtol=1e-13)
-    assert np.allclose(found.covariance, np.cov(values, rowvar=False), rtol=1e-12)
-    assert np.array_equal(found.covariance, found.covariance.T)
+    values, moments = features(), fit_moments(features())
+    assert moments.count == ROWS
+    assert np.allclose(moments.mean, values.mean(axis=0), rtol=1e-13)
+    assert np.allclose(moments.covariance, np.cov(values, rowvar=False), rtol=1e-12)
+    assert np.array_equal(moments.covariance, moments.covariance.T)
 
 
 @pytest.mark.parametrize("batch", [1, 50, BLOCK, BLOCK + 1])
@@ -81,9 +81,9 @@ def test_an_offset_a_thousand_times_the_spread_costs_no_digits() -> None:
 
 
 def test_reading_moments_twice_or_in_between_changes_nothing() -> None:
-    found = running(features())
-    found.moments()
-    assert same(found.moments(), fit_moments(features()))
+    moments = running(features())
+    moments.moments()
+    assert same(moments.moments(), fit_moments(features()))
 
 
 def test_one_row_is_no_covariance() -> None:
@@ -92,11 +92,11 @@ def test_one_row_is_no_covariance() -> None:
 
 
 def test_wrong_shapes_and_nan_are_refused() -> None:
-    found = RunningMoments(4)
+    moments = RunningMoments(4)
     with pytest.raises(ValueError, match=r"found a batch of shape \(3, 5\), expected \(N, 4\)"):
-        found.add(np.zeros((3, 5)))
+        moments.add(np.zeros((3, 5)))
     with pytest.raises(NotFiniteError, match="1 of 2 images"):
-        found.add(np.array([[1.0, 2, 3, 4], [1, 2, np.nan, 4]]))
+        moments.add(np.array([[1.0, 2, 3, 4], [1, 2, np.nan, 4]]))
     with pytest.raises(ValueError, match=r"found shape \(3,\)"):
         fit_moments(np.zeros(3))
 
@@ -105,10 +105,10 @@ def test_memory_is_two_matrices_and_a_block() -> None:
     dimensions = 700
     rows = np.random.default_rng(0).standard_normal((2000, dimensions)).astype(np.float32)
     tracemalloc.start()
-    found = RunningMoments(dimensions)
+    moments = RunningMoments(dimensions)
     for start in range(0, 2000, 100):
-        found.add(rows[start : start + 100])
-    result = found.moments()
+        moments.add(rows[start : start + 100])
+    result = moments.moments()
     peak_bytes = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert np.allclose(result.covariance, np.cov(rows.astype(np.float64), rowvar=False))

@@ -21,10 +21,10 @@ def test_with_latents_as_features_the_length_is_the_squared_distance_of_straight
 
 def test_paths_on_the_sphere_move_by_equal_angles_and_stay_between_the_lengths() -> None:
     first, second = latents(0), latents(1)
-    unit = [each / np.linalg.norm(each, axis=1, keepdims=True) for each in (first, second)]
+    unit = [latents / np.linalg.norm(latents, axis=1, keepdims=True) for latents in (first, second)]
     here, further = path_ends(first, second, PLACES, on_sphere=True)
-    between, whole = (_angle(*pair) for pair in ((here, further), unit))
-    assert np.allclose(between, EPSILON * whole, atol=1e-3)
+    between, arc = (_angle(*pair) for pair in ((here, further), unit))
+    assert np.allclose(between, EPSILON * arc, atol=1e-3)
     on_unit = path_ends(unit[0], unit[1], PLACES, on_sphere=True)[0]
     assert np.allclose(np.linalg.norm(on_unit, axis=1), 1, atol=1e-5)
     starts = path_ends(first, second, np.zeros(2000, np.float32), on_sphere=True)[0]
@@ -47,9 +47,9 @@ def test_a_generator_that_always_draws_the_same_image_has_length_zero() -> None:
 @pytest.mark.parametrize("tail", [0.3, 1.0])
 def test_the_error_is_the_deviation_of_repeated_draws(tail: float) -> None:
     steps = np.random.default_rng(0).lognormal(0, tail, (400, 500, 1))
-    found = [path_length(np.zeros((500, 1)), each) for each in steps]
-    deviation = np.std([each.value for each in found], ddof=1)
-    assert np.mean([each.standard_error for each in found]) == pytest.approx(deviation, rel=0.12)
+    scores = [path_length(np.zeros((500, 1)), squared) for squared in steps]
+    deviation = np.std([score.value for score in scores], ddof=1)
+    assert np.mean([score.standard_error for score in scores]) == pytest.approx(deviation, rel=0.12)
 
 
 def test_one_leap_in_two_hundred_does_not_count() -> None:

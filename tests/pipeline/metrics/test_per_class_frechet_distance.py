@@ -39,5 +39,5 @@ def test_classes_that_trade_places_are_seen_though_the_whole_set_is_right() -> N
 def test_a_class_that_is_not_shown_has_no_distance_and_the_mean_none_either() -> None:
     score = compute(METRIC, labelled(np.arange(300) % 2, 0), RealFeatures(labelled(LABELS, 1)))["per_class_fid"]
     assert score.by_class is not None
-    assert [math.isnan(each) for each in score.by_class] == [False, False, True]
+    assert [math.isnan(value) for value in score.by_class] == [False, False, True]
     assert math.isnan(score.value)

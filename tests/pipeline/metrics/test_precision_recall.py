@@ -84,8 +84,8 @@ def test_the_published_example_of_two_normal_samples() -> None:
     """The README of Naeem et al.'s program: 10,000 draws of N(0, I) in 1,000 dimensions, twice."""
     scores = precision_recall(normal(10_000, 1000, 1), normal(10_000, 1000, 2), 5)
     published, three_deviations = (0.477, 0.471, 1.056, 0.974), (0.015, 0.018, 0.11, 0.012)  # between 8 pairs of draws
-    for found, expected, tolerance in zip(astuple(scores), published, three_deviations, strict=True):
-        assert found == pytest.approx(expected, abs=tolerance)
+    for value, expected, tolerance in zip(astuple(scores), published, three_deviations, strict=True):
+        assert value == pytest.approx(expected, abs=tolerance)
 
 
 def test_the_metric_judges_generated_against_test_images_with_k_neighbours() -> None:

@@ -48,10 +48,10 @@ def give(torchs: nn.Sequential, network: Stacked, member: int) -> nn.Sequential:
     """Torch's network with the weights of one member; layers with weights come in the same order in both."""
     ours = [module for module in network.modules() if isinstance(module, Dense | LogitLayer | Convolution | BatchNorm)]
     theirs = [module for module in torchs if next(module.parameters(), None) is not None]
-    for own, other in zip(ours, theirs, strict=True):
-        weight = own.scale[member] if isinstance(own, BatchNorm) else own.weight[member]
-        bias = own.shift if isinstance(own, BatchNorm) else own.bias
-        other.weight.data = (weight.T if isinstance(own, Dense) else weight).detach().clone()
+    for our_weight, other in zip(ours, theirs, strict=True):
+        weight = our_weight.scale[member] if isinstance(our_weight, BatchNorm) else our_weight.weight[member]
+        bias = our_weight.shift if isinstance(our_weight, BatchNorm) else our_weight.bias
+        other.weight.data = (weight.T if isinstance(our_weight, Dense) else weight).detach().clone()
         if other.bias is not None:
             assert bias is not None
             other.bias.data = bias[member].flatten().detach().clone()

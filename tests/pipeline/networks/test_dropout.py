@@ -27,11 +27,11 @@ def test_each_member_drops_its_own_share_and_scales_the_rest(shape: tuple[int, .
     rates = [0.0, 0.25, 0.5]
     inputs = torch.rand(3, *shape) + 1
     outputs = dropout(rates, 0, 1, 2)(inputs)
-    for rate, own, before in zip(rates, outputs, inputs, strict=True):
-        kept = own != 0
+    for rate, output, before in zip(rates, outputs, inputs, strict=True):
+        kept = output != 0
         assert abs(kept.float().mean().item() - (1 - rate)) < 0.01
-        assert torch.allclose(own[kept], before[kept] / (1 - rate))
-        assert abs(own.mean().item() / before.mean().item() - 1) < 0.02
+        assert torch.allclose(output[kept], before[kept] / (1 - rate))
+        assert abs(output.mean().item() / before.mean().item() - 1) < 0.02
 
 
 def test_a_member_without_a_rate_beside_others_keeps_its_inputs_to_the_bit() -> None:

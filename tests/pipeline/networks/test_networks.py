@@ -119,7 +119,7 @@ def test_the_blogs_networks_are_its_layers_in_plain_pytorch() -> None:
     with torch.no_grad():
         assert isinstance(generator.hidden, nn.ModuleList)
         denses = [*generator.hidden, generator.output]
-        for linear, dense in zip((each for each in plain if isinstance(each, nn.Linear)), denses, strict=True):
+        for linear, dense in zip((layer for layer in plain if isinstance(layer, nn.Linear)), denses, strict=True):
             linear.weight.copy_(dense.weight[0].T)
             linear.bias.copy_(dense.bias[0, 0])
         for layer, dense in zip(judge[::2], (discriminator.first, discriminator.second), strict=False):
@@ -163,9 +163,9 @@ def test_bultens_networks_are_its_layers_in_plain_pytorch() -> None:
         judge[-1].weight.copy_(discriminator.output.weight[0])  # type: ignore[operator,union-attr,index]
         judge[-1].bias.copy_(discriminator.output.bias[0])  # type: ignore[operator,union-attr,index]
         assert isinstance(generator.hidden, nn.ModuleList) and isinstance(discriminator.hidden, nn.ModuleList)
-        own = [*generator.hidden, generator.output, *discriminator.hidden]
+        layers = [*generator.hidden, generator.output, *discriminator.hidden]
         convolutions = [layer for layer in (*plain, *judge) if isinstance(layer, nn.Conv2d)]
-        for convolution, stacked in zip(convolutions, own, strict=True):
+        for convolution, stacked in zip(convolutions, layers, strict=True):
             convolution.weight.copy_(stacked.weight[0])
             assert convolution.bias is not None
             convolution.bias.copy_(stacked.bias[0])

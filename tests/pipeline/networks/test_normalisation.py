@@ -152,20 +152,20 @@ class TwoRanks:
 
 @both_shapes
 def test_two_ranks_with_half_a_batch_each_equal_one_with_the_whole(shape: tuple[int, ...]) -> None:
-    whole, inputs = drawn_norm(0, 1), some_inputs(shape, 0, 1).requires_grad_()
-    halves, ranks = [copy.deepcopy(whole), copy.deepcopy(whole)], TwoRanks()
+    undivided, inputs = drawn_norm(0, 1), some_inputs(shape, 0, 1).requires_grad_()
+    halves, ranks = [copy.deepcopy(undivided), copy.deepcopy(undivided)], TwoRanks()
     for rank, norm in enumerate(halves):
         norm.across_ranks, norm.ranks = ranks.average(rank), 2
     with ThreadPoolExecutor(2) as threads:
         outputs = torch.cat(list(threads.map(lambda norm, half: norm(half), halves, inputs.split(3, dim=1))), dim=1)
-    expected = whole(inputs)
+    expected = undivided(inputs)
     assert close(outputs, expected)
     weights = inputs.detach().sin()
     by_inputs, *by_parameters = torch.autograd.grad(
         (outputs * weights).sum(), [inputs, *halves[0].parameters(), *halves[1].parameters()]
     )
     whole_by_inputs, *whole_by_parameters = torch.autograd.grad(
-        (expected * weights).sum(), [inputs, *whole.parameters()]
+        (expected * weights).sum(), [inputs, *undivided.parameters()]
     )
     assert close(by_inputs, whole_by_inputs)
     assert all(
@@ -173,8 +173,8 @@ def test_two_ranks_with_half_a_batch_each_equal_one_with_the_whole(shape: tuple[
         for one, two, both in zip(by_parameters[:2], by_parameters[2:], whole_by_parameters, strict=True)
     )
     for norm in halves:
-        assert close(norm.running_mean, whole.running_mean)
-        assert close(norm.running_variance, whole.running_variance)
+        assert close(norm.running_mean, undivided.running_mean)
+        assert close(norm.running_variance, undivided.running_variance)
 
 
 def test_scales_are_drawn_around_one_each_member_from_its_own_stream() -> None:
@@ -227,9 +227,9 @@ def test_after_many_steps_each_members_weight_is_divided_by_its_largest_singular
     for training in (True, False):
         network.train(training)
         weight = network.layer.effective_weight()
-        for own, effective in zip(network.layer.weight, weight, strict=True):
-            largest = torch.linalg.svdvals(as_matrix(own, kind))[0]
-            assert torch.allclose(effective, own / largest, atol=1e-5)
+        for member_weight, effective in zip(network.layer.weight, weight, strict=True):
+            largest = torch.linalg.svdvals(as_matrix(member_weight, kind))[0]
+            assert torch.allclose(effective, member_weight / largest, atol=1e-5)
 
 
 @every_kind
@@ -238,11 +238,11 @@ def test_the_gradient_is_that_of_the_weight_divided_by_its_exact_norm(kind: str)
     for _ in range(300):
         network(torch.zeros(2, *INPUTS[kind]))
     exact = network.layer.weight.detach().clone().requires_grad_()
-    norms = torch.stack([torch.linalg.matrix_norm(as_matrix(own, kind), ord=2) for own in exact])
+    norms = torch.stack([torch.linalg.matrix_norm(as_matrix(member_weight, kind), ord=2) for member_weight in exact])
     divided = exact / norms.reshape(-1, *[1] * (exact.ndim - 1))
     (expected,) = torch.autograd.grad(divided.pow(3).sum(), exact)
-    (found,) = torch.autograd.grad(network.layer.effective_weight().pow(3).sum(), network.layer.weight)
-    assert torch.allclose(found, expected, atol=1e-4)
+    (gradient,) = torch.autograd.grad(network.layer.effective_weight().pow(3).sum(), network.layer.weight)
+    assert torch.allclose(gradient, expected, atol=1e-4)
 
 
 class PowerIteration(Protocol):
@@ -271,11 +271,11 @@ def test_power_iterations_agree_with_torchs_step_by_step() -> None:
         effective = network.layer.effective_weight()
         for member, alone in enumerate(torchs):
             state = power_iteration(alone)
-            found, v = effective[member], state._v.clone()
+            weight_of_member, v = effective[member], state._v.clone()
             alone.weight  # noqa: B018, reading it makes torch's step: u from v, then v from u
             matrix = as_matrix(network.layer.weight[member], "convolution")
             assert torch.allclose(norm.u[member], state._u, atol=1e-6)
-            assert torch.allclose(found, network.layer.weight[member] / (state._u @ matrix @ v), atol=1e-6)
+            assert torch.allclose(weight_of_member, network.layer.weight[member] / (state._u @ matrix @ v), atol=1e-6)
 
 
 @every_kind
@@ -304,8 +304,8 @@ def test_a_second_forward_leaves_the_firsts_gradient_alone() -> None:
     (expected,) = torch.autograd.grad(twin(inputs).square().sum(), twin.layer.weight)
     first = network(inputs)
     network(inputs)
-    (found,) = torch.autograd.grad(first.square().sum(), network.layer.weight)
-    assert torch.equal(found, expected)
+    (gradient,) = torch.autograd.grad(first.square().sum(), network.layer.weight)
+    assert torch.equal(gradient, expected)
 
 
 def test_a_members_nan_weight_leaves_the_others_norm_alone() -> None:

@@ -104,8 +104,8 @@ def test_errors_name_the_users_files_and_not_their_copies(
     name = "train-images-idx3-ubyte.gz"
     monkeypatch.setenv("GANFORGE_MNIST", str(tmp_path))
     for content in (small_files[name][:1000], gzip.compress(b"no images"), gzip.compress(encode_idx(ONE_IMAGE))):
-        for each, sound in (small_files | {name: content}).items():
-            (tmp_path / each).write_bytes(sound)
+        for file, sound in (small_files | {name: content}).items():
+            (tmp_path / file).write_bytes(sound)
         with pytest.raises(DamagedFileError) as caught:
             acquire(MNIST, paths)
         assert str(caught.value).startswith((f"{tmp_path / name}: ", f"{tmp_path}: found 1 images but 300 labels"))

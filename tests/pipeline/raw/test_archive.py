@@ -25,8 +25,8 @@ def damaged(path: Path, position: int) -> Path:
 def with_declared_size(path: Path, size_bytes: int) -> Path:
     """Overwrite the unpacked size in the archive's directory, its last part, with another one."""
     content = bytearray(path.read_bytes())
-    at = content.rindex(b"PK\x01\x02") + 24
-    content[at : at + 4] = struct.pack("<I", size_bytes)
+    offset = content.rindex(b"PK\x01\x02") + 24
+    content[offset : offset + 4] = struct.pack("<I", size_bytes)
     path.write_bytes(content)
     return path
 
@@ -120,8 +120,8 @@ def test_a_bomb_that_declares_a_small_size_is_not_unfolded(tmp_path: Path) -> No
 def test_entries_that_share_their_bytes_are_refused(tmp_path: Path) -> None:
     path = write_zip(tmp_path / "a.zip", {"1.jpg": IMAGE, "2.jpg": IMAGE})
     content = bytearray(path.read_bytes())
-    at = content.rindex(b"PK\x01\x02") + 42
-    content[at : at + 4] = struct.pack("<I", 10)  # the second entry begins inside the first
+    offset = content.rindex(b"PK\x01\x02") + 42
+    content[offset : offset + 4] = struct.pack("<I", 10)  # the second entry begins inside the first
     path.write_bytes(content)
     with pytest.raises(DamagedFileError, match="share their bytes; it is a decompression bomb or damaged"):
         Archive(path)
@@ -139,8 +139,8 @@ def test_a_zip_without_its_beginning_is_refused_by_name(tmp_path: Path) -> None:
 def test_an_entry_beyond_the_end_is_refused_by_name(tmp_path: Path) -> None:
     path = write_zip(tmp_path / "a.zip", {"1.jpg": IMAGE, "2.jpg": IMAGE})
     content = bytearray(path.read_bytes())
-    at = content.rindex(b"PK\x01\x02") + 42
-    content[at : at + 4] = struct.pack("<I", 0x7FFFFFFF)
+    offset = content.rindex(b"PK\x01\x02") + 42
+    content[offset : offset + 4] = struct.pack("<I", 0x7FFFFFFF)
     path.write_bytes(content)
     with pytest.raises(DamagedFileError, match=r"a\.zip: entry '2\.jpg' ends beyond the [\d,]+ bytes of the file"):
         Archive(path)

@@ -99,9 +99,9 @@ def test_both_data_sets_share_the_raw_files(named: Path, paths: Paths) -> None:
 def test_a_zip_itself_can_be_named_and_lists_beside_it_are_used(
     named: Path, paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = acquire(CELEBA, paths)
+    artefact = acquire(CELEBA, paths)
     monkeypatch.setenv("GANFORGE_CELEBA", str(named / "img_align_celeba.zip"))
-    assert acquire(CELEBA, paths).fingerprint == whole.fingerprint
+    assert acquire(CELEBA, paths).fingerprint == artefact.fingerprint
 
 
 @pytest.mark.parametrize("place", ["celeba", "celeba/img_align_celeba"])
@@ -355,9 +355,9 @@ def test_a_list_with_windows_line_ends_reads_alike(named: Path) -> None:
     path = named / "list_attr_celeba.txt"
     plain = read_attributes(path)
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
-    found = read_attributes(path)
-    assert (found.rows, found.columns) == (plain.rows, plain.columns)
-    assert np.array_equal(found.values, plain.values)
+    attributes = read_attributes(path)
+    assert (attributes.rows, attributes.columns) == (plain.rows, plain.columns)
+    assert np.array_equal(attributes.values, plain.values)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -54,10 +54,10 @@ def shades(artefact: Artefact, split: str) -> list[int]:
 
 
 def labels(artefact: Artefact, split: str) -> list[int]:
-    found = open_raw(artefact)[split].labels
-    assert found is not None
-    assert found.dtype == np.int64
-    return [int(label) for label in found]
+    labels = open_raw(artefact)[split].labels
+    assert labels is not None
+    assert labels.dtype == np.int64
+    return [int(label) for label in labels]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -136,10 +136,10 @@ def test_the_files_of_a_data_set_that_has_none_are_those_it_is_prepared_from_its
 def test_an_entry_may_prepare_the_files_of_another_entry_wherever_that_stands(tmp_path: Path) -> None:
     entries = '[small]\nraw = "middle"\nsize = 8\n[middle]\nraw = "own"\n[own]\npath = "p"\nlicence = "CC0"'
     (tmp_path / "d.toml").write_text(entries)
-    found = load_datasets((tmp_path / "d.toml",))
-    assert [found[key].raw_key for key in ("small", "middle", "own")] == ["own"] * 3
-    assert found["small"].sources == found["own"].sources
-    assert (found["small"].licence, found["small"].preparation) == ("CC0", Preparation(size=8))
+    datasets = load_datasets((tmp_path / "d.toml",))
+    assert [datasets[key].raw_key for key in ("small", "middle", "own")] == ["own"] * 3
+    assert datasets["small"].sources == datasets["own"].sources
+    assert (datasets["small"].licence, datasets["small"].preparation) == ("CC0", Preparation(size=8))
 
 
 def test_entries_with_each_others_files_are_refused(tmp_path: Path) -> None:
@@ -156,8 +156,8 @@ def test_entries_with_each_others_files_are_refused(tmp_path: Path) -> None:
 def test_two_preparations_of_own_files_share_them(paths: Paths, tmp_path: Path) -> None:
     write_files(tmp_path / "p", [f"{index}.png" for index in range(5)])
     (tmp_path / "d.toml").write_text('[own]\npath = "p"\n[small]\nraw = "own"\nsize = 3')
-    found = load_datasets((tmp_path / "d.toml",))
-    first, second = acquire(found["own"], paths), acquire(found["small"], paths)
+    datasets = load_datasets((tmp_path / "d.toml",))
+    first, second = acquire(datasets["own"], paths), acquire(datasets["small"], paths)
     assert (first.folder, first.fingerprint, second.cached) == (second.folder, second.fingerprint, True)
 
 
@@ -440,16 +440,16 @@ def test_rows_of_a_group_that_arrow_leaves_in_chunks_are_all_read(tmp_path: Path
     """Arrow leaves chunks if a group's bytes take more than 2 GiB."""
     tensors = pa.FixedShapeTensorArray.from_numpy_ndarray(IMAGES)
     structs = pa.array([{"bytes": png} for png in PNGS])
-    for whole in (pa.array(PNGS), structs, tensors):
-        pa.parquet.write_table(pa.table({"image": whole}), tmp_path / "p.parquet")
+    for column_values in (pa.array(PNGS), structs, tensors):
+        pa.parquet.write_table(pa.table({"image": column_values}), tmp_path / "p.parquet")
         rows = array_layouts.Rows(tmp_path / "p.parquet")
         expected = [rows.picture(row).tolist() if rows.holds_arrays else rows.content(row) for row in range(10)]
-        column = SimpleNamespace(combine_chunks=lambda whole=whole: pa.chunked_array([whole[:4], whole[4:]]))
+        column = SimpleNamespace(combine_chunks=lambda whole=column_values: pa.chunked_array([whole[:4], whole[4:]]))
         group = SimpleNamespace(column=lambda name, column=column: column)
         rows = array_layouts.Rows(tmp_path / "p.parquet")
         rows._file = SimpleNamespace(read_row_group=lambda index, columns, group=group: group)
-        found = [rows.picture(row).tolist() if rows.holds_arrays else rows.content(row) for row in range(10)]
-        assert found == expected
+        rows_read = [rows.picture(row).tolist() if rows.holds_arrays else rows.content(row) for row in range(10)]
+        assert rows_read == expected
 
 
 def test_a_row_group_that_cannot_be_read_is_one_sentence(own: Own, paths: Paths, tmp_path: Path) -> None:

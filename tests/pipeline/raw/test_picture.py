@@ -27,16 +27,16 @@ def test_grey_images_have_no_channels() -> None:
 
 
 def test_a_palette_is_resolved() -> None:
-    found = decode(encoded(Image.fromarray(COLOURS).quantize(6)), "x")
-    assert np.abs(found.astype(int) - COLOURS).max() <= 4  # quantization's own rounding
+    picture = decode(encoded(Image.fromarray(COLOURS).quantize(6)), "x")
+    assert np.abs(picture.astype(int) - COLOURS).max() <= 4  # quantization's own rounding
 
 
 def test_transparency_shows_white() -> None:
     alpha = np.zeros((3, 2, 1), np.uint8)
     alpha[0] = 255
-    found = decode(encoded(Image.fromarray(np.concatenate([COLOURS, alpha], axis=2))), "x")
-    assert np.array_equal(found[0], COLOURS[0])
-    assert (found[1:] == 255).all()
+    picture = decode(encoded(Image.fromarray(np.concatenate([COLOURS, alpha], axis=2))), "x")
+    assert np.array_equal(picture[0], COLOURS[0])
+    assert (picture[1:] == 255).all()
 
 
 def test_grey_with_transparency_stays_grey() -> None:
@@ -55,16 +55,16 @@ def test_one_bit_is_black_and_white() -> None:
 
 
 def test_the_four_inks_of_a_printer_become_rgb() -> None:
-    found = decode(encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG", quality=100), "x")
-    assert found.shape == (8, 8, 3)
-    assert found[4, 4, 0] > 240 > 15 > found[4, 4, 1]  # magenta and yellow ink are red
+    picture = decode(encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG", quality=100), "x")
+    assert picture.shape == (8, 8, 3)
+    assert picture[4, 4, 0] > 240 > 15 > picture[4, 4, 1]  # magenta and yellow ink are red
 
 
 def test_a_photograph_is_turned_as_the_camera_recorded() -> None:
     exif = Image.Exif()
     exif[ORIENTATION] = 6  # the top of the scene is at the right edge of the file
-    found = decode(encoded(Image.fromarray(COLOURS), exif=exif), "x")
-    assert np.array_equal(found, np.rot90(COLOURS, -1))
+    picture = decode(encoded(Image.fromarray(COLOURS), exif=exif), "x")
+    assert np.array_equal(picture, np.rot90(COLOURS, -1))
 
 
 @pytest.mark.parametrize("content", [b"", b"GIF89a", b"%!PS-Adobe-3.0 EPSF-3.0", b"\xff\xd8\xff\xe0" + bytes(50)])

@@ -29,8 +29,8 @@ def append_each(root: Path, count: int) -> list[str]:
     """So many reports of every partition, no two of them alike; their ids, in the order of writing."""
     written = []
     for number in range(count):
-        for at, (recipe, optimizer) in enumerate(PARTITIONS):
-            made = rows(optimizer, (float(10 * number + at), None, 1.0), recipe=recipe, seed=number)
+        for index, (recipe, optimizer) in enumerate(PARTITIONS):
+            made = rows(optimizer, (float(10 * number + index), None, 1.0), recipe=recipe, seed=number)
             written.append(store.append(root, made).report_id)
     return written
 
@@ -39,8 +39,8 @@ def make_former_store(root: Path) -> list[str]:
     """Five reports of each partition: four in two merged files, one alone; scores along two of the trainings."""
     written = append_each(root, 5)
     places = list_reports(root).locations()
-    for at, stamp in enumerate(STAMPS):
-        merge_formerly(root / "_compacted" / f"{stamp}.parquet", places[6 * at : 6 * at + 6])
+    for index, stamp in enumerate(STAMPS):
+        merge_formerly(root / "_compacted" / f"{stamp}.parquet", places[6 * index : 6 * index + 6])
     for place in places[:12]:
         place.path.unlink()
     for partition in PARTITIONS[:2]:
@@ -77,8 +77,8 @@ def move_and_be_killed(root: Path, function: str, call: int, after: bool) -> Non
     """Move a store until a call of a function; there the process ends at once, and cleans up nothing."""
     module, *owner, name = function.split(".")
     place = importlib.import_module(module)
-    for each in owner:
-        place = getattr(place, each)
+    for path in owner:
+        place = getattr(place, path)
     calls, original = iter(range(100)), getattr(place, name)
 
     def killed(*arguments: Any, **options: Any) -> Any:

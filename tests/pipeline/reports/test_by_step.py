@@ -101,8 +101,8 @@ def test_every_member_has_its_scores_at_every_step_it_drew_at(training: Artefact
     assert table is not None
     assert table.schema.equals(SCHEMA)
     assert images_per_member(table) == EVALUATION_IMAGES
-    found = [(row["step"], row["member"], row["metric"]) for row in table.to_pylist()]
-    assert found == [
+    keys = [(row["step"], row["member"], row["metric"]) for row in table.to_pylist()]
+    assert keys == [
         (step, member, metric)
         for step, member in ((500, 0), (500, 1), (1000, 1))
         for metric in ("fid", "inception_score", "missing_classes")
@@ -200,7 +200,7 @@ def test_they_are_no_report_and_a_report_finds_those_of_its_training(training: A
     assert store.latest(root, *KEY) is None
     about: dict[str, Any] = {"training_fingerprint": "trained", "extractor_sha256": "a" * 64}
     report = store.append(root, rows(**about))
-    assert [each.report_id for each in store.history_of(root)] == [report.report_id]
+    assert [stored.report_id for stored in store.history_of(root)] == [report.report_id]
     assert len(store.query("FROM history", root)) == len(rows())
     assert scores_along(report, paths) is not None
     retrained = store.append(root, rows(**{**about, "training_fingerprint": "another"}))
@@ -220,7 +220,7 @@ def test_the_picture_has_a_line_a_member_with_a_gap_where_there_is_no_value(monk
     monkeypatch.setattr(Axes, "plot", watched)
     values = {"step": [500, 1000, 500], "member": [0, 0, 1], "metric": ["fid"] * 3, "value": [9.0, None, 7.0]}
     other = {"step": [500], "member": [0], "metric": ["inception_score"], "value": [2.0]}
-    tables = [pa.table(each, schema=SCHEMA) for each in (values, other)]
+    tables = [pa.table(columns, schema=SCHEMA) for columns in (values, other)]
     assert draw_by_step(pa.concat_tables(tables), "fid", "FID").startswith(b"\x89PNG")
     assert [(steps, label) for steps, _, label in drawn] == [([500, 1000], "member 0"), ([500], "member 1")]
     assert drawn[0][1][0] == 9.0 and np.isnan(drawn[0][1][1])

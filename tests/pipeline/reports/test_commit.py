@@ -11,8 +11,8 @@ from pipeline.storage.paths import PROJECT
 
 
 def git(folder: Path, *words: str) -> str:
-    own = ("-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
-    command = ["git", "-C", str(folder), *own, *words]
+    options = ("-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
+    command = ["git", "-C", str(folder), *options, *words]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 

@@ -22,9 +22,9 @@ COLUMN = re.compile(r"\| `(\w+)` \| ([A-Z\[\] ]+) \| (yes)? ?\| (.*) \|")
 
 
 def blocks(language: str) -> list[str]:
-    found = [text for name, text in BLOCK.findall(TEXT) if name == language]
-    assert found, f"{PAGE}: no {language}"
-    return found
+    blocks = [text for name, text in BLOCK.findall(TEXT) if name == language]
+    assert blocks, f"{PAGE}: no {language}"
+    return blocks
 
 
 @pytest.fixture
@@ -94,9 +94,9 @@ def test_each_sql_statement_of_the_page_finds_something(root: Path, sql: str) ->
 
 def test_the_settings_that_differ_are_found(root: Path) -> None:
     (sql,) = [sql for sql in blocks("sql") if "json_tree" in sql]
-    found = store.query(sql).to_pylist()
+    rows = store.query(sql).to_pylist()
     kinds = ['adam: "adam"', 'adam_ttur: "adam"', 'rmsprop: "rmsprop"']
-    assert found == [{"setting": "$.generator.kind", "of_each": kinds}]
+    assert rows == [{"setting": "$.generator.kind", "of_each": kinds}]
 
 
 def test_the_table_of_columns_is_the_schema() -> None:

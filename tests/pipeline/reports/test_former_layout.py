@@ -198,8 +198,8 @@ def test_a_move_between_two_listings_of_a_reader_hides_no_report(
         return original(folder)
 
     monkeypatch.setattr(files, "_parquet_names", disturbed)
-    found = files.retry_if_moved(lambda: read_reports(files.list_reports(root).locations()))
-    assert [report.report_id for report in found] == written
+    reports = files.retry_if_moved(lambda: read_reports(files.list_reports(root).locations()))
+    assert [report.report_id for report in reports] == written
 
 
 def test_while_another_process_moves_it_a_reader_does_not_wait(root: Path, written: list[str]) -> None:
@@ -309,14 +309,14 @@ def test_a_former_file_that_is_damaged_is_named_and_nothing_is_removed(
     root: Path, stamp: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     damaged = root / "_compacted" / f"{stamp}.parquet"
-    whole = damaged.read_bytes()
-    damaged.write_bytes(whole[:-9])
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[:-9])
     with pytest.raises(ValueError, match=f"{damaged}: not a file of reports"):
         store.read_all(root)
     report = store.append(root, rows("adam", (1.0, 2.0, 3.0)))
     assert report.path.is_file()
     assert f"could not be rewritten ({damaged}: not a file of reports" in caplog.text
-    damaged.write_bytes(whole)
+    damaged.write_bytes(content)
     assert len(store.history_of(root)) == 16
 
 

@@ -98,8 +98,8 @@ def expect_every_reader_to_read_the_store(root: Path) -> None:
     rows = store.read_all(root).sort_by(ORDER)
     means = [tuple(row.values()) for row in store.query(MEANS.format("history"), root).to_pylist()]
     for name, read in READERS.items():
-        found = read(PATTERN).select(rows.column_names).cast(rows.schema)
-        assert found.sort_by(ORDER).to_pylist() == rows.to_pylist(), name
+        table = read(PATTERN).select(rows.column_names).cast(rows.schema)
+        assert table.sort_by(ORDER).to_pylist() == rows.to_pylist(), name
         relation = duckdb.sql(MEANS.format("found"))  # it reads the local variable
         assert relation is not None and relation.fetchall() == means, name
 
@@ -147,6 +147,6 @@ def test_the_mean_of_a_score_is_not_that_of_scores_along_training(paths: Paths, 
     scores.parent.mkdir(parents=True)
     pq.write_table(SCORES, scores)
     asked = "SELECT avg(value) FROM {} WHERE metric = 'fid' AND recipe = 'mnist_mlp' AND optimizer = 'adam'"
-    found = by_sql(asked.format(f"'{PATTERN}'")).fetchall()
-    assert found == [tuple(store.query(asked.format("history"), root).to_pylist()[0].values())]
-    assert found == [(3.5,)]  # of 1, 1, 11 and 1
+    rows = by_sql(asked.format(f"'{PATTERN}'")).fetchall()
+    assert rows == [tuple(store.query(asked.format("history"), root).to_pylist()[0].values())]
+    assert rows == [(3.5,)]  # of 1, 1, 11 and 1

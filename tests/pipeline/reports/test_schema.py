@@ -35,13 +35,13 @@ def test_a_file_of_before_columns_were_added_reads_as_null_there(tmp_path: Path)
     path = store.append(tmp_path, rows(device="CPU")).path
     store.append(tmp_path, rows("sgd", scoring_seconds=2.5))
     rewritten(path, stored(path).drop_columns([*ADDED, "device"]))
-    found = store.latest(tmp_path, "mnist_mlp", "adam")
-    assert found is not None
-    assert (found.device, found.scoring_seconds, found.scores("fid")) == (None, None, [2.0, 1.0])
+    report = store.latest(tmp_path, "mnist_mlp", "adam")
+    assert report is not None
+    assert (report.device, report.scoring_seconds, report.scores("fid")) == (None, None, [2.0, 1.0])
     assert store.read_all(tmp_path)["device"].null_count == 8
     scored = store.query("SELECT optimizer, scoring_seconds AS s FROM runs ORDER BY optimizer", tmp_path)
     assert scored["s"].to_pylist() == [None, 2.5]
-    assert found.ganforge_version is None
+    assert report.ganforge_version is None
 
 
 def test_a_file_of_a_newer_version_reads_without_the_column_that_is_unknown(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_compaction_keeps_a_column_of_a_newer_version(tmp_path: Path) -> None:
     for _ in range(3):
         store.append(tmp_path, rows())
         store.compact(tmp_path)
-    held = [stored(each) for each in tmp_path.glob("**/*-merged-*.parquet")]
+    held = [stored(path) for path in tmp_path.glob("**/*-merged-*.parquet")]
     assert [table["colour"].to_pylist().count("red") for table in held if "colour" in table.column_names] == [4]
     assert store.read_all(tmp_path).schema.equals(store.SCHEMA)
 
@@ -66,8 +66,8 @@ def test_a_column_of_another_type_is_one_sentence_that_names_the_file(tmp_path: 
     path = store.append(tmp_path, rows()).path
     store.append(tmp_path, rows())
     table = stored(path)
-    at = table.column_names.index("value")
-    rewritten(path, table.set_column(at, "value", table["value"].cast(pa.string())))
+    index = table.column_names.index("value")
+    rewritten(path, table.set_column(index, "value", table["value"].cast(pa.string())))
     expected = f"{path}: column value is string, expected double"
     for read in (store.read_all, store.connect, store.compact, lambda root: store.query("FROM runs", root)):
         with pytest.raises(ValueError, match=expected):
@@ -160,11 +160,11 @@ def test_a_file_of_another_name_is_one_sentence_that_names_it(tmp_path: Path, re
 
 def test_a_report_without_its_comparability_is_one_sentence(tmp_path: Path) -> None:
     path = store.append(tmp_path, rows(protocol=None)).path
-    found = store.latest(tmp_path, "mnist_mlp", "adam")
-    assert found is not None
+    report = store.latest(tmp_path, "mnist_mlp", "adam")
+    assert report is not None
     with pytest.raises(ValueError, match=f"{path}: the report of mnist_mlp adam has no protocol"):
-        _ = found.protocol
-    assert found.settings == {}
+        _ = report.protocol
+    assert report.settings == {}
 
 
 def test_a_report_is_stored_even_where_the_store_cannot_be_compacted(
@@ -181,12 +181,12 @@ def test_long_texts_in_another_layout_read_the_same(tmp_path: Path) -> None:
     """Other writers of Parquet may use these layouts."""
     path = store.append(tmp_path, rows(settings='{"width": 3}')).path
     table = stored(path)
-    at = table.column_names.index("settings")
-    rewritten(path, table.set_column(at, "settings", table["settings"].cast(pa.large_string())))
-    found = store.latest(tmp_path, "mnist_mlp", "adam")
-    assert found is not None
-    assert found.rows.schema.equals(store.SCHEMA)
-    assert found.settings == {"width": 3}
+    index = table.column_names.index("settings")
+    rewritten(path, table.set_column(index, "settings", table["settings"].cast(pa.large_string())))
+    report = store.latest(tmp_path, "mnist_mlp", "adam")
+    assert report is not None
+    assert report.rows.schema.equals(store.SCHEMA)
+    assert report.settings == {"width": 3}
 
 
 def test_the_view_of_the_schema_describes_every_column_in_its_order(tmp_path: Path) -> None:

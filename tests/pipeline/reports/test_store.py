@@ -20,12 +20,12 @@ from tests.pipeline.reports.example_reports import rows
 
 def test_a_report_comes_back_as_stored(tmp_path: Path) -> None:
     stored = store.append(tmp_path, rows())
-    found = store.latest(tmp_path, "mnist_mlp", "adam")
-    assert found is not None
-    assert found.rows.equals(stored.rows)
-    assert found.scores("fid") == [2.0, 1.0]
-    assert found.metrics() == ["fid", "inception_score"]
-    assert (found.anchors("fid"), found.better("fid")) == ((0.5, 9.0), "lower")
+    report = store.latest(tmp_path, "mnist_mlp", "adam")
+    assert report is not None
+    assert report.rows.equals(stored.rows)
+    assert report.scores("fid") == [2.0, 1.0]
+    assert report.metrics() == ["fid", "inception_score"]
+    assert (report.anchors("fid"), report.better("fid")) == ((0.5, 9.0), "lower")
 
 
 def test_nothing_is_overwritten_and_the_newest_is_the_latest(tmp_path: Path) -> None:
@@ -220,9 +220,9 @@ def test_a_report_in_a_file_of_many_equals_the_report_alone(tmp_path: Path) -> N
         made = rows(randomness.choice(["adam", "sgd"]), values, seed=seed, settings=f"{seed}", note=f"note {seed % 2}")
         stored.append(store.append(tmp_path, randomness.sample(made, len(made))))
     store.compact(tmp_path)
-    found = store.history_of(tmp_path)
-    assert ["-merged-" in report.path.name for report in found].count(True) == 10
-    for one, other in zip(found, stored, strict=True):
+    reports = store.history_of(tmp_path)
+    assert ["-merged-" in report.path.name for report in reports].count(True) == 10
+    for one, other in zip(reports, stored, strict=True):
         assert one.rows.equals(other.rows)
         assert one.metrics() == other.metrics()
         assert [one.scores(metric) for metric in one.metrics()] == [other.scores(metric) for metric in one.metrics()]
@@ -281,7 +281,7 @@ def test_a_value_that_is_infinite_is_stored_as_it_is(tmp_path: Path) -> None:
 
 def test_a_report_that_names_no_samples_is_about_those_of_its_training_and_kind_of_weights(tmp_path: Path) -> None:
     report = store.append(tmp_path, rows(training_fingerprint="t", protocol='{"weights": "average"}'))
-    found = {
+    names = {
         (training, weights): report.is_about(
             Artefact(
                 tmp_path, "s", {}, samples_details(training=training, **{"weights": weights} if weights else {}), ""
@@ -290,4 +290,4 @@ def test_a_report_that_names_no_samples_is_about_those_of_its_training_and_kind_
         for training in ("t", "u")
         for weights in ("average", "raw", "")
     }
-    assert [which for which, is_about in found.items() if is_about] == [("t", "average")]
+    assert [which for which, is_about in names.items() if is_about] == [("t", "average")]

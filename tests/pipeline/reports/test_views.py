@@ -39,9 +39,9 @@ def test_reports_are_the_newest_of_each_partition_and_history_is_all(root: Path)
 
 
 def test_runs_have_one_row_a_report_and_say_which_is_the_newest(root: Path) -> None:
-    found = ask(root, "FROM runs ORDER BY created_at")
-    assert list(found[0]) == list(RUN_COLUMNS)
-    assert [(run["optimizer"], run["steps"], run["newest"]) for run in found] == [
+    runs = ask(root, "FROM runs ORDER BY created_at")
+    assert list(runs[0]) == list(RUN_COLUMNS)
+    assert [(run["optimizer"], run["steps"], run["newest"]) for run in runs] == [
         ("adam", 10, False),
         ("adam", 20, False),
         ("sgd", None, True),
@@ -51,7 +51,7 @@ def test_runs_have_one_row_a_report_and_say_which_is_the_newest(root: Path) -> N
 
 def test_views_have_all_columns_with_their_types_even_in_an_empty_store(root: Path, tmp_path: Path) -> None:
     for view in ("reports", "history"):
-        empty, full = (store.query(f"FROM {view}", each) for each in (tmp_path / "nowhere", root))
+        empty, full = (store.query(f"FROM {view}", folder) for folder in (tmp_path / "nowhere", root))
         assert empty.num_rows == 0
         assert full.schema.equals(empty.schema)
         assert full.column_names == store.SCHEMA.names
@@ -66,8 +66,8 @@ def test_sql_and_arrow_say_the_same(root: Path) -> None:
 
 
 def test_settings_are_queried_as_json(root: Path) -> None:
-    found = ask(root, "SELECT settings->>'$.generator.kind' AS kind FROM runs WHERE (settings->'$.steps') = 20")
-    assert found == [{"kind": "adam"}]
+    kinds = ask(root, "SELECT settings->>'$.generator.kind' AS kind FROM runs WHERE (settings->'$.steps') = 20")
+    assert kinds == [{"kind": "adam"}]
 
 
 def test_times_are_utc(root: Path) -> None:
@@ -142,8 +142,8 @@ def test_a_relation_keeps_its_connection(root: Path) -> None:
 
 def test_a_connection_has_the_four_views_and_fetches_nothing(root: Path) -> None:
     with store.connect(root) as connection:
-        found = connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal ORDER BY 1").fetchall()
-        assert [name for (name,) in found] == sorted(store.VIEWS)
+        views = connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal ORDER BY 1").fetchall()
+        assert [name for (name,) in views] == sorted(store.VIEWS)
         fetching = "SELECT current_setting('autoinstall_known_extensions')"
         assert connection.execute(fetching).fetchall() == [(False,)]
 

@@ -49,6 +49,6 @@ def in_chromium(expression: str, data: Any, folder: Path) -> Any:
     )
     command = [str(CHROMIUM), *FLAGS, f"--user-data-dir={folder / 'profile'}", page.as_uri()]
     seen = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
-    found = re.search(r'<pre id="result">(.*?)</pre>', seen, re.DOTALL)
-    assert found and found[1], seen[-2000:]
-    return json.loads(unescape(found[1]))
+    match = re.search(r'<pre id="result">(.*?)</pre>', seen, re.DOTALL)
+    assert match and match[1], seen[-2000:]
+    return json.loads(unescape(match[1]))

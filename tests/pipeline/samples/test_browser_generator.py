@@ -42,16 +42,16 @@ def exported(paths: Paths) -> tuple[list[dict[str, Any]], list[np.ndarray]]:
 @needs_node
 def test_node_draws_the_images_that_pytorch_draws_for_every_architecture(paths: Paths) -> None:
     given, drawn = exported(paths)
-    for found, expected in zip(in_node(IMAGES, given), drawn, strict=True):
-        assert np.abs(np.array(found) - expected).max() < CLOSE
+    for image, expected in zip(in_node(IMAGES, given), drawn, strict=True):
+        assert np.abs(np.array(image) - expected).max() < CLOSE
 
 
 @pytest.mark.browser
 @needs_chromium
 def test_chromium_draws_the_images_that_pytorch_draws_for_every_architecture(paths: Paths, tmp_path: Path) -> None:
     given, drawn = exported(paths)
-    for found, expected in zip(in_chromium(IMAGES, given, tmp_path), drawn, strict=True):
-        assert np.abs(np.array(found) - expected).max() < CLOSE
+    for image, expected in zip(in_chromium(IMAGES, given, tmp_path), drawn, strict=True):
+        assert np.abs(np.array(image) - expected).max() < CLOSE
 
 
 @pytest.mark.browser
@@ -65,12 +65,14 @@ def test_chromium_paints_the_pixels_of_an_image_onto_a_canvas(paths: Paths, tmp_
         "return Array.from(context.getImageData(3, 5, 28, 28).data); })(ganforgeGenerator.prepare(data.generator))"
     )
     data = {"generator": browser_generator(training, 0).to_json(), "latent": latents[0].tolist()}
-    found = np.array(in_chromium(painted, data, tmp_path)).reshape(28, 28, 4)
+    pixels_drawn = np.array(in_chromium(painted, data, tmp_path)).reshape(28, 28, 4)
     with torch.no_grad():
         expected = to_pixels(one_generator(training, 0)(torch.from_numpy(latents)[None])[0, 0]).numpy()
-    assert np.abs(found[..., :3] - np.moveaxis(expected, 0, 2).astype(int)).max() <= 1  # float32 sums half-way apart
-    assert (found[..., :3] == np.moveaxis(expected, 0, 2)).mean() > 0.99
-    assert (found[..., 3] == 255).all()
+    assert (
+        np.abs(pixels_drawn[..., :3] - np.moveaxis(expected, 0, 2).astype(int)).max() <= 1
+    )  # float32 sums half-way apart
+    assert (pixels_drawn[..., :3] == np.moveaxis(expected, 0, 2)).mean() > 0.99
+    assert (pixels_drawn[..., 3] == 255).all()
 
 
 @needs_node
@@ -84,8 +86,8 @@ def test_interpolation_in_javascript_is_that_of_python(distribution: Distributio
     places = np.linspace(0, 1, 9).tolist()
     for end in (second, first):  # from a latent to itself too: there is no direction to turn to
         ends = {"first": first.tolist(), "second": end.tolist()}
-        found = in_node(path, {**ends, "places": places, "onSphere": distribution == "normal"})
-        assert np.allclose(found, latent_path(first, end, 9, distribution), atol=1e-5)
+        images = in_node(path, {**ends, "places": places, "onSphere": distribution == "normal"})
+        assert np.allclose(images, latent_path(first, end, 9, distribution), atol=1e-5)
 
 
 @needs_node
@@ -119,9 +121,9 @@ def test_pixels_in_javascript_are_those_of_python_with_half_way_cases_up(value_r
         "Array.from(ganforgeGenerator.toPixels({imageShape: [1, 28, 28], valueRange: data.range},"
         "Float32Array.from(data.values)))"
     )
-    found = np.array(in_node(pixels, {"range": value_range, "values": values.tolist()})).reshape(-1, 4)
+    painted = np.array(in_node(pixels, {"range": value_range, "values": values.tolist()})).reshape(-1, 4)
     expected = to_pixels(values, value_range).numpy()
-    assert (found == np.stack([expected, expected, expected, np.full(784, 255)], axis=1)).all()
+    assert (painted == np.stack([expected, expected, expected, np.full(784, 255)], axis=1)).all()
     black, white, tie = in_node(
         "data.map((value) =>ganforgeGenerator.toPixels({imageShape: [1, 1, 1], valueRange: [0, 255]}, [value])[0])",
         [-1, 256, 2.5],

@@ -50,9 +50,9 @@ def test_strips_lead_from_one_image_of_the_seed_to_the_next(paths: Paths) -> Non
     strips = generate_strips(training, "raw", [0, 1], 2, 6, 7)
     assert strips.shape == (2 * 2 * 6, 3, 28, 28)
     ends = generate_first(training, "raw", [0, 1], 4, 7).pixels
-    found = strips.reshape(8, 3, 3, 28, 28)  # halves of a strip: its first image starts one, its last ends the other
-    assert np.abs(found[::2, 0].astype(int) - ends[::2]).max() <= 1  # a path's last place is one within rounding
-    assert np.abs(found[1::2, 2].astype(int) - ends[1::2]).max() <= 1
+    halves = strips.reshape(8, 3, 3, 28, 28)  # halves of a strip: its first image starts one, its last ends the other
+    assert np.abs(halves[::2, 0].astype(int) - ends[::2]).max() <= 1  # a path's last place is one within rounding
+    assert np.abs(halves[1::2, 2].astype(int) - ends[1::2]).max() <= 1
 
 
 def test_no_images_are_one_sentence(paths: Paths) -> None:

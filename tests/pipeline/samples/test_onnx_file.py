@@ -32,18 +32,18 @@ def test_onnxruntime_generates_the_same_images_as_the_member_for_any_batch(
     assert drawn.std() > 0.1  # nearly constant images would agree with any weights in the file
     assert drawn.min() >= network.value_range[0]
     for batch in (1, 7):
-        found = run_onnx(path, latents[:batch])
-        assert found.shape == (batch, *network.image_shape)
-        assert np.abs(found - drawn[1, :batch]).max() <= TOLERANCE
-    assert np.abs(found - drawn[0]).max() > 0.1
+        images = run_onnx(path, latents[:batch])
+        assert images.shape == (batch, *network.image_shape)
+        assert np.abs(images - drawn[1, :batch]).max() <= TOLERANCE
+    assert np.abs(images - drawn[0]).max() > 0.1
 
 
 def test_the_file_describes_its_content_and_needs_no_other(paths: Paths, tmp_path: Path) -> None:
     training = untrained_training(paths, "mnist_conv", average=True)
     export_onnx(training, 0, tmp_path / "generator.onnx", weights="average")
-    assert [each.name for each in tmp_path.glob("*onnx*")] == ["generator.onnx"]
+    assert [path.name for path in tmp_path.glob("*onnx*")] == ["generator.onnx"]
     model = onnx.load(tmp_path / "generator.onnx", load_external_data=False)
-    facts = {each.key: each.value for each in model.metadata_props}
+    facts = {entry.key: entry.value for entry in model.metadata_props}
     assert json.loads(facts.pop("value_range")) == [0, 1]
     assert facts == {
         "recipe": "mnist_conv",
@@ -55,8 +55,8 @@ def test_the_file_describes_its_content_and_needs_no_other(paths: Paths, tmp_pat
         "training_fingerprint": training.fingerprint,
     }
     sides = [
-        [side.dim_param or side.dim_value for side in each.type.tensor_type.shape.dim]
-        for each in (model.graph.input[0], model.graph.output[0])
+        [side.dim_param or side.dim_value for side in value.type.tensor_type.shape.dim]
+        for value in (model.graph.input[0], model.graph.output[0])
     ]
     assert sides == [["batch", 100], ["batch", 1, 28, 28]]
     assert (model.graph.input[0].name, model.graph.output[0].name) == ("latent", "images")
@@ -94,7 +94,7 @@ def test_a_file_that_draws_something_else_is_not_kept_and_an_earlier_one_stays(
             ValueError, match=r"generator\.onnx: onnxruntime computes images that differ by .* from PyT"
         ):
             export_onnx(training, 0, path)
-        assert {each.name for each in tmp_path.iterdir() if each.is_file()} == {"generator.onnx"}
+        assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {"generator.onnx"}
         assert path.read_bytes() == b"an earlier one"
 
 

@@ -51,10 +51,10 @@ def test_scoring_reads_an_array_and_a_folder_as_the_very_images(pixels: np.ndarr
     write_folder(tmp_path / "images", drawn(pixels), force=False)
     expected = pixels[:, 0] if pixels.shape[1] == 1 else np.moveaxis(pixels, 1, 3)
     for path in (tmp_path / "images.npz", tmp_path / "images"):
-        found = open_images(path)
-        assert (len(found), found.notes) == (5, ())
+        images = open_images(path)
+        assert (len(images), images.notes) == (5, ())
         for index in range(5):
-            assert np.array_equal(found.images.read(index), expected[index])
+            assert np.array_equal(images.images.read(index), expected[index])
     with np.load(tmp_path / "images.npz") as arrays:
         assert {name: (arrays[name].dtype, arrays[name].shape) for name in arrays} == {
             "images": (np.uint8, (5, 28, 28, pixels.shape[1])),
@@ -66,7 +66,7 @@ def test_scoring_reads_an_array_and_a_folder_as_the_very_images(pixels: np.ndarr
 
 def test_pictures_of_several_members_are_numbered_each_by_themselves(tmp_path: Path) -> None:
     write_folder(tmp_path / "images", drawn(PIXELS, [0, 0, 0, 2, 2]), force=False)
-    names = sorted(each.name for each in (tmp_path / "images").iterdir())
+    names = sorted(path.name for path in (tmp_path / "images").iterdir())
     assert names == [f"member_0_0000{index}.png" for index in range(3)] + ["member_2_00000.png", "member_2_00001.png"]
     with Image.open(tmp_path / "images" / "member_2_00001.png") as picture:
         assert np.array_equal(np.asarray(picture), PIXELS[4, 0])
@@ -79,7 +79,7 @@ def test_a_folder_with_pictures_is_replaced_by_force_alone_and_one_with_anything
     with pytest.raises(FileExistsError, match="found 5 pictures there, expected an empty folder or none; --force"):
         write_folder(folder, drawn(PIXELS[:2]), force=False)
     write_folder(folder, drawn(PIXELS[:2]), force=True)
-    assert sorted(each.name for each in folder.iterdir()) == ["00000.png", "00001.png"]
+    assert sorted(path.name for path in folder.iterdir()) == ["00000.png", "00001.png"]
     (folder / "thesis.txt").write_text("mine")
     for force in (False, True):
         with pytest.raises(FileExistsError, match=r"found thesis\.txt, which is not one of our pictures"):
@@ -87,7 +87,7 @@ def test_a_folder_with_pictures_is_replaced_by_force_alone_and_one_with_anything
     assert (folder / "thesis.txt").read_text() == "mine"
     with pytest.raises(NotADirectoryError, match=r"thesis\.txt: found a file, expected a folder or nothing"):
         write_folder(folder / "thesis.txt", drawn(PIXELS), force=True)
-    assert [each.name for each in tmp_path.iterdir()] == ["images"]
+    assert [path.name for path in tmp_path.iterdir()] == ["images"]
 
 
 def test_a_grid_shows_every_image_in_its_place(tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ RECIPE = "tiny"
 
 
 def told(paths: Paths, *, verify: bool = False) -> Status:
-    (found,) = [each for each in survey(paths, verify=verify).statuses() if each.asset == f"{RECIPE}/champion"]
-    return found
+    (status,) = [entry for entry in survey(paths, verify=verify).statuses() if entry.asset == f"{RECIPE}/champion"]
+    return status
 
 
 def decide(paths: Paths, decision: str, reports: dict[str, str], days_ago: int = 0) -> None:

@@ -36,13 +36,13 @@ EVERYTHING = OF_DATASET | OF_ONE | OF_TWO | COMPARED
 
 def looked_at(paths: Paths, *recipes: str, not_begun: bool = False, verify: bool = False) -> dict[str, Status]:
     """Return the statuses by name."""
-    found = survey(paths, recipes, not_begun=not_begun, verify=verify).statuses()
-    assert len({each.name for each in found}) == len(found)
-    return {each.name: each for each in found}
+    statuses = survey(paths, recipes, not_begun=not_begun, verify=verify).statuses()
+    assert len({status.name for status in statuses}) == len(statuses)
+    return {status.name: status for status in statuses}
 
 
 def not_fresh(found: dict[str, Status]) -> set[str]:
-    return {name for name, each in found.items() if each.state != FRESH} - {CHAMPION}
+    return {name for name, status in found.items() if status.state != FRESH} - {CHAMPION}
 
 
 def edit(file: Path, before: str, after: str) -> None:
@@ -52,41 +52,41 @@ def edit(file: Path, before: str, after: str) -> None:
 
 
 def test_right_after_it_was_made_everything_is_fresh(chain: Paths) -> None:
-    found = looked_at(chain)
-    assert not_fresh(found) == set()
-    assert set(found) > EVERYTHING
-    assert all(not each.reasons and not each.notes for name, each in found.items() if name != CHAMPION)
-    assert found["mnist/tensors"].fingerprint == require_tensors(chain, "mnist").fingerprint
+    statuses = looked_at(chain)
+    assert not_fresh(statuses) == set()
+    assert set(statuses) > EVERYTHING
+    assert all(not status.reasons and not status.notes for name, status in statuses.items() if name != CHAMPION)
+    assert statuses["mnist/tensors"].fingerprint == require_tensors(chain, "mnist").fingerprint
 
 
 def test_one_edited_rate_makes_exactly_that_partition_and_its_descendants_stale(chain: Paths, tables: Path) -> None:
     edit(tables / "optimizers.toml", "0.0002", "0.0003")
-    found = looked_at(chain)
-    assert not_fresh(found) == OF_ONE | COMPARED
+    statuses = looked_at(chain)
+    assert not_fresh(statuses) == OF_ONE | COMPARED
     rates = ("discriminator.learning_rate 0.0002 -> 0.0003", "generator.learning_rate 0.0002 -> 0.0003")
-    assert found[f"{RECIPE}/generator one"].reasons == rates
-    assert found[f"{RECIPE}/samples one"].reasons == (f"because {RECIPE}/generator one is stale",)
-    assert found[f"{RECIPE}/report one"].reasons == (f"because {RECIPE}/samples one is stale",)
-    assert found[f"{RECIPE}/comparison"].reasons == (f"because {RECIPE}/report one is stale",)
-    assert {each.state for each in found.values()} - {FRESH} == {STALE, MISSING}
+    assert statuses[f"{RECIPE}/generator one"].reasons == rates
+    assert statuses[f"{RECIPE}/samples one"].reasons == (f"because {RECIPE}/generator one is stale",)
+    assert statuses[f"{RECIPE}/report one"].reasons == (f"because {RECIPE}/samples one is stale",)
+    assert statuses[f"{RECIPE}/comparison"].reasons == (f"because {RECIPE}/report one is stale",)
+    assert {status.state for status in statuses.values()} - {FRESH} == {STALE, MISSING}
 
 
 def test_a_partition_trained_again_leaves_its_descendants_to_be_made(chain: Paths, tables: Path) -> None:
     edit(tables / "optimizers.toml", "0.0002", "0.0003")
     settings = resolve(load_recipes()[RECIPE], load_optimizers()["one"])
     train([settings], require_tensors(chain, "mnist"), chain)
-    found = looked_at(chain)
-    assert not_fresh(found) == OF_ONE - {f"{RECIPE}/generator one"} | COMPARED
-    assert found[f"{RECIPE}/samples one"].reasons == ("the generator was trained again",)
+    statuses = looked_at(chain)
+    assert not_fresh(statuses) == OF_ONE - {f"{RECIPE}/generator one"} | COMPARED
+    assert statuses[f"{RECIPE}/samples one"].reasons == ("the generator was trained again",)
     generate(require_training(chain, RECIPE, "one"), 20, chain)
-    found = looked_at(chain)
-    assert not_fresh(found) == {f"{RECIPE}/report one"} | COMPARED
-    assert found[f"{RECIPE}/report one"].reasons == ("the samples were generated again",)
+    statuses = looked_at(chain)
+    assert not_fresh(statuses) == {f"{RECIPE}/report one"} | COMPARED
+    assert statuses[f"{RECIPE}/report one"].reasons == ("the samples were generated again",)
     score_partition(RECIPE, "one", Judge.load("mnist", chain), chain)
-    found = looked_at(chain)
-    assert not_fresh(found) == COMPARED
+    statuses = looked_at(chain)
+    assert not_fresh(statuses) == COMPARED
     assert {"one has another report", "one was trained again or has new samples"} <= set(
-        found[f"{RECIPE}/comparison"].reasons
+        statuses[f"{RECIPE}/comparison"].reasons
     )
 
 
@@ -186,9 +186,9 @@ def test_a_single_change_makes_exactly_its_downstream_artefacts_not_fresh(
 ) -> None:
     change, expected = CHANGES[name]
     change(chain, tables, monkeypatch)
-    found = looked_at(chain)
-    assert not_fresh(found) == expected
-    assert all(found[each].reasons for each in expected if found[each].state != MISSING)
+    statuses = looked_at(chain)
+    assert not_fresh(statuses) == expected
+    assert all(statuses[name].reasons for name in expected if statuses[name].state != MISSING)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -206,10 +206,10 @@ def test_an_artefact_cut_short_is_named_with_its_file(chain: Paths) -> None:
 
 def test_a_manifest_that_cannot_be_read_is_damage(chain: Paths) -> None:
     (chain.samples(RECIPE, "one") / "manifest.json").write_text("{")
-    found = looked_at(chain)
-    assert found[f"{RECIPE}/samples one"].state == FAILED
-    assert found[f"{RECIPE}/samples one"].reasons == ("damaged: manifest.json cannot be read",)
-    assert found[f"{RECIPE}/report one"].reasons == (f"because {RECIPE}/samples one is failed",)
+    statuses = looked_at(chain)
+    assert statuses[f"{RECIPE}/samples one"].state == FAILED
+    assert statuses[f"{RECIPE}/samples one"].reasons == ("damaged: manifest.json cannot be read",)
+    assert statuses[f"{RECIPE}/report one"].reasons == (f"because {RECIPE}/samples one is failed",)
 
 
 def test_facts_that_an_older_version_did_not_keep_make_something_stale(chain: Paths) -> None:
@@ -226,9 +226,11 @@ def test_a_changed_byte_is_seen_where_every_file_is_read(chain: Paths) -> None:
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     assert not_fresh(looked_at(chain)) == set()
-    found = looked_at(chain, verify=True)
-    assert not_fresh(found) == {f"{RECIPE}/samples two"}
-    assert found[f"{RECIPE}/samples two"].reasons == ("damaged: samples.arrow differs from the file that was written",)
+    statuses = looked_at(chain, verify=True)
+    assert not_fresh(statuses) == {f"{RECIPE}/samples two"}
+    assert statuses[f"{RECIPE}/samples two"].reasons == (
+        "damaged: samples.arrow differs from the file that was written",
+    )
 
 
 @pytest.mark.parametrize("verify", [False, True])
@@ -237,28 +239,28 @@ def test_a_file_that_this_user_may_not_read_is_named_and_the_rest_is_listed(
 ) -> None:
     refused = chain.training(RECIPE, "one") / "generator.safetensors"
     monkeypatch.setattr("pipeline.status.state.os.access", lambda path, _: path != refused)
-    found = looked_at(chain, verify=verify)
-    assert not_fresh(found) == {f"{RECIPE}/generator one"}
+    statuses = looked_at(chain, verify=verify)
+    assert not_fresh(statuses) == {f"{RECIPE}/generator one"}
     why = "permission denied: generator.safetensors may not be read by this user"
-    assert found[f"{RECIPE}/generator one"].reasons == (why,)
+    assert statuses[f"{RECIPE}/generator one"].reasons == (why,)
 
 
 def test_a_damaged_and_stale_artefact_passes_its_staleness_on(chain: Paths, tables: Path) -> None:
     edit(tables / "optimizers.toml", "0.0002", "0.0003")
     (chain.training(RECIPE, "one") / "history.parquet").unlink()
-    found = looked_at(chain)
-    assert found[f"{RECIPE}/generator one"].state == FAILED
-    assert found[f"{RECIPE}/generator one"].reasons[0] == "damaged: history.parquet is gone"
-    assert found[f"{RECIPE}/samples one"].reasons == (f"because {RECIPE}/generator one is failed",)
+    statuses = looked_at(chain)
+    assert statuses[f"{RECIPE}/generator one"].state == FAILED
+    assert statuses[f"{RECIPE}/generator one"].reasons[0] == "damaged: history.parquet is gone"
+    assert statuses[f"{RECIPE}/samples one"].reasons == (f"because {RECIPE}/generator one is failed",)
 
 
 def test_a_training_of_which_every_member_diverged_is_failed(chain: Paths) -> None:
     reason = {"member": 0, "step": 2, "weights_step": 0, "reason": "the loss is not finite"}
     in_manifest(chain.training(RECIPE, "one"), diverged_members=[0, 1], divergences=[reason, reason | {"member": 1}])
-    found = looked_at(chain)
-    assert found[f"{RECIPE}/generator one"].state == FAILED
-    assert found[f"{RECIPE}/generator one"].reasons == ("diverged: all of 2 members (the loss is not finite)",)
-    assert not_fresh(found) == {f"{RECIPE}/generator one"}
+    statuses = looked_at(chain)
+    assert statuses[f"{RECIPE}/generator one"].state == FAILED
+    assert statuses[f"{RECIPE}/generator one"].reasons == ("diverged: all of 2 members (the loss is not finite)",)
+    assert not_fresh(statuses) == {f"{RECIPE}/generator one"}
 
 
 def test_one_diverged_member_of_two_is_no_failure(chain: Paths) -> None:
@@ -279,9 +281,9 @@ def test_a_comparison_made_without_a_damaged_file_is_stale_once_that_is_repaired
     make_comparison(RECIPE, list(load_optimizers()), chain, force=True)
     assert looked_at(chain)[f"{RECIPE}/comparison"].state == FRESH
     flip_a_byte(history)
-    found = looked_at(chain)[f"{RECIPE}/comparison"]
-    assert found.state == STALE
-    assert "damaged files were left out" in found.reasons[0]
+    status = looked_at(chain)[f"{RECIPE}/comparison"]
+    assert status.state == STALE
+    assert "damaged files were left out" in status.reasons[0]
     assert not make_comparison(RECIPE, list(load_optimizers()), chain)[0].cached
     assert not_fresh(looked_at(chain)) == set()
 
@@ -289,11 +291,11 @@ def test_a_comparison_made_without_a_damaged_file_is_stale_once_that_is_repaired
 def test_a_damaged_report_fails_and_the_other_ones_are_still_listed(chain: Paths) -> None:
     (report,) = (chain.reports() / f"recipe={RECIPE}" / "optimizer=one").glob("2*.parquet")
     report.write_bytes(b"no report")
-    found = looked_at(chain)
-    assert found[f"{RECIPE}/report one"].state == FAILED
-    assert str(report) in found[f"{RECIPE}/report one"].reasons[0]
-    assert found[f"{RECIPE}/report two"].state == FRESH
-    assert found[f"{RECIPE}/comparison"].state == STALE
+    statuses = looked_at(chain)
+    assert statuses[f"{RECIPE}/report one"].state == FAILED
+    assert str(report) in statuses[f"{RECIPE}/report one"].reasons[0]
+    assert statuses[f"{RECIPE}/report two"].state == FRESH
+    assert statuses[f"{RECIPE}/comparison"].state == STALE
 
 
 def test_a_classifier_trained_otherwise_makes_all_that_it_saw_stale_until_that_is_made_again(
@@ -302,17 +304,17 @@ def test_a_classifier_trained_otherwise_makes_all_that_it_saw_stale_until_that_i
     other = replace(CLASSIFIER, seed=1)
     monkeypatch.setattr("pipeline.status.datasets.EXTRACTOR_SETTINGS", other)
     reports = {f"{RECIPE}/report {key}" for key in ("one", "two")}
-    found = looked_at(chain)
-    assert not_fresh(found) == {"mnist/classifier", "mnist/reference"} | reports | COMPARED
-    assert found["mnist/classifier"].reasons == ("seed 0 -> 1",)
+    statuses = looked_at(chain)
+    assert not_fresh(statuses) == {"mnist/classifier", "mnist/reference"} | reports | COMPARED
+    assert statuses["mnist/classifier"].reasons == ("seed 0 -> 1",)
     train_classifier("mnist", chain, settings=other)
-    found = looked_at(chain)
-    assert not_fresh(found) == {"mnist/reference"} | reports | COMPARED
-    assert found["mnist/reference"].reasons == ("the extractor's weights changed",)
+    statuses = looked_at(chain)
+    assert not_fresh(statuses) == {"mnist/reference"} | reports | COMPARED
+    assert statuses["mnist/reference"].reasons == ("the extractor's weights changed",)
     make_reference("mnist", chain)
-    found = looked_at(chain)
-    assert not_fresh(found) == reports | COMPARED
-    assert found[f"{RECIPE}/report one"].reasons == (
+    statuses = looked_at(chain)
+    assert not_fresh(statuses) == reports | COMPARED
+    assert statuses[f"{RECIPE}/report one"].reasons == (
         "the extractor's weights changed",
         "the reference was made again",
     )
@@ -322,18 +324,18 @@ def test_a_shorter_training_is_fresh_and_its_row_names_the_steps(chain: Paths) -
     settings = resolve(load_recipes()[RECIPE], load_optimizers()["one"], steps=2, members=1, seed=3)
     train([settings], require_tensors(chain, "mnist"), chain)
     generate(require_training(chain, RECIPE, "one"), 12, chain)
-    found = looked_at(chain)
-    assert found[f"{RECIPE}/generator one"].state == FRESH
+    statuses = looked_at(chain)
+    assert statuses[f"{RECIPE}/generator one"].state == FRESH
     notes = ("2 steps (recipe: 4)", "1 member (recipe: 2)", "seed 3")
-    assert found[f"{RECIPE}/generator one"].notes == notes
-    assert found[f"{RECIPE}/samples one"].notes == ("12 images per member (recipe: 20)",)
+    assert statuses[f"{RECIPE}/generator one"].notes == notes
+    assert statuses[f"{RECIPE}/samples one"].notes == ("12 images per member (recipe: 20)",)
 
 
 def test_the_reason_for_an_artefact_without_identity_is_an_older_version(chain: Paths) -> None:
     forget_identity(chain.samples(RECIPE, "one"))
-    found = looked_at(chain)
-    assert found[f"{RECIPE}/samples one"].state == STALE
-    assert "older version" in found[f"{RECIPE}/samples one"].reasons[0]
+    statuses = looked_at(chain)
+    assert statuses[f"{RECIPE}/samples one"].state == STALE
+    assert "older version" in statuses[f"{RECIPE}/samples one"].reasons[0]
 
 
 def test_of_a_training_by_an_older_version_the_edited_rate_is_known_all_the_same(chain: Paths, tables: Path) -> None:
@@ -353,10 +355,10 @@ def forget_identity(folder: Path) -> None:
 
 def test_an_artefact_that_no_table_names_is_an_orphan(chain: Paths, tables: Path) -> None:
     edit(tables / "optimizers.toml", "[two]", "[three]")
-    found = looked_at(chain)
+    statuses = looked_at(chain)
     names = {f"{RECIPE}/generator two", f"{RECIPE}/samples two"}
-    assert {name for name, each in found.items() if each.state == ORPHAN} == names
-    assert found[f"{RECIPE}/samples two"].reasons == ("configuration two is in no table",)
+    assert {name for name, status in statuses.items() if status.state == ORPHAN} == names
+    assert statuses[f"{RECIPE}/samples two"].reasons == ("configuration two is in no table",)
 
 
 def test_raw_samples_of_a_training_with_an_average_are_fresh_only_if_requested(chain: Paths, tables: Path) -> None:
@@ -427,10 +429,10 @@ def test_files_named_elsewhere_are_a_note(chain: Paths, tmp_path: Path, monkeypa
 
 
 def test_an_empty_data_folder_has_nothing_and_named_recipes_are_missing(tables: Path, paths: Paths) -> None:
-    found = survey(paths)
-    assert found.statuses() == [] and found.is_done()
+    surveyed = survey(paths)
+    assert surveyed.statuses() == [] and surveyed.is_done()
     named = survey(paths, [RECIPE])
-    assert {each.state for each in named.statuses()} == {MISSING}
+    assert {status.state for status in named.statuses()} == {MISSING}
     assert not paths.root.exists()
 
 

@@ -28,5 +28,5 @@ def test_equal_identities_differ_in_nothing_even_where_one_has_tuples() -> None:
 
 
 def test_a_long_value_is_cut_short_in_a_sentence() -> None:
-    found = differences(Identity("s", "1", {"tensors": "a" * 64}), Identity("s", "1", {"tensors": "b" * 64}))
-    assert found == [f"tensors {'a' * 12}… -> {'b' * 12}…"]
+    changes = differences(Identity("s", "1", {"tensors": "a" * 64}), Identity("s", "1", {"tensors": "b" * 64}))
+    assert changes == [f"tensors {'a' * 12}… -> {'b' * 12}…"]

@@ -13,10 +13,10 @@ from pipeline.storage.images import read_images, write_images, write_images_from
 def test_images_columns_and_metadata_come_back_as_written(tmp_path: Path, channels: int) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (5, channels, 4, 6), np.uint8)
     write_images(tmp_path / "i.arrow", pixels, {"label": np.arange(5)}, {"split": "train"})
-    found = read_images(tmp_path / "i.arrow")
-    assert np.array_equal(found.pixels, pixels)
-    assert found.columns["label"].tolist() == [0, 1, 2, 3, 4]
-    assert found.metadata["split"] == "train"
+    images = read_images(tmp_path / "i.arrow")
+    assert np.array_equal(images.pixels, pixels)
+    assert images.columns["label"].tolist() == [0, 1, 2, 3, 4]
+    assert images.metadata["split"] == "train"
 
 
 def test_the_column_is_arrows_fixed_shape_tensor_of_uint8(tmp_path: Path) -> None:
@@ -30,9 +30,9 @@ def test_the_column_is_arrows_fixed_shape_tensor_of_uint8(tmp_path: Path) -> Non
 def test_pixels_are_a_view_of_the_file_and_cost_no_memory(tmp_path: Path) -> None:
     write_images(tmp_path / "i.arrow", np.zeros((100, 1, 28, 28), np.uint8), {}, {})
     before = pa.total_allocated_bytes()
-    found = read_images(tmp_path / "i.arrow")
+    images = read_images(tmp_path / "i.arrow")
     assert pa.total_allocated_bytes() - before < 28 * 28
-    assert not found.pixels.flags.owndata
+    assert not images.pixels.flags.owndata
 
 
 def test_however_many_images_are_one_batch(tmp_path: Path) -> None:
@@ -45,22 +45,22 @@ def test_however_many_images_are_one_batch(tmp_path: Path) -> None:
 def test_rows_of_values_come_back_as_a_view(tmp_path: Path) -> None:
     attributes = np.random.default_rng(0).integers(0, 2, (5, 40), np.uint8)
     write_images(tmp_path / "i.arrow", np.zeros((5, 3, 2, 2), np.uint8), {"attributes": attributes}, {})
-    found = read_images(tmp_path / "i.arrow").columns["attributes"]
-    assert np.array_equal(found, attributes)
-    assert found.dtype == np.uint8
-    assert not found.flags.owndata
+    attributes_read = read_images(tmp_path / "i.arrow").columns["attributes"]
+    assert np.array_equal(attributes_read, attributes)
+    assert attributes_read.dtype == np.uint8
+    assert not attributes_read.flags.owndata
 
 
 def test_several_batches_of_another_writer_read_as_one(tmp_path: Path) -> None:
     pixels = np.arange(7, dtype=np.uint8).reshape(7, 1, 1, 1)
     write_images(tmp_path / "one.arrow", pixels, {"label": np.arange(7), "pair": np.arange(14).reshape(7, 2)}, {})
-    whole = pa.ipc.open_file(pa.memory_map(str(tmp_path / "one.arrow"))).read_all()
-    with pa.OSFile(str(tmp_path / "i.arrow"), "wb") as sink, pa.ipc.new_file(sink, whole.schema) as writer:
+    table = pa.ipc.open_file(pa.memory_map(str(tmp_path / "one.arrow"))).read_all()
+    with pa.OSFile(str(tmp_path / "i.arrow"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         for start in (0, 3, 6):
-            writer.write_table(whole.slice(start, 3))
-    found = read_images(tmp_path / "i.arrow")
-    assert found.pixels.ravel().tolist() == found.columns["label"].tolist() == list(range(7))
-    assert np.array_equal(found.columns["pair"], np.arange(14).reshape(7, 2))
+            writer.write_table(table.slice(start, 3))
+    images = read_images(tmp_path / "i.arrow")
+    assert images.pixels.ravel().tolist() == images.columns["label"].tolist() == list(range(7))
+    assert np.array_equal(images.columns["pair"], np.arange(14).reshape(7, 2))
 
 
 def test_pixels_from_a_file_are_written_as_those_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,8 +81,8 @@ def test_more_values_than_a_32_bit_count_are_one_batch_written_in_constant_memor
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     write_images_from_file(tmp_path / "i.arrow", tmp_path / "pixels", (count, 3, 64, 64), {}, {})
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB
-    found = read_images(tmp_path / "i.arrow")
-    assert (len(found), found.pixels.flags.owndata) == (count, False)
+    images = read_images(tmp_path / "i.arrow")
+    assert (len(images), images.pixels.flags.owndata) == (count, False)
 
 
 def test_no_images_are_an_empty_file(tmp_path: Path) -> None:

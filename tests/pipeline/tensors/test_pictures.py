@@ -162,8 +162,8 @@ def test_pictures_without_labels_have_no_column_of_them(
 def with_undecodable(count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, paths: Paths) -> Dataset:
     """150 images of which some have a sound header and no sound end."""
     noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
-    whole = encode(noise)
-    files = {f"{index:03d}.jpg": whole[:1200] if 3 <= index < 3 + count else whole for index in range(150)}
+    encoded = encode(noise)
+    files = {f"{index:03d}.jpg": encoded[:1200] if 3 <= index < 3 + count else encoded for index in range(150)}
     write_zip(tmp_path / "p.zip", files)
     dataset = own(tmp_path, monkeypatch, 'path = "p.zip"\nsize = 8')
     acquire(dataset, paths)
@@ -239,12 +239,12 @@ def test_images_of_several_shapes_need_a_size(
 def test_many_threads_give_the_same_as_one(tmp_path: Path, raw: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     artefact = require_artefact(raw.raw("celeba"), "raw files", "celeba/raw")
     split = open_raw(artefact)["train"].select(np.arange(720) % 36)
-    found = []
+    paths = []
     for workers in (1, 8):
         monkeypatch.setattr(decode_module, "available_cores", lambda workers=workers: workers)
         decode_split(split, CELEBA.preparation, tmp_path / "pixels", "x")
-        found.append((tmp_path / "pixels").read_bytes())
-    assert found[0] == found[1]
+        paths.append((tmp_path / "pixels").read_bytes())
+    assert paths[0] == paths[1]
 
 
 def test_no_more_than_a_few_chunks_are_read_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

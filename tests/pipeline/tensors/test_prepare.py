@@ -27,10 +27,10 @@ def test_the_crop_is_the_centre() -> None:
 @pytest.mark.parametrize("picture", [SMOOTH, NOISE], ids=["smooth", "noise"])
 @pytest.mark.parametrize(("crop", "size"), [(108, 28), (160, 64), (None, 64), (101, 28), (50, 64)])
 def test_crop_and_resize_agree_with_torchvision_to_one_grey_level(picture: np.ndarray, crop: int, size: int) -> None:
-    found = prepare(picture, Preparation(crop=crop, size=size), "x")
+    prepared = prepare(picture, Preparation(crop=crop, size=size), "x")
     resize = v2.Resize((size, size), v2.InterpolationMode.BICUBIC, antialias=True)
     expected = v2.Compose([v2.CenterCrop(crop or 178), resize])(torch.tensor(picture.transpose(2, 0, 1)))
-    assert np.abs(found.astype(int) - expected.numpy()).max() <= 1
+    assert np.abs(prepared.astype(int) - expected.numpy()).max() <= 1
 
 
 def test_nothing_outside_the_crop_gets_in() -> None:
@@ -41,8 +41,8 @@ def test_nothing_outside_the_crop_gets_in() -> None:
 
 def test_a_fine_pattern_becomes_grey_and_does_not_alias() -> None:
     stripes = np.tile(np.array([0, 255], np.uint8), (108, 54))
-    found = prepare(stripes, Preparation(size=28), "x").astype(int)
-    assert np.abs(found - 127).max() < 12  # an aliasing resize gives bands from 0 to 255
+    prepared = prepare(stripes, Preparation(size=28), "x").astype(int)
+    assert np.abs(prepared - 127).max() < 12  # an aliasing resize gives bands from 0 to 255
 
 
 def test_without_a_crop_the_largest_square_is_resized() -> None:

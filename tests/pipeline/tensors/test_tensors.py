@@ -94,9 +94,9 @@ def test_a_lost_image_and_a_constant_picture_fail_their_checks(tensors: Artefact
 def test_a_part_of_a_data_set_is_a_warning_with_advice(note: str, unreadable: list[str], summary: str) -> None:
     finding = complete(note, unreadable)
     assert (finding.summary, finding.severity) == (summary, "warn")
-    whole = summary.startswith("all images")
-    assert finding.passed == whole
-    assert bool(finding.advice) != whole
+    all_images = summary.startswith("all images")
+    assert finding.passed == all_images
+    assert bool(finding.advice) != all_images
 
 
 def test_missing_tensors_say_how_to_make_them(paths: Paths) -> None:

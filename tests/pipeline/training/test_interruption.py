@@ -19,7 +19,7 @@ def raise_cancelled(_number: int, _frame: object) -> None:
 @pytest.fixture(autouse=True)
 def known_handlers() -> Iterator[None]:
     """SIGINT raises KeyboardInterrupt and SIGTERM `CancelledError`, whatever the test runner has set."""
-    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, raise_cancelled)
     yield

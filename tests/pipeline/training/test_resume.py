@@ -34,9 +34,12 @@ STEPS = 40
 
 def wanted(steps: int = STEPS, **changes: Any) -> list[TrainingSettings]:
     """A sweep of two kinds of optimizer, with an average, noise and history intervals that checkpoints do not meet."""
-    own = {"history_interval_steps": 7, "snapshot_interval_steps": 15, "ema_decay": 0.9, **changes}
+    changed = {"history_interval_steps": 7, "snapshot_interval_steps": 15, "ema_decay": 0.9, **changes}
     resolved = [settings(key, steps=steps) for key in ("rmsprop", "adam")]
-    return [replace(each, objective=replace(each.objective, instance_noise=0.1), **own) for each in resolved]
+    return [
+        replace(configuration, objective=replace(configuration.objective, instance_noise=0.1), **changed)
+        for configuration in resolved
+    ]
 
 
 def hashes(artefact: Artefact) -> dict[str, str]:
@@ -67,7 +70,7 @@ def elsewhere(tensors: Artefact, folder: Path) -> Iterator[Paths]:
 
 def train_and_die(tensors: Artefact, folder: Path, times: Sequence[int | str]) -> dict[str, Artefact]:
     with elsewhere(tensors, folder / "killed") as paths:
-        (folder / "settings.json").write_text(json.dumps([each.to_json() for each in wanted()]))
+        (folder / "settings.json").write_text(json.dumps([configuration.to_json() for configuration in wanted()]))
         (folder / "times.json").write_text(json.dumps(times))
         command = [sys.executable, str(PROGRAM), str(folder / "settings.json"), str(folder / "times.json")]
         environment = {**os.environ, "GANFORGE_DATA": str(paths.root), "PYTHONPATH": str(PROJECT)}
@@ -81,7 +84,7 @@ def train_and_die(tensors: Artefact, folder: Path, times: Sequence[int | str]) -
 def expect_kills_to_change_nothing(tensors: Artefact, paths: Paths, folder: Path, kills: int) -> None:
     times = sorted(random.sample(range(STEPS), kills))
     killed = train_and_die(tensors, folder, ["save", "snapshot", *times, "evaluation", "publish", "published"])
-    assert not [each for artefact in killed.values() for each in artefact.folder.rglob(".*.partial")]
+    assert not [path for artefact in killed.values() for path in artefact.folder.rglob(".*.partial")]
     unbroken = train(wanted(), tensors, paths)
     for key in unbroken:
         assert killed[key].details["resumed_at_step"] == STEPS  # by the process that only had to publish
@@ -185,7 +188,7 @@ def test_a_member_that_diverges_after_a_resumption_falls_back_to_the_same_weight
     wild = replace(load_optimizers()["sgd"], key="wild", generator=rate, discriminator=rate)
 
     def sweep(steps: int) -> list[TrainingSettings]:
-        return [replace(settings(each, steps=steps), history_interval_steps=8) for each in (wild, "adam")]
+        return [replace(settings(key, steps=steps), history_interval_steps=8) for key in (wild, "adam")]
 
     train(sweep(4), tensors, paths)
     resumed = train(sweep(20), tensors, paths)
@@ -204,7 +207,7 @@ def test_a_partition_with_only_frozen_members_does_not_prevent_a_longer_budget_o
     wild = replace(load_optimizers()["sgd"], key="wild", generator=rate, discriminator=rate)
 
     def sweep(steps: int) -> list[TrainingSettings]:
-        return [replace(settings(each, steps=steps), history_interval_steps=4) for each in (wild, "adam")]
+        return [replace(settings(key, steps=steps), history_interval_steps=4) for key in (wild, "adam")]
 
     train(sweep(10), tensors, paths)
     resumed = train(sweep(20), tensors, paths)
@@ -261,7 +264,7 @@ def test_partitions_at_different_steps_train_in_turn_and_the_log_names_the_reaso
     train([settings("adam", steps=6)], tensors, paths)
     caplog.set_level(logging.INFO, "pipeline")
     trained = train([settings(key, steps=12) for key in ("adam", "sgd")], tensors, paths)
-    assert {key: each.details["resumed_at_step"] for key, each in trained.items()} == {"adam": 6, "sgd": 0}
+    assert {key: artefact.details["resumed_at_step"] for key, artefact in trained.items()} == {"adam": 6, "sgd": 0}
     assert "since they continue from different steps (adam: step 6; sgd: step 0)" in caplog.text
 
 
@@ -279,16 +282,16 @@ def test_two_processes_do_not_train_the_same_settings_at_once(tensors: Artefact,
 def test_half_written_files_of_a_killed_process_are_removed(tensors: Artefact, paths: Paths) -> None:
     partition = Partition(settings("adam"), tensors, paths)
     half, abandoned = partition.checkpoints.folder / ".step_1.x.partial", partition.folder.parent / ".adam.x.partial"
-    for each in (half, abandoned):
-        each.mkdir(parents=True)
+    for folder in (half, abandoned):
+        folder.mkdir(parents=True)
     os.utime(abandoned, (0, 0))
     picture = partition.checkpoints.folder / "snapshots" / ".step_000000.png.1.partial"
     within = half / ".state.json.1.partial"
-    for each in (picture, within):
-        each.parent.mkdir(exist_ok=True)
-        each.write_bytes(b"half")
+    for folder in (picture, within):
+        folder.parent.mkdir(exist_ok=True)
+        folder.write_bytes(b"half")
     train([settings("adam")], tensors, paths)
-    assert not any(each.exists() for each in (half, abandoned, picture))
+    assert not any(path.exists() for path in (half, abandoned, picture))
 
 
 def test_the_same_configuration_twice_is_one_sentence(tensors: Artefact, paths: Paths) -> None:

@@ -127,7 +127,10 @@ def test_a_diverged_partition_is_named_and_frozen_and_the_one_beside_it_is_sound
     trained = train([diverging(), beside], tensors, paths)
     wild = trained["wild"]
     assert wild.details["diverged_members"] == [0, 1]
-    assert [(each["step"], each["weights_step"]) for each in wild.details["divergences"]] == [(2, 0), (2, 0)]
+    assert [(divergence["step"], divergence["weights_step"]) for divergence in wild.details["divergences"]] == [
+        (2, 0),
+        (2, 0),
+    ]
     assert trained["adam"].details["diverged_members"] == []
     message = "wild: member 1 diverged at step 2: its weights or losses are not finite: lower its rates"
     assert f"{message}; its weights of step 0 are kept" in caplog.text
@@ -156,7 +159,7 @@ def test_one_diverging_member_does_not_end_its_partition(
     tensors: Artefact, paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = replace(settings("adam", steps=8), history_interval_steps=2)
-    whole = load_file(train([wanted], tensors, paths)["adam"].path("generator.safetensors"))["hidden.weight"]
+    weights = load_file(train([wanted], tensors, paths)["adam"].path("generator.safetensors"))["hidden.weight"]
     judge = divergence
 
     def judged(measured: Measured, own: TrainingSettings, *, weights_are_finite: bool) -> str | None:
@@ -171,8 +174,8 @@ def test_one_diverging_member_does_not_end_its_partition(
         {"member": 0, "step": 4, "weights_step": 2, "reason": "said so by the test"}
     ]
     kept = load_file(broken.path("generator.safetensors"))["hidden.weight"]
-    assert np.array_equal(kept[1], whole[1])
-    assert not np.array_equal(kept[0], whole[0])
+    assert np.array_equal(kept[1], weights[1])
+    assert not np.array_equal(kept[0], weights[0])
     assert read_history(broken.path("history.parquet"))["member"].to_pylist() == [0, 1, 0, 1, 1, 1]
 
 
@@ -180,11 +183,11 @@ def test_a_watched_training_is_observed_at_every_quarter_with_pictures_and_speed
     tensors: Artefact, paths: Paths
 ) -> None:
     seen: list[Observation] = list(train_watched([settings("adam", steps=8), settings("sgd", steps=8)], tensors, paths))
-    assert [each.step for each in seen] == [2, 4, 6, 8]
-    for each in seen:
-        assert set(each.partitions) == {"adam", "sgd"}
-        assert each.images_per_second > 0
-        partition = each.partitions["adam"]
+    assert [record.step for record in seen] == [2, 4, 6, 8]
+    for observation in seen:
+        assert set(observation.partitions) == {"adam", "sgd"}
+        assert observation.images_per_second > 0
+        partition = observation.partitions["adam"]
         assert partition.measured is not None and partition.pictures is not None
         assert 0 < partition.measured.discriminator_loss_real < 5
         assert partition.measured.generator_gradient_norm > 0
@@ -200,7 +203,7 @@ def test_the_movie_shows_every_snapshot(tensors: Artefact, paths: Paths) -> None
 
 def test_an_average_is_published_beside_the_weights_where_requested(tensors: Artefact, paths: Paths) -> None:
     artefact = train([replace(settings("adam"), ema_decay=0.5)], tensors, paths)["adam"]
-    raw, average = (load_file(artefact.path(f"generator{each}.safetensors")) for each in ("", "_average"))
+    raw, average = (load_file(artefact.path(f"generator{suffix}.safetensors")) for suffix in ("", "_average"))
     assert {name: value.shape for name, value in raw.items()} == {name: value.shape for name, value in average.items()}
     assert not np.array_equal(raw["output.weight"], average["output.weight"])
 

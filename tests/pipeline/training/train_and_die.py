@@ -32,7 +32,7 @@ from pipeline.training.train import train
 
 
 def main() -> None:
-    settings = [TrainingSettings.from_json(each) for each in json.loads(Path(sys.argv[1]).read_text())]
+    settings = [TrainingSettings.from_json(entry) for entry in json.loads(Path(sys.argv[1]).read_text())]
     for time in json.loads(Path(sys.argv[2]).read_text()):
         child = os.fork()
         if child == 0:

@@ -30,16 +30,16 @@ class Page(HTMLParser):
     def __post_init__(self) -> None:
         super().__init__()
         self.feed(self.content)
-        assert self.open == [], f"never closed: {[each.tag for each in self.open]}"
+        assert self.open == [], f"never closed: {[element.tag for element in self.open]}"
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        element = Element(tag, dict(attrs), tuple(each.tag for each in self.open))
+        element = Element(tag, dict(attrs), tuple(element.tag for element in self.open))
         self.elements.append(element)
         if tag not in VOID:
             self.open.append(element)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append(Element(tag, dict(attrs), tuple(each.tag for each in self.open)))
+        self.elements.append(Element(tag, dict(attrs), tuple(element.tag for element in self.open)))
 
     def handle_endtag(self, tag: str) -> None:
         if tag in VOID:
@@ -56,7 +56,7 @@ class Page(HTMLParser):
 
     def missing(self) -> list[str]:
         """Return the sentences on parts that are not shown."""
-        return [" ".join(each.text.split()) for each in self.all("li", "p") if "is not shown:" in each.text]
+        return [" ".join(element.text.split()) for element in self.all("li", "p") if "is not shown:" in element.text]
 
     @property
     def text(self) -> str:
@@ -66,7 +66,7 @@ class Page(HTMLParser):
 
     @property
     def data(self) -> Any:
-        (script,) = [each for each in self.all("script") if each.attributes.get("id") == "data"]
+        (script,) = [element for element in self.all("script") if element.attributes.get("id") == "data"]
         return json.loads(script.text)
 
 

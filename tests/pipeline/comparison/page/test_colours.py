@@ -13,7 +13,7 @@ SERIES = [name for name in COLOURS if name.startswith("series-")]
 
 
 def luminance(colour: str) -> float:
-    parts = [int(colour[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+    parts = [int(colour[start : start + 2], 16) / 255 for start in (0, 2, 4)]
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 

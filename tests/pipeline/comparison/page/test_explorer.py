@@ -24,7 +24,7 @@ def floats(text: str) -> np.ndarray:
 
 def test_directions_are_unit_vectors_that_move_the_first_layer_most(entries: list[PageEntry]) -> None:
     best = gather_explorer(entries, PLENTY)["generators"][entries[0].key]
-    directions = np.stack([floats(each) for each in best["directions"]]).astype(np.float64)
+    directions = np.stack([floats(direction) for direction in best["directions"]]).astype(np.float64)
     weight = browser_generator(entries[0].training(), 0).program.operations[0].weights["weight"].astype(np.float64)
     largest = np.sqrt(np.linalg.eigvalsh(weight @ weight.T)[::-1][:5])
     assert np.linalg.norm(directions, axis=1) == pytest.approx(np.ones(5), abs=1e-6)
@@ -32,13 +32,13 @@ def test_directions_are_unit_vectors_that_move_the_first_layer_most(entries: lis
 
 
 def test_all_of_the_explorer_comes_from_one_member(entries: list[PageEntry], second_alone: PageEntry) -> None:
-    (found,) = gather_explorer([second_alone], PLENTY)["generators"].values()
-    assert found["member"] == 1
-    assert found["generator"] == browser_generator(second_alone.training(), 1).to_json()
+    (generator,) = gather_explorer([second_alone], PLENTY)["generators"].values()
+    assert generator["member"] == 1
+    assert generator["generator"] == browser_generator(second_alone.training(), 1).to_json()
     latents = first_latents(second_alone.training(), 0, 2)
-    assert np.array_equal(np.stack([floats(each) for each in found["start"]]), latents)
+    assert np.array_equal(np.stack([floats(image) for image in generator["start"]]), latents)
     drawn = draw_values(one_generator(second_alone.training(), 1), latents[:1])
-    assert np.array_equal(floats(found["check"]), drawn.ravel())
+    assert np.array_equal(floats(generator["check"]), drawn.ravel())
     assert not np.array_equal(draw_values(one_generator(entries[0].training(), 0), latents[:1]), drawn)
 
 
@@ -47,15 +47,15 @@ def test_the_browser_paints_in_the_range_that_the_network_draws_in(
     paths: Paths, entries: list[PageEntry], recipe: str, ends: list[int]
 ) -> None:
     training = replace(untrained_training(paths, recipe, "rmsprop"), fingerprint=entries[0].training().fingerprint)
-    (found,) = gather_explorer([replace(entries[0], stored_training=training)], PLENTY)["generators"].values()
-    assert found["generator"]["value_range"] == ends
-    assert ends[0] <= floats(found["check"]).min() < ends[0] + 0.5 < floats(found["check"]).max() <= ends[1]
+    (generator,) = gather_explorer([replace(entries[0], stored_training=training)], PLENTY)["generators"].values()
+    assert generator["generator"]["value_range"] == ends
+    assert ends[0] <= floats(generator["check"]).min() < ends[0] + 0.5 < floats(generator["check"]).max() <= ends[1]
 
 
 def test_the_explorer_has_weights_directions_and_images_from_pytorch(entries: list[PageEntry]) -> None:
     best = gather_explorer(entries, PLENTY)["generators"][entries[0].key]
     assert best["generator"] == browser_generator(entries[0].training(), 0).to_json()
-    directions = np.stack([floats(each) for each in best["directions"]])
+    directions = np.stack([floats(direction) for direction in best["directions"]])
     assert directions.shape == (5, 100)
     assert directions @ directions.T == pytest.approx(np.eye(5), abs=1e-5)
     assert floats(best["start"][0]) == pytest.approx(first_latents(entries[0].training(), 0, 1)[0])
@@ -66,10 +66,10 @@ def test_the_explorer_has_weights_directions_and_images_from_pytorch(entries: li
 
 def test_the_best_configurations_come_first_while_the_budget_lasts(entries: list[PageEntry]) -> None:
     size_bytes = browser_generator(entries[0].training(), 0).size_bytes
-    found = gather_explorer(entries, int(1.5 * size_bytes))
-    assert list(found["generators"]) == [entries[0].key]
-    assert found["missing"][entries[1].key] == "its weights take 0.6 MB, and the page has 0.3 MB left"
-    assert found["too_large"] == [entries[1].key]
+    explorer = gather_explorer(entries, int(1.5 * size_bytes))
+    assert list(explorer["generators"]) == [entries[0].key]
+    assert explorer["missing"][entries[1].key] == "its weights take 0.6 MB, and the page has 0.3 MB left"
+    assert explorer["too_large"] == [entries[1].key]
 
 
 def test_large_generators_have_weights_of_three_bytes(

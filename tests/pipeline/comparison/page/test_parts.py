@@ -43,11 +43,11 @@ def test_the_plane_is_spanned_by_the_directions_of_largest_variance() -> None:
 
 
 def test_the_map_has_real_labels_and_predicted_ones(entries: list[PageEntry], whole: Paths) -> None:
-    found = gather_feature_map(entries, "mnist", whole)
-    assert len(found["real"]["x"]) == len(found["real"]["label"]) == 120
-    generated = found["by_configuration"][entries[0].key]
+    feature_map = gather_feature_map(entries, "mnist", whole)
+    assert len(feature_map["real"]["x"]) == len(feature_map["real"]["label"]) == 120
+    generated = feature_map["by_configuration"][entries[0].key]
     assert (len(generated["x"]), set(generated["label"]) <= set(range(10))) == (40, True)
-    assert found["class_names"] == [str(digit) for digit in range(10)]
+    assert feature_map["class_names"] == [str(digit) for digit in range(10)]
     images = read_images(entries[0].samples().path("samples.arrow"))
     logits = (
         require_extractor("classifier", "mnist", whole).extract(images.pixels[images.columns["member"] == 0]).logits
@@ -60,25 +60,25 @@ def test_without_a_classifier_there_is_no_map_and_a_sentence_names_the_reason(
     entries: list[PageEntry], whole: Paths
 ) -> None:
     (whole.classifier("mnist") / "manifest.json").unlink()
-    found = gather_feature_map(entries, "mnist", whole)
-    assert "materialize mnist/classifier" in found["why_missing"]
-    assert str(whole.root) not in found["why_missing"]
+    feature_map = gather_feature_map(entries, "mnist", whole)
+    assert "materialize mnist/classifier" in feature_map["why_missing"]
+    assert str(whole.root) not in feature_map["why_missing"]
 
 
 def test_curves_are_the_histories_over_members(entries: list[PageEntry]) -> None:
-    found = gather_curves(entries)["by_configuration"][entries[0].key]
-    assert found["steps"] == [3]
-    loss = found["generator_loss"]
+    curves = gather_curves(entries)["by_configuration"][entries[0].key]
+    assert curves["steps"] == [3]
+    loss = curves["generator_loss"]
     assert loss["low"][0] <= loss["mean"][0] <= loss["high"][0]
 
 
 def test_scores_along_training_are_means_over_members_at_their_own_steps(
     entries: list[PageEntry], whole: Paths
 ) -> None:
-    found = gather_scores_along(entries, whole)
-    assert (set(found["by_configuration"]), found["missing"], found["images"]) == ({"adam", "sgd"}, {}, 500)
+    curves = gather_scores_along(entries, whole)
+    assert (set(curves["by_configuration"]), curves["missing"], curves["images"]) == ({"adam", "sgd"}, {}, 500)
     best = entries[0]
-    curve = found["by_configuration"][best.key]
+    curve = curves["by_configuration"][best.key]
     scores = read_scores_by_step(whole, "mnist_mlp", best.key, best.training().fingerprint)
     assert scores is not None
     values = [row["value"] for row in scores.to_pylist() if row["metric"] == "fid"]
@@ -120,7 +120,7 @@ def test_thirty_configurations_look_different_wherever_they_are_drawn() -> None:
 
 
 def test_the_command_names_everything_that_decided_the_scores(entries: list[PageEntry]) -> None:
-    commands = {each["key"]: each["command"] for each in how_to_repeat("mnist_mlp", entries)}
+    commands = {entry["key"]: entry["command"] for entry in how_to_repeat("mnist_mlp", entries)}
     options = "--steps 3 --members 2 --width 128 --samples 40 --seed 0"
     assert commands["adam"] == f"ganforge materialize mnist_mlp --optimizer adam {options}"
     row = entries[0].configuration.report.rows.slice(0, 1).to_pylist()[0]
@@ -153,9 +153,9 @@ def test_the_command_names_the_weights_where_they_are_not_those_that_the_trainin
     commands = {}
     for ema_decay in (None, 0.9):
         for weights in ("raw", "average"):
-            own = {"settings": json.dumps(settings | {"ema_decay": ema_decay})}
-            own |= {"protocol": json.dumps(protocol | {"weights": weights})}
-            commands[ema_decay, weights] = command("mnist_mlp", with_report(entries[0], {**row, **own}))
+            changes = {"settings": json.dumps(settings | {"ema_decay": ema_decay})}
+            changes |= {"protocol": json.dumps(protocol | {"weights": weights})}
+            commands[ema_decay, weights] = command("mnist_mlp", with_report(entries[0], {**row, **changes}))
     assert "--weights" not in commands[None, "raw"] + commands[0.9, "average"]
     assert commands[0.9, "raw"].endswith("--weights raw")
 
@@ -183,7 +183,7 @@ def with_report(entry: PageEntry, row: dict[str, Any]) -> PageEntry:
 
 
 def test_the_query_reads_the_very_numbers_of_the_page(entries: list[PageEntry], whole: Paths) -> None:
-    reading = next(each for each in how_to_read(entries) if each["title"] == "FID")
+    reading = next(entry for entry in how_to_read(entries) if entry["title"] == "FID")
     sql = reading["query"].split('"')[1]
     rows = store.query(sql, whole.reports()).to_pylist()
     best = [row["value"] for row in rows if row["optimizer"] == entries[0].key]
@@ -210,8 +210,8 @@ def test_the_head_names_the_steps_trained_and_the_extractor_of_the_scores(entrie
 
 
 def test_each_report_has_the_packages_version_beside_the_commit(entries: list[PageEntry]) -> None:
-    found = records(entries)
-    at = found["headings"].index("ganforge")
-    assert found["headings"][at - 1] == "commit"
-    for row in found["rows"]:
-        assert row["values"][at - 1 : at + 1] == [git_commit() or "–", __version__]
+    table = records(entries)
+    column = table["headings"].index("ganforge")
+    assert table["headings"][column - 1] == "commit"
+    for row in table["rows"]:
+        assert row["values"][column - 1 : column + 1] == [git_commit() or "–", __version__]

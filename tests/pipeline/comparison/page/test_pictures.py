@@ -44,36 +44,36 @@ def test_the_largest_size_within_the_budget_is_taken_or_else_the_last() -> None:
 
 
 def test_a_grid_shows_the_first_samples_of_each_member(entries: list[PageEntry], whole: Paths) -> None:
-    found = gather_grids(entries, "mnist", whole, PLENTY)
+    grids = gather_grids(entries, "mnist", whole, PLENTY)
     images = read_images(entries[0].samples().path("samples.arrow"))
     second = images.pixels[images.columns["member"] == 1]
-    shown = opened(found["by_configuration"][entries[0].key][1]["uri"])
+    shown = opened(grids["by_configuration"][entries[0].key][1]["uri"])
     assert np.array_equal(shown[:28, 30:58], second[1, 0])  # after the gap of 2
     assert np.array_equal(shown[30:58, :28], second[6, 0])  # the second row
-    assert (found["members"], found["count"], found["missing"]) == ([0, 1], 24, {})
-    assert opened(found["real"]).shape == shown.shape
+    assert (grids["members"], grids["count"], grids["missing"]) == ([0, 1], 24, {})
+    assert opened(grids["real"]).shape == shown.shape
 
 
 @pytest.mark.parametrize("budget_bytes", [PLENTY, 0])
 def test_grids_are_the_first_images_of_each_member_in_rows(
     entries: list[PageEntry], whole: Paths, budget_bytes: int
 ) -> None:
-    found = gather_grids(entries, "mnist", whole, budget_bytes)
+    grids = gather_grids(entries, "mnist", whole, budget_bytes)
     for entry in entries:
         images = read_images(entry.samples().path("samples.arrow"))
-        for grid in found["by_configuration"][entry.key]:
-            own = images.pixels[images.columns["member"] == grid["member"]]
-            assert np.array_equal(opened(grid["uri"]), tile(own[: found["count"]], 6)[0])
+        for grid in grids["by_configuration"][entry.key]:
+            pixels = images.pixels[images.columns["member"] == grid["member"]]
+            assert np.array_equal(opened(grid["uri"]), tile(pixels[: grids["count"]], 6)[0])
     held_out = load_split(require_tensors(whole, "mnist"), "test").pixels
-    places = seeded_order(len(held_out), found["count"])
-    assert np.array_equal(opened(found["real"]), tile(held_out[places], 6)[0])
+    places = seeded_order(len(held_out), grids["count"])
+    assert np.array_equal(opened(grids["real"]), tile(held_out[places], 6)[0])
 
 
 def test_grids_beyond_the_budget_show_fewer_members_and_then_fewer_images(
     entries: list[PageEntry], whole: Paths
 ) -> None:
     full = gather_grids(entries, "mnist", whole, PLENTY)["by_configuration"]
-    size_bytes = sum(len(each["uri"]) for grid in full.values() for each in grid)
+    size_bytes = sum(len(picture["uri"]) for grid in full.values() for picture in grid)
     one_member = gather_grids(entries, "mnist", whole, size_bytes - 1)
     assert (one_member["members"], one_member["count"], one_member["only_one_member"]) == ([0], 24, True)
     assert gather_grids(entries, "mnist", whole, 0)["count"] == 6
@@ -82,18 +82,18 @@ def test_grids_beyond_the_budget_show_fewer_members_and_then_fewer_images(
 def test_real_images_that_were_not_trained_on_are_not_shown(entries: list[PageEntry], whole: Paths) -> None:
     manifest = whole.tensors("mnist") / "manifest.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"fingerprint": "other"}))
-    found = gather_grids(entries, "mnist", whole, PLENTY)
-    assert found["real"] is None
-    assert "the networks were trained on other images" in found["missing"]["real images"]
+    grids = gather_grids(entries, "mnist", whole, PLENTY)
+    assert grids["real"] is None
+    assert "the networks were trained on other images" in grids["missing"]["real images"]
 
 
 def test_the_movie_holds_the_snapshots_of_the_first_member_at_pixel_size(entries: list[PageEntry]) -> None:
-    found = gather_movie(entries, PLENTY)
+    movie = gather_movie(entries, PLENTY)
     training = entries[0].training()
     snapshot = np.asarray(Image.open(training.path(f"snapshots/{snapshot_name(0)}")))[::2, ::2]
-    film = found["by_configuration"][entries[0].key]
+    film = movie["by_configuration"][entries[0].key]
     sheet = opened(film["uri"])
-    assert found["steps"] == [0, 3]
+    assert movie["steps"] == [0, 3]
     assert film["frames"] == [0, 1]
     assert np.array_equal(sheet[:28, 30:58], snapshot[:28, 30:58])  # the second image
     assert np.array_equal(sheet[30:58, :28], snapshot[:28, 120:148])  # the fifth image begins the second row
@@ -124,11 +124,11 @@ def add_snapshots(entry: PageEntry, steps: range) -> PageEntry:
 
 def test_a_long_movie_keeps_forty_steps_with_both_ends_and_shows_the_latest_snapshot(entries: list[PageEntry]) -> None:
     many = [add_snapshots(entries[0], range(10, 1000, 10)), entries[1]]
-    found = gather_movie(many, PLENTY)
-    assert (len(found["steps"]), found["steps"][0], found["steps"][-1]) == (40, 0, 990)
-    assert found["frames_left_out"] == 101 - 40
-    assert len(set(found["by_configuration"][many[0].key]["frames"])) == 40
-    assert set(found["by_configuration"][many[1].key]["frames"]) <= {0, 1}  # its last one stays
+    movie = gather_movie(many, PLENTY)
+    assert (len(movie["steps"]), movie["steps"][0], movie["steps"][-1]) == (40, 0, 990)
+    assert movie["frames_left_out"] == 101 - 40
+    assert len(set(movie["by_configuration"][many[0].key]["frames"])) == 40
+    assert set(movie["by_configuration"][many[1].key]["frames"]) <= {0, 1}  # its last one stays
     assert len(gather_movie(many, 0)["steps"]) == 2
 
 

@@ -51,7 +51,7 @@ def test_a_whole_page_leaves_nothing_out_and_stays_small(written: Written) -> No
 
 
 def charts_along(page: Page) -> int:
-    return sum(each.attributes.get("data-measure") == "fid_by_step" for each in page.elements)
+    return sum(element.attributes.get("data-measure") == "fid_by_step" for element in page.elements)
 
 
 def test_the_distance_along_training_has_a_chart_with_a_note_on_comparable_distances(written: Written) -> None:
@@ -75,7 +75,9 @@ def test_missing_scores_along_training_are_named_beside_existing_ones_and_else_h
 
 def test_nothing_is_loaded_from_anywhere(written: Written) -> None:
     _, page = written()
-    loaded = [each.attributes[name] for each in page.elements for name in ("src", "href") if name in each.attributes]
+    loaded = [
+        element.attributes[name] for element in page.elements for name in ("src", "href") if name in element.attributes
+    ]
     assert loaded
     assert [address for address in loaded if address is None or not address.startswith(("data:", "#"))] == []
     (style,) = page.all("style")
@@ -86,31 +88,31 @@ def test_nothing_is_loaded_from_anywhere(written: Written) -> None:
 def test_the_page_can_be_read_without_seeing_it(written: Written) -> None:
     _, page = written()
     assert page.all("html")[0].attributes["lang"] == "en"
-    assert [each for each in page.all("img") if not each.attributes.get("alt")] == []
-    assert [each for each in page.all("canvas") if not each.attributes.get("aria-label")] == []
-    labelled = {each.attributes.get("for") for each in page.all("label")}
+    assert [element for element in page.all("img") if not element.attributes.get("alt")] == []
+    assert [element for element in page.all("canvas") if not element.attributes.get("aria-label")] == []
+    labelled = {element.attributes.get("for") for element in page.all("label")}
     controls = page.all("input", "select")
     assert len(controls) > 8
     assert [c for c in controls if "label" not in c.around and c.attributes.get("id") not in labelled] == []
-    assert [each for each in page.all("button") if not each.text.strip()] == []
+    assert [element for element in page.all("button") if not element.text.strip()] == []
     tables = page.all("table")
     assert len(page.all("caption")) == len(tables) > 4
-    assert [each for each in page.all("th") if each.attributes.get("scope") not in ("row", "col")] == []
-    identifiers = [each.attributes["id"] for each in page.elements if "id" in each.attributes]
+    assert [element for element in page.all("th") if element.attributes.get("scope") not in ("row", "col")] == []
+    identifiers = [element.attributes["id"] for element in page.elements if "id" in element.attributes]
     assert len(identifiers) == len(set(identifiers))
-    assert {"header", "nav", "main", "footer"} <= {each.tag for each in page.elements}
+    assert {"header", "nav", "main", "footer"} <= {element.tag for element in page.elements}
 
 
 def test_headings_go_down_one_level_at_a_time_and_the_contents_lead_to_them(written: Written) -> None:
     _, page = written()
-    levels = [int(each.tag[1]) for each in page.all("h1", "h2", "h3", "h4")]
+    levels = [int(element.tag[1]) for element in page.all("h1", "h2", "h3", "h4")]
     assert levels[0] == 1
     assert levels.count(1) == 1
     assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
-    identifiers = {each.attributes.get("id") for each in page.elements}
-    links = [str(each.attributes["href"])[1:] for each in page.all("a")]
+    identifiers = {element.attributes.get("id") for element in page.elements}
+    links = [str(element.attributes["href"])[1:] for element in page.all("a")]
     assert set(links) <= identifiers
-    assert {str(each.attributes["id"]) for each in page.all("h2")} <= set(links)
+    assert {str(element.attributes["id"]) for element in page.all("h2")} <= set(links)
 
 
 def test_every_score_has_a_definition_a_query_and_each_configuration_a_command(
@@ -118,7 +120,7 @@ def test_every_score_has_a_definition_a_query_and_each_configuration_a_command(
 ) -> None:
     _, page = written()
     metrics = ranking.configurations[0].report.metrics()
-    commands = [each.text for each in page.all("pre")]
+    commands = [element.text for element in page.all("pre")]
     assert [f"metric = '{metric}'" in text for metric, text in zip(metrics, commands[2:], strict=True)] == [True] * len(
         metrics
     )
@@ -129,7 +131,7 @@ def test_every_score_has_a_definition_a_query_and_each_configuration_a_command(
 
 def test_only_settings_that_differ_are_listed(written: Written) -> None:
     _, page = written()
-    settings = [each.text for each in page.all("code") if "tbody" in each.around]
+    settings = [element.text for element in page.all("code") if "tbody" in element.around]
     assert "generator.kind" in settings
     assert "batch_size" not in settings
 
@@ -175,7 +177,11 @@ def test_a_diverged_member_gives_way_to_the_first_sound_one(written: Written, wh
     facts, page = written()
     assert facts.missing_parts == {}
     assert page.data["explorer"]["generators"]["adam"]["member"] == 1
-    shown = [each.attributes["alt"] for each in page.all("img") if "of adam generated" in str(each.attributes["alt"])]
+    shown = [
+        element.attributes["alt"]
+        for element in page.all("img")
+        if "of adam generated" in str(element.attributes["alt"])
+    ]
     assert shown == ["24 images that member 1 of adam generated, in rows of 6"]
 
 
@@ -269,8 +275,8 @@ def test_no_text_can_change_the_data_that_the_browser_reads(hostile: str) -> Non
 def test_the_curves_end_in_a_table_of_numbers(written: Written) -> None:
     _, page = written()
     history = page.data["curves"]["by_configuration"]["adam"]
-    rows = [each.text for each in page.all("tr") if "details" in each.around and "adam" in each.text]
-    (row,) = [each for each in rows if f"{history['generator_loss']['mean'][-1]:.4g}" in each]
+    rows = [element.text for element in page.all("tr") if "details" in element.around and "adam" in element.text]
+    (row,) = [row for row in rows if f"{history['generator_loss']['mean'][-1]:.4g}" in row]
     assert all(f"{history[measure]['mean'][-1]:.4g}" in row for measure in MEASURES)
 
 

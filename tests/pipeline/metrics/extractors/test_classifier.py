@@ -23,12 +23,12 @@ LONGER = ClassifierSettings(most_epochs=40)  # 300 images need more than the usu
 @pytest.fixture(scope="module")
 def paths(small_mnist: Path, tmp_path_factory: pytest.TempPathFactory) -> Paths:
     """One data folder for all tests of this file, with tensors in it."""
-    found = Paths(tmp_path_factory.mktemp("classifier"))
+    paths = Paths(tmp_path_factory.mktemp("classifier"))
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("GANFORGE_MNIST", str(small_mnist))
-        acquire(DATASETS["mnist"], found)
-        build(DATASETS["mnist"], found)
-    return found
+        acquire(DATASETS["mnist"], paths)
+        build(DATASETS["mnist"], paths)
+    return paths
 
 
 @pytest.fixture(scope="module")
@@ -64,13 +64,13 @@ def test_features_do_not_depend_on_the_batch(
     classifier: Artefact, paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network, pixels = load_classifier(classifier), load_split(require_tensors(paths, "mnist"), "test").pixels
-    whole = extract(network, pixels)
+    features = extract(network, pixels)
     monkeypatch.setattr("pipeline.metrics.extractors.classifier.EXTRACT_BATCH", 7)
     in_parts = extract(network, pixels)
-    assert whole.features.shape == (120, 128)
-    assert np.allclose(whole.features, in_parts.features, rtol=1e-5, atol=1e-5)
-    assert whole.logits is not None and in_parts.logits is not None
-    assert np.allclose(whole.logits, in_parts.logits, rtol=1e-5, atol=1e-5)
+    assert features.features.shape == (120, 128)
+    assert np.allclose(features.features, in_parts.features, rtol=1e-5, atol=1e-5)
+    assert features.logits is not None and in_parts.logits is not None
+    assert np.allclose(features.logits, in_parts.logits, rtol=1e-5, atol=1e-5)
 
 
 def test_the_reference_puts_real_images_near_and_noise_far(

@@ -174,8 +174,8 @@ def test_a_named_file_with_other_content_is_an_error_and_no_download(
     (tmp_path / "mine.pth").write_bytes(b"other")
     monkeypatch.setenv("GANFORGE_INCEPTION", str(tmp_path / "mine.pth"))
     published = stand_in(nobodys_address())
-    found = hashlib.sha256(b"other").hexdigest()
-    with pytest.raises(WrongContentError, match=rf"mine\.pth: found sha256 {found} .* expected {published.sha256}"):
+    sha256 = hashlib.sha256(b"other").hexdigest()
+    with pytest.raises(WrongContentError, match=rf"mine\.pth: found sha256 {sha256} .* expected {published.sha256}"):
         require_inception_weights(paths, published)
 
 
@@ -190,8 +190,8 @@ def test_a_named_file_that_is_not_there_is_an_error_and_no_download(
 def test_named_weights_of_the_users_own_go_by_their_own_sha256_and_are_unofficial(
     paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = tmp_path / "own.safetensors"
-    save_file({"fc.weight": VALUES}, own)
-    monkeypatch.setenv("GANFORGE_INCEPTION", str(own))
+    path = tmp_path / "own.safetensors"
+    save_file({"fc.weight": VALUES}, path)
+    monkeypatch.setenv("GANFORGE_INCEPTION", str(path))
     weights = require_inception_weights(paths, stand_in(nobodys_address()))
-    assert weights == InceptionWeights(own, sha256_of_file(own), official=False)
+    assert weights == InceptionWeights(path, sha256_of_file(path), official=False)

@@ -150,9 +150,9 @@ def test_images_without_labels_have_no_modes_to_drop() -> None:
     test.columns.clear()
     seen = Features(project(test.pixels).features)
     reference = Reference(seen, Features(project(train.pixels).features), seen, "none")
-    found = real_images(test, train, reference)
-    assert "mode_drop" not in found.corruptions
-    assert found.images == 30
+    sides = real_images(test, train, reference)
+    assert "mode_drop" not in sides.corruptions
+    assert sides.images == 30
 
 
 def test_modes_of_attributes_are_combinations_of_the_most_even_ones() -> None:
@@ -211,8 +211,8 @@ def expect_the_papers_order(dataset: str, images: int, paths: Paths) -> Ladder:
     made(dataset, paths)
     reference = load_reference(make_reference(dataset, paths))
     test, train = (load_split(require_tensors(paths, dataset), name) for name in ("test", "train"))
-    found = real_images(test, train, reference, images)
-    ladder = score_levels(found, require_extractor("classifier", dataset, paths))
+    sides = real_images(test, train, reference, images)
+    ladder = score_levels(sides, require_extractor("classifier", dataset, paths))
     for corruption in IMAGE_CORRUPTIONS:
         fids = fids_of(ladder, corruption)
         assert fids == sorted(set(fids)), corruption

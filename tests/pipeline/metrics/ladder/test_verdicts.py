@@ -35,11 +35,11 @@ def test_where_clean_images_have_no_value_nothing_is_known_of_its_error() -> Non
 
 
 def test_a_scores_own_error_counts_unless_it_has_none_or_images_are_there_more_than_once() -> None:
-    own, without = Score(1, 0.1), Score(1)
-    assert sampling_errors([own] * 4, 7, [1] * 4) == [0.1] * 4
-    measured = sampling_errors([own, own, own, without], 7, [1] * 4)
+    with_error, without = Score(1, 0.1), Score(1)
+    assert sampling_errors([with_error] * 4, 7, [1] * 4) == [0.1] * 4
+    measured = sampling_errors([with_error, with_error, with_error, without], 7, [1] * 4)
     assert len(set(measured)) == 1
     assert 7 < measured[0] < 14  # wider than measured, as few draws tell an error badly
-    assert sampling_errors([own] * 4, 7, [1, 4, 4, 16]) == pytest.approx(
+    assert sampling_errors([with_error] * 4, 7, [1, 4, 4, 16]) == pytest.approx(
         [measured[0] * times for times in (1, 2, 2, 4)]
     )

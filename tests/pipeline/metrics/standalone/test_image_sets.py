@@ -27,9 +27,9 @@ def pictures(images: ImageSet) -> list[np.ndarray]:
 
 
 def expect(images: ImageSet, expected: np.ndarray) -> None:
-    found = pictures(images)
-    assert len(found) == len(expected)
-    assert all(np.array_equal(one, other) for one, other in zip(found, expected, strict=True))
+    values = pictures(images)
+    assert len(values) == len(expected)
+    assert all(np.array_equal(one, other) for one, other in zip(values, expected, strict=True))
 
 
 def test_a_folder_and_its_subfolders_are_read_in_the_order_of_names(tmp_path: Path) -> None:

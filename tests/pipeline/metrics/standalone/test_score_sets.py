@@ -22,10 +22,10 @@ def scored(generated: np.ndarray, real: np.ndarray, k: int = 5, train: np.ndarra
 
 
 def test_the_distance_of_two_gaussians_lies_in_the_interval_around_fid_infinity() -> None:
-    found = scored(gaussian(3000, 1, SHIFT, SCALE), gaussian(3000, 2)).scores["fid_infinity"]
-    assert found.standard_error is not None
-    assert 0 < found.standard_error < 0.05 * CLOSED_FORM
-    assert abs(found.value - CLOSED_FORM) < 3 * found.standard_error
+    score = scored(gaussian(3000, 1, SHIFT, SCALE), gaussian(3000, 2)).scores["fid_infinity"]
+    assert score.standard_error is not None
+    assert 0 < score.standard_error < 0.05 * CLOSED_FORM
+    assert abs(score.value - CLOSED_FORM) < 3 * score.standard_error
 
 
 def test_fid_agrees_with_torch_fidelity() -> None:
@@ -33,7 +33,7 @@ def test_fid_agrees_with_torch_fidelity() -> None:
     import torch
 
     generated, real = gaussian(400, 1, SHIFT, SCALE), gaussian(500, 2)
-    statistics = [fidelity.fid_features_to_statistics(torch.from_numpy(each)) for each in (generated, real)]
+    statistics = [fidelity.fid_features_to_statistics(torch.from_numpy(features)) for features in (generated, real)]
     expected = fidelity.fid_statistics_to_metric(*statistics, False)["frechet_inception_distance"]
     assert scored(generated, real).scores["fid"].value == pytest.approx(expected, rel=1e-9)
 
@@ -48,20 +48,20 @@ def test_kid_is_the_unbiased_estimate_over_all_pairs() -> None:
 def test_every_score_is_there_and_known_as_better_lower_or_higher() -> None:
     log_p = log_of_probabilities(np.eye(4)[np.arange(100) % 4])
     real = RealFeatures(Features(gaussian(90, 2)), Features(gaussian(80, 3)))
-    found = score_sets(GeneratedSet(gaussian(100, 1), log_p), real)
-    assert set(found.scores) == set(score_names(IMAGENET)) <= set(BETTER)
-    assert found.scores["inception_score"].value == pytest.approx(4)
-    assert (found.n_generated, found.n_real, found.n_train) == (100, 90, 80)
-    assert (found.dimensions, found.neighbours) == (DIMENSIONS, 5)
-    assert found.scores["fid"].details == {"route": "factors", "rank": DIMENSIONS}
+    scored_sets = score_sets(GeneratedSet(gaussian(100, 1), log_p), real)
+    assert set(scored_sets.scores) == set(score_names(IMAGENET)) <= set(BETTER)
+    assert scored_sets.scores["inception_score"].value == pytest.approx(4)
+    assert (scored_sets.n_generated, scored_sets.n_real, scored_sets.n_train) == (100, 90, 80)
+    assert (scored_sets.dimensions, scored_sets.neighbours) == (DIMENSIONS, 5)
+    assert scored_sets.scores["fid"].details == {"route": "factors", "rank": DIMENSIONS}
 
 
 def test_generated_copies_of_training_images_are_found_and_not_by_any_other_score() -> None:
     train, real = gaussian(100, 1), gaussian(100, 2)
-    found = scored(train, real, train=train).scores
-    assert found["memorisation_distance"].value == pytest.approx(0, abs=1e-12)
-    assert found["authenticity"].value == 0
-    assert found["coverage"].value > 0.8
+    scores = scored(train, real, train=train).scores
+    assert scores["memorisation_distance"].value == pytest.approx(0, abs=1e-12)
+    assert scores["authenticity"].value == 0
+    assert scores["coverage"].value > 0.8
 
 
 def test_the_neighbourhood_is_the_requested_one() -> None:
@@ -80,21 +80,21 @@ def test_the_neighbourhood_is_the_requested_one() -> None:
     ],
 )
 def test_scores_that_few_images_do_not_define_are_left_out_and_explained(count: int, missing: set[str]) -> None:
-    found = scored(gaussian(count, 1), gaussian(50, 2))
-    whole = {"fid", "fid_infinity", "kid", "precision", "recall", "density", "coverage"}
-    assert set(found.scores) == whole - missing
-    assert all(any(name in note and "not defined" in note for note in found.notes) for name in missing)
+    result = scored(gaussian(count, 1), gaussian(50, 2))
+    names = {"fid", "fid_infinity", "kid", "precision", "recall", "density", "coverage"}
+    assert set(result.scores) == names - missing
+    assert all(any(name in note and "not defined" in note for note in result.notes) for name in missing)
 
 
 def test_probabilities_of_few_images_have_no_splits() -> None:
-    found = score_sets(GeneratedSet(None, log_of_probabilities(np.eye(3))), None)
-    assert set(found.scores) == {"inception_score"}
-    assert found.scores["inception_score"].value == pytest.approx(3)
+    result = score_sets(GeneratedSet(None, log_of_probabilities(np.eye(3))), None)
+    assert set(result.scores) == {"inception_score"}
+    assert result.scores["inception_score"].value == pytest.approx(3)
     assert any(
         note.startswith("inception_score_splits_mean and inception_score_splits_std: not defined, found 3 images")
-        for note in found.notes
+        for note in result.notes
     )
-    assert (found.n_real, found.dimensions, found.neighbours) == (None, None, None)
+    assert (result.n_real, result.dimensions, result.neighbours) == (None, None, None)
 
 
 def test_fewer_images_than_dimensions_are_noted() -> None:
@@ -106,28 +106,28 @@ def test_fewer_images_than_dimensions_are_noted() -> None:
 
 def test_fid_infinity_keeps_its_number_where_it_is_not_to_be_trusted() -> None:
     real = np.random.default_rng(0).normal(size=(60, 200))
-    found = scored(0.2 * np.random.default_rng(1).normal(size=(60, 200)) ** 3, real)
-    assert np.isfinite(found.scores["fid_infinity"].value)
-    assert found.scores["fid_infinity"].standard_error is None
-    assert any(note.startswith("fid_infinity is not to be trusted: ") for note in found.notes)
+    result = scored(0.2 * np.random.default_rng(1).normal(size=(60, 200)) ** 3, real)
+    assert np.isfinite(result.scores["fid_infinity"].value)
+    assert result.scores["fid_infinity"].standard_error is None
+    assert any(note.startswith("fid_infinity is not to be trusted: ") for note in result.notes)
 
 
 def test_a_gaussian_alone_gives_fid_alone_and_the_same_one() -> None:
     generated, real = gaussian(300, 1, SHIFT), gaussian(200, 2)
-    found = score_sets(GeneratedSet(generated), fit_moments(real))
-    assert set(found.scores) == {"fid"}
-    assert found.scores["fid"].value == pytest.approx(scored(generated, real).scores["fid"].value, rel=1e-9)
-    assert found.scores["fid"].standard_error is None
-    assert found.n_real is None
-    assert any("mean and covariance alone" in note for note in found.notes)
+    result = score_sets(GeneratedSet(generated), fit_moments(real))
+    assert set(result.scores) == {"fid"}
+    assert result.scores["fid"].value == pytest.approx(scored(generated, real).scores["fid"].value, rel=1e-9)
+    assert result.scores["fid"].standard_error is None
+    assert result.n_real is None
+    assert any("mean and covariance alone" in note for note in result.notes)
 
 
 @pytest.mark.parametrize("scale", [1e60, 1e100, 1e150])
 def test_a_kernel_that_overflows_takes_no_other_score_with_it(scale: float) -> None:
-    found = scored(gaussian(60, 1, SHIFT, scale), gaussian(50, 2, 0.0, scale))
-    assert set(found.scores) == {"fid", "fid_infinity", "precision", "recall", "density", "coverage"}
-    assert found.scores["precision"].value > 0.5
-    assert any(note.startswith("kid: not defined, the features' values are too large") for note in found.notes)
+    result = scored(gaussian(60, 1, SHIFT, scale), gaussian(50, 2, 0.0, scale))
+    assert set(result.scores) == {"fid", "fid_infinity", "precision", "recall", "density", "coverage"}
+    assert result.scores["precision"].value > 0.5
+    assert any(note.startswith("kid: not defined, the features' values are too large") for note in result.notes)
 
 
 def test_the_order_of_images_decides_nothing() -> None:

@@ -46,7 +46,7 @@ def trained(one: Stack, steps: int, *, graphed: bool = True) -> Stack:
 def test_replayed_steps_equal_steps_run_one_by_one(network: str, objective: dict[str, object]) -> None:
     members = stack("adam", "rmsprop_adam", "sgd", network=network, **objective)
     steps = STEPS_BEFORE_CAPTURE + 5
-    graphed, eager = (trained(stack_of(members, images()), steps, graphed=each) for each in (True, False))
+    graphed, eager = (trained(stack_of(members, images()), steps, graphed=is_graphed) for is_graphed in (True, False))
     assert isinstance(graphed.replayed, GraphedStep) and graphed.replayed.graph is not None
     assert relative_difference(graphed.networks.generator_weights, eager.networks.generator_weights) < 1e-5
 
@@ -54,20 +54,22 @@ def test_replayed_steps_equal_steps_run_one_by_one(network: str, objective: dict
 def test_members_equal_their_solo_runs() -> None:
     members = stack("adam", "rmsprop", "sgd")
     together = trained(stack_of(members, images()), 200)
-    for at in (0, 3, 5):
-        alone = trained(stack_of([members[at]], images()), 200)
-        assert relative_difference(together.networks.generator_weights[at], alone.networks.generator_weights[0]) < 1e-3
+    for member in (0, 3, 5):
+        alone = trained(stack_of([members[member]], images()), 200)
+        assert (
+            relative_difference(together.networks.generator_weights[member], alone.networks.generator_weights[0]) < 1e-3
+        )
 
 
 def test_streamed_images_train_the_same_weights_as_resident_ones() -> None:
     members = stack("adam")
-    one, other = (trained(stack_of(members, images(resident=each)), 20) for each in (True, False))
+    one, other = (trained(stack_of(members, images(resident=is_resident)), 20) for is_resident in (True, False))
     assert torch.equal(one.networks.generator_weights, other.networks.generator_weights)
 
 
 def test_bfloat16_and_tf32_stay_near_float32() -> None:
     full = trained(stack_of(stack("adam"), images()), 10)
-    half = [Member(replace(each.settings, precision="bfloat16"), each.index) for each in stack("adam")]
+    half = [Member(replace(member.settings, precision="bfloat16"), member.index) for member in stack("adam")]
     rounded = trained(stack_of(half, images()), 10)
     assert relative_difference(rounded.networks.generator_weights, full.networks.generator_weights) < 0.05
     with tf32_products(torch.device("cuda")):

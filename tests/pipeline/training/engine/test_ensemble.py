@@ -48,7 +48,7 @@ def expect_equal_states(one: dict[str, torch.Tensor], other: dict[str, torch.Ten
 
 def test_every_operation_gives_each_member_the_bits_it_has_alone(images: TrainingImages, network: Network) -> None:
     members = members_of(network)
-    ensemble, solos = Ensemble(members, network, images), [Ensemble([each], network, images) for each in members]
+    ensemble, solos = Ensemble(members, network, images), [Ensemble([member], network, images) for member in members]
     assert len(ensemble.stacks) > 1
     for trained in (ensemble, *solos):
         train(trained, 3)
@@ -114,9 +114,9 @@ def test_an_ensemble_of_several_stacks_equals_one_batched_stack(images: Training
     members = [Member(settings(key, network="dcgan"), index) for key in ("adam", "sgd") for index in range(2)]
     ensemble, batched = Ensemble(members, DCGAN, images), Stack(members, DCGAN, images)
     outputs = ensemble.step(0, measure_gradients=True), batched.step(0, measure_gradients=True)
-    assert all(each.penalty is None for each in outputs)
+    assert all(output.penalty is None for output in outputs)
     for name in ("logits", "gradient_norms"):
-        torch.testing.assert_close(*(getattr(each, name) for each in outputs))
+        torch.testing.assert_close(*(getattr(output, name) for output in outputs))
     train(ensemble, 2, start=1)
     train(batched, 2, start=1)
     for number in range(4):

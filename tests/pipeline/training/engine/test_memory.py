@@ -38,8 +38,8 @@ print(peak_memory_mib())
 
 def peak_mib(members: int) -> float:
     command = [sys.executable, "-c", PROGRAM, str(members)]
-    own = {name: value for name, value in os.environ.items() if name not in memory.USER_VARIABLES}
-    return float(subprocess.run(command, cwd=PROJECT, env=own, check=True, capture_output=True, text=True).stdout)
+    variables = {name: value for name, value in os.environ.items() if name not in memory.USER_VARIABLES}
+    return float(subprocess.run(command, cwd=PROJECT, env=variables, check=True, capture_output=True, text=True).stdout)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs the kernel's own count of a process's peak")
@@ -47,7 +47,7 @@ def peak_mib(members: int) -> float:
 def test_one_more_member_takes_memory_for_its_state_and_none_for_gradients() -> None:
     stack = Stack([Member(settings("adam"), 0)], network_for("mlp", DIGITS), TrainingImages(PIXELS, CPU))
     weights = stack.networks.generator_weights.nbytes + stack.networks.discriminator_weights.nbytes
-    kept = sum(each.nbytes for each in stack.state(slice(0, 1)).values())
+    kept = sum(value.nbytes for value in stack.state(slice(0, 1)).values())
     assert kept == pytest.approx(3 * weights, rel=1e-3)  # and Adam's two moments
     a_member = (peak_mib(MANY) - peak_mib(FEW)) / (MANY - FEW) * MEBIBYTE
     assert kept < a_member + 0.1 * weights  # else nothing was measured

@@ -52,11 +52,11 @@ def test_latents_drawn_step_by_step_are_those_of_a_block_drawn_at_once() -> None
 def test_latents_and_orders_that_were_given_stay_as_they_are() -> None:
     members = [MemberAddress(0, 0)]
     latents, shuffle = LatentStream(members, MLP, 4, CPU), ShuffleStream(members, 50, 8, CPU)
-    for at, ends in ((latents.at, LATENT_BLOCK_STEPS), (shuffle.at, 50 // 8)):
-        given = at(0)
+    for stream, ends in ((latents.at, LATENT_BLOCK_STEPS), (shuffle.at, 50 // 8)):
+        given = stream(0)
         kept = given.clone()
         for step in (1, ends, 2 * ends):
-            at(step)
+            stream(step)
         assert torch.equal(given, kept)
 
 

@@ -34,9 +34,13 @@ def wanted() -> list[TrainingSettings]:
     """A dense sweep whose noise, flips and penalty draw random numbers of every kind."""
     resolved = [settings(key, steps=12) for key in ("adam", "sgd")]
     objectives = [
-        replace(each.objective, instance_noise=0.1, label_flip=0.1, gradient_penalty=1.0) for each in resolved
+        replace(configuration.objective, instance_noise=0.1, label_flip=0.1, gradient_penalty=1.0)
+        for configuration in resolved
     ]
-    return [replace(each, objective=objective) for each, objective in zip(resolved, objectives, strict=True)]
+    return [
+        replace(configuration, objective=objective)
+        for configuration, objective in zip(resolved, objectives, strict=True)
+    ]
 
 
 def still(settings: TrainingSettings) -> TrainingSettings:
@@ -68,18 +72,18 @@ def test_two_processes_train_the_same_weights_as_one(
             together = end.value
             break
     assert len(seen) >= 3
-    assert all(each.pictures is not None for each in seen[0].partitions.values())
+    assert all(partition.pictures is not None for partition in seen[0].partitions.values())
     assert seen[-1].step == partitions[0].steps
     with elsewhere(tensors, tmp_path / "alone") as other:
         alone = train(partitions, tensors, other)
     with elsewhere(tensors, tmp_path / "untrained") as other:
-        resting = [still(each) for each in partitions]
+        resting = [still(partition) for partition in partitions]
         untrained = train(resting, tensors, other)
     for key, artefact in together.items():
         assert artefact.details["processes"] == 2
         assert list(evaluation_files(artefact)) == list(evaluation_files(alone[key])) == [partitions[0].steps]
         for name in ("generator.safetensors", "discriminator.safetensors"):
-            one, two = (whole(each.path(name)) for each in (alone[key], artefact))
+            one, two = (whole(artefact_of_way.path(name)) for artefact_of_way in (alone[key], artefact))
             initial = whole(untrained[key].path(name))
             apart, moved = np.linalg.norm(two - one), np.linalg.norm(one - initial)
             assert apart < 1e-3 * moved, f"{key} {name}: {apart:.1e} apart after moving {moved:.1e}"
@@ -129,20 +133,22 @@ def test_every_rank_has_its_own_rows_of_each_batch_in_latents_drawn_at_once() ->
         noise.batches = 2
         return noise.uniform((2 * images, 5))
 
-    whole, parts = drawn(Ranks(), 8), [drawn(Ranks(rank, 2), 4) for rank in range(2)]
-    assert torch.equal(whole.unflatten(1, (2, 2, 4)), torch.stack([each.unflatten(1, (2, 4)) for each in parts], dim=2))
+    together, parts = drawn(Ranks(), 8), [drawn(Ranks(rank, 2), 4) for rank in range(2)]
+    assert torch.equal(
+        together.unflatten(1, (2, 2, 4)), torch.stack([part.unflatten(1, (2, 4)) for part in parts], dim=2)
+    )
 
 
 def processes_of(marker: str) -> list[int]:
     """The processes whose command line holds a text."""
-    found = []
+    reports = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             if marker in path.read_bytes().decode(errors="replace"):
-                found.append(int(path.parent.name))
+                reports.append(int(path.parent.name))
         except OSError:  # it has just ended
             continue
-    return found
+    return reports
 
 
 def test_when_the_watcher_leaves_all_processes_end_and_a_checkpoint_is_there(tensors: Artefact, paths: Paths) -> None:

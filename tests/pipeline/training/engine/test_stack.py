@@ -46,8 +46,8 @@ def digest(weights: Tensor) -> str:
     return hashlib.sha256(weights.numpy().tobytes()).hexdigest()
 
 
-def weights(stack: Stack, at: int) -> list[Tensor]:
-    return [stack.networks.generator_weights[at], stack.networks.discriminator_weights[at]]
+def weights(stack: Stack, member: int) -> list[Tensor]:
+    return [stack.networks.generator_weights[member], stack.networks.discriminator_weights[member]]
 
 
 def relative_difference(one: Tensor, other: Tensor) -> float:
@@ -94,8 +94,8 @@ def test_every_round_of_the_discriminator_sees_images_and_latents_of_its_own(ima
     stack = stack_of([Member(settings("adam", n_critic=3), 0)], images)
     first, second = stack.inputs_at(0), stack.inputs_at(1)
     seen = [*first.images, *second.images], [*first.latents, *second.latents]
-    for each in seen:
-        assert len({digest(tensor.contiguous()) for tensor in each}) == 6
+    for before in seen:
+        assert len({digest(tensor.contiguous()) for tensor in before}) == 6
 
 
 def test_the_optimizers_update_the_weights_of_the_networks(images: TrainingImages) -> None:
@@ -120,10 +120,10 @@ def test_every_member_of_a_mixed_sweep_equals_its_solo_run_after_200_steps(
 ) -> None:
     members = [Member(settings(key), index) for key in CONFIGURATIONS for index in range(2)]
     together = train(stack_of(members, images), 200)
-    for at in (0, 3, 4, 6, 9, 10)[::threads]:
-        alone = train(stack_of([members[at]], images), 200)
-        for solo, stacked in zip(weights(alone, 0), weights(together, at), strict=True):
-            assert relative_difference(stacked, solo) < 1e-5, f"{CONFIGURATIONS[at // 2]} member {at % 2}"
+    for member in (0, 3, 4, 6, 9, 10)[::threads]:
+        alone = train(stack_of([members[member]], images), 200)
+        for solo, stacked in zip(weights(alone, 0), weights(together, member), strict=True):
+            assert relative_difference(stacked, solo) < 1e-5, f"{CONFIGURATIONS[member // 2]} member {member % 2}"
 
 
 OBJECTIVES: dict[str, dict[str, Any]] = {
@@ -148,9 +148,9 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
 def test_members_equal_their_solo_runs_under_every_objective(images: TrainingImages, name: str) -> None:
     members = [Member(settings(key, **OBJECTIVES[name]), index) for key in ("adam", "rmsprop") for index in range(2)]
     together = train(stack_of(members, images), 20)
-    for at in (1, 2):
-        alone = train(stack_of([members[at]], images), 20)
-        for solo, stacked in zip(weights(alone, 0), weights(together, at), strict=True):
+    for member in (1, 2):
+        alone = train(stack_of([members[member]], images), 20)
+        for solo, stacked in zip(weights(alone, 0), weights(together, member), strict=True):
             assert relative_difference(stacked, solo) < 1e-5
 
 
@@ -174,8 +174,8 @@ def test_bultens_members_equal_their_solo_runs_with_dropouts_of_their_own() -> N
     train(batched, 4, start=1)
     for step in range(1, 5):
         ensemble.step(step)
-    for at, each in enumerate(ensemble.stacks):
-        for one, stacked in zip(weights(each, 0), weights(batched, at), strict=True):
+    for number, stack in enumerate(ensemble.stacks):
+        for one, stacked in zip(weights(stack, 0), weights(batched, number), strict=True):
             assert relative_difference(one, stacked) < 1e-4
     alone = train(Stack([members[2]], network, images), 5)
     for solo, stacked in zip(weights(alone, 0), weights(batched, 2), strict=True):
@@ -188,9 +188,9 @@ def test_bultens_members_equal_their_solo_runs_with_dropouts_of_their_own() -> N
 def test_members_of_a_convolutional_network_equal_their_solo_runs(images: TrainingImages) -> None:
     members = [Member(settings(key, network="dcgan"), index) for key in ("adam", "sgd") for index in range(2)]
     together = train(stack_of(members, images), 6)
-    for at in (0, 3):
-        alone = train(stack_of([members[at]], images), 6)
-        for solo, stacked in zip(weights(alone, 0), weights(together, at), strict=True):
+    for member in (0, 3):
+        alone = train(stack_of([members[member]], images), 6)
+        for solo, stacked in zip(weights(alone, 0), weights(together, member), strict=True):
             assert relative_difference(stacked, solo) < 1e-5
 
 
@@ -199,9 +199,9 @@ def test_members_keep_their_own_smoothing_flips_and_penalties(images: TrainingIm
     other = settings("adam", real_label=0.7, r1=5.0, label_flip=0.1)
     members = [Member(one, 0), Member(other, 0)]
     together = train(stack_of(members, images), 10).networks.discriminator_weights
-    for at, member in enumerate(members):
+    for row, member in enumerate(members):
         alone = train(stack_of([member], images), 10).networks.discriminator_weights
-        assert relative_difference(together[at], alone[0]) < 1e-5
+        assert relative_difference(together[row], alone[0]) < 1e-5
     assert relative_difference(together[0], together[1]) > 1e-4
 
 
@@ -212,8 +212,8 @@ def test_a_diverged_member_leaves_the_others_bit_identical(images: TrainingImage
     train(sound, 5)
     train(sick, 5)
     assert sick.networks.finite_members() == [True, False, True]
-    for at in (0, 2):
-        assert all(torch.equal(*pair) for pair in zip(weights(sound, at), weights(sick, at), strict=True))
+    for member in (0, 2):
+        assert all(torch.equal(*pair) for pair in zip(weights(sound, member), weights(sick, member), strict=True))
 
 
 def test_the_average_of_the_generator_is_the_recursive_mean_of_its_weights(images: TrainingImages) -> None:

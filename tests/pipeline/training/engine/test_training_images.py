@@ -42,7 +42,7 @@ def test_streamed_images_are_the_same_pixels(pixels: Tensor) -> None:
 
 def test_a_streamed_batch_is_not_overwritten_by_those_after_it(pixels: Tensor) -> None:
     streamed = TrainingImages(pixels, CPU, resident=False)
-    batches = [torch.tensor([[at, at + 1]]) for at in range(6)]
+    batches = [torch.tensor([[index, index + 1]]) for index in range(6)]
     taken = [taken_by(streamed, indices) for indices in batches]
     for indices, batch in zip(batches, taken, strict=True):
         assert torch.equal(batch, pixels[indices])
@@ -55,15 +55,15 @@ def test_streamed_batches_may_change_their_size(pixels: Tensor) -> None:
 
 
 def test_images_on_a_cpu_are_resident(pixels: Tensor) -> None:
-    found = TrainingImages(pixels, CPU)
-    assert (found.resident, found.count, tuple(found.shape)) == (True, 40, (3, 4, 5))
+    streamed = TrainingImages(pixels, CPU)
+    assert (streamed.resident, streamed.count, tuple(streamed.shape)) == (True, 40, (3, 4, 5))
 
 
 @pytest.mark.gpu
 def test_images_on_a_gpu_are_the_same_resident_and_streamed(pixels: Tensor) -> None:
     device = torch.device("cuda")
-    resident, streamed = (TrainingImages(pixels, device, resident=each) for each in (True, False))
-    batches = [torch.tensor([[at, at + 1]]) for at in range(6)]
+    resident, streamed = (TrainingImages(pixels, device, resident=is_resident) for is_resident in (True, False))
+    batches = [torch.tensor([[index, index + 1]]) for index in range(6)]
     taken = [taken_by(streamed, indices) for indices in batches]
     for indices, batch in zip(batches, taken, strict=True):
         assert torch.equal(batch.cpu(), pixels[indices])

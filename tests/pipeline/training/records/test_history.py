@@ -60,8 +60,10 @@ def add(interval: Interval, start: int, stop: int) -> None:
 
 def expected_of(member: int) -> Measured:
     """Plain means over all steps and images, by the textbook's formulas in double precision."""
-    found = [outputs(step) for step in range(STEPS)]
-    real, generated, judged = torch.stack([each.logits[member] for each in found]).double().sigmoid().chunk(3, dim=1)
+    steps = [outputs(step) for step in range(STEPS)]
+    real, generated, judged = (
+        torch.stack([output.logits[member] for output in steps]).double().sigmoid().chunk(3, dim=1)
+    )
     label = LABELS[member]
     means = (
         -(label * real.log() + (1 - label) * (1 - real).log()),
@@ -71,11 +73,11 @@ def expected_of(member: int) -> Measured:
         (generated > 0.5).double(),
         real,
         generated,
-        torch.stack([each.penalty[member] for each in found if each.penalty is not None]).double(),
+        torch.stack([output.penalty[member] for output in steps if output.penalty is not None]).double(),
     )
-    last: Tensor | None = found[-1].gradient_norms
+    last: Tensor | None = steps[-1].gradient_norms
     assert last is not None
-    return Measured(*(each.mean().item() for each in means), *last[:, member].tolist())
+    return Measured(*(mean.mean().item() for mean in means), *last[:, member].tolist())
 
 
 def values(measured: Measured) -> list[float]:
@@ -85,8 +87,8 @@ def values(measured: Measured) -> list[float]:
 def test_the_means_of_a_step_are_those_worked_by_hand() -> None:
     nine = math.log(9)  # σ(log 9) = 0.9
     logits = torch.tensor([[nine, 0.0, nine], [0.0, -nine, nine], [nine, nine, -nine]]).view(1, 1, 9)
-    found = step_means(logits, 3, LOSSES["non_saturating"], torch.tensor([[1.0]]))
-    assert all(each.shape == (1, 1) for each in found)
+    means = step_means(logits, 3, LOSSES["non_saturating"], torch.tensor([[1.0]]))
+    assert all(value.shape == (1, 1) for value in means)
     expected = [
         (-2 * math.log(0.9) - math.log(0.5)) / 3,
         (-math.log(0.5) - math.log(0.9) - math.log(0.1)) / 3,
@@ -96,7 +98,7 @@ def test_the_means_of_a_step_are_those_worked_by_hand() -> None:
         (0.9 + 0.5 + 0.9) / 3,
         (0.5 + 0.1 + 0.9) / 3,
     ]
-    assert [each.item() for each in found] == pytest.approx(expected, rel=1e-6)
+    assert [value.item() for value in means] == pytest.approx(expected, rel=1e-6)
 
 
 def test_an_intervals_measures_are_plain_means_over_its_steps_and_the_norms_of_the_last(ensemble: Ensemble) -> None:
@@ -169,16 +171,16 @@ def test_images_seen_count_every_round_of_the_discriminator() -> None:
     of_recipe = settings("adam")
     five_rounds = replace(of_recipe, objective=replace(of_recipe.objective, n_critic=5))
     measured = Measured(*[0.0] * 10)
-    found = history_row(Member(five_rounds, 1), measured, (0.0, 0.0), 100, 0.0, diverged=False)
-    assert (found.step, found.member, found.images_seen) == (100, 1, 100 * 5 * 64)
+    row = history_row(Member(five_rounds, 1), measured, (0.0, 0.0), 100, 0.0, diverged=False)
+    assert (row.step, row.member, row.images_seen) == (100, 1, 100 * 5 * 64)
 
 
 def test_rows_survive_the_file_nan_and_divergence_included(tmp_path: Path) -> None:
     rows = [row(100, 0, 1.0), row(100, 1, math.nan, diverged=True), row(200, 0, math.inf)]
     write_history(tmp_path / "history.parquet", rows)
-    found = read_rows(tmp_path / "history.parquet")
-    assert [repr(each) for each in found] == [repr(each) for each in rows]  # NaN does not equal itself
-    assert [each.diverged for each in found] == [False, True, False]
+    read = read_rows(tmp_path / "history.parquet")
+    assert [repr(row) for row in read] == [repr(row) for row in rows]  # NaN does not equal itself
+    assert [row.diverged for row in read] == [False, True, False]
 
 
 def test_a_history_without_rows_survives_too(tmp_path: Path) -> None:
@@ -189,9 +191,9 @@ def test_a_history_without_rows_survives_too(tmp_path: Path) -> None:
 def test_the_last_interval_is_averaged_over_the_members_that_reached_it(tmp_path: Path) -> None:
     rows = [row(100, 0, 9.0), row(100, 1, 9.0), row(100, 2, 9.0, diverged=True), row(200, 0, 1.0), row(200, 1, 2.0)]
     write_history(tmp_path / "history.parquet", rows)
-    found = last_interval(tmp_path / "history.parquet")
-    assert (found["generator_loss"], found["evaluation_generator_loss"]) == (1.5, 0.75)
-    assert not {"step", "member", "diverged", "elapsed_seconds"} & set(found)
+    last_row = last_interval(tmp_path / "history.parquet")
+    assert (last_row["generator_loss"], last_row["evaluation_generator_loss"]) == (1.5, 0.75)
+    assert not {"step", "member", "diverged", "elapsed_seconds"} & set(last_row)
 
 
 def test_the_last_interval_of_a_member_with_nan_is_nan(tmp_path: Path) -> None:

@@ -20,10 +20,10 @@ def test_a_band_reaches_from_the_least_member_to_the_greatest_around_their_mean(
 
 
 def test_values_that_are_not_finite_are_left_out_of_the_picture() -> None:
-    found = over_members(history([np.nan, np.inf, 2.0, np.nan, 5.0]), "generator_loss", np.array([10, 20, 30]))
-    for each in found:
-        assert np.isnan(each[0])
-        assert each[1:].tolist() == [2, 5]
+    bands = over_members(history([np.nan, np.inf, 2.0, np.nan, 5.0]), "generator_loss", np.array([10, 20, 30]))
+    for band in bands:
+        assert np.isnan(band[0])
+        assert band[1:].tolist() == [2, 5]
 
 
 @pytest.mark.parametrize("losses", [[1.0, 3.0, 2.0, 2.0, 5.0], [np.nan] * 5])

@@ -93,9 +93,9 @@ def test_speed_is_this_processs_and_the_seconds_are_those_of_all(time: FakeTime)
 def test_a_line_of_the_log_has_step_losses_speed_and_time_left(time: FakeTime) -> None:
     clock = time.clock(0, 4500)
     clock.images, time.now = 900_000, 36.0
-    found = progress_line("mnist_mlp", 1500, clock, {"rmsprop": MEASURED, "adam": None})
+    line = progress_line("mnist_mlp", 1500, clock, {"rmsprop": MEASURED, "adam": None})
     expected = "mnist_mlp 1,500/4,500 | rmsprop D 0.61+0.52 G 1.20 | adam diverged | 25,000 images/s | 1:12 left"
-    assert found == expected
+    assert line == expected
 
 
 def test_the_time_left_is_rounded_before_it_is_split_into_minutes(time: FakeTime) -> None:
@@ -111,8 +111,8 @@ def test_members_are_averaged_field_by_field() -> None:
 
 
 def test_a_member_of_nan_makes_that_field_nan_alone() -> None:
-    found = mean_measured([MEASURED, replace(MEASURED, generator_loss=math.nan)])
-    assert [name for name, value in vars(found).items() if math.isnan(value)] == ["generator_loss"]
+    mean = mean_measured([MEASURED, replace(MEASURED, generator_loss=math.nan)])
+    assert [name for name, value in vars(mean).items() if math.isnan(value)] == ["generator_loss"]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -136,12 +136,12 @@ def test_an_observation_survives_a_line_of_json() -> None:
 def test_an_observations_pictures_come_along() -> None:
     with_pictures = observation(MEASURED)
     pictures = np.random.default_rng(0).integers(0, 256, (16, 3, 28, 28), np.uint8)
-    partitions = {key: replace(each, pictures=pictures) for key, each in with_pictures.partitions.items()}
+    partitions = {key: replace(observed, pictures=pictures) for key, observed in with_pictures.partitions.items()}
     line = observation_to_json(replace(with_pictures, partitions=partitions))
     assert "\n" not in line
-    for each in observation_from_json(json.loads(line)).partitions.values():
-        assert each.pictures is not None
-        assert np.array_equal(each.pictures, pictures)
+    for partition in observation_from_json(json.loads(line)).partitions.values():
+        assert partition.pictures is not None
+        assert np.array_equal(partition.pictures, pictures)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])

@@ -103,9 +103,9 @@ def test_a_training_keeps_images_of_every_member_at_its_intervals_and_at_its_end
 def test_the_last_images_are_those_of_the_published_generator_from_the_fixed_latents(
     tensors: Artefact, paths: Paths
 ) -> None:
-    own = wanted(3)
-    artefact = train([own], tensors, paths)["adam"]
-    members = [Member(own, 0), Member(own, 1)]
+    with_images = wanted(3)
+    artefact = train([with_images], tensors, paths)["adam"]
+    members = [Member(with_images, 0), Member(with_images, 1)]
     with torch.no_grad():
         drawn = load_generator(artefact, CPU)(scored_latents(members, MLP))
     images = read_images(evaluation_files(artefact)[3])
@@ -140,28 +140,28 @@ def tiles(path: Path) -> np.ndarray:
     with Image.open(path) as picture:
         pixels = np.asarray(picture.convert("L"))[:: snapshots.SCALE, :: snapshots.SCALE]
     rows = [pixels[member * (28 + GAP_PIXELS) :][:28] for member in range(2)]
-    return np.stack([[row[:, at * (28 + GAP_PIXELS) :][:, :28] for at in range(16)] for row in rows])
+    return np.stack([[row[:, column * (28 + GAP_PIXELS) :][:, :28] for column in range(16)] for row in rows])
 
 
 def test_a_training_without_an_average_keeps_its_fingerprint_its_checkpoints_and_its_details(
     tensors: Artefact, paths: Paths
 ) -> None:
-    own = wanted(3)
-    without_steps = {name: value for name, value in own.to_json().items() if name != "steps"}
+    three = wanted(3)
+    without_steps = {name: value for name, value in three.to_json().items() if name != "steps"}
     way = Identity("checkpoint", CODE_VERSION, {"settings": without_steps, "tensors": tensors.fingerprint})
-    assert checkpoint_identity(own, tensors) == way
-    assert "weights_along_training" not in train([own], tensors, paths)["adam"].details
+    assert checkpoint_identity(three, tensors) == way
+    assert "weights_along_training" not in train([three], tensors, paths)["adam"].details
 
 
 def test_a_training_with_an_average_does_not_continue_from_checkpoints_with_raw_images(
     tensors: Artefact,
 ) -> None:
-    own = replace(wanted(3), ema_decay=0.8)
-    without_steps = {name: value for name, value in own.to_json().items() if name != "steps"}
+    averaged = replace(wanted(3), ema_decay=0.8)
+    without_steps = {name: value for name, value in averaged.to_json().items() if name != "steps"}
     before = Identity("checkpoint", CODE_VERSION, {"settings": without_steps, "tensors": tensors.fingerprint})
-    assert checkpoint_identity(own, tensors).fingerprint != before.fingerprint
-    whole = Identity("training", CODE_VERSION, {"settings": own.to_json(), "tensors": tensors.fingerprint})
-    assert training_identity(own, tensors).fingerprint == whole.fingerprint  # its weights are what they were
+    assert checkpoint_identity(averaged, tensors).fingerprint != before.fingerprint
+    identity = Identity("training", CODE_VERSION, {"settings": averaged.to_json(), "tensors": tensors.fingerprint})
+    assert training_identity(averaged, tensors).fingerprint == identity.fingerprint  # its weights are what they were
 
 
 def test_latents_are_the_same_for_every_configuration_and_of_no_other_purpose_or_member() -> None:
@@ -225,7 +225,7 @@ def test_a_diverged_member_is_left_out_from_then_on(
     artefact = train([replace(wanted(6), history_interval_steps=2)], tensors, paths)["adam"]
     assert artefact.details["divergences"][0]["step"] == 4
     members = {step: read_images(path).columns["member"] for step, path in evaluation_files(artefact).items()}
-    assert {step: sorted(set(each.tolist())) for step, each in members.items()} == {2: [0, 1], 4: [1], 6: [1]}
+    assert {step: sorted(set(numbers.tolist())) for step, numbers in members.items()} == {2: [0, 1], 4: [1], 6: [1]}
 
 
 def test_no_images_are_kept_where_every_member_diverged_not_even_earlier_ones(tensors: Artefact, paths: Paths) -> None:

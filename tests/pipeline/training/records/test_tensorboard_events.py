@@ -41,8 +41,8 @@ def scalars(folder: Path, tag: str) -> list[ScalarEvent]:
 def test_tensorboard_finds_every_measured_number_under_a_tag_grouped_by_network(tmp_path: Path) -> None:
     write(tmp_path, [row(100)])
     events = read(tmp_path / "member_0")
-    found = {tag: events.Scalars(tag)[0].value for tag in events.Tags()["scalars"]}
-    assert len(found) == len(SCALARS) == 12
+    values = {tag: events.Scalars(tag)[0].value for tag in events.Tags()["scalars"]}
+    assert len(values) == len(SCALARS) == 12
     expected = {
         "discriminator/loss_real": 0.5,
         "generator/loss": 1.25,
@@ -50,16 +50,16 @@ def test_tensorboard_finds_every_measured_number_under_a_tag_grouped_by_network(
         "discriminator/gradient_norm": 2.0,
         "evaluation/generator_loss": 0.875,
     }
-    assert {tag: found[tag] for tag in expected} == expected
+    assert {tag: values[tag] for tag in expected} == expected
 
 
 def test_every_member_is_a_run_of_its_own_with_steps_and_times(tmp_path: Path) -> None:
     write(tmp_path, [row(step, member, 1.0 + member) for step in (100, 200) for member in (0, 2)])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["member_0", "member_2"]
     for member in (0, 2):
-        found = scalars(tmp_path / f"member_{member}", "generator/loss")
-        assert [(event.step, event.value) for event in found] == [(100, 1.0 + member), (200, 1.0 + member)]
-        assert [event.wall_time for event in found] == [STARTED_AT + 10, STARTED_AT + 20]
+        values = scalars(tmp_path / f"member_{member}", "generator/loss")
+        assert [(event.step, event.value) for event in values] == [(100, 1.0 + member), (200, 1.0 + member)]
+        assert [event.wall_time for event in values] == [STARTED_AT + 10, STARTED_AT + 20]
 
 
 def test_rows_can_be_read_while_the_file_is_still_open(tmp_path: Path) -> None:
@@ -78,8 +78,8 @@ def test_a_continued_run_hides_events_after_its_checkpoint(tmp_path: Path, from_
     first.rename(first.with_name("events.out.tfevents.1"))  # names tell seconds only, and these would be the same
     again = [step for step in (100, 200, 300) if step > from_step]
     write(tmp_path, [row(step, generator_loss=9.0) for step in again], from_step)
-    found = scalars(tmp_path / "member_0", "generator/loss")
-    assert [(event.step, event.value) for event in found] == [
+    values = scalars(tmp_path / "member_0", "generator/loss")
+    assert [(event.step, event.value) for event in values] == [
         (step, 9.0 if step > from_step else 1.25) for step in (100, 200, 300)
     ]
 

@@ -34,14 +34,14 @@ def images() -> TrainingImages:
 def stack(images: TrainingImages, *of_members: TrainingSettings, recorded: bool = True) -> Stack:
     width = of_members[0].width
     network = network_for(of_members[0].network, DIGITS, width)
-    stacked = Stack([Member(each, index) for index, each in enumerate(of_members)], network, images)
+    stacked = Stack([Member(settings, index) for index, settings in enumerate(of_members)], network, images)
     if not recorded:
         stacked.replayed = None
     return stacked
 
 
 def expect_equal_bits(images: TrainingImages, *of_members: TrainingSettings) -> None:
-    replayed, plain = (stack(images, *of_members, recorded=each) for each in (True, False))
+    replayed, plain = (stack(images, *of_members, recorded=is_recorded) for is_recorded in (True, False))
     for step in range(STEPS):
         one, other = replayed.step(step), plain.step(step)
         assert torch.equal(one.logits, other.logits), f"step {step}"
@@ -99,9 +99,9 @@ def test_stacks_that_train_in_turn_share_their_memory(images: TrainingImages, mo
     for ensemble in (alone, in_turn, in_turn.without([1])):
         for step in range(2):
             ensemble.step(step)
-        (plan,) = {id(each.memory_plan): each.memory_plan for each in ensemble.stacks}.values()
+        (plan,) = {id(stack.memory_plan): stack.memory_plan for stack in ensemble.stacks}.values()
         sizes.append(sorted(len(block) for block in plan.blocks))
-    assert [len(each.stacks) for each in (alone, in_turn)] == [1, 4]
+    assert [len(ensemble.stacks) for ensemble in (alone, in_turn)] == [1, 4]
     assert sizes[0] == sizes[1] == sizes[2] != []
 
 
