@@ -59,7 +59,7 @@ def test_ctrl_c_after_several_observations_ends_the_command_and_keeps_every_step
         patch.setattr(Ensemble, "step", interrupted(Ensemble.step))
         assert cli.main() == 130
     printed = capsys.readouterr()
-    assert printed.err == "ganforge: interrupted; what was finished is kept\n"
+    assert printed.err == "ganforge: interrupted; finished work is kept\n"
     assert "training sgd" in printed.out
     assert "training rmsprop" not in printed.out
     checkpoints = paths.training("mnist_mlp", "sgd") / "checkpoints"
