@@ -48,7 +48,8 @@ def test_float32_products_keep_seven_digits(monkeypatch: pytest.MonkeyPatch, off
     x = photographs(900, 1, width=256).astype(np.float32) + np.float32(offset)
     y = photographs(800, 2, shift=0.02, width=256).astype(np.float32) + np.float32(offset)
     monkeypatch.setattr(module, "FLOAT64_PRODUCTS", 0)
-    assert kernel_distance(x, y).value == pytest.approx(by_definition(x, y), rel=1e-7)
+    # Half a unit of the seventh digit is 2.1e-7 here. BLAS adds up differently with one thread: 1.1e-7 off, else less.
+    assert kernel_distance(x, y).value == pytest.approx(by_definition(x, y), rel=2e-7)
 
 
 @pytest.mark.parametrize("magnitude", [1e-15, 1e15])
