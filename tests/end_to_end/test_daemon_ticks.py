@@ -76,11 +76,11 @@ class Automated:
     def ended(self, key: str, value: str) -> dict[str, Any]:
         """Wait for the end of the run with this tag and return it."""
 
-        def found() -> dict[str, Any] | None:
+        def ended_run() -> dict[str, Any] | None:
             over = [run for run in self.runs(key, value) if run["status"] in ("SUCCESS", "FAILURE", "CANCELED")]
             return over[0] if over else None
 
-        return wait_until(found, f"a run with {key}={value} ends")
+        return wait_until(ended_run, f"a run with {key}={value} ends")
 
 
 def wait_until(condition: Callable[[], Found | None], what: str) -> Found:

@@ -76,7 +76,9 @@ def test_a_broken_archive_is_named_with_the_remedy(
     assert not (paths.raw("celeba") / "manifest.json").exists()
 
 
-def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, network: str = "dcgan", batch_size: int = 8) -> str:
+def materialize_own_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, network: str = "dcgan", batch_size: int = 8
+) -> str:
     """Return the output for a data set of 30x30 images, from a new process because tables are read at load."""
     images = np.random.default_rng(0).integers(0, 256, (40, 30, 30), np.uint8)
     np.savez(tmp_path / "own.npz", images=images, labels=np.arange(40) % 2)
@@ -94,7 +96,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, network: str = "dcga
 def test_images_that_a_network_cannot_generate_are_refused_before_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    printed = own(tmp_path, monkeypatch)
+    printed = materialize_own_data(tmp_path, monkeypatch)
     assert printed.startswith(
         "ganforge: own_dcgan adam: network dcgan: found images of 30 x 30 pixels, expected squares"
     )
@@ -104,12 +106,12 @@ def test_images_that_a_network_cannot_generate_are_refused_before_training(
 def test_a_batch_larger_than_the_data_set_is_refused_before_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    printed = own(tmp_path, monkeypatch, network="mlp", batch_size=64)
+    printed = materialize_own_data(tmp_path, monkeypatch, network="mlp", batch_size=64)
     assert printed == "ganforge: own_dcgan adam: found 32 training images, expected at least batch_size=64\n"
 
 
 def test_a_recipe_of_an_unknown_network_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    printed = own(tmp_path, monkeypatch, network="nonet")
+    printed = materialize_own_data(tmp_path, monkeypatch, network="nonet")
     assert printed == (
         "ganforge: recipe 'own_dcgan': network 'nonet' does not exist; "
         "expected one of: celeba_dense, dcgan, mlp, mnist_conv\n"

@@ -227,21 +227,21 @@ OWNERS: list[tuple[tuple[str, str | None] | None, dict[str, str], bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("location", "tags", "own"), OWNERS)
+@pytest.mark.parametrize(("location", "tags", "is_own"), OWNERS)
 def test_the_code_location_decides_the_project_of_a_run_and_else_its_tags(
-    location: tuple[str, str | None] | None, tags: dict[str, str], own: bool
+    location: tuple[str, str | None] | None, tags: dict[str, str], is_own: bool
 ) -> None:
     origin = None if location is None else job_origin(*location)
     run = dg.DagsterRun(job_name="job", tags=tags, remote_job_origin=origin)
-    assert is_own_run(run) is own
+    assert is_own_run(run) is is_own
 
 
-@pytest.mark.parametrize(("asset", "own"), [("mnist/raw", True), ("elsewhere/raw", False)])
-def test_in_a_location_named_after_the_module_the_assets_decide_the_project_of_a_run(asset: str, own: bool) -> None:
+@pytest.mark.parametrize(("asset", "is_own"), [("mnist/raw", True), ("elsewhere/raw", False)])
+def test_in_a_location_named_after_the_module_the_assets_decide_the_project_of_a_run(asset: str, is_own: bool) -> None:
     """`dagster dev -m assets.definitions` names it so."""
     origin = job_origin("assets.definitions", "assets.definitions")
     selected = frozenset([dg.AssetKey(asset.split("/"))])
-    assert is_own_run(dg.DagsterRun(job_name="job", remote_job_origin=origin, asset_selection=selected)) is own
+    assert is_own_run(dg.DagsterRun(job_name="job", remote_job_origin=origin, asset_selection=selected)) is is_own
 
 
 def test_a_run_that_names_itself_in_its_tag_is_this_projects() -> None:

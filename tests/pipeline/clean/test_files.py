@@ -68,7 +68,7 @@ def checkpoint(paths: Paths, way: str = WAY, step: int = 100, days: float = 40.0
     return run
 
 
-def found(paths: Paths, *, days: float = 30.0, orphans: bool = False, later: float = 0.0) -> list[Removal]:
+def list_removals(paths: Paths, *, days: float = 30.0, orphans: bool = False, later: float = 0.0) -> list[Removal]:
     return find_removals(paths, TABLES, checkpoint_days=days, now=time.time() + later, with_orphans=orphans)
 
 
@@ -82,8 +82,8 @@ def remove(removals: list[Removal]) -> None:
 
 def test_a_staging_folder_goes_an_hour_after_it_was_last_written(paths: Paths) -> None:
     put(paths.root / "tensors" / ".mnist.abc.partial" / "train.pixels", 0.9 * HOUR)
-    assert found(paths) == []
-    (left,) = found(paths, later=0.2 * HOUR)
+    assert list_removals(paths) == []
+    (left,) = list_removals(paths, later=0.2 * HOUR)
     assert (left.name, left.size_bytes) == ("tensors/.mnist.abc.partial", 10)
     assert left.age_seconds == pytest.approx(1.1 * HOUR, abs=60)
     assert left.remove()
@@ -94,7 +94,7 @@ def test_a_staging_folder_that_somebody_fills_stays_however_old_it_is(paths: Pat
     with staging_folder(paths.samples(RECIPE, OPTIMIZER)) as staged:
         put(staged / "samples.arrow", 9 * HOUR)
         grow_old(staged.parent, 9 * HOUR)
-        assert found(paths) == []
+        assert list_removals(paths) == []
         lock = staged.with_name(f"{staged.name}.lock")
         assert lock.exists()
         assert not make_remover(staged, (lock,))()
@@ -104,19 +104,19 @@ def test_a_staging_folder_that_somebody_fills_stays_however_old_it_is(paths: Pat
 def test_files_of_a_killed_process_go_with_its_lock(paths: Paths) -> None:
     folder = put(paths.root / "samples" / RECIPE / ".adam.abc.partial" / "samples.arrow", 9 * HOUR).parent
     lock = put(folder.with_name(f"{folder.name}.lock"), 9 * HOUR)
-    before = found(paths)
+    before = list_removals(paths)
     with lock.open("a") as taken:
         fcntl.flock(taken, fcntl.LOCK_EX)
-        assert found(paths) == []
+        assert list_removals(paths) == []
         assert [removal.remove() for removal in before] == [False, False]
-    remove(found(paths))
+    remove(list_removals(paths))
     assert list(folder.parent.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", [".adam.abc.partial", ".adam.abc.partial.lock"])
 def test_a_lock_or_a_folder_left_alone_goes(paths: Paths, name: str) -> None:
     put(paths.root / "training" / RECIPE / name, 2 * HOUR)
-    assert names(found(paths)) == {f"training/{RECIPE}/{name}"}
+    assert names(list_removals(paths)) == {f"training/{RECIPE}/{name}"}
 
 
 def test_a_file_that_disappears_during_the_search_is_skipped(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,15 +132,15 @@ def test_a_file_that_disappears_during_the_search_is_skipped(paths: Paths, monke
         return stat(path, **given)
 
     monkeypatch.setattr(Path, "stat", some_gone)
-    (left,) = found(paths)
+    (left,) = list_removals(paths)
     assert (left.name, left.size_bytes) == (f"samples/{RECIPE}/.adam.abc.partial", 10)
     assert (size_of(folder / "gone"), latest_change(folder / "gone")) == (0, -math.inf)
 
 
 def test_a_download_that_can_be_gone_on_with_stays_as_long_as_checkpoints(paths: Paths) -> None:
     put(paths.root / "raw" / ".mnist.download" / "Mirrors" / "train.part", 29 * DAY_SECONDS)
-    assert found(paths) == []
-    (left,) = found(paths, later=2 * DAY_SECONDS)
+    assert list_removals(paths) == []
+    (left,) = list_removals(paths, later=2 * DAY_SECONDS)
     assert left.reason == "unfinished download, older than 30 days"
 
 
@@ -148,24 +148,24 @@ def test_a_download_goes_unless_it_is_running(paths: Paths) -> None:
     put(paths.root / "raw" / ".mnist.download" / "Mirrors" / "train.part", 31 * DAY_SECONDS)
     with (paths.root / "raw" / ".mnist.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        assert found(paths) == []
-    assert names(found(paths)) == {"raw/.mnist.download"}
+        assert list_removals(paths) == []
+    assert names(list_removals(paths)) == {"raw/.mnist.download"}
 
 
 def test_checkpoints_of_a_finished_training_go_after_so_many_days(paths: Paths) -> None:
     folder = published(paths)
     run = checkpoint(paths, days=31)
-    assert found(paths, days=32) == []
-    remove(found(paths))
+    assert list_removals(paths, days=32) == []
+    remove(list_removals(paths))
     assert not run.exists()
     assert (folder / "generator.safetensors").exists()
 
 
 def test_the_run_of_an_unfinished_training_stays_however_old_it_is(paths: Paths) -> None:
     checkpoint(paths, days=1000)
-    assert found(paths) == []
+    assert list_removals(paths) == []
     checkpoint(paths, OTHER_WAY, days=900)
-    assert names(found(paths)) == {f"training/{RECIPE}/{OPTIMIZER}/checkpoints/{WAY}"}
+    assert names(list_removals(paths)) == {f"training/{RECIPE}/{OPTIMIZER}/checkpoints/{WAY}"}
 
 
 def test_a_longer_budget_on_its_way_keeps_its_checkpoints_although_a_shorter_one_is_published(paths: Paths) -> None:
@@ -174,13 +174,13 @@ def test_a_longer_budget_on_its_way_keeps_its_checkpoints_although_a_shorter_one
     (manifest := paths.training(RECIPE, OPTIMIZER) / "manifest.json").write_text(
         json.dumps(json.loads(manifest.read_text()) | {"created_at": "2020-01-02T03:04:05+00:00"})
     )
-    assert found(paths) == []
+    assert list_removals(paths) == []
 
 
 def test_a_run_of_other_settings_goes_where_something_was_published_after_it(paths: Paths) -> None:
     published(paths)
     checkpoint(paths, OTHER_WAY, days=31)
-    assert names(found(paths)) == {f"training/{RECIPE}/{OPTIMIZER}/checkpoints/{OTHER_WAY}"}
+    assert names(list_removals(paths)) == {f"training/{RECIPE}/{OPTIMIZER}/checkpoints/{OTHER_WAY}"}
 
 
 def test_a_run_of_other_settings_begun_after_the_last_publication_stays(paths: Paths) -> None:
@@ -189,16 +189,16 @@ def test_a_run_of_other_settings_begun_after_the_last_publication_stays(paths: P
     manifest.write_text(json.dumps(long_ago))
     checkpoint(paths, WAY, days=2000)
     checkpoint(paths, OTHER_WAY, days=900)
-    assert names(found(paths)) == {f"training/{RECIPE}/{OPTIMIZER}/checkpoints/{WAY}"}
+    assert names(list_removals(paths)) == {f"training/{RECIPE}/{OPTIMIZER}/checkpoints/{WAY}"}
 
 
 def test_checkpoints_that_a_training_holds_stay(paths: Paths) -> None:
     published(paths)
     run = checkpoint(paths)
-    before = found(paths)
+    before = list_removals(paths)
     with run.with_name(f"{WAY}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        assert found(paths) == []
+        assert list_removals(paths) == []
         assert [removal.remove() for removal in before] == [False]
     assert run.exists()
 
@@ -206,8 +206,8 @@ def test_checkpoints_that_a_training_holds_stay(paths: Paths) -> None:
 def test_the_lock_of_checkpoints_that_are_gone_goes_the_next_time(paths: Paths) -> None:
     published(paths)
     run = checkpoint(paths)
-    remove(found(paths))
-    assert names(found(paths, later=2 * HOUR)) == {f"training/{RECIPE}/{OPTIMIZER}/checkpoints/{run.name}.lock"}
+    remove(list_removals(paths))
+    assert names(list_removals(paths, later=2 * HOUR)) == {f"training/{RECIPE}/{OPTIMIZER}/checkpoints/{run.name}.lock"}
 
 
 def test_orphans_go_only_where_requested(paths: Paths) -> None:
@@ -215,8 +215,8 @@ def test_orphans_go_only_where_requested(paths: Paths) -> None:
     put(paths.samples("old_recipe", OPTIMIZER) / "manifest.json", 0)
     put(paths.training(RECIPE, OPTIMIZER) / "manifest.json", 0)
     put(paths.training(RECIPE, "my_notes") / "notes.txt", 0)
-    assert found(paths) == []
-    orphans = found(paths, orphans=True)
+    assert list_removals(paths) == []
+    orphans = list_removals(paths, orphans=True)
     assert {orphan.name: orphan.reason for orphan in orphans} == {
         f"training/{RECIPE}/gone": "configuration gone is in no table",
         f"samples/old_recipe/{OPTIMIZER}": "recipe old_recipe is in no table",
@@ -230,15 +230,15 @@ def test_an_orphan_that_is_being_trained_stays(paths: Paths) -> None:
     put(lock.with_suffix("") / "step_00000001" / "state.safetensors", 0)
     with lock.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        assert found(paths, orphans=True) == []
-    assert names(found(paths, orphans=True)) == {f"training/{RECIPE}/gone"}
+        assert list_removals(paths, orphans=True) == []
+    assert names(list_removals(paths, orphans=True)) == {f"training/{RECIPE}/gone"}
 
 
 def test_nothing_is_listed_twice(paths: Paths) -> None:
     put(paths.training(RECIPE, "gone") / ".adam.abc.partial" / "x", 90 * DAY_SECONDS)
     put(paths.training(RECIPE, "gone") / "manifest.json", 90 * DAY_SECONDS)
     put(paths.training(RECIPE, "gone") / "checkpoints" / f"{OTHER_WAY}.lock", 90 * DAY_SECONDS)
-    assert names(found(paths, orphans=True)) == {f"training/{RECIPE}/gone"}
+    assert names(list_removals(paths, orphans=True)) == {f"training/{RECIPE}/gone"}
 
 
 def test_no_champion_no_report_and_no_artefact_of_a_table_is_ever_removed(paths: Paths) -> None:
@@ -255,7 +255,7 @@ def test_no_champion_no_report_and_no_artefact_of_a_table_is_ever_removed(paths:
     artefact = publish_anything(paths.comparison(RECIPE))
     grow_old(paths.root, 365 * DAY_SECONDS)
     kept = {path: size_of(path) for stage in ("champion", "reports", "dagster", "x") for path in [paths.root / stage]}
-    removals = found(paths, orphans=True)
+    removals = list_removals(paths, orphans=True)
     assert len(removals) > 20
     for removal in removals:
         assert removal.path is not None and removal.path.relative_to(paths.root).parts[0] not in {
@@ -267,7 +267,7 @@ def test_no_champion_no_report_and_no_artefact_of_a_table_is_ever_removed(paths:
     assert {path: size_of(path) for path in kept} == kept
     assert (artefact / "manifest.json").exists()
     assert (paths.training(RECIPE, OPTIMIZER) / "generator.safetensors").exists()
-    assert all(name.endswith(".lock") for name in names(found(paths, orphans=True)))
+    assert all(name.endswith(".lock") for name in names(list_removals(paths, orphans=True)))
 
 
 def publish_anything(folder: Path) -> Path:
@@ -284,5 +284,5 @@ def test_a_links_target_is_not_counted_and_not_followed(paths: Paths, tmp_path: 
     (folder / "link").symlink_to(target.parent)
     assert size_of(folder) < 1000
     assert latest_change(folder) > 0
-    remove(found(paths, later=2 * HOUR))
+    remove(list_removals(paths, later=2 * HOUR))
     assert target.exists()

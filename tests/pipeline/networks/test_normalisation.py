@@ -142,8 +142,8 @@ class TwoRanks:
         self.barrier, self.tensors = Barrier(2, timeout=30), [torch.empty(0)] * 2
 
     def average(self, rank: int) -> Callable[[Tensor], Tensor]:
-        def exchange(own: Tensor) -> Tensor:
-            self.tensors[rank] = own
+        def exchange(part: Tensor) -> Tensor:
+            self.tensors[rank] = part
             self.barrier.wait()
             return (self.tensors[0] + self.tensors[1]) / 2
 

@@ -22,11 +22,11 @@ from pipeline.storage.paths import PROJECT, Paths
 from pipeline.tables import SettingsError
 from tests.celeba_archive import encode, write_zip
 
-Own = Callable[[str], Dataset]
+Define = Callable[[str], Dataset]
 
 
 @pytest.fixture
-def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Own:
+def define(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Define:
     """The data set of an entry [shapes] in the user's file."""
 
     def write(entry: str) -> Dataset:
@@ -76,15 +76,15 @@ def test_the_built_in_preparations_are_the_sources() -> None:
     assert DATASETS["celeba_64"].raw_key == "celeba"
 
 
-def test_an_entry_needs_a_path_alone(own: Own) -> None:
-    dataset = own('path = "pictures"')
+def test_an_entry_needs_a_path_alone(define: Define) -> None:
+    dataset = define('path = "pictures"')
     assert (dataset.key, dataset.raw_key, dataset.class_names) == ("shapes", "shapes", None)
     assert (dataset.description, dataset.licence) == ("Own data shapes", "unknown")
     assert dataset.preparation == Preparation()
 
 
-def test_every_field_of_an_entry_is_read(own: Own) -> None:
-    dataset = own(
+def test_every_field_of_an_entry_is_read(define: Define) -> None:
+    dataset = define(
         'path = "p.npz"\ndescription = "Shapes"\nlicence = "CC0"\ncrop = 20\nsize = 28\nchannels = 1\n'
         'num_images = 9\nsubset = "random"\nseed = 3'
     )
@@ -113,23 +113,23 @@ def test_every_field_of_an_entry_is_read(own: Own) -> None:
         ('path = "p"\nlicence = ""', "licence is '', expected a text"),
     ],
 )
-def test_a_wrong_entry_is_one_sentence_that_names_it(own: Own, entry: str, expected: str) -> None:
+def test_a_wrong_entry_is_one_sentence_that_names_it(define: Define, entry: str, expected: str) -> None:
     with pytest.raises(SettingsError, match=r"datasets\.toml: \[shapes\]") as caught:
-        own(entry)
+        define(entry)
     assert expected in str(caught.value)
 
 
-def test_an_entry_may_prepare_the_files_of_another_data_set(own: Own) -> None:
+def test_an_entry_may_prepare_the_files_of_another_data_set(define: Define) -> None:
     celeba = DATASETS["celeba"]
-    dataset = own('raw = "celeba"\nsize = 32\ncrop = 128\nnum_images = 2000\nsubset = "random"\nseed = 1')
+    dataset = define('raw = "celeba"\nsize = 32\ncrop = 128\nnum_images = 2000\nsubset = "random"\nseed = 1')
     assert dataset.preparation == Preparation(128, 32, None, 2000, "random", 1)
     assert (dataset.key, dataset.raw_key, dataset.description) == ("shapes", "celeba", "celeba as shapes")
     assert (dataset.sources, dataset.licence) == (celeba.sources, celeba.licence)
-    assert own('raw = "fashion_mnist"').class_names == DATASETS["fashion_mnist"].class_names
+    assert define('raw = "fashion_mnist"').class_names == DATASETS["fashion_mnist"].class_names
 
 
-def test_the_files_of_a_data_set_that_has_none_are_those_it_is_prepared_from_itself(own: Own) -> None:
-    dataset = own('raw = "celeba_64"')
+def test_the_files_of_a_data_set_that_has_none_are_those_it_is_prepared_from_itself(define: Define) -> None:
+    dataset = define('raw = "celeba_64"')
     assert (dataset.raw_key, dataset.preparation) == ("celeba", Preparation())
 
 
@@ -180,49 +180,49 @@ def test_a_missing_file_of_entries_is_named(tmp_path: Path, monkeypatch: pytest.
         load_datasets()
 
 
-def test_a_path_is_required_only_when_the_data_set_is_made(own: Own, paths: Paths) -> None:
-    dataset = own('path = "nowhere"')
+def test_a_path_is_required_only_when_the_data_set_is_made(define: Define, paths: Paths) -> None:
+    dataset = define('path = "nowhere"')
     with pytest.raises(
         FileNotFoundError, match=r"\[shapes\]: path .*nowhere does not exist, expected a folder of images"
     ):
         acquire(dataset, paths)
 
 
-def test_a_file_of_another_kind_is_refused(own: Own, paths: Paths, tmp_path: Path) -> None:
+def test_a_file_of_another_kind_is_refused(define: Define, paths: Paths, tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text("1,2")
     with pytest.raises(ValueError, match=r"p\.csv is a file of another kind, expected a folder of images, a \.zip"):
-        acquire(own('path = "p.csv"'), paths)
+        acquire(define('path = "p.csv"'), paths)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Folders and zips
 
 
-def test_a_folder_is_found_beside_the_file_of_entries(own: Own, paths: Paths, tmp_path: Path) -> None:
+def test_a_folder_is_found_beside_the_file_of_entries(define: Define, paths: Paths, tmp_path: Path) -> None:
     write_files(tmp_path / "pictures" / "shapes", [f"{index}.png" for index in range(10)])
-    artefact = acquire(own('path = "pictures/shapes"'), paths)
+    artefact = acquire(define('path = "pictures/shapes"'), paths)
     assert (artefact.details["labels"], artefact.details["images"]) == ("none", {"train": 8, "test": 2})
     assert artefact.details["note"] == f"own data from {tmp_path / 'pictures' / 'shapes'}"
     assert (list(artefact.files), shades(artefact, "test")) == (["images.zip"], [4, 9])
 
 
-def test_folders_are_classes_where_every_image_lies_in_one(own: Own, paths: Paths, tmp_path: Path) -> None:
+def test_folders_are_classes_where_every_image_lies_in_one(define: Define, paths: Paths, tmp_path: Path) -> None:
     write_files(tmp_path / "p", [f"{kind}/{index}.png" for kind in ("disc", "square") for index in range(5)])
-    artefact = acquire(own('path = "p"'), paths)
+    artefact = acquire(define('path = "p"'), paths)
     assert (artefact.details["labels"], artefact.details["class_names"]) == ("classes", ["disc", "square"])
     assert artefact.details["class_histogram"] == {"train": [4, 4], "test": [1, 1]}
     assert labels(artefact, "train") == [0, 0, 0, 0, 1, 1, 1, 1]
 
 
-def test_one_image_outside_the_folders_makes_them_no_classes(own: Own, paths: Paths, tmp_path: Path) -> None:
+def test_one_image_outside_the_folders_makes_them_no_classes(define: Define, paths: Paths, tmp_path: Path) -> None:
     write_files(tmp_path / "p", [*(f"{kind}/{index}.png" for kind in "ab" for index in range(5)), "cover.png"])
-    assert acquire(own('path = "p"'), paths).details["labels"] == "none"
+    assert acquire(define('path = "p"'), paths).details["labels"] == "none"
 
 
-def test_the_folder_around_a_zips_images_is_no_class(own: Own, paths: Paths, tmp_path: Path) -> None:
+def test_the_folder_around_a_zips_images_is_no_class(define: Define, paths: Paths, tmp_path: Path) -> None:
     names = [f"shapes/{kind}/{index}.png" for kind in "ab" for index in range(5)]
     write_zip(tmp_path / "p.zip", {name: encode(shade(value), "PNG") for value, name in enumerate(names)})
-    artefact = acquire(own('path = "p.zip"'), paths)
+    artefact = acquire(define('path = "p.zip"'), paths)
     assert artefact.details["class_names"] == ["a", "b"]
     assert artefact.path("p.zip").read_bytes() == (tmp_path / "p.zip").read_bytes()
 
@@ -239,21 +239,21 @@ def test_the_folder_around_a_zips_images_is_no_class(own: Own, paths: Paths, tmp
     ],
 )
 def test_folders_train_and_test_are_the_splits(
-    own: Own, paths: Paths, tmp_path: Path, train_folder: str, test_folder: str
+    define: Define, paths: Paths, tmp_path: Path, train_folder: str, test_folder: str
 ) -> None:
     splits = (train_folder, test_folder)
     names = [f"{split}/{kind}/{index}.png" for split in splits for kind in "ba" for index in range(2)]
     write_files(tmp_path / "p", names)
-    artefact = acquire(own('path = "p"'), paths)
+    artefact = acquire(define('path = "p"'), paths)
     assert artefact.details["class_names"] == ["a", "b"]
     assert artefact.details["test_split"] == "folders of the splits"
     assert (shades(artefact, "train"), labels(artefact, "train")) == ([2, 3, 0, 1], [0, 0, 1, 1])
     assert (shades(artefact, "test"), labels(artefact, "test")) == ([6, 7, 4, 5], [0, 0, 1, 1])
 
 
-def test_beside_a_test_folder_validation_images_are_unused(own: Own, paths: Paths, tmp_path: Path) -> None:
+def test_beside_a_test_folder_validation_images_are_unused(define: Define, paths: Paths, tmp_path: Path) -> None:
     write_files(tmp_path / "p", [f"{split}/{index}.png" for split in ("train", "val", "test") for index in range(3)])
-    artefact = acquire(own('path = "p"'), paths)
+    artefact = acquire(define('path = "p"'), paths)
     assert artefact.details["images"] == {"train": 3, "test": 3}
     assert artefact.details["unused"] == {"validation": 3}
     assert (shades(artefact, "test"), artefact.details["labels"]) == ([6, 7, 8], "none")
@@ -268,35 +268,37 @@ def test_beside_a_test_folder_validation_images_are_unused(own: Own, paths: Path
     ],
 )
 def test_a_folder_beside_train_and_test_is_an_error_and_makes_no_classes(
-    own: Own, paths: Paths, tmp_path: Path, others: list[str], expected: str
+    define: Define, paths: Paths, tmp_path: Path, others: list[str], expected: str
 ) -> None:
     write_files(tmp_path / "p", ["Train/1.png", "Train/2.png", "test/1.png", "val/1.png", *others])
     with pytest.raises(DamagedFileError) as caught:
-        acquire(own('path = "p"'), paths)
+        acquire(define('path = "p"'), paths)
     assert str(caught.value).startswith(f"{tmp_path / 'p'}: {expected}")
 
 
-def test_train_is_a_class_like_others_where_nothing_is_for_testing(own: Own, paths: Paths, tmp_path: Path) -> None:
+def test_train_is_a_class_like_others_where_nothing_is_for_testing(
+    define: Define, paths: Paths, tmp_path: Path
+) -> None:
     write_files(tmp_path / "p", [f"{kind}/{index}.png" for kind in ("train", "car", "ship") for index in range(5)])
-    assert acquire(own('path = "p"'), paths).details["class_names"] == ["car", "ship", "train"]
+    assert acquire(define('path = "p"'), paths).details["class_names"] == ["car", "ship", "train"]
 
 
-def test_linked_folders_are_classes_too(own: Own, paths: Paths, tmp_path: Path) -> None:
+def test_linked_folders_are_classes_too(define: Define, paths: Paths, tmp_path: Path) -> None:
     write_files(tmp_path, [f"{kind}/{index}.png" for kind in ("elsewhere", "p/b") for index in range(5)])
     (tmp_path / "p" / "a").symlink_to(tmp_path / "elsewhere")
-    details = acquire(own('path = "p"'), paths).details
+    details = acquire(define('path = "p"'), paths).details
     assert (details["class_names"], details["class_histogram"]["train"]) == (["a", "b"], [4, 4])
 
 
-def test_fewer_than_five_images_cannot_be_split(own: Own, paths: Paths, tmp_path: Path) -> None:
+def test_fewer_than_five_images_cannot_be_split(define: Define, paths: Paths, tmp_path: Path) -> None:
     write_files(tmp_path / "p", ["1.png", "2.png"])
     with pytest.raises(DamagedFileError, match="found 2 images, expected at least 5: every fifth one is held out"):
-        acquire(own('path = "p"'), paths)
+        acquire(define('path = "p"'), paths)
 
 
-def test_own_data_are_read_every_time_so_that_a_change_is_noticed(own: Own, paths: Paths, tmp_path: Path) -> None:
+def test_own_data_are_read_every_time_so_that_a_change_is_noticed(define: Define, paths: Paths, tmp_path: Path) -> None:
     write_files(tmp_path / "p", [f"{index}.png" for index in range(5)])
-    dataset = own('path = "p"')
+    dataset = define('path = "p"')
     assert [acquire(dataset, paths).cached, acquire(dataset, paths).cached] == [False, True]
     write_files(tmp_path / "p", [f"{index}.png" for index in range(6)])
     assert acquire(dataset, paths).details["images"] == {"train": 5, "test": 1}
@@ -310,14 +312,14 @@ IMAGES = np.arange(10, dtype=np.uint8)[:, None, None].repeat(4, 1).repeat(5, 2)
 COLOURED = IMAGES[..., None].repeat(3, 3)
 
 
-def test_an_npz_of_images_alone_has_no_labels(own: Own, paths: Paths, tmp_path: Path) -> None:
+def test_an_npz_of_images_alone_has_no_labels(define: Define, paths: Paths, tmp_path: Path) -> None:
     np.savez(tmp_path / "p.npz", images=IMAGES)
-    artefact = acquire(own('path = "p.npz"'), paths)
+    artefact = acquire(define('path = "p.npz"'), paths)
     assert (artefact.details["labels"], artefact.details["layout"]) == ("none", "npz")
     assert (shades(artefact, "train"), shades(artefact, "test")) == ([0, 1, 2, 3, 5, 6, 7, 8], [4, 9])
 
 
-def test_an_npz_may_hold_labels_and_a_test_split(own: Own, paths: Paths, tmp_path: Path) -> None:
+def test_an_npz_may_hold_labels_and_a_test_split(define: Define, paths: Paths, tmp_path: Path) -> None:
     np.savez_compressed(
         tmp_path / "p.npz",
         images=COLOURED,
@@ -325,16 +327,16 @@ def test_an_npz_may_hold_labels_and_a_test_split(own: Own, paths: Paths, tmp_pat
         test_images=COLOURED[:2],
         test_labels=np.array([2, 1]),
     )
-    artefact = acquire(own('path = "p.npz"'), paths)
+    artefact = acquire(define('path = "p.npz"'), paths)
     assert artefact.details["class_names"] == ["0", "1", "2"]
     assert artefact.details["class_histogram"] == {"train": [4, 3, 3], "test": [0, 1, 1]}
     assert artefact.details["test_split"] == "test_images"
     assert open_raw(artefact)["train"].read(3).shape == (4, 5, 3)
 
 
-def test_one_channel_in_an_npz_is_grey(own: Own, paths: Paths, tmp_path: Path) -> None:
+def test_one_channel_in_an_npz_is_grey(define: Define, paths: Paths, tmp_path: Path) -> None:
     np.savez(tmp_path / "p.npz", images=IMAGES[..., None])
-    artefact = acquire(own('path = "p.npz"'), paths)
+    artefact = acquire(define('path = "p.npz"'), paths)
     assert open_raw(artefact)["train"].read(3).shape == (4, 5)
 
 
@@ -355,83 +357,85 @@ def test_one_channel_in_an_npz_is_grey(own: Own, paths: Paths, tmp_path: Path) -
     ],
 )
 def test_a_wrong_npz_is_one_sentence_and_leaves_nothing(
-    own: Own, paths: Paths, tmp_path: Path, arrays: Mapping[str, Any], expected: str
+    define: Define, paths: Paths, tmp_path: Path, arrays: Mapping[str, Any], expected: str
 ) -> None:
     np.savez(tmp_path / "p.npz", **arrays)
     with pytest.raises(DamagedFileError, match=expected):
-        acquire(own('path = "p.npz"'), paths)
+        acquire(define('path = "p.npz"'), paths)
     assert not paths.raw("shapes").exists()
 
 
-def test_a_file_that_is_no_npz_is_refused_without_unpickling(own: Own, paths: Paths, tmp_path: Path) -> None:
+def test_a_file_that_is_no_npz_is_refused_without_unpickling(define: Define, paths: Paths, tmp_path: Path) -> None:
     for content in (b"", b"\x80\x04K\x01.", b"PK\x03\x04 cut"):
         (tmp_path / "p.npz").write_bytes(content)
         with pytest.raises(DamagedFileError, match=r"p\.npz: cannot be read"):
-            acquire(own('path = "p.npz"'), paths)
+            acquire(define('path = "p.npz"'), paths)
     with (tmp_path / "p.npz").open("wb") as file:
         np.save(file, IMAGES)
     with pytest.raises(DamagedFileError, match=r"p\.npz: cannot be read \(it is a single array\)"):
-        acquire(own('path = "p.npz"'), paths)
+        acquire(define('path = "p.npz"'), paths)
 
 
 def test_arrays_that_declare_too_much_to_hold_are_refused_before_they_are_loaded(
-    own: Own, paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    define: Define, paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(array_layouts, "MOST_NPZ_BYTES", 400)
     np.savez_compressed(tmp_path / "p.npz", images=IMAGES, labels=np.zeros(10, int))
     with pytest.raises(
         DamagedFileError, match=r"p\.npz: its arrays declare 536 bytes, expected at most 400; use a fold"
     ):
-        acquire(own('path = "p.npz"'), paths)
+        acquire(define('path = "p.npz"'), paths)
 
 
 def test_images_that_unfold_beyond_measure_are_refused_before_they_are_loaded(
-    own: Own, paths: Paths, tmp_path: Path
+    define: Define, paths: Paths, tmp_path: Path
 ) -> None:
     np.savez_compressed(tmp_path / "p.npz", images=np.zeros((100, 512, 512), np.uint8))
     tracemalloc.start()
     with pytest.raises(
         DamagedFileError, match=r"images declares 26,214,528 bytes from .*, expected at most 1,000 times"
     ):
-        acquire(own('path = "p.npz"'), paths)
+        acquire(define('path = "p.npz"'), paths)
     peak_bytes = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak_bytes < 10 << 20
 
 
-def test_labels_may_repeat_one_value_however_often(own: Own, paths: Paths, tmp_path: Path) -> None:
+def test_labels_may_repeat_one_value_however_often(define: Define, paths: Paths, tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (200_000, 1, 1), np.uint8)
     np.savez_compressed(tmp_path / "p.npz", images=images, labels=np.zeros(200_000, int))
-    assert acquire(own('path = "p.npz"'), paths).details["class_names"] == ["0"]
+    assert acquire(define('path = "p.npz"'), paths).details["class_names"] == ["0"]
 
 
-def test_an_entry_of_an_npz_that_is_no_array_is_refused(own: Own, paths: Paths, tmp_path: Path) -> None:
+def test_an_entry_of_an_npz_that_is_no_array_is_refused(define: Define, paths: Paths, tmp_path: Path) -> None:
     write_zip(tmp_path / "p.npz", {"images.npy": b"text"})
     with pytest.raises(DamagedFileError, match=r"p\.npz: images is no array"):
-        acquire(own('path = "p.npz"'), paths)
+        acquire(define('path = "p.npz"'), paths)
 
 
 PNGS = [encode(shade(value), "PNG") for value in range(10)]
 
 
 @pytest.mark.parametrize("form", ["binary", "hugging_face"])
-def test_a_parquet_of_encoded_images_is_read_by_row_groups(own: Own, paths: Paths, tmp_path: Path, form: str) -> None:
+def test_a_parquet_of_encoded_images_is_read_by_row_groups(
+    define: Define, paths: Paths, tmp_path: Path, form: str
+) -> None:
     images = pa.array(PNGS) if form == "binary" else pa.array([{"bytes": png, "path": "x.png"} for png in PNGS])
     table = pa.table({"image": images, "label": pa.array(range(10), pa.int8())})
     pa.parquet.write_table(table, tmp_path / "p.parquet", row_group_size=3)
-    artefact = acquire(own('path = "p.parquet"'), paths)
+    artefact = acquire(define('path = "p.parquet"'), paths)
     assert (shades(artefact, "train"), shades(artefact, "test")) == ([0, 1, 2, 3, 5, 6, 7, 8], [4, 9])
     assert (labels(artefact, "test"), len(artefact.details["class_names"])) == ([4, 9], 10)
 
 
 @pytest.mark.parametrize(("shape", "expected"), [((1, 4, 5), (4, 5)), ((3, 4, 5), (4, 5, 3)), ((4, 5, 3), (4, 5, 3))])
 def test_a_parquet_of_tensors_is_read_in_either_order_of_channels(
-    own: Own, paths: Paths, tmp_path: Path, shape: tuple[int, ...], expected: tuple[int, ...]
+    define: Define, paths: Paths, tmp_path: Path, shape: tuple[int, ...], expected: tuple[int, ...]
 ) -> None:
     pixels = np.arange(10, dtype=np.uint8).reshape(-1, 1, 1, 1) + np.zeros(shape, np.uint8)
     table = pa.table({"image": pa.FixedShapeTensorArray.from_numpy_ndarray(pixels)})
     pa.parquet.write_table(table, tmp_path / "p.parquet", row_group_size=4)
-    artefact = acquire(own('path = "p.parquet"'), paths)
+    artefact = acquire(define('path = "p.parquet"'), paths)
     assert (artefact.details["labels"], shades(artefact, "test")) == ("none", [4, 9])
     assert open_raw(artefact)["test"].read(0).shape == expected
 
@@ -452,7 +456,7 @@ def test_rows_of_a_group_that_arrow_leaves_in_chunks_are_all_read(tmp_path: Path
         assert rows_read == expected
 
 
-def test_a_row_group_that_cannot_be_read_is_one_sentence(own: Own, paths: Paths, tmp_path: Path) -> None:
+def test_a_row_group_that_cannot_be_read_is_one_sentence(define: Define, paths: Paths, tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (10, 5000), np.uint8)
     table = pa.table({"image": [row.tobytes() for row in noise]})
     pa.parquet.write_table(table, tmp_path / "p.parquet", compression="zstd", use_dictionary=False)
@@ -460,21 +464,21 @@ def test_a_row_group_that_cannot_be_read_is_one_sentence(own: Own, paths: Paths,
     content[4:200] = bytes(196)
     (tmp_path / "p.parquet").write_bytes(content)
     with pytest.raises(DamagedFileError, match=r"p\.parquet: row group 0 cannot be read \(.*\); get the file again"):
-        acquire(own('path = "p.parquet"'), paths)
+        acquire(define('path = "p.parquet"'), paths)
 
 
-def test_samples_of_this_project_can_be_a_data_set(own: Own, paths: Paths, tmp_path: Path) -> None:
+def test_samples_of_this_project_can_be_a_data_set(define: Define, paths: Paths, tmp_path: Path) -> None:
     write_images(tmp_path / "samples.arrow", IMAGES[:, None], {"label": np.arange(10)}, {})
     table = pa.ipc.open_file(pa.memory_map(str(tmp_path / "samples.arrow"))).read_all()
     pa.parquet.write_table(table, tmp_path / "p.parquet")
-    artefact = acquire(own('path = "p.parquet"'), paths)
+    artefact = acquire(define('path = "p.parquet"'), paths)
     assert (shades(artefact, "test"), labels(artefact, "test")) == ([4, 9], [4, 9])
 
 
-def test_an_unreadable_row_is_named_and_left_out(own: Own, paths: Paths, tmp_path: Path) -> None:
+def test_an_unreadable_row_is_named_and_left_out(define: Define, paths: Paths, tmp_path: Path) -> None:
     table = pa.table({"image": [*PNGS[:7], None, *PNGS[8:]], "label": range(10)})
     pa.parquet.write_table(table, tmp_path / "p.parquet")
-    artefact = acquire(own('path = "p.parquet"'), paths)
+    artefact = acquire(define('path = "p.parquet"'), paths)
     assert artefact.details["unreadable"] == ["row 7"]
     assert shades(artefact, "train") == labels(artefact, "train") == [0, 1, 2, 3, 5, 6, 8, 9]
 
@@ -494,14 +498,14 @@ def test_an_unreadable_row_is_named_and_left_out(own: Own, paths: Paths, tmp_pat
     ],
 )
 def test_a_wrong_parquet_is_one_sentence(
-    own: Own, paths: Paths, tmp_path: Path, columns: Mapping[str, Any], expected: str
+    define: Define, paths: Paths, tmp_path: Path, columns: Mapping[str, Any], expected: str
 ) -> None:
     pa.parquet.write_table(pa.table(columns), tmp_path / "p.parquet")
     with pytest.raises(DamagedFileError, match=expected):
-        acquire(own('path = "p.parquet"'), paths)
+        acquire(define('path = "p.parquet"'), paths)
     (tmp_path / "p.parquet").write_bytes(b"PAR1 cut")
     with pytest.raises(DamagedFileError, match=r"p\.parquet: not a whole Parquet file"):
-        acquire(own('path = "p.parquet"'), paths)
+        acquire(define('path = "p.parquet"'), paths)
     assert not paths.raw("shapes").exists()
 
 
@@ -545,20 +549,20 @@ def write_html(path: Path) -> None:
     ],
 )
 def test_a_message_names_the_users_file_and_no_copy_that_is_gone(
-    own: Own, paths: Paths, tmp_path: Path, name: str, write: Callable[[Path], None]
+    define: Define, paths: Paths, tmp_path: Path, name: str, write: Callable[[Path], None]
 ) -> None:
     write(tmp_path / name)
     with pytest.raises(DamagedFileError) as caught:
-        acquire(own(f'path = "{name}"'), paths)
+        acquire(define(f'path = "{name}"'), paths)
     assert str(caught.value).startswith(f"{tmp_path / name}: ")
     assert ".shapes.download" not in str(caught.value)
 
 
 def test_a_warning_names_no_copy_that_is_gone(
-    own: Own, paths: Paths, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    define: Define, paths: Paths, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     pa.parquet.write_table(pa.table({"image": [*PNGS[:9], b"damaged"]}), tmp_path / "p.parquet")
     with caplog.at_level(logging.WARNING):
-        acquire(own('path = "p.parquet"'), paths)
+        acquire(define('path = "p.parquet"'), paths)
     assert "p.parquet: 1 of 10 images cannot be read (row 9: " in caplog.text
     assert ".shapes.download" not in caplog.text

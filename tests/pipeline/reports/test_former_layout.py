@@ -182,16 +182,16 @@ def test_processes_that_use_it_at_once_read_every_report_once(paths: Paths, root
     expect_moved(paths, written)
 
 
-@pytest.mark.parametrize("at", range(5))
+@pytest.mark.parametrize("listing", range(5))
 def test_a_move_between_two_listings_of_a_reader_hides_no_report(
-    root: Path, written: list[str], monkeypatch: pytest.MonkeyPatch, at: int
+    root: Path, written: list[str], monkeypatch: pytest.MonkeyPatch, listing: int
 ) -> None:
     from pipeline.reports import files
 
     original, calls = files._parquet_names, iter(range(1000))
 
     def disturbed(folder: Path) -> list[str]:
-        if next(calls) == at:
+        if next(calls) == listing:
             with monkeypatch.context() as patch:
                 patch.setattr(files, "_parquet_names", original)
                 former_layout.rewrite(root)

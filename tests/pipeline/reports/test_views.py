@@ -181,26 +181,26 @@ def test_a_query_that_a_compaction_disturbs_is_run_again(root: Path, monkeypatch
     assert listed == [4, 5, 6]
 
 
-@pytest.mark.parametrize("at", ["_create", "_open"])
+@pytest.mark.parametrize("function", ["_create", "_open"])
 def test_a_query_is_run_again_if_its_files_go_after_they_were_listed(
-    root: Path, monkeypatch: pytest.MonkeyPatch, at: str
+    root: Path, monkeypatch: pytest.MonkeyPatch, function: str
 ) -> None:
     """While the views are made, or between them and the statement."""
-    original, calls = getattr(views, at), []
+    original, calls = getattr(views, function), []
 
     def disturbed(*arguments: Any) -> Any:
-        calls.append(at)
+        calls.append(function)
         if len(calls) > 1:
             return original(*arguments)
         store.append(root, rows())
-        if at == "_create":
+        if function == "_create":
             compaction.compact(root)
             return original(*arguments)
         connection = original(*arguments)
         compaction.compact(root)
         return connection
 
-    monkeypatch.setattr(views, at, disturbed)
+    monkeypatch.setattr(views, function, disturbed)
     assert ask(root, "SELECT count(DISTINCT report_id) AS n FROM history") == [{"n": 5}]
     assert len(calls) == 2
 

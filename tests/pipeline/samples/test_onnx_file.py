@@ -99,14 +99,14 @@ def test_a_file_that_draws_something_else_is_not_kept_and_an_earlier_one_stays(
 
 
 @pytest.mark.parametrize(
-    ("member", "found"),
+    ("member", "message"),
     [(1, "member 1 diverged and generates no images"), (7, "found member 7"), (-1, "found member -1")],
 )
 def test_a_member_that_generates_no_images_is_one_sentence(
-    paths: Paths, tmp_path: Path, member: int, found: str
+    paths: Paths, tmp_path: Path, member: int, message: str
 ) -> None:
     training = untrained_training(paths, "mnist_mlp", members=3, diverged=(1,))
-    with pytest.raises(ValueError, match=f"mnist_mlp adam: {found}, expected one of 0, 2"):
+    with pytest.raises(ValueError, match=f"mnist_mlp adam: {message}, expected one of 0, 2"):
         export_onnx(training, member, tmp_path / "generator.onnx")
     with pytest.raises(ValueError, match="mnist_mlp adam: every member diverged"):
         export_onnx(untrained_training(paths, "mnist_mlp", members=1, diverged=(0,)), 0, tmp_path / "generator.onnx")

@@ -71,7 +71,7 @@ def skipping(dense: Dense, latents: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    ("draw", "found"),
+    ("draw", "message"),
     [
         (skipping, r"found add\(\) with these arguments"),
         (lambda dense, latents: torch.softmax(dense(latents), 2), r"found softmax\(\)"),
@@ -89,9 +89,9 @@ def skipping(dense: Dense, latents: Tensor) -> Tensor:
     ],
 )
 def test_an_operation_that_a_program_cannot_express_is_named(
-    draw: Callable[[Dense, Tensor], Tensor], found: str
+    draw: Callable[[Dense, Tensor], Tensor], message: str
 ) -> None:
-    with pytest.raises(UnsupportedNetworkError, match=f"network mlp: {found}") as caught:
+    with pytest.raises(UnsupportedNetworkError, match=f"network mlp: {message}") as caught:
         kinds(draw)
     assert "expected Dense, Conv2d" in str(caught.value)
     assert "\n" not in str(caught.value)

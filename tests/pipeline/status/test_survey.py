@@ -41,8 +41,8 @@ def looked_at(paths: Paths, *recipes: str, not_begun: bool = False, verify: bool
     return {status.name: status for status in statuses}
 
 
-def not_fresh(found: dict[str, Status]) -> set[str]:
-    return {name for name, status in found.items() if status.state != FRESH} - {CHAMPION}
+def not_fresh(statuses: dict[str, Status]) -> set[str]:
+    return {name for name, status in statuses.items() if status.state != FRESH} - {CHAMPION}
 
 
 def edit(file: Path, before: str, after: str) -> None:

@@ -47,7 +47,7 @@ def prepared(**fields: object) -> Dataset:
     return replace(CELEBA, preparation=replace(CELEBA.preparation, **fields))  # type: ignore[arg-type]
 
 
-def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: str) -> Dataset:
+def own_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: str) -> Dataset:
     (tmp_path / "datasets.toml").write_text(f"[own]\n{entry}\n")
     monkeypatch.setenv("GANFORGE_DATASETS", str(tmp_path / "datasets.toml"))
     return load_datasets()["own"]
@@ -107,7 +107,7 @@ def test_an_own_preparation_of_the_same_raw_files_keeps_attributes_and_partition
     tmp_path: Path, raw: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entry = 'raw = "celeba_64"\ncrop = 128\nsize = 32\nnum_images = 20\nsubset = "random"\nseed = 1'
-    dataset = own(tmp_path, monkeypatch, entry)
+    dataset = own_dataset(tmp_path, monkeypatch, entry)
     assert acquire(dataset, raw).cached
     tensors = build(dataset, raw)
     train, places = load_split(tensors, "train"), np.sort(np.random.default_rng(1).choice(36, 20, replace=False))
@@ -143,7 +143,7 @@ def test_pictures_without_labels_have_no_column_of_them(
     tmp_path: Path, paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_zip(tmp_path / "p.zip", {f"{i}.png": encode(np.full((9, 9), 20 * i, np.uint8), "PNG") for i in range(10)})
-    dataset = own(tmp_path, monkeypatch, 'path = "p.zip"')
+    dataset = own_dataset(tmp_path, monkeypatch, 'path = "p.zip"')
     acquire(dataset, paths)
     tensors = build(dataset, paths)
     assert (tensors.details["labels"], tensors.details["image_shape"]) == ("none", [1, 9, 9])
@@ -165,7 +165,7 @@ def with_undecodable(count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     encoded = encode(noise)
     files = {f"{index:03d}.jpg": encoded[:1200] if 3 <= index < 3 + count else encoded for index in range(150)}
     write_zip(tmp_path / "p.zip", files)
-    dataset = own(tmp_path, monkeypatch, 'path = "p.zip"\nsize = 8')
+    dataset = own_dataset(tmp_path, monkeypatch, 'path = "p.zip"\nsize = 8')
     acquire(dataset, paths)
     return dataset
 
@@ -220,14 +220,14 @@ def test_images_of_several_shapes_need_a_size(
 ) -> None:
     shapes = [(9, 9)] * 5 + [other] * 5
     write_zip(tmp_path / "p.zip", {f"{i}.png": encode(np.zeros(s, np.uint8), "PNG") for i, s in enumerate(shapes)})
-    dataset = own(tmp_path, monkeypatch, 'path = "p.zip"')
+    dataset = own_dataset(tmp_path, monkeypatch, 'path = "p.zip"')
     acquire(dataset, paths)
     with pytest.raises(
         PreparationError, match=rf"5\.png is {words}, the images before it 9 x 9 grey; expected one shape"
     ):
         build(dataset, paths)
-    acquire(own(tmp_path, monkeypatch, 'path = "p.zip"\nsize = 8\nchannels = 1'), paths)
-    assert build(own(tmp_path, monkeypatch, 'path = "p.zip"\nsize = 8\nchannels = 1'), paths).details[
+    acquire(own_dataset(tmp_path, monkeypatch, 'path = "p.zip"\nsize = 8\nchannels = 1'), paths)
+    assert build(own_dataset(tmp_path, monkeypatch, 'path = "p.zip"\nsize = 8\nchannels = 1'), paths).details[
         "image_shape"
     ] == [1, 8, 8]
 

@@ -27,7 +27,7 @@ RECIPE = "mnist_mlp"
 
 @pytest.fixture(scope="session")
 def finished(small_mnist: Path, tmp_path_factory: pytest.TempPathFactory) -> Paths:
-    """Not to be written into: `whole` is a copy."""
+    """Not to be written into: `chain_paths` is a copy."""
     paths = Paths(tmp_path_factory.mktemp("finished") / "data")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GANFORGE_MNIST", str(small_mnist))
@@ -47,22 +47,22 @@ def finished(small_mnist: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 @pytest.fixture
-def whole(finished: Paths, paths: Paths) -> Paths:
-    """The test's own copy."""
+def chain_paths(finished: Paths, paths: Paths) -> Paths:
+    """Return the paths of the test's own copy of the finished chain."""
     shutil.copytree(finished.root, paths.root)
     return paths
 
 
 @pytest.fixture
-def ranking(whole: Paths) -> Ranking:
+def ranking(chain_paths: Paths) -> Ranking:
     """Return the ranking of the whole comparison."""
-    return compare(RECIPE, CONFIGURATIONS, whole)
+    return compare(RECIPE, CONFIGURATIONS, chain_paths)
 
 
 @pytest.fixture
-def entries(ranking: Ranking, whole: Paths) -> list[PageEntry]:
+def entries(ranking: Ranking, chain_paths: Paths) -> list[PageEntry]:
     """Return the ranked configurations as entries of the page."""
-    return find_entries(ranking, whole)
+    return find_entries(ranking, chain_paths)
 
 
 @pytest.fixture

@@ -42,27 +42,29 @@ def test_the_plane_is_spanned_by_the_directions_of_largest_variance() -> None:
     assert plane.project(features).mean(axis=0) == pytest.approx([0, 0], abs=1e-9)
 
 
-def test_the_map_has_real_labels_and_predicted_ones(entries: list[PageEntry], whole: Paths) -> None:
-    feature_map = gather_feature_map(entries, "mnist", whole)
+def test_the_map_has_real_labels_and_predicted_ones(entries: list[PageEntry], chain_paths: Paths) -> None:
+    feature_map = gather_feature_map(entries, "mnist", chain_paths)
     assert len(feature_map["real"]["x"]) == len(feature_map["real"]["label"]) == 120
     generated = feature_map["by_configuration"][entries[0].key]
     assert (len(generated["x"]), set(generated["label"]) <= set(range(10))) == (40, True)
     assert feature_map["class_names"] == [str(digit) for digit in range(10)]
     images = read_images(entries[0].samples().path("samples.arrow"))
     logits = (
-        require_extractor("classifier", "mnist", whole).extract(images.pixels[images.columns["member"] == 0]).logits
+        require_extractor("classifier", "mnist", chain_paths)
+        .extract(images.pixels[images.columns["member"] == 0])
+        .logits
     )
     assert logits is not None
     assert generated["label"] == [int(np.flatnonzero(row == row.max())[0]) for row in logits]
 
 
 def test_without_a_classifier_there_is_no_map_and_a_sentence_names_the_reason(
-    entries: list[PageEntry], whole: Paths
+    entries: list[PageEntry], chain_paths: Paths
 ) -> None:
-    (whole.classifier("mnist") / "manifest.json").unlink()
-    feature_map = gather_feature_map(entries, "mnist", whole)
+    (chain_paths.classifier("mnist") / "manifest.json").unlink()
+    feature_map = gather_feature_map(entries, "mnist", chain_paths)
     assert "materialize mnist/classifier" in feature_map["why_missing"]
-    assert str(whole.root) not in feature_map["why_missing"]
+    assert str(chain_paths.root) not in feature_map["why_missing"]
 
 
 def test_curves_are_the_histories_over_members(entries: list[PageEntry]) -> None:
@@ -73,13 +75,13 @@ def test_curves_are_the_histories_over_members(entries: list[PageEntry]) -> None
 
 
 def test_scores_along_training_are_means_over_members_at_their_own_steps(
-    entries: list[PageEntry], whole: Paths
+    entries: list[PageEntry], chain_paths: Paths
 ) -> None:
-    curves = gather_scores_along(entries, whole)
+    curves = gather_scores_along(entries, chain_paths)
     assert (set(curves["by_configuration"]), curves["missing"], curves["images"]) == ({"adam", "sgd"}, {}, 500)
     best = entries[0]
     curve = curves["by_configuration"][best.key]
-    scores = read_scores_by_step(whole, "mnist_mlp", best.key, best.training().fingerprint)
+    scores = read_scores_by_step(chain_paths, "mnist_mlp", best.key, best.training().fingerprint)
     assert scores is not None
     values = [row["value"] for row in scores.to_pylist() if row["metric"] == "fid"]
     assert (curve["steps"], len(values)) == ([3], 2)
@@ -170,9 +172,11 @@ def test_a_fact_of_the_protocol_that_differs_is_shown_with_the_configurations_th
     assert shown["n generated"] == "40"
 
 
-def test_samples_that_were_drawn_again_after_the_report_are_not_shown(entries: list[PageEntry], whole: Paths) -> None:
+def test_samples_that_were_drawn_again_after_the_report_are_not_shown(
+    entries: list[PageEntry], chain_paths: Paths
+) -> None:
     best = entries[0]
-    again = generate(best.training(), 40, whole, seed=1)
+    again = generate(best.training(), 40, chain_paths, seed=1)
     with pytest.raises(PartMissingError, match="its samples were generated again after its report was made"):
         replace(best, stored_samples=again).samples()
 
@@ -182,10 +186,10 @@ def with_report(entry: PageEntry, row: dict[str, Any]) -> PageEntry:
     return replace(entry, configuration=replace(entry.configuration, report=report))
 
 
-def test_the_query_reads_the_very_numbers_of_the_page(entries: list[PageEntry], whole: Paths) -> None:
+def test_the_query_reads_the_very_numbers_of_the_page(entries: list[PageEntry], chain_paths: Paths) -> None:
     reading = next(entry for entry in how_to_read(entries) if entry["title"] == "FID")
     sql = reading["query"].split('"')[1]
-    rows = store.query(sql, whole.reports()).to_pylist()
+    rows = store.query(sql, chain_paths.reports()).to_pylist()
     best = [row["value"] for row in rows if row["optimizer"] == entries[0].key]
     assert best == entries[0].configuration.report.scores("fid")
 

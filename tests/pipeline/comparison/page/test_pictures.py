@@ -43,8 +43,8 @@ def test_the_largest_size_within_the_budget_is_taken_or_else_the_last() -> None:
     assert largest_within([9, 5, 2], str, int, 0) == (2, "2")
 
 
-def test_a_grid_shows_the_first_samples_of_each_member(entries: list[PageEntry], whole: Paths) -> None:
-    grids = gather_grids(entries, "mnist", whole, PLENTY)
+def test_a_grid_shows_the_first_samples_of_each_member(entries: list[PageEntry], chain_paths: Paths) -> None:
+    grids = gather_grids(entries, "mnist", chain_paths, PLENTY)
     images = read_images(entries[0].samples().path("samples.arrow"))
     second = images.pixels[images.columns["member"] == 1]
     shown = opened(grids["by_configuration"][entries[0].key][1]["uri"])
@@ -56,33 +56,33 @@ def test_a_grid_shows_the_first_samples_of_each_member(entries: list[PageEntry],
 
 @pytest.mark.parametrize("budget_bytes", [PLENTY, 0])
 def test_grids_are_the_first_images_of_each_member_in_rows(
-    entries: list[PageEntry], whole: Paths, budget_bytes: int
+    entries: list[PageEntry], chain_paths: Paths, budget_bytes: int
 ) -> None:
-    grids = gather_grids(entries, "mnist", whole, budget_bytes)
+    grids = gather_grids(entries, "mnist", chain_paths, budget_bytes)
     for entry in entries:
         images = read_images(entry.samples().path("samples.arrow"))
         for grid in grids["by_configuration"][entry.key]:
             pixels = images.pixels[images.columns["member"] == grid["member"]]
             assert np.array_equal(opened(grid["uri"]), tile(pixels[: grids["count"]], 6)[0])
-    held_out = load_split(require_tensors(whole, "mnist"), "test").pixels
+    held_out = load_split(require_tensors(chain_paths, "mnist"), "test").pixels
     places = seeded_order(len(held_out), grids["count"])
     assert np.array_equal(opened(grids["real"]), tile(held_out[places], 6)[0])
 
 
 def test_grids_beyond_the_budget_show_fewer_members_and_then_fewer_images(
-    entries: list[PageEntry], whole: Paths
+    entries: list[PageEntry], chain_paths: Paths
 ) -> None:
-    full = gather_grids(entries, "mnist", whole, PLENTY)["by_configuration"]
+    full = gather_grids(entries, "mnist", chain_paths, PLENTY)["by_configuration"]
     size_bytes = sum(len(picture["uri"]) for grid in full.values() for picture in grid)
-    one_member = gather_grids(entries, "mnist", whole, size_bytes - 1)
+    one_member = gather_grids(entries, "mnist", chain_paths, size_bytes - 1)
     assert (one_member["members"], one_member["count"], one_member["only_one_member"]) == ([0], 24, True)
-    assert gather_grids(entries, "mnist", whole, 0)["count"] == 6
+    assert gather_grids(entries, "mnist", chain_paths, 0)["count"] == 6
 
 
-def test_real_images_that_were_not_trained_on_are_not_shown(entries: list[PageEntry], whole: Paths) -> None:
-    manifest = whole.tensors("mnist") / "manifest.json"
+def test_real_images_that_were_not_trained_on_are_not_shown(entries: list[PageEntry], chain_paths: Paths) -> None:
+    manifest = chain_paths.tensors("mnist") / "manifest.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"fingerprint": "other"}))
-    grids = gather_grids(entries, "mnist", whole, PLENTY)
+    grids = gather_grids(entries, "mnist", chain_paths, PLENTY)
     assert grids["real"] is None
     assert "the networks were trained on other images" in grids["missing"]["real images"]
 

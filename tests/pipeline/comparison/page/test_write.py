@@ -27,12 +27,12 @@ BESIDE_THE_REPORT = {"scores_along"}  # shown whatever has become of training an
 
 
 @pytest.fixture
-def written(whole: Paths, tmp_path: Path) -> Callable[..., tuple[PageFacts, Page]]:
+def written(chain_paths: Paths, tmp_path: Path) -> Callable[..., tuple[PageFacts, Page]]:
     """Write the page of the present data folder and read it."""
 
     def write(*optimizers: str, recipe: str = "mnist_mlp") -> tuple[PageFacts, Page]:
-        ranking = compare(recipe, optimizers or ("adam", "sgd"), whole)
-        facts = write_page(ranking, whole, tmp_path / "page.html")
+        ranking = compare(recipe, optimizers or ("adam", "sgd"), chain_paths)
+        facts = write_page(ranking, chain_paths, tmp_path / "page.html")
         assert facts.size_bytes == (tmp_path / "page.html").stat().st_size
         return facts, read_page(tmp_path / "page.html")
 
@@ -62,10 +62,10 @@ def test_the_distance_along_training_has_a_chart_with_a_note_on_comparable_dista
 
 
 def test_missing_scores_along_training_are_named_beside_existing_ones_and_else_have_no_chart(
-    written: Written, whole: Paths
+    written: Written, chain_paths: Paths
 ) -> None:
     for optimizer in ("adam", "sgd"):
-        whole.scores_by_step("mnist_mlp", optimizer).unlink()
+        chain_paths.scores_by_step("mnist_mlp", optimizer).unlink()
         facts, page = written()
         assert charts_along(page) == (optimizer == "adam")
         sentence = "adam is not shown: there are no scores along its training."
@@ -136,8 +136,8 @@ def test_only_settings_that_differ_are_listed(written: Written) -> None:
     assert "batch_size" not in settings
 
 
-def test_without_a_training_its_parts_say_so(written: Written, whole: Paths) -> None:
-    shutil.rmtree(whole.training("mnist_mlp", "adam"))
+def test_without_a_training_its_parts_say_so(written: Written, chain_paths: Paths) -> None:
+    shutil.rmtree(chain_paths.training("mnist_mlp", "adam"))
     facts, page = written()
     assert set(facts.missing_parts) == {"curves", "movie", "interpolation", "explorer"}
     assert set(page.missing()) == {"adam is not shown: its trained networks are not in the data folder."}
@@ -145,10 +145,10 @@ def test_without_a_training_its_parts_say_so(written: Written, whole: Paths) -> 
 
 
 def test_a_later_training_and_its_samples_are_never_shown_beside_an_older_report(
-    written: Written, whole: Paths
+    written: Written, chain_paths: Paths
 ) -> None:
     settings = resolve(load_recipes()["mnist_mlp"], load_optimizers()["adam"], steps=2, members=2)
-    training = train([settings], require_tensors(whole, "mnist"), whole)["adam"]
+    training = train([settings], require_tensors(chain_paths, "mnist"), chain_paths)["adam"]
     facts, page = written()
     assert set(facts.missing_parts) == {
         "curves",
@@ -156,7 +156,7 @@ def test_a_later_training_and_its_samples_are_never_shown_beside_an_older_report
         "interpolation",
         "explorer",
     }  # the samples are still the old ones
-    generate(training, 40, whole)
+    generate(training, 40, chain_paths)
     facts, page = written()
     assert set(facts.missing_parts) == PARTS_OF_A_CONFIGURATION - BESIDE_THE_REPORT
     assert {next(iter(missing)) for missing in facts.missing_parts.values()} == {"adam"}
@@ -171,9 +171,12 @@ def rewrite(manifest: Path, change: Callable[[dict[str, Any]], None]) -> None:
     manifest.write_text(json.dumps(values), encoding="utf-8")
 
 
-def test_a_diverged_member_gives_way_to_the_first_sound_one(written: Written, whole: Paths) -> None:
-    rewrite(whole.training("mnist_mlp", "adam") / "manifest.json", lambda details: details.update(diverged_members=[0]))
-    rewrite(whole.samples("mnist_mlp", "adam") / "manifest.json", lambda details: details.update(members=[1]))
+def test_a_diverged_member_gives_way_to_the_first_sound_one(written: Written, chain_paths: Paths) -> None:
+    rewrite(
+        chain_paths.training("mnist_mlp", "adam") / "manifest.json",
+        lambda details: details.update(diverged_members=[0]),
+    )
+    rewrite(chain_paths.samples("mnist_mlp", "adam") / "manifest.json", lambda details: details.update(members=[1]))
     facts, page = written()
     assert facts.missing_parts == {}
     assert page.data["explorer"]["generators"]["adam"]["member"] == 1
@@ -185,27 +188,28 @@ def test_a_diverged_member_gives_way_to_the_first_sound_one(written: Written, wh
     assert shown == ["24 images that member 1 of adam generated, in rows of 6"]
 
 
-def test_a_configuration_that_diverged_altogether_is_named_in_every_part(written: Written, whole: Paths) -> None:
+def test_a_configuration_that_diverged_altogether_is_named_in_every_part(written: Written, chain_paths: Paths) -> None:
     rewrite(
-        whole.training("mnist_mlp", "adam") / "manifest.json", lambda details: details.update(diverged_members=[0, 1])
+        chain_paths.training("mnist_mlp", "adam") / "manifest.json",
+        lambda details: details.update(diverged_members=[0, 1]),
     )
-    rewrite(whole.samples("mnist_mlp", "adam") / "manifest.json", lambda details: details.update(members=[]))
+    rewrite(chain_paths.samples("mnist_mlp", "adam") / "manifest.json", lambda details: details.update(members=[]))
     facts, page = written()
     assert set(facts.missing_parts) == PARTS_OF_A_CONFIGURATION - {"curves"} - BESIDE_THE_REPORT
     no_generator = "mnist_mlp adam: every member diverged, so there is no generator to use"
     assert set(page.missing()) == {f"adam is not shown: {why}." for why in ("every member diverged", no_generator)}
 
 
-def test_damaged_files_are_named_and_not_fatal(written: Written, whole: Paths) -> None:
-    training = whole.training("mnist_mlp", "adam")
+def test_damaged_files_are_named_and_not_fatal(written: Written, chain_paths: Paths) -> None:
+    training = chain_paths.training("mnist_mlp", "adam")
     (training / "history.parquet").write_bytes(b"no")
     (training / "generator.safetensors").write_bytes(b"no")
     (training / "snapshots" / "step_000000.png").write_bytes(b"no")
-    (whole.samples("mnist_mlp", "adam") / "samples.arrow").write_bytes(b"no")
-    whole.scores_by_step("mnist_mlp", "adam").write_bytes(b"no")
+    (chain_paths.samples("mnist_mlp", "adam") / "samples.arrow").write_bytes(b"no")
+    chain_paths.scores_by_step("mnist_mlp", "adam").write_bytes(b"no")
     facts, page = written()
     assert set(facts.missing_parts) == PARTS_OF_A_CONFIGURATION
-    assert str(whole.root) not in page.content
+    assert str(chain_paths.root) not in page.content
 
 
 def test_one_configuration_has_a_page_without_verdicts_and_changes(written: Written) -> None:
@@ -232,21 +236,21 @@ def test_reports_without_settings_protocol_or_training_still_make_a_page(paths: 
 
 
 def test_configurations_measured_differently_are_named_with_the_difference(
-    written: Written, whole: Paths, ranking: Ranking
+    written: Written, chain_paths: Paths, ranking: Ranking
 ) -> None:
     row = ranking.configurations[0].report.rows.to_pylist()[0]
     protocol = json.dumps(json.loads(row["protocol"]) | {"n_generated": 99})
-    store.append(whole.reports(), [{**row, "protocol": protocol}])
+    store.append(chain_paths.reports(), [{**row, "protocol": protocol}])
     _, page = written()
     assert re.search(
         r"is not ranked: it cannot be compared with the ranked configurations \(n_generated 99 and 40\)", page.text
     )
 
 
-def test_no_text_can_end_the_script_that_holds_the_data(written: Written, whole: Paths, ranking: Ranking) -> None:
+def test_no_text_can_end_the_script_that_holds_the_data(written: Written, chain_paths: Paths, ranking: Ranking) -> None:
     rows = ranking.configurations[0].report.rows.to_pylist()
     hostile = "</script><img src=x onerror=alert(1)>"
-    store.append(whole.reports(), [{**row, "note": hostile, "source": hostile} for row in rows])
+    store.append(chain_paths.reports(), [{**row, "note": hostile, "source": hostile} for row in rows])
     _, page = written()
     assert hostile not in page.content
     assert any(of_metric["note"] == hostile for of_metric in page.data["scores"].values())

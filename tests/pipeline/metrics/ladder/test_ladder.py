@@ -52,7 +52,7 @@ def split(count: int, seed: int) -> ImageFile:
 
 
 @pytest.fixture(scope="module")
-def found() -> RealImages:
+def real_set() -> RealImages:
     """900 held-out "digits" and 600 to train on, as the projection sees them."""
     test, train = split(900, 1), split(600, 2)
     order = np.random.default_rng(0).permutation(600)
@@ -61,8 +61,8 @@ def found() -> RealImages:
 
 
 @pytest.fixture(scope="module")
-def ladder(found: RealImages) -> Ladder:
-    return score_levels(found, PROJECTION)
+def ladder(real_set: RealImages) -> Ladder:
+    return score_levels(real_set, PROJECTION)
 
 
 def values(ladder: Ladder, corruption: str, metric: str) -> list[float | None]:
@@ -117,32 +117,32 @@ def test_duplicates_cost_coverage(ladder: Ladder) -> None:
     assert ladder.verdicts["duplication"]["coverage"] == "sees"
 
 
-def test_a_ladder_repeats(found: RealImages, ladder: Ladder) -> None:
-    assert score_levels(found, PROJECTION) == ladder
+def test_a_ladder_repeats(real_set: RealImages, ladder: Ladder) -> None:
+    assert score_levels(real_set, PROJECTION) == ladder
 
 
-def test_no_image_is_on_two_sides(found: RealImages) -> None:
-    sides = [found.order[:300], found.to_corrupt, found.spare]
+def test_no_image_is_on_two_sides(real_set: RealImages) -> None:
+    sides = [real_set.order[:300], real_set.to_corrupt, real_set.spare]
     assert sorted(np.concatenate(sides)) == list(range(900))
 
 
-def test_the_copied_training_images_are_those_the_features_are_of(found: RealImages) -> None:
-    copied = found.rows_after("copies", 3)
+def test_the_copied_training_images_are_those_the_features_are_of(real_set: RealImages) -> None:
+    copied = real_set.rows_after("copies", 3)
     # products of other numbers of rows may round differently
-    assert np.allclose(project(found.pixels(copied)).features, found.features_of(copied).features, rtol=1e-12)
+    assert np.allclose(project(real_set.pixels(copied)).features, real_set.features_of(copied).features, rtol=1e-12)
 
 
-def test_the_picture_shows_the_levels_side_by_side(found: RealImages, tmp_path: Path) -> None:
-    write_picture(tmp_path / "ladder.png", found)
+def test_the_picture_shows_the_levels_side_by_side(real_set: RealImages, tmp_path: Path) -> None:
+    write_picture(tmp_path / "ladder.png", real_set)
     picture = np.asarray(Image.open(tmp_path / "ladder.png"))[::2, ::2]  # 20 images per row, 28 pixels and a gap of 2
     assert picture.shape == (8 * 30 - 2, 20 * 30 - 2)
     clean, noisy = picture[:28, :28], picture[:28, 5 * 30 : 5 * 30 + 28]
-    assert np.array_equal(clean, found.test[found.to_corrupt[0], 0])
-    assert np.array_equal(noisy, corrupt("noise", found.test[found.to_corrupt[:1]], 1)[0, 0])
+    assert np.array_equal(clean, real_set.test[real_set.to_corrupt[0], 0])
+    assert np.array_equal(noisy, corrupt("noise", real_set.test[real_set.to_corrupt[:1]], 1)[0, 0])
     duplicates = [picture[6 * 30 : 6 * 30 + 28, place * 30 : place * 30 + 28] for place in (10, 14, 19)]
     assert all(np.array_equal(clean, image) for image in duplicates)
     copies = picture[7 * 30 :, 15 * 30 : 15 * 30 + 28]
-    assert np.array_equal(copies, found.train[0, 0])
+    assert np.array_equal(copies, real_set.train[0, 0])
 
 
 def test_images_without_labels_have_no_modes_to_drop() -> None:

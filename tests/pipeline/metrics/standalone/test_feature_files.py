@@ -31,7 +31,7 @@ def test_other_floats_become_native_ones_of_the_same_value(tmp_path: Path, store
 
 
 @pytest.mark.parametrize(
-    ("values", "found"),
+    ("values", "message"),
     [
         (VALUES[0], r"found float64 of shape \(3,\), expected features \(N, values\).*reshape"),
         (VALUES[:1], "found 1 row of features, expected at least 2"),
@@ -41,9 +41,9 @@ def test_other_floats_become_native_ones_of_the_same_value(tmp_path: Path, store
         (VALUES.astype(object), "without|no Python objects"),
     ],
 )
-def test_an_array_that_is_no_matrix_of_floats_is_one_sentence(tmp_path: Path, values: np.ndarray, found: str) -> None:
+def test_an_array_that_is_no_matrix_of_floats_is_one_sentence(tmp_path: Path, values: np.ndarray, message: str) -> None:
     path = saved(tmp_path, values)
-    with pytest.raises(ValueError, match=found) as raised:
+    with pytest.raises(ValueError, match=message) as raised:
         read_features(path)
     assert str(path) in str(raised.value)
     assert "\n" not in str(raised.value)
@@ -94,7 +94,7 @@ def test_published_statistics_are_read_beside_further_entries_of_the_file(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("mean", "covariance", "found"),
+    ("mean", "covariance", "message"),
     [
         (np.zeros(3), np.eye(2), r"found mu float64 \(3,\) and sigma float64 \(2, 2\)"),
         (np.zeros(2), np.array([[1.0, 0.5], [0.0, 1.0]]), "sigma is not symmetric"),
@@ -103,8 +103,8 @@ def test_published_statistics_are_read_beside_further_entries_of_the_file(tmp_pa
     ],
 )
 def test_statistics_that_are_none_are_one_sentence(
-    tmp_path: Path, mean: np.ndarray, covariance: np.ndarray, found: str
+    tmp_path: Path, mean: np.ndarray, covariance: np.ndarray, message: str
 ) -> None:
     np.savez(tmp_path / "stats.npz", mu=mean, sigma=covariance)
-    with pytest.raises(ValueError, match=found):
+    with pytest.raises(ValueError, match=message):
         read_statistics(tmp_path / "stats.npz")

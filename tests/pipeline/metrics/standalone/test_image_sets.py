@@ -85,7 +85,7 @@ def test_an_npz_is_read_by_the_name_images_and_never_by_guessing(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("stored", "found"),
+    ("stored", "message"),
     [
         (RGB / 255, r"found float64 of shape \(4, 6, 5, 3\), expected uint8.*\(x \+ 1\) \* 127\.5"),
         (RGB.astype(np.int64), "found int64"),
@@ -95,10 +95,10 @@ def test_an_npz_is_read_by_the_name_images_and_never_by_guessing(tmp_path: Path)
     ],
 )
 def test_the_error_on_an_array_without_uint8_images_shows_the_conversion(
-    tmp_path: Path, stored: np.ndarray, found: str
+    tmp_path: Path, stored: np.ndarray, message: str
 ) -> None:
     np.save(tmp_path / "x.npy", stored)
-    with pytest.raises(ValueError, match=found):
+    with pytest.raises(ValueError, match=message):
         open_images(tmp_path / "x.npy")
 
 

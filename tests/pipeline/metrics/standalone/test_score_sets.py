@@ -138,14 +138,14 @@ def test_the_order_of_images_decides_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("generated", "real", "found"),
+    ("generated", "real", "message"),
     [
         (gaussian(9, 1), gaussian(9, 2)[:, :5], "found features of 8 and 5 values"),
         (gaussian(9, 1)[:1], gaussian(9, 2), "found 1 images, expected at least 2"),
     ],
 )
-def test_sets_that_cannot_be_compared_are_one_sentence(generated: np.ndarray, real: np.ndarray, found: str) -> None:
-    with pytest.raises(ValueError, match=found):
+def test_sets_that_cannot_be_compared_are_one_sentence(generated: np.ndarray, real: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         scored(generated, real)
 
 

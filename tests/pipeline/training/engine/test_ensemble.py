@@ -161,6 +161,23 @@ def test_dense_stacks_that_train_in_turn_equal_one_stack(
         assert torch.equal(smaller.step(step).logits, batched.step(step).logits[rows])
 
 
+def test_states_of_one_stack_are_loaded_into_several_and_copied_from_them(
+    images: TrainingImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.training.engine.ensemble.DENSE_STACK", 3)
+    members = [Member(settings(key), index) for key in ("adam", "sgd", "rmsprop") for index in range(2)]
+    ensemble, batched = Ensemble(members, MLP, images), Stack(members, MLP, images)
+    train(batched, 3)
+    for number in range(6):
+        ensemble.load(number, batched.state(slice(number, number + 1)))
+    expected = batched.networks.state(slice(0, 6))
+    copies = {name: torch.empty_like(value) for name, value in expected.items()}
+    ensemble.copy_network_states(copies)
+    expect_equal_states(copies, expected)
+    for step in range(3, 6):
+        assert torch.equal(ensemble.step(step).logits, batched.step(step).logits)
+
+
 def test_the_members_that_stay_continue_with_the_same_bits(images: TrainingImages) -> None:
     members = [Member(settings(key), index) for key in ("adam", "rmsprop") for index in range(2)]
     ensemble = Ensemble(members, MLP, images)

@@ -83,13 +83,13 @@ def test_two_processes_train_the_same_weights_as_one(
         assert artefact.details["processes"] == 2
         assert list(evaluation_files(artefact)) == list(evaluation_files(alone[key])) == [partitions[0].steps]
         for name in ("generator.safetensors", "discriminator.safetensors"):
-            one, two = (whole(artefact_of_way.path(name)) for artefact_of_way in (alone[key], artefact))
-            initial = whole(untrained[key].path(name))
+            one, two = (flat_weights(artefact_of_way.path(name)) for artefact_of_way in (alone[key], artefact))
+            initial = flat_weights(untrained[key].path(name))
             apart, moved = np.linalg.norm(two - one), np.linalg.norm(one - initial)
             assert apart < 1e-3 * moved, f"{key} {name}: {apart:.1e} apart after moving {moved:.1e}"
 
 
-def whole(path: Path) -> np.ndarray:
+def flat_weights(path: Path) -> np.ndarray:
     """All of a network's numbers in one row."""
     return np.concatenate([value.ravel() for _, value in sorted(load_file(path).items())])
 

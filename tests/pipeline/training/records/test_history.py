@@ -128,14 +128,16 @@ def test_an_interval_begins_anew(ensemble: Ensemble) -> None:
     assert again.measure() == fresh.measure()
 
 
-@pytest.mark.parametrize("at", [10, BLOCK_STEPS, 100])
-def test_an_interrupted_and_resumed_interval_measures_the_same_as_an_unbroken_one(ensemble: Ensemble, at: int) -> None:
+@pytest.mark.parametrize("steps_before", [10, BLOCK_STEPS, 100])
+def test_an_interrupted_and_resumed_interval_measures_the_same_as_an_unbroken_one(
+    ensemble: Ensemble, steps_before: int
+) -> None:
     unbroken, before, after = (Interval(ensemble) for _ in range(3))
     add(unbroken, 0, STEPS)
-    add(before, 0, at)
+    add(before, 0, steps_before)
     for rows in (slice(0, 1), slice(1, 2)):  # as two partitions keep them
         after.load(rows, {name: value.clone() for name, value in before.state(rows).items()})
-    add(after, at, STEPS)
+    add(after, steps_before, STEPS)
     assert after.measure() == unbroken.measure()
 
 

@@ -216,7 +216,7 @@ def test_a_member_with_images_that_are_not_finite_is_left_out() -> None:
 def test_a_diverged_member_is_left_out_from_then_on(
     tensors: Artefact, paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def judged(measured: Measured, own: TrainingSettings, *, weights_are_finite: bool) -> str | None:
+    def judged(measured: Measured, trained: TrainingSettings, *, weights_are_finite: bool) -> str | None:
         judged.calls += 1  # type: ignore[attr-defined]
         return "said so by the test" if judged.calls == 3 else None  # type: ignore[attr-defined]
 
