@@ -22,13 +22,14 @@ from pipeline.raw.dataset import Dataset
 from pipeline.settings import Recipe
 
 
-def _of_dataset(dataset: Dataset) -> list[dg.AssetsDefinition]:
-    """Data sets that are prepared from another's files share its raw asset."""
+def dataset_assets(dataset: Dataset) -> list[dg.AssetsDefinition]:
+    """Return the assets of one data set. Data sets that are prepared from the same files share one raw asset."""
     raw = [build_raw(dataset)] if dataset.raw_key == dataset.key else []
     return [*raw, build_tensors(dataset), *build_metrics(dataset)]
 
 
-def _of_recipe(recipe: Recipe) -> list[dg.AssetsDefinition]:
+def recipe_assets(recipe: Recipe) -> list[dg.AssetsDefinition]:
+    """Return the assets of one recipe, from its settings to its champion."""
     stages = (build_settings, build_training, build_samples, build_reports, build_comparison, build_champion)
     return [build(recipe) for build in stages]
 
@@ -38,8 +39,8 @@ RETRAINING_JOBS, SCHEDULES = build_retraining(RECIPES, CHAINS, OPERATIONS.retrai
 
 defs = dg.Definitions(
     assets=[
-        *(asset for dataset in DATASETS.values() for asset in _of_dataset(dataset)),
-        *(asset for recipe in RECIPES.values() for asset in _of_recipe(recipe)),
+        *(asset for dataset in DATASETS.values() for asset in dataset_assets(dataset)),
+        *(asset for recipe in RECIPES.values() for asset in recipe_assets(recipe)),
     ],
     jobs=[*preset_jobs(), *RETRAINING_JOBS],
     schedules=SCHEDULES,

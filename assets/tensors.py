@@ -28,11 +28,11 @@ def build_tensors(dataset: Dataset) -> dg.AssetsDefinition:
     )
     def tensors(context: dg.AssetExecutionContext, config: MakeConfig) -> dg.MaterializeResult:
         from pipeline.tensors.build import build
-        from pipeline.tensors.check import stored_findings
+        from pipeline.tensors.check import tensor_findings
         from pipeline.tensors.evidence import tensors_evidence
 
         with logged(context):
             artefact = build(dataset, Paths.default(), force=config.force)
-            return publish(context, key, result_of(artefact, tensors_evidence(artefact), stored_findings(artefact)))
+            return publish(context, key, result_of(artefact, tensors_evidence(artefact), tensor_findings(artefact)))
 
     return tensors

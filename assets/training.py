@@ -20,7 +20,7 @@ from pipeline.storage.artefact import Artefact
 from pipeline.storage.paths import Paths
 from pipeline.training import CODE_VERSION
 
-CHECKED = "history"  # the output that carries the checks of the training
+CHECKED_OUTPUT = "history"  # the output that carries the checks of the training
 
 OUTPUTS = {
     "generator": "The trained generators: latents to images, all members stacked.",
@@ -51,7 +51,7 @@ def build_training(recipe: Recipe) -> dg.AssetsDefinition:
         backfill_policy=backfill_policy(recipe),
         pool="gpu",
         check_specs=check_specs(
-            dg.AssetKey([recipe.key, CHECKED]),
+            dg.AssetKey([recipe.key, CHECKED_OUTPUT]),
             {check.name: check.description for check in TRAINING_CHECKS},
             partitioned=True,
         ),
@@ -74,7 +74,7 @@ def build_training(recipe: Recipe) -> dg.AssetsDefinition:
             for output in OUTPUTS:
                 results = {}
                 for key in context.partition_keys:
-                    findings = training_findings(trained[key]) if output == CHECKED else ()
+                    findings = training_findings(trained[key]) if output == CHECKED_OUTPUT else ()
                     results[key] = result_of(trained[key], training_evidence(trained[key], output), findings)
                 yield from publish_partitions(context, dg.AssetKey([recipe.key, output]), results, provenance)
 

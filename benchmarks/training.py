@@ -42,7 +42,7 @@ from pipeline.training.engine.device import choose_device, device_name, tf32_pro
 from pipeline.training.engine.ensemble import Ensemble
 from pipeline.training.engine.member import Member
 from pipeline.training.engine.training_images import TrainingImages
-from pipeline.training.records.history import Interval
+from pipeline.training.records.history import IntervalMeans
 
 DIGITS = (1, 28, 28)
 
@@ -179,7 +179,7 @@ def make_ensemble(members: int) -> Make:
         settings = replace(settings, network=network)
         stack = [Member(settings, index) for index in range(members)]
         ensemble = Ensemble(stack, network_for(network, DIGITS), TrainingImages(pixels, choose_device()))
-        interval = Interval(ensemble)
+        interval = IntervalMeans(ensemble)
         done = 0
 
         def train(steps: int) -> None:
@@ -336,7 +336,7 @@ def kept_by_a_member(pixels: Tensor, network: str) -> dict[str, float]:
     """Return the MiB kept between steps: weights, moments, latents, an epoch's order of images, logits for history."""
     settings = replace(resolve(load_recipes()["mnist_mlp"], load_optimizers()[OPTIMIZER], members=1), network=network)
     ensemble = Ensemble([Member(settings, 0)], network_for(network, DIGITS), TrainingImages(pixels, choose_device()))
-    interval = Interval(ensemble)
+    interval = IntervalMeans(ensemble)
     for step in range(WARM_UP_STEPS):
         interval.add(ensemble.step(step))
     state = mebibytes(ensemble.state(0).values())

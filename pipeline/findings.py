@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Severity = Literal["warn", "error"]
-Evidence = dict[str, Any]  # plain JSON values
+FindingEvidence = dict[str, Any]  # plain JSON values
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Finding:
     passed: bool
     severity: Severity  # of a finding that passed: the worst that was possible
     summary: str  # one sentence
-    evidence: Evidence  # "judged" is False if the inputs of the check are missing; such a finding passes
+    evidence: FindingEvidence  # "judged" is False if the inputs of the check are missing; such a finding passes
     advice: str  # the change to try; empty if the check passed
 
 

@@ -61,7 +61,7 @@ def _zero(_label: float) -> float:
 
 CROSS_ENTROPY = LossFacts(has_labels=True, least=binary_entropy, undecided=_undecided_cross_entropy)
 
-LOSSES: dict[str, LossFacts] = {
+LOSS_FACTS: dict[str, LossFacts] = {
     "non_saturating": CROSS_ENTROPY,
     "minimax": CROSS_ENTROPY,
     "least_squares": LossFacts(has_labels=True, least=_zero, undecided=lambda label: label**2 / 4),
@@ -76,7 +76,7 @@ Weight = Annotated[float, Field(ge=0)]
 class ObjectiveSettings:
     """The objective of both networks and the inputs of their updates."""
 
-    loss: Annotated[str, OneOf(LOSSES), Field(description="Loss of both networks.")] = "non_saturating"
+    loss: Annotated[str, OneOf(LOSS_FACTS), Field(description="Loss of both networks.")] = "non_saturating"
     discriminator_update: Annotated[
         Literal["separate", "joint", "mixed"],
         Field(

@@ -49,7 +49,7 @@ EmaDecay = Annotated[
     ),
 ]
 Description = Annotated[Text, Field(description="One line for lists and pages.")]
-Source = Annotated[Text, Field(description="Where the numbers come from.")]
+SourceText = Annotated[Text, Field(description="Where the numbers come from.")]
 
 
 @dataclass(frozen=True, config=CHECKED, kw_only=True)
@@ -87,7 +87,7 @@ class Recipe(SharedSettings):
 
     key: str
     description: Description
-    source: Source
+    source: SourceText
     dataset: Annotated[Text, Field(description="Key of the data set.")]
     full_steps: Annotated[Count, Field(description="Steps of the source's own budget, `--steps full`.")]
     full_width: Annotated[
@@ -105,7 +105,7 @@ class OptimizerConfiguration:
 
     key: str
     description: Description = ""
-    source: Source
+    source: SourceText
     generator: OptimizerSettings
     discriminator: OptimizerSettings
     dropout: Dropout | None = None
@@ -124,7 +124,7 @@ class Preset:
 
     key: str
     description: Description
-    source: Source
+    source: SourceText
     recipe: Annotated[Text, Field(description="Key of the recipe.")]
     optimizer: Annotated[Text, Field(description="Key of the optimizer configuration.")]
 

@@ -279,7 +279,7 @@ from pipeline.raw.catalogue import DATASETS
 from pipeline.settings import load_optimizers, load_recipes, resolve
 from pipeline.storage.paths import Paths
 from pipeline.tensors.build import build
-from pipeline.training.records.history import read_rows
+from pipeline.training.records.history import read_history_rows
 from pipeline.training.train import train
 
 paths = Paths.default()
@@ -293,7 +293,7 @@ print(json.dumps({
         "network": artefact.details["network"],
         "resumed_at_step": artefact.details["resumed_at_step"],
         "diverged": artefact.details["diverged_members"],
-        "losses": [row.generator_loss for row in read_rows(artefact.path("history.parquet"))],
+        "losses": [row.generator_loss for row in read_history_rows(artefact.path("history.parquet"))],
     }
     for key, artefact in resumed.items()
 }))
@@ -392,8 +392,8 @@ def test_a_loss_is_its_functions_and_its_facts(
     package: PackageCopy, small_mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beside the package, `make schemas` writes its name for editors: a test of the schemas requires it."""
-    package.insert("pipeline/training/engine/losses.py", "LOSSES: dict[str, Loss] = {", FULL_SQUARES)
-    package.insert("pipeline/objectives.py", "LOSSES: dict[str, LossFacts] = {", ITS_FACTS)
+    package.insert("pipeline/training/engine/losses.py", "LOSS_FUNCTIONS: dict[str, Loss] = {", FULL_SQUARES)
+    package.insert("pipeline/objectives.py", "LOSS_FACTS: dict[str, LossFacts] = {", ITS_FACTS)
     (tmp_path / "recipes.toml").write_text(RECIPES_FILE + 'loss = "full_squares"\n')
     (tmp_path / "optimizers.toml").write_text(OPTIMIZERS_FILE)
     train_in_copy(package, tmp_path, monkeypatch, small_mnist)

@@ -22,7 +22,7 @@ from assets.triggers.failures import error_sentence, is_interruption
 from pipeline.status.state import BECAUSE, FAILED, FRESH, MISSING, ORPHAN, STALE, State, Status
 from pipeline.status.survey import Survey
 
-Partition = tuple[str, str | None]  # asset, such as "mnist_mlp/generator", and partition
+AssetPartition = tuple[str, str | None]  # asset, such as "mnist_mlp/generator", and partition
 STATES: dict[StaleStatus, State] = {
     StaleStatus.FRESH: FRESH,
     StaleStatus.STALE: STALE,
@@ -102,7 +102,7 @@ def _disagreement(status: Status, resolver: CachingStaleStatusResolver) -> str |
 # Attempts
 
 
-def last_attempts(instance: dg.DagsterInstance) -> dict[Partition, Attempt]:
+def last_attempts(instance: dg.DagsterInstance) -> dict[AssetPartition, Attempt]:
     """Return the newest run per asset partition if it started after the partition was made and did not succeed."""
     planned = _planned_last(instance)
     if not planned:
@@ -125,7 +125,7 @@ def _attempt(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Attempt:
     return Attempt(run.run_id, failed, error_sentence(errors[0]) if errors else _message(instance, run.run_id))
 
 
-def _planned_last(instance: dg.DagsterInstance) -> dict[Partition, str]:
+def _planned_last(instance: dg.DagsterInstance) -> dict[AssetPartition, str]:
     """Return the run per asset partition, if the partition's last event is that a run plans to make it."""
     storage, log = instance.event_log_storage, SqlEventLogStorageTable.c
     if not isinstance(storage, SqlEventLogStorage):

@@ -54,7 +54,7 @@ class WatchedFiles:
 
     changes: int
     used: Mapping[str, str | None]  # digests for which chains were started
-    seen: Mapping[str, str | None]  # digests at the last tick
+    seen: Mapping[str, str | None]  # digests at the last tick; stored cursors have this key
 
 
 def build_raw_data_sensor(chains: Chains, jobs: Jobs, operations: Operations) -> dg.SensorDefinition:

@@ -16,7 +16,7 @@ from benchmarks.detectors import shares as made
 from benchmarks.detectors.kinds import Kind, Random, log_uniform, wander
 from pipeline.checks.inputs import TrainingInputs
 from pipeline.checks.member_curves import Values
-from pipeline.objectives import LOSSES, ObjectiveSettings
+from pipeline.objectives import LOSS_FACTS, ObjectiveSettings
 from pipeline.optimizer_kinds import Adam
 from pipeline.settings import TrainingSettings
 
@@ -59,7 +59,7 @@ def _intervals(random: Random) -> int:
 
 def _columns(random: Random, share: Values, objective: ObjectiveSettings, member: int) -> Columns:
     """Return one member's columns of a history."""
-    loss = LOSSES[objective.loss]
+    loss = LOSS_FACTS[objective.loss]
     excess = loss.undecided_excess(objective.real_label)
     on_real = random.uniform(0.35, 0.65)
     if loss.least is None or excess is None:  # Wasserstein: the critic's estimate, of a scale that the penalty allows

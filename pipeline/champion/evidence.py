@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pipeline.champion.promote import Outcome
+from pipeline.champion.promote import PromotionOutcome
 from pipeline.champion.promotion import ConfigurationDecision
 from pipeline.champion.versions import CARD_TEXT, GRID, Champion
 from pipeline.evidence import Evidence, Markdown, Table
 from pipeline.storage.pictures import markdown_file
 
 
-def champion_evidence(outcome: Outcome) -> Evidence:
+def champion_evidence(outcome: PromotionOutcome) -> Evidence:
     """Return the reason for the outcome, the decision per configuration, and the present champion if there is one."""
     rows = [_decision_row(decision) for decision in outcome.decisions]
     return {

@@ -1,6 +1,6 @@
 """Promote: make a configuration the champion if it is significantly better than the champion and passed its checks.
 
-In: the newest comparable reports of a recipe, and the findings of each configuration's checks. Out: `Outcome`.
+In: the newest comparable reports of a recipe, and the findings of each configuration's checks. Out: `PromotionOutcome`.
 
 Without a champion, the best ranked configuration that passed its checks becomes the first one. Weights that were rolled
 back from are not promoted automatically again. Another training of the configuration may be, or a person promotes the
@@ -28,7 +28,7 @@ from pipeline.champion.sources import SourceGoneError, find_sources
 from pipeline.champion.versions import Champion, current_champion, name_of_weights
 from pipeline.comparison.ranking import RankedConfiguration, Ranking, compare
 from pipeline.reports.store import Report, history_of, latest
-from pipeline.storage.artefact import locked
+from pipeline.storage.artefact import artefact_lock
 from pipeline.storage.paths import Paths
 from pipeline.storage.verification import ArtefactFileError
 
@@ -41,7 +41,7 @@ ERROR = "error"
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PromotionOutcome:
     """The result of one call of `promote`."""
 
     recipe: str
@@ -59,7 +59,7 @@ def promote(
     run_checks: RunChecks,
     only: str | None = None,
     force: bool = False,
-) -> Outcome:
+) -> PromotionOutcome:
     """Promote the best challenger if there is one. With `only`, consider one configuration. One process at a time.
 
     `force` promotes the configuration `only` regardless of verdict and checks.
@@ -69,28 +69,28 @@ def promote(
     """
     if force and only is None:
         raise ValueError(f"{recipe}: promoting without a verdict needs a configuration; name it with --optimizer KEY")
-    with locked(paths.champion(recipe)):
+    with artefact_lock(paths.champion(recipe)):
         ranking = compare(recipe, optimizers, paths)
         if force and only is not None:
             return _by_name(recipe, only, ranking, paths, run_checks)
         return _by_rule(recipe, ranking, paths, run_checks, only)
 
 
-def _by_rule(recipe: str, ranking: Ranking, paths: Paths, run_checks: RunChecks, only: str | None) -> Outcome:
+def _by_rule(recipe: str, ranking: Ranking, paths: Paths, run_checks: RunChecks, only: str | None) -> PromotionOutcome:
     champion = current_champion(recipe, paths)
     comparison = challenge(ranking, champion, _reports_of(champion, paths))
     try:
         choice = _choose(comparison, champion, paths, run_checks, only)
         if isinstance(choice, Candidate):
             new, _ = appoint(recipe, choice, paths)
-            return Outcome(recipe, True, choice.reason, new, choice.decisions)
+            return PromotionOutcome(recipe, True, choice.reason, new, choice.decisions)
         reason, decisions = choice
     except (SourceGoneError, ArtefactFileError) as error:
         # A missing file must not make the next best configuration champion.
         reason, decisions = f"{present_state(champion)}: {error}", decisions_by_rule(comparison, None, {})
     version, optimizer = (None, None) if champion is None else (champion.version, champion.optimizer)
     record(recipe, LogEntry(NOT_PROMOTED, version, optimizer, reason, _ids(ranking)), paths)
-    return Outcome(recipe, False, reason, champion, decisions)
+    return PromotionOutcome(recipe, False, reason, champion, decisions)
 
 
 def _ids(ranking: Ranking) -> dict[str, str]:
@@ -155,7 +155,7 @@ def _failed(findings: Sequence[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.severity == ERROR and not finding.passed]
 
 
-def _by_name(recipe: str, optimizer: str, ranking: Ranking, paths: Paths, run_checks: RunChecks) -> Outcome:
+def _by_name(recipe: str, optimizer: str, ranking: Ranking, paths: Paths, run_checks: RunChecks) -> PromotionOutcome:
     """Promote a configuration's newest report without a verdict, as a person requires; its weights must exist."""
     report = latest(paths.reports(), recipe, optimizer)
     if report is None or not report.scores(ranking.ranked_by):
@@ -171,8 +171,8 @@ def _by_name(recipe: str, optimizer: str, ranking: Ranking, paths: Paths, run_ch
     candidate = Candidate(sources, reason, None, findings, _ids(ranking), decisions, forced=True)
     champion, is_new = appoint(recipe, candidate, paths)
     if is_new:
-        return Outcome(recipe, True, reason, champion, decisions)
+        return PromotionOutcome(recipe, True, reason, champion, decisions)
     decisions = decisions_by_name(ranking, optimizer, "is the champion")
-    return Outcome(
+    return PromotionOutcome(
         recipe, False, f"{champion} stays: this training and report are already promoted", champion, decisions
     )

@@ -21,7 +21,7 @@ from pipeline.champion.versions import (
     weights_of_version,
     write_pointer,
 )
-from pipeline.storage.artefact import Artefact, locked
+from pipeline.storage.artefact import Artefact, artefact_lock
 from pipeline.storage.paths import Paths
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ def rollback(recipe: str, paths: Paths, to: int | None = None) -> Champion:
 
     Raises `FileNotFoundError` without a champion, and `ValueError` without such a version.
     """
-    with locked(paths.champion(recipe)):
+    with artefact_lock(paths.champion(recipe)):
         pointer = _pointer(recipe, to, paths)
         former = None if pointer is None else pointer.version
         version, target = _target(recipe, pointer, to, paths)

@@ -20,7 +20,7 @@ from pipeline.storage.artefact import (
     Artefact,
     find_intact,
     is_intact,
-    publish,
+    publish_artefact,
     read_artefact,
     staging_folder,
     write_json,
@@ -212,7 +212,7 @@ def add_version(
     with staging_folder(folder) as staged:
         files, complete = staged / "files", staged / "whole"
         files.mkdir()
-        artefact = publish(files, complete, identity, dict(fill(files)))
+        artefact = publish_artefact(files, complete, identity, dict(fill(files)))
         flush(complete)
         complete.rename(folder)
         flush(folder.parent)

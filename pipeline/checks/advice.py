@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeline.objectives import LOSSES
+from pipeline.objectives import LOSS_FACTS
 from pipeline.optimizer_kinds import Adam, OptimizerSettings
 from pipeline.settings import TrainingSettings
 
@@ -79,7 +79,7 @@ def smoother_labels(settings: TrainingSettings | None) -> str | None:
     """Advise one-sided label smoothing if the loss has labels that are not smoothed yet."""
     if settings is None:
         return f"set real_label = {SMOOTHED_LABEL}"
-    has_labels = LOSSES[settings.objective.loss].has_labels
+    has_labels = LOSS_FACTS[settings.objective.loss].has_labels
     return f"set real_label = {SMOOTHED_LABEL}" if has_labels and settings.objective.real_label == 1.0 else None
 
 

@@ -5,7 +5,7 @@ of intervals is the upper quartile of the changes from one interval to the next:
 changes ignore slow trends. The check compares the last third of the run with the second. It ignores the first third,
 because losses jump there in healthy trainings too.
 
-The unit of the spread is the excess of an undecided discriminator (`objectives.LOSSES`). A Wasserstein loss has no such
+The unit of the spread is the excess of an undecided discriminator (`LOSS_FACTS`). A Wasserstein loss has no such
 unit; its unit is the loss's own size in the second third. Exploding: the last third has at least 4 times the spread of
 the second, and at least a tenth of the unit. Huge: at least 0.2 of the unit, exploding or not; this rule leaves out
 Wasserstein losses, whose size is not bounded. Healthy trainings came to a ratio of 4.0 with a spread of 0.04, and to a
@@ -22,7 +22,7 @@ from pipeline.checks import advice
 from pipeline.checks.inputs import Check, NotJudgedError, Outcome, TrainingInputs
 from pipeline.checks.member_curves import LossCurve, Values, long_loss_curves
 from pipeline.checks.member_scores import name_members
-from pipeline.objectives import LOSSES
+from pipeline.objectives import LOSS_FACTS
 from pipeline.settings import TrainingSettings
 
 LEAST_INTERVALS = 24  # a third is then 8: the quartile leaves the two changes of a spike out
@@ -49,7 +49,7 @@ def examine(inputs: TrainingInputs) -> Outcome:
     if inputs.history is None or inputs.settings is None:
         raise NotJudgedError("no history")
     objective = inputs.settings.objective
-    unit = LOSSES[objective.loss].undecided_excess(objective.real_label)
+    unit = LOSS_FACTS[objective.loss].undecided_excess(objective.real_label)
     curves = long_loss_curves(inputs.history, LEAST_INTERVALS)
     return _outcome([_last_third(curve, unit) for curve in curves], inputs.settings, has_unit=unit is not None)
 

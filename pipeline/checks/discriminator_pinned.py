@@ -5,7 +5,7 @@ of failure in "How to train a GAN" (ganhacks). Training itself stops a member at
 (`training/divergence.py`); this check is the earlier, weaker sign.
 
 The check takes the median, over the last fifth of a member's intervals (at least 3), of the loss's excess over its
-least value. It divides by the excess of an undecided discriminator (`objectives.LOSSES`), so that smoothed labels and
+least value. It divides by the excess of an undecided discriminator (`LOSS_FACTS`), so that smoothed labels and
 the kind of loss make no difference. A Wasserstein loss has no least value. Pinned: below 1 %. In healthy trainings this
 median was at least 3 % (docs/log.md), and single intervals came down to 1.3 %.
 
@@ -23,7 +23,7 @@ from pipeline.checks import advice
 from pipeline.checks.inputs import Check, NotJudgedError, Outcome, TrainingInputs
 from pipeline.checks.member_curves import LossCurve, long_loss_curves
 from pipeline.checks.member_scores import name_members
-from pipeline.objectives import LOSSES
+from pipeline.objectives import LOSS_FACTS
 from pipeline.settings import TrainingSettings
 
 PINNED_SHARE = 0.01
@@ -47,7 +47,7 @@ def examine(inputs: TrainingInputs) -> Outcome:
     if inputs.history is None or inputs.settings is None:
         raise NotJudgedError("no history")
     objective = inputs.settings.objective
-    loss = LOSSES[objective.loss]
+    loss = LOSS_FACTS[objective.loss]
     excess = loss.undecided_excess(objective.real_label)
     if loss.least is None or excess is None:
         raise NotJudgedError(f"a {objective.loss} loss has no least value")

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 Values = npt.NDArray[np.float64]  # (S,)
 Steps = npt.NDArray[np.int64]  # (S,), ascending
 
-LOSSES = ("discriminator_loss_real", "discriminator_loss_generated", "generator_loss")
-HISTORY_COLUMNS = ("step", "member", *LOSSES, "discriminator_accuracy", "diverged")
+LOSS_COLUMNS = ("discriminator_loss_real", "discriminator_loss_generated", "generator_loss")
+HISTORY_COLUMNS = ("step", "member", *LOSS_COLUMNS, "discriminator_accuracy", "diverged")
 SCORE_COLUMNS = ("step", "member", "metric", "value")
 
 
@@ -55,8 +55,8 @@ def loss_curves(history: pa.Table) -> list[LossCurve]:
         member_columns = {name: values[columns["member"] == member] for name, values in columns.items()}
         steps = member_columns["step"].astype(np.int64)
         order = np.argsort(steps, kind="stable")
-        order = order[np.all([np.isfinite(member_columns[name][order]) for name in LOSSES], axis=0)]
-        real, generated, generator = (member_columns[name][order].astype(np.float64) for name in LOSSES)
+        order = order[np.all([np.isfinite(member_columns[name][order]) for name in LOSS_COLUMNS], axis=0)]
+        real, generated, generator = (member_columns[name][order].astype(np.float64) for name in LOSS_COLUMNS)
         curves.append(
             LossCurve(
                 member=int(member),

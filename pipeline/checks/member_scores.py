@@ -25,7 +25,7 @@ class MemberScore:
     n_floor: int | None
 
 
-def member_scores(report: Report, metric: str) -> list[MemberScore]:
+def members_with_scores(report: Report, metric: str) -> list[MemberScore]:
     """Return the members' values of a metric, by member; empty if the report has none."""
     rows = report.rows.select(["metric", *COLUMNS]).to_pylist()
     scores = [

@@ -19,7 +19,7 @@ from typing import TypedDict
 
 from pipeline.checks import advice
 from pipeline.checks.inputs import Check, NotJudgedError, Outcome, ReportInputs
-from pipeline.checks.member_scores import MemberScore, member_scores, name_members
+from pipeline.checks.member_scores import MemberScore, members_with_scores, name_members
 from pipeline.settings import TrainingSettings
 
 AUTHENTICITY, DISTANCE = "authenticity", "memorisation_distance"
@@ -42,7 +42,7 @@ def examine(inputs: ReportInputs) -> Outcome:
     """Return a failure if a member's images are closer to training images than held-out real ones are."""
     if inputs.report is None:
         raise NotJudgedError("no report")
-    scores = [(name, score) for name in (AUTHENTICITY, DISTANCE) for score in member_scores(inputs.report, name)]
+    scores = [(name, score) for name in (AUTHENTICITY, DISTANCE) for score in members_with_scores(inputs.report, name)]
     deficits = [_deficit(name, score, score.floor) for name, score in scores if score.floor]
     if not deficits:
         raise NotJudgedError(f"the report has neither {AUTHENTICITY} nor {DISTANCE} with a floor")

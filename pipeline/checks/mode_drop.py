@@ -11,7 +11,7 @@ from typing import TypedDict
 
 from pipeline.checks import advice
 from pipeline.checks.inputs import Check, NotJudgedError, Outcome, ReportInputs
-from pipeline.checks.member_scores import MemberScore, member_scores, name_members
+from pipeline.checks.member_scores import MemberScore, members_with_scores, name_members
 from pipeline.findings import Severity
 from pipeline.settings import TrainingSettings
 
@@ -35,7 +35,7 @@ def examine(inputs: ReportInputs) -> Outcome:
     """Return a failure if a member misses more classes than real images do."""
     if inputs.report is None:
         raise NotJudgedError("no report")
-    scores = member_scores(inputs.report, METRIC)
+    scores = members_with_scores(inputs.report, METRIC)
     if not scores:
         raise NotJudgedError(f"the report has no {METRIC}, which needs a data set with classes")
     allowed = scores[0].floor or 0.0

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from pipeline.cli.options import ALL, Columns, Count, Force, Optimizer, Recipe, Weights
+from pipeline.cli.options import ALL, Columns, Count, Force, KindOfWeights, Optimizer, Recipe
 
 if TYPE_CHECKING:
     from pipeline.samples.picture_files import GeneratedImages
@@ -47,7 +47,7 @@ class ExportOptions:
         Count | None, Parameter(name="-n", help="the first N stored images of each member; default: all")
     ] = None
     weights: Annotated[
-        Weights | None,
+        KindOfWeights | None,
         Parameter(help="for .onnx: as trained (raw), or their average; default: those that were scored"),
     ] = None
     columns: Columns = None

@@ -53,7 +53,7 @@ def read_configurations(_: Any, tokens: Sequence[Token]) -> list[str]:
 
 Count: TypeAlias = Annotated[int, Parameter(converter=at_least(1), metavar="N")]
 Seed: TypeAlias = Annotated[int, Parameter(converter=at_least(0), metavar="S")]
-Weights: TypeAlias = Literal["raw", "average"]  # of the generator
+KindOfWeights: TypeAlias = Literal["raw", "average"]  # of the generator
 Recipe: TypeAlias = Annotated[str, Parameter(help="a recipe of pipeline/recipes.toml, such as mnist_mlp")]
 Configurations: TypeAlias = Annotated[
     list[str] | None,
@@ -106,7 +106,7 @@ class ChainOptions(TrainingOptions):
         ),
     ] = None
     weights: Annotated[
-        Weights | None,
+        KindOfWeights | None,
         Parameter(
             help="generate samples with the generator's weights as trained (raw) or with their running average; "
             "default: the average if the configuration has ema_decay"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from pipeline.cli.options import Columns, Count, Force, Optimizer, Recipe, Seed, Weights
+from pipeline.cli.options import Columns, Count, Force, KindOfWeights, Optimizer, Recipe, Seed
 
 if TYPE_CHECKING:
     from pipeline.storage.artefact import Artefact
@@ -46,7 +46,7 @@ class SampleOptions:
     ] = None
     seed: Annotated[Seed, Parameter(help="sampling seed")] = 0
     weights: Annotated[
-        Weights | None, Parameter(help="as trained (raw), or their average; default: those that were scored")
+        KindOfWeights | None, Parameter(help="as trained (raw), or their average; default: those that were scored")
     ] = None
     columns: Columns = None
     interpolate: Annotated[bool, Parameter(help="rows from one latent to another, in a .png; a .gif always moves")] = (
@@ -105,7 +105,7 @@ def _write(options: SampleOptions, kind: str, training: Artefact, members: Seque
         picture_files.write_animation(path, frames, columns, FRAME_MILLISECONDS)
     elif options.interpolate:
         strips = generate_strips(training, weights, members, -(-count // columns), columns, seed)
-        picture_files.write_grid(path, strips, columns)
+        picture_files.write_grid_file(path, strips, columns)
     else:
         images = generate_first(training, weights, members, count, seed)
         picture_files.write_generated(path, kind, images, columns, force=options.force)

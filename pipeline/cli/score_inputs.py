@@ -1,6 +1,6 @@
 """Score inputs: the files that `ganforge score` gets, as features and class probabilities.
 
-In: REAL, GENERATED and the options. Out: `Inputs`. PyTorch is imported only if there are images. Files that do not
+In: REAL, GENERATED and the options. Out: `ScoreInputs`. PyTorch is imported only if there are images. Files that do not
 belong together are one sentence that names them.
 """
 
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 INCEPTION = "inception"
 FID_ALONE = "mean and covariance alone give FID alone"
 
-Source: TypeAlias = "str | Moments | ImageSet"  # the key of a data set, a Gaussian, or images
+RealSource: TypeAlias = "str | Moments | ImageSet"  # the key of a data set, a Gaussian, or images
 
 
 @dataclass(frozen=True)
-class Inputs:
+class ScoreInputs:
     """The two sets to score, and the notes and the protocol to print with the scores."""
 
     generated: GeneratedSet
@@ -52,14 +52,14 @@ class Inputs:
 # Arrays
 
 
-def from_arrays(real: str | None, generated: Path | None, options: ScoreOptions) -> Inputs:
+def from_arrays(real: str | None, generated: Path | None, options: ScoreOptions) -> ScoreInputs:
     """Read REAL and GENERATED as features, probabilities or logits of GENERATED, or the latter alone."""
-    of_images = {
+    image_options = {
         "--extractor": options.extractor,
         "--skip-unreadable": options.skip_unreadable,
         "--sheet": options.sheet,
     }
-    for option, value in of_images.items():
+    for option, value in image_options.items():
         if value:
             raise ValueError(f"{option} is for images; leave it out with --features, --probabilities and --logits")
     log_p = _log_p(options)
@@ -68,10 +68,10 @@ def from_arrays(real: str | None, generated: Path | None, options: ScoreOptions)
     if real or options.train:
         raise ValueError("found REAL or --train with --probabilities or --logits, expected --features as well")
     note = "no features are given, so there is nothing but the Inception Score"
-    return Inputs(GeneratedSet(None, log_p), None, (note,))
+    return ScoreInputs(GeneratedSet(None, log_p), None, (note,))
 
 
-def _from_features(real: Path, generated: Path, options: ScoreOptions, log_p: Matrix | None) -> Inputs:
+def _from_features(real: Path, generated: Path, options: ScoreOptions, log_p: Matrix | None) -> ScoreInputs:
     features = _read_features(generated, "GENERATED")
     if log_p is not None and options.outputs is not None:
         _expect_equal("rows", generated, len(features), options.outputs, len(log_p))
@@ -81,14 +81,14 @@ def _from_features(real: Path, generated: Path, options: ScoreOptions, log_p: Ma
             raise ValueError(f"{real}: {FID_ALONE}; leave --train out, or give features")
         moments = read_statistics(real)
         _expect_equal("dimensions", real, moments.mean.size, generated, features.shape[1])
-        return Inputs(generated_set, moments)
+        return ScoreInputs(generated_set, moments)
     against = _read_features(real, "REAL")
     _expect_equal("dimensions", real, against.shape[1], generated, features.shape[1])
     if options.train is None:
-        return Inputs(generated_set, RealFeatures(Features(against), neighbours=options.k), notes)
+        return ScoreInputs(generated_set, RealFeatures(Features(against), neighbours=options.k), notes)
     train = _read_features(options.train, "TRAIN")
     _expect_equal("dimensions", options.train, train.shape[1], generated, features.shape[1])
-    return Inputs(generated_set, RealFeatures(Features(against), Features(train), options.k), notes)
+    return ScoreInputs(generated_set, RealFeatures(Features(against), Features(train), options.k), notes)
 
 
 def _log_p(options: ScoreOptions) -> Matrix | None:
@@ -137,7 +137,7 @@ def _note_on_equal_paths(real: Path, generated: Path) -> tuple[str, ...]:
 # Images
 
 
-def from_images(real: str | None, generated: Path | None, options: ScoreOptions) -> Inputs:
+def from_images(real: str | None, generated: Path | None, options: ScoreOptions) -> ScoreInputs:
     """Read REAL and GENERATED as images and extract their features; all files are opened first."""
     from pipeline.metrics.standalone.image_sets import open_images
 
@@ -159,7 +159,7 @@ def from_images(real: str | None, generated: Path | None, options: ScoreOptions)
         _expect_equal("dimensions", Path(name), against.mean.size, generated_path, dimensions)
     equal_paths = () if isinstance(source, str) else _note_on_equal_paths(Path(name), generated_path)
     log_p = None if features.logits is None else log_probabilities(features.logits)
-    return Inputs(
+    return ScoreInputs(
         GeneratedSet(features.features, log_p),
         against,
         (*equal_paths, *notes, *extracted.notes(), *feature_extractor.notes()),
@@ -186,7 +186,7 @@ def _write_sheet(path: Path, generated: ExtractedSet, train: ExtractedSet) -> No
     write_sheet(path, generated, train)
 
 
-def _open_real(real: str) -> Source:
+def _open_real(real: str) -> RealSource:
     """Open the file or folder that REAL names, or else return the key of the data set that it names."""
     from pipeline.metrics.standalone.image_sets import open_images
     from pipeline.raw.catalogue import load_datasets
@@ -231,7 +231,7 @@ class _FeatureExtractor:
         return extract_images(images, self.extractor, self.shape, skip_unreadable=self.skip_unreadable)
 
     def real(
-        self, source: Source, trained: ExtractedSet | None, neighbours: int
+        self, source: RealSource, trained: ExtractedSet | None, neighbours: int
     ) -> tuple[RealFeatures | Moments, tuple[str, ...]]:
         """Return the real side of the scores, and the notes on it."""
         if isinstance(source, Moments):
@@ -273,7 +273,7 @@ class _FeatureExtractor:
             noted.setdefault(note, name)
         return tuple(f"{name}: {note}" for note, name in noted.items())
 
-    def protocol(self, source: Source, real: str, generated: Path) -> dict[str, Any]:
+    def protocol(self, source: RealSource, real: str, generated: Path) -> dict[str, Any]:
         """Return the values that must agree before two scores may be compared."""
         return {
             "extractor": f"{self.dataset} classifier" if self.dataset else self.extractor.name,

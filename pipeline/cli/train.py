@@ -40,10 +40,10 @@ def train(
 
     example: torchrun --nproc-per-node=2 -m pipeline.cli train mnist_mlp --optimizer adam --steps 2000
     """
-    from pipeline.training.engine.ranks import joined
+    from pipeline.training.engine.ranks import join_ranks
 
     chosen = _resolved(recipe, optimizer, options) if settings is None else _stored(settings)
-    with joined() as ranks:
+    with join_ranks() as ranks:
         logging.basicConfig(level=logging.INFO if ranks.first else logging.WARNING, format="%(message)s")
         _train(chosen, ranks, force=force, as_json=settings is not None)
 

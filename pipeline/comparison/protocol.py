@@ -22,7 +22,7 @@ class UnlikeProtocolsError(ValueError):
     """Scores were measured differently, or after unequal trainings, and cannot be ranked together."""
 
 
-def expect_comparable(reports: Sequence[Report]) -> None:
+def expect_comparable_reports(reports: Sequence[Report]) -> None:
     """Raise `UnlikeProtocolsError` unless all reports share the first one's protocol, steps and width."""
     for report in reports[1:]:
         _refuse(reports[0], report, difference(reports[0], report))

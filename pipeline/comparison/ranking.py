@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.comparison.protocol import difference, expect_comparable, largest_group
+from pipeline.comparison.protocol import difference, expect_comparable_reports, largest_group
 from pipeline.comparison.significance import LEVEL, t_quantile
 from pipeline.comparison.verdicts import Verdict, compare_reports
 from pipeline.evidence import number
@@ -117,7 +117,7 @@ def rank(reports: Sequence[Report], metric: str = RANKED_BY) -> list[RankedConfi
     Raises `UnlikeProtocolsError` for reports that cannot be compared, `ValueError` for a metric that no report has or
     that has no better end.
     """
-    expect_comparable(reports)
+    expect_comparable_reports(reports)
     sign = _sign(reports, metric)
     scored = [(report, {name: estimate(report.scores(name)) for name in report.metrics()}) for report in reports]
 

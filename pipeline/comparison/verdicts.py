@@ -23,7 +23,7 @@ from typing import Final, Literal
 
 import pyarrow.compute as pc
 
-from pipeline.comparison.protocol import expect_comparable
+from pipeline.comparison.protocol import expect_comparable_reports
 from pipeline.comparison.significance import (
     LEVEL,
     MOST_MEMBERS,
@@ -112,7 +112,7 @@ def compare_reports(reports: Sequence[Report], metric: str) -> list[Verdict]:
 
     Raises `UnlikeProtocolsError` for reports that cannot be compared, `ValueError` if no report has the metric.
     """
-    expect_comparable(reports)
+    expect_comparable_reports(reports)
     having = [report for report in reports if metric in report.metrics()]
     if reports and not having:
         raise ValueError(f"metric {metric!r}: in no report; expected one of: {', '.join(reports[0].metrics())}")

@@ -31,7 +31,7 @@ METRICS: tuple[Metric, ...] = (
     path_length.METRIC,
 )
 DEFINITIONS: dict[str, ScoreDefinition] = {score.name: score for metric in METRICS for score in metric.scores}
-BETTER: dict[str, Direction] = {name: score.better for name, score in DEFINITIONS.items()}
+BETTER_DIRECTIONS: dict[str, Direction] = {name: score.better for name, score in DEFINITIONS.items()}
 
 
 def definition(name: str) -> ScoreDefinition:

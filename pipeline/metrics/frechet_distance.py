@@ -64,7 +64,7 @@ class Factored:
 
 def frechet_distance(first: Matrix, second: Matrix) -> FrechetDistance:
     """Return the squared distance d² of two sets of features (N, D) and (M, D): symmetric, real, at least 0."""
-    expect_comparable(first, second)
+    expect_comparable_features(first, second)
     if first.shape[1] > FEW_DIMENSIONS and min(len(first), len(second)) > first.shape[1]:
         distance = _by_eigenvalues(fit_moments(first), fit_moments(second))
         if distance is not None:
@@ -83,7 +83,7 @@ def frechet_distance_of_moments(first: Moments, second: Moments) -> FrechetDista
     return distance_of_factors(_factor_of_moments(first), _factor_of_moments(second))
 
 
-def expect_comparable(first: Matrix, second: Matrix) -> None:
+def expect_comparable_features(first: Matrix, second: Matrix) -> None:
     """Raise `ValueError`, one sentence, if two sets of features cannot be compared."""
     for features in (first, second):
         expect_finite_rows("features", features)

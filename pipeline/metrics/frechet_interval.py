@@ -31,7 +31,7 @@ from pipeline.metrics.frechet_distance import (
     FEW_DIMENSIONS,
     Factored,
     FrechetDistance,
-    expect_comparable,
+    expect_comparable_features,
     factorise,
     frechet_distance,
     frechet_distance_of_moments,
@@ -60,7 +60,7 @@ class FrechetEstimate:
 
 def estimate_frechet(first: Matrix, second: Matrix) -> FrechetEstimate:
     """Estimate the distance of features (N, D) and (M, D), at least 4 images each, in any order of the images."""
-    expect_comparable(first, second)
+    expect_comparable_features(first, second)
     if min(len(first), len(second)) < FEWEST_IMAGES:
         raise ValueError(f"found {len(first)} and {len(second)} images, expected at least {FEWEST_IMAGES} for an error")
     distance, variance = frechet_distance(first, second), _variance(first, second)

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from pipeline.metrics.features import Features, Matrix
 from pipeline.metrics.metric import Metric, Need, RealFeatures, ScoreDefinition
 from pipeline.metrics.score import Score
-from pipeline.metrics.squared_distances import blocks
+from pipeline.metrics.squared_distances import Vector, blocks
 
 FEWEST_IMAGES = 4  # per set; the variance of pairs divides by N - 3
 BLOCK_ROWS = 512  # a block of kernel values, 2 MiB, stays in the processor's cache
@@ -32,8 +32,6 @@ BLOCK_ROWS = 512  # a block of kernel values, 2 MiB, stays in the processor's ca
 # equal sets.
 FLOOR = 0.5
 FLOAT64_PRODUCTS = 3e10  # up to so many multiplications, about a second, float64 is fast enough
-
-Vector = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

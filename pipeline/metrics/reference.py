@@ -23,7 +23,7 @@ from safetensors.numpy import load_file, save_file
 
 from pipeline.metrics import CODE_VERSION
 from pipeline.metrics.catalogue import METRICS, report_metrics, score, score_names
-from pipeline.metrics.details import ReferenceDetails
+from pipeline.metrics.details import Anchors, ReferenceDetails
 from pipeline.metrics.extractors.extractor import Extractor, require_extractor
 from pipeline.metrics.features import Features
 from pipeline.metrics.identity import reference_identity
@@ -40,8 +40,6 @@ from pipeline.tensors.load import load_split, require_tensors
 
 ANCHOR_IMAGES = 10_000  # most images scored as floor and as ceiling
 CHOICE_SEED = 0
-
-Anchors = dict[str, float | None]  # value by score; None if a score is not defined for the images
 
 
 class StaleReferenceError(ValueError):
@@ -164,7 +162,7 @@ def anchors_of(artefact: Artefact, reference: Reference, count: int) -> tuple[An
     if not lacking:
         return floor, ceiling
     new_floor, new_ceiling = reference.anchors(count, lacking)
-    return floor | new_floor, ceiling | new_ceiling
+    return {**floor, **new_floor}, {**ceiling, **new_ceiling}
 
 
 def _stored_anchors(artefact: Artefact, count: int) -> tuple[Anchors, Anchors]:

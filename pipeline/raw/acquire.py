@@ -18,7 +18,7 @@ from pipeline.raw.details import RawDetails
 from pipeline.raw.idx import DamagedFileError
 from pipeline.raw.read import read_contents
 from pipeline.raw.sources import Provided, SourceUnavailableError, UserNamed
-from pipeline.storage.artefact import Artefact, find_intact, is_intact, locked, publish, read_artefact
+from pipeline.storage.artefact import Artefact, artefact_lock, find_intact, is_intact, publish_artefact, read_artefact
 from pipeline.storage.details import to_json
 from pipeline.storage.paths import Paths
 
@@ -36,7 +36,7 @@ def acquire(dataset: Dataset, paths: Paths, *, force: bool = False) -> Artefact:
     without trying the sources again, unless `force`. A data set that is prepared from another's files gets those.
     """
     folder = paths.raw(dataset.raw_key)
-    with locked(folder):
+    with artefact_lock(folder):
         working = folder.with_name(f".{folder.name}.download")  # stays after a failure, so that downloads continue
         artefact = None if force else _reuse(folder, dataset, working)
         if artefact is not None:
@@ -49,7 +49,7 @@ def _publish(dataset: Dataset, provided: Provided, folder: Path, working: Path, 
     identity = raw_identity(dataset.raw_key, provided.layout, provided.content_sha256)
     artefact = None if force else find_intact(folder, identity.fingerprint)
     try:
-        artefact = artefact or publish(provided.folder, folder, identity, to_json(_details(dataset, provided)))
+        artefact = artefact or publish_artefact(provided.folder, folder, identity, to_json(_details(dataset, provided)))
     except Exception as error:
         shutil.rmtree(working)  # complete but damaged: nothing to continue from, as after an interruption
         if isinstance(error, DamagedFileError):

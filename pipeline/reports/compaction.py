@@ -22,7 +22,7 @@ from pathlib import Path
 
 from pipeline.reports.files import MERGED, Listing, list_reports, single_location, single_names
 from pipeline.reports.former_layout import rewrite
-from pipeline.reports.lock import locked
+from pipeline.reports.lock import store_lock
 from pipeline.reports.merging import merge
 from pipeline.reports.reading import Location, PartitionKey
 from pipeline.storage.atomic import UNFINISHED
@@ -40,7 +40,7 @@ def compact(root: Path, *, wait: bool = True) -> int:
     """
     if not root.is_dir():
         return 0
-    with locked(root, wait=wait) as has_lock:
+    with store_lock(root, wait=wait) as has_lock:
         if not has_lock:
             return 0
         rewrite(root)

@@ -26,7 +26,7 @@ NAME = re.compile(r"\d{8}T\d{12}-[0-9a-f]{8}")
 MERGED = "-merged-"  # in the name of a merged file, between its time and its digits
 MERGED_NAME = re.compile(rf"\d{{8}}T\d{{12}}{MERGED}[0-9a-f]{{8}}")
 ID_IN_NAME = 8  # digits of a report's id in the name of its file
-Result = TypeVar("Result")
+ReturnValue = TypeVar("ReturnValue")
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def id_in(name: str) -> str:
     return name.rpartition("-")[2]
 
 
-def retry_if_moved(work: Callable[[], Result]) -> Result:
+def retry_if_moved(work: Callable[[], ReturnValue]) -> ReturnValue:
     """Return the result of `work`, which lists and reads files. Repeat it if a compaction removed one in between."""
     for _ in range(ATTEMPTS - 1):
         try:

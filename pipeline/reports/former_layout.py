@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.reports.files import former_files, list_reports, partition_folder, partition_folders
-from pipeline.reports.lock import locked
+from pipeline.reports.lock import store_lock
 from pipeline.reports.merging import merge
 from pipeline.reports.reading import FORMER, Location, PartitionKey, is_former
 from pipeline.storage.atomic import UNFINISHED, atomic_file, flush
@@ -39,7 +39,7 @@ def bring_up_to_date(root: Path) -> None:
     if not former_files(root) and not _former_scores(root):
         return
     try:
-        with locked(root, wait=False) as has_lock:
+        with store_lock(root, wait=False) as has_lock:
             if has_lock:
                 rewrite(root)
     except (OSError, ValueError) as error:

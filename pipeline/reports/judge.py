@@ -12,11 +12,11 @@ from typing import Any
 
 from pipeline.metrics import CODE_VERSION as METRICS_VERSION
 from pipeline.metrics.catalogue import score_names
+from pipeline.metrics.details import Anchors
 from pipeline.metrics.extractors.classifier import expect_labels
 from pipeline.metrics.extractors.extractor import Extractor, require_extractor
 from pipeline.metrics.inception_score import SPLITS
 from pipeline.metrics.reference import (
-    Anchors,
     Reference,
     anchors_of,
     expect_current,
@@ -100,4 +100,4 @@ class Judge:
             return floor, ceiling
         pixels = self.train.pixels[seeded_order(len(self.train), count)]
         real = self.thorough.score_images(pixels, self.extractor.extract(pixels))
-        return floor | values_of(real), ceiling
+        return {**floor, **values_of(real)}, ceiling

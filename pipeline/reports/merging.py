@@ -18,7 +18,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.reports.files import MERGED, TIME_IN_NAME, partition_folder
-from pipeline.reports.reading import INDEX, Location, PartitionKey, ReportsOfGroup, read_index, read_rows, read_schema
+from pipeline.reports.reading import (
+    INDEX,
+    Location,
+    PartitionKey,
+    ReportsOfGroup,
+    read_index,
+    read_report_rows,
+    read_schema,
+)
 from pipeline.reports.schema import IN_PATH, SCHEMA
 from pipeline.storage.atomic import atomic_file, flush
 
@@ -59,7 +67,7 @@ def _groups(locations: Sequence[Location], schema: pa.Schema) -> Iterator[tuple[
     """Yield the list and the rows of one row group after the other."""
     reports: ReportsOfGroup = []
     tables: list[pa.Table] = []
-    for location, rows in zip(locations, read_rows(locations, schema), strict=True):
+    for location, rows in zip(locations, read_report_rows(locations, schema), strict=True):
         reports.append((location.name, rows["report_id"][0].as_py(), len(rows)))
         tables.append(rows)
         if location is locations[-1] or sum(map(len, tables)) >= GROUP_ROWS:

@@ -91,7 +91,7 @@ def read_reports(locations: Sequence[Location]) -> list[Report]:
     return [reports[location.key] for location in locations]
 
 
-def read_rows(locations: Sequence[Location], schema: pa.Schema) -> Iterator[pa.Table]:
+def read_report_rows(locations: Sequence[Location], schema: pa.Schema) -> Iterator[pa.Table]:
     """Yield the rows of each report in `schema`. A row group is read once, for the first of its reports."""
     groups: dict[tuple[Path, int], pa.Table] = {}
     for location in locations:

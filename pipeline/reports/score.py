@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.metrics.catalogue import BETTER, score, score_names, score_notes
+from pipeline.metrics.catalogue import BETTER_DIRECTIONS, score, score_names, score_notes
 from pipeline.metrics.features import Features
 from pipeline.metrics.score import NORMAL_95, Score
 from pipeline.reports import report_identity, store
@@ -107,7 +107,7 @@ def _rows(scores: dict[int, dict[str, Score]], judge: Judge, count: int) -> list
             **_numbers(member_scores.get(metric)),
             "floor": floor.get(metric),
             "ceiling": ceiling.get(metric),
-            "better": BETTER[metric],
+            "better": BETTER_DIRECTIONS[metric],
             "note": notes.get(metric, ""),
         }
         for member, member_scores in scores.items()

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from pipeline.reports import compaction, files
 from pipeline.reports.files import ID_IN_NAME, id_in, list_reports, newest_location, partition_folder, retry_if_moved
 from pipeline.reports.former_layout import bring_up_to_date
-from pipeline.reports.reading import read_reports, read_rows
+from pipeline.reports.reading import read_report_rows, read_reports
 from pipeline.reports.report import Block, Report
 from pipeline.reports.schema import IN_PATH, SCHEMA
 from pipeline.reports.views import VIEWS, QueryError, open_views, run
@@ -157,7 +157,7 @@ def query(sql: str, root: Path | None = None) -> pa.Table:
 
 
 def _read_all(root: Path, recipe: str | None) -> pa.Table:
-    tables = list(read_rows(list_reports(root, recipe).locations(recipe), SCHEMA))
+    tables = list(read_report_rows(list_reports(root, recipe).locations(recipe), SCHEMA))
     if not tables:
         return SCHEMA.empty_table()
     table = pa.concat_tables(tables)

@@ -12,11 +12,10 @@ from __future__ import annotations
 
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.identity import Identity
+from pipeline.storage.remedy import INSTEAD_OF
 from pipeline.training.kinds_of_weights import default_weights
 
 CODE_VERSION = "2"
-
-INSTEAD_OF = "instead_of"  # key of identities and manifests
 
 
 def samples_identity(training: Artefact, count: int, seed: int, weights: str) -> Identity:

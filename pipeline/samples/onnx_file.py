@@ -131,11 +131,11 @@ def _model(program: Program, facts: dict[str, str]) -> Any:
     return model
 
 
-Weights = dict[str, npt.NDArray[Any]]
+WeightArrays = dict[str, npt.NDArray[Any]]
 PLAIN = {"relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid"}
 
 
-def _nodes(operation: Operation, value: str, outcome: str) -> Iterator[tuple[Any, Weights]]:
+def _nodes(operation: Operation, value: str, outcome: str) -> Iterator[tuple[Any, WeightArrays]]:
     """The nodes that compute an operation, each with the constants that it brings; names start with `outcome`."""
     make, numbers = onnx.helper.make_node, operation.numbers
     if operation.kind in PLAIN:
@@ -168,7 +168,7 @@ CONVOLUTIONS = {"conv2d": "Conv", "conv_transpose2d": "ConvTranspose"}
 
 def _with_weights(
     make: Any, kind: str, value: str, outcome: str, weights: Any, **attributes: Any
-) -> tuple[Any, Weights]:
+) -> tuple[Any, WeightArrays]:
     constants = {f"{outcome}_{name}": values for name, values in weights.items()}
     return make(kind, [value, *constants], [outcome], **attributes), constants
 

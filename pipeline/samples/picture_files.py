@@ -63,10 +63,10 @@ def write_generated(path: Path, kind: str, images: GeneratedImages, columns: int
     elif kind == ".npz":
         write_array(path, images)
     else:
-        write_grid(path, images.pixels, columns)
+        write_grid_file(path, images.pixels, columns)
 
 
-def write_grid(path: Path, pixels: Pixels, columns: int) -> None:
+def write_grid_file(path: Path, pixels: Pixels, columns: int) -> None:
     """Write images (N, C, H, W) as one picture, row by row."""
     grid = tile(pixels, columns)
     _expect_encodable(path, grid)

@@ -144,8 +144,7 @@ def input_reasons(inputs: Iterable[Status]) -> list[str]:
         if status.out_of_date:
             names.setdefault(status.state, []).append(status.name)
     return [
-        f"{BECAUSE}{', '.join(of_state)} {'is' if len(of_state) == 1 else 'are'} {state}"
-        for state, of_state in names.items()
+        f"{BECAUSE}{', '.join(assets)} {'is' if len(assets) == 1 else 'are'} {state}" for state, assets in names.items()
     ]
 
 

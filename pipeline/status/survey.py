@@ -70,22 +70,24 @@ def survey(paths: Paths, recipes: Sequence[str] = (), *, not_begun: bool = False
     """
     all_recipes, optimizers, datasets = load_recipes(), load_optimizers(), load_datasets()
     chosen = [find(all_recipes, key, "recipe") for key in recipes] or list(all_recipes.values())
-    of_datasets: dict[str, dict[str, Status]] = {}
-    of_recipes = []
+    by_dataset: dict[str, dict[str, Status]] = {}
+    recipe_statuses = []
     for recipe in chosen:
         dataset = find(datasets, recipe.dataset, f"recipe {recipe.key!r}: data set")
         partitions = [StoredPartition(recipe, configuration, paths, verify) for configuration in optimizers.values()]
         partitions = partitions if not_begun else [partition for partition in partitions if _has_begun(partition)]
         if partitions or recipe.key in recipes:
-            if dataset.key not in of_datasets:
-                of_datasets[dataset.key] = dataset_statuses(dataset, paths, verify=verify)
-            of_recipes.append(_recipe_status(recipe, partitions, optimizers, of_datasets[dataset.key], paths, verify))
+            if dataset.key not in by_dataset:
+                by_dataset[dataset.key] = dataset_statuses(dataset, paths, verify=verify)
+            recipe_statuses.append(
+                _recipe_status(recipe, partitions, optimizers, by_dataset[dataset.key], paths, verify)
+            )
         else:
-            of_recipes.append(RecipeStatus(recipe.key, (), tuple(optimizers)))
+            recipe_statuses.append(RecipeStatus(recipe.key, (), tuple(optimizers)))
     orphans = (
         () if recipes else tuple(_orphan_status(orphan) for orphan in find_orphans(all_recipes, optimizers, paths))
     )
-    return Survey(_without_repetitions(of_datasets, datasets), tuple(of_recipes), tuple(orphans))
+    return Survey(_without_repetitions(by_dataset, datasets), tuple(recipe_statuses), tuple(orphans))
 
 
 def _has_begun(partition: StoredPartition) -> bool:
@@ -112,12 +114,12 @@ def _recipe_status(
 
 
 def _without_repetitions(
-    of_datasets: Mapping[str, Mapping[str, Status]], datasets: Mapping[str, Dataset]
+    by_dataset: Mapping[str, Mapping[str, Status]], datasets: Mapping[str, Dataset]
 ) -> dict[str, tuple[Status, ...]]:
     """List raw files that several data sets are prepared from once, with the data set they belong to."""
     listed: dict[str, tuple[Status, ...]] = {}
-    for key, statuses in of_datasets.items():
-        elsewhere = datasets[key].raw_key != key and datasets[key].raw_key in of_datasets
+    for key, statuses in by_dataset.items():
+        elsewhere = datasets[key].raw_key != key and datasets[key].raw_key in by_dataset
         listed[key] = tuple(status for name, status in statuses.items() if name != "raw" or not elsewhere)
     return listed
 

@@ -164,11 +164,11 @@ def make_artefact(folder: Path, identity: Identity, fill: Fill, *, force: bool =
         return artefact
     with staging_folder(folder) as staging:
         details = dict(fill(staging))
-        return publish(staging, folder, identity, details)
+        return publish_artefact(staging, folder, identity, details)
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def artefact_lock(folder: Path) -> Iterator[None]:
     """Hold the lock of a folder, so that one process at a time makes its content and the next one finds it there."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with hold_lock(folder.with_name(f".{folder.name}.lock")):
@@ -195,7 +195,7 @@ def staging_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def publish(
+def publish_artefact(
     staging: Path, folder: Path, identity: Identity, details: dict[str, Any], *, keep: tuple[str, ...] = ()
 ) -> Artefact:
     """Move the files of a staging folder to `folder`, manifest last, and remove files of an earlier artefact there.

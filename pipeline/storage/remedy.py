@@ -17,7 +17,7 @@ from pipeline.storage.identity import Identity
 from pipeline.storage.paths import MANIFEST, Paths
 
 TRAINING_OPTIONS = {"--steps": "steps", "--members": "members", "--width": "width", "--seed": "seed"}  # option → detail
-INSTEAD_OF = "instead_of"  # key in the details of samples: a person chose the kind of weights
+INSTEAD_OF = "instead_of"  # key in details and identity of samples: a person chose the kind of weights
 
 
 def how_to_make(folder: Path, identity: Identity | None, details: Mapping[str, Any]) -> str:

@@ -23,7 +23,7 @@ AGAIN = "materialize the data set's raw files again, from a sound copy, and then
 Files = Mapping[str, Path]  # of the splits "train" and "test"
 
 
-def stored_findings(tensors: Artefact) -> list[Finding]:
+def tensor_findings(tensors: Artefact) -> list[Finding]:
     """Return the findings that were stored when the tensors were made."""
     return list(tensors.details_as(TensorsDetails).checks)
 

@@ -46,7 +46,7 @@ class Decoded:
         return None if split.labels is None else split.labels[np.array(self.indices, np.int64)]
 
 
-Result = TypeVar("Result")
+ReturnValue = TypeVar("ReturnValue")
 
 
 @dataclass(frozen=True)
@@ -98,10 +98,10 @@ def _expect_shape(decoded: Decoded, image: Image3D, name: str, title: str) -> No
         )
 
 
-def in_order(work: Callable[[int], Result], items: range, workers: int) -> Iterator[Result]:
+def in_order(work: Callable[[int], ReturnValue], items: range, workers: int) -> Iterator[ReturnValue]:
     """Yield `work` of each item, computed in threads, in the order of the items and only a little in advance."""
     with ThreadPoolExecutor(workers, thread_name_prefix="decode") as threads:
-        ahead: deque[Future[Result]] = deque()
+        ahead: deque[Future[ReturnValue]] = deque()
         try:
             for item in items:
                 ahead.append(threads.submit(work, item))

@@ -17,14 +17,14 @@ from pipeline.training.engine.member import Member
 from pipeline.training.engine.ranks import Ranks
 from pipeline.training.engine.training_images import TrainingImages
 from pipeline.training.partition import Frozen, Partition
-from pipeline.training.records.history import Interval
+from pipeline.training.records.history import IntervalMeans
 
 
 class ActiveMembers:
     """The members of all partitions that have not diverged. `ensemble` is None once all have."""
 
     ensemble: Ensemble | None
-    interval: Interval  # of the ensemble
+    interval: IntervalMeans  # of the ensemble
 
     def __init__(
         self, partitions: Sequence[Partition], network: Network, images: TrainingImages, ranks: Ranks, sound_step: int
@@ -39,7 +39,7 @@ class ActiveMembers:
     def _use(self, ensemble: Ensemble | None) -> None:
         self.ensemble, self.sound = ensemble, {}
         if ensemble is not None:
-            self.interval = Interval(ensemble)
+            self.interval = IntervalMeans(ensemble)
             first = ensemble.network_state(0)
             count = len(ensemble.members)
             self.sound = {name: value.new_empty(count, *value.shape[1:]) for name, value in first.items()}

@@ -32,7 +32,7 @@ from pipeline.storage.lock import hold_lock
 from pipeline.storage.verification import sha256_of_file
 from pipeline.storage.weights import save_weights
 from pipeline.training.checkpoint_names import run_name, step_name, steps_in
-from pipeline.training.records.history import HistoryRow, read_rows, write_history
+from pipeline.training.records.history import HistoryRow, read_history_rows, write_history
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +96,9 @@ class Checkpoints:
                 if sha256_of_file(path / name) != expected:
                     raise ValueError(f"{name} differs from the file that was written")
             tensors = load_file(path / "state.safetensors")
-            return Checkpoint(step, facts["seconds"], tensors, read_rows(path / "history.parquet"), facts["frozen"])
+            return Checkpoint(
+                step, facts["seconds"], tensors, read_history_rows(path / "history.parquet"), facts["frozen"]
+            )
         except (OSError, ValueError, KeyError) as error:
             log.warning("%s: damaged (%s), skipped", path, error)
             shutil.rmtree(path, ignore_errors=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from pipeline.objectives import LOSSES
+from pipeline.objectives import LOSS_FACTS
 from pipeline.settings import TrainingSettings
 from pipeline.training.records.history import Measured
 
@@ -33,7 +33,7 @@ def divergence(measured: Measured, settings: TrainingSettings, *, weights_are_fi
 
 def _discriminator_excess(measured: Measured, settings: TrainingSettings) -> float | None:
     """Return the discriminator's loss above its least value, or None if the loss has no least value."""
-    least = LOSSES[settings.objective.loss].least
+    least = LOSS_FACTS[settings.objective.loss].least
     if least is None:
         return None
     total = measured.discriminator_loss_real + measured.discriminator_loss_generated

@@ -19,7 +19,7 @@ from torch import Tensor
 from pipeline.networks import Network, network_for
 from pipeline.networks.stacked import Stacked
 from pipeline.settings import TrainingSettings
-from pipeline.storage.artefact import Artefact, publish, staging_folder, write_json
+from pipeline.storage.artefact import Artefact, publish_artefact, staging_folder, write_json
 from pipeline.storage.atomic import UNFINISHED
 from pipeline.storage.details import to_json
 from pipeline.storage.identity import Identity
@@ -218,7 +218,7 @@ class Partition:
             self._publish_evaluations(staged)
             self._publish_events(staged, history, run.seconds)
             details = to_json(self._details(run))
-            artefact = publish(staged, self.folder, self.identity, details, keep=("checkpoints",))
+            artefact = publish_artefact(staged, self.folder, self.identity, details, keep=("checkpoints",))
         shutil.rmtree(self.checkpoints.folder / "events", ignore_errors=True)
         self.checkpoints.tidy()
         return artefact

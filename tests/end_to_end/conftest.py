@@ -24,7 +24,7 @@ from pipeline.metrics.extractors.classifier import train_classifier
 from pipeline.metrics.reference import make_reference
 from pipeline.raw.acquire import acquire
 from pipeline.raw.catalogue import DATASETS
-from pipeline.storage.artefact import locked
+from pipeline.storage.artefact import artefact_lock
 from pipeline.storage.paths import PROJECT, Paths
 from pipeline.tensors.build import build
 
@@ -100,7 +100,7 @@ def made(small_mnist: Path, tmp_path_factory: pytest.TempPathFactory, worker_id:
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("GANFORGE_", "DAGSTER_"))}
     folder = tmp_path_factory.mktemp("data")
     shared = folder if worker_id == "master" else tmp_path_factory.getbasetemp().parent / "made"
-    with locked(shared):
+    with artefact_lock(shared):
         if not Paths(shared).comparison("mnist_mlp").exists():
             chain = ["materialize", "mnist_mlp", "--optimizer", *DEMO, *BUDGET]
             environment = {**inherited, "GANFORGE_DATA": str(shared), "GANFORGE_MNIST": str(small_mnist)}

@@ -3,14 +3,14 @@ import math
 import pytest
 import torch
 
-from pipeline.objectives import LOSSES
+from pipeline.objectives import LOSS_FACTS
 from pipeline.training.engine import losses
 
 
 @pytest.mark.parametrize("label", [0.7, 0.9, 1.0])
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", LOSS_FACTS)
 def test_the_facts_of_a_loss_follow_from_the_function_that_trains(loss: str, label: float) -> None:
-    facts, trained = LOSSES[loss], losses.LOSSES[loss]
+    facts, trained = LOSS_FACTS[loss], losses.LOSS_FUNCTIONS[loss]
     if facts.least is None:
         assert facts.undecided_excess(label) is None
         return
@@ -20,4 +20,4 @@ def test_the_facts_of_a_loss_follow_from_the_function_that_trains(loss: str, lab
 
 
 def test_without_smoothing_an_undecided_discriminator_has_twice_the_entropy_of_a_coin() -> None:
-    assert LOSSES["non_saturating"].undecided_excess(1.0) == pytest.approx(2 * math.log(2))
+    assert LOSS_FACTS["non_saturating"].undecided_excess(1.0) == pytest.approx(2 * math.log(2))

@@ -11,7 +11,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from pipeline.budgets import Budget, full_budget
-from pipeline.objectives import LOSSES, LossFacts, ObjectiveSettings
+from pipeline.objectives import LOSS_FACTS, LossFacts, ObjectiveSettings
 from pipeline.optimizer_kinds import KINDS, SGD, Adam, OptimizerSettings
 from pipeline.settings import (
     TrainingSettings,
@@ -123,7 +123,7 @@ def test_a_kind_of_optimizer_is_one_class_in_the_table(tmp_path: Path, monkeypat
 def test_a_loss_is_one_entry_in_the_table_of_facts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingsError, match="loss is 'relativistic', expected one of: non_saturating"):
         recipe_of(tmp_path, 'loss = "relativistic"')
-    monkeypatch.setitem(LOSSES, "relativistic", LossFacts(has_labels=False, least=None, undecided=None))
+    monkeypatch.setitem(LOSS_FACTS, "relativistic", LossFacts(has_labels=False, least=None, undecided=None))
     assert recipe_of(tmp_path, 'loss = "relativistic"').objective.loss == "relativistic"
 
 

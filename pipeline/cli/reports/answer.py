@@ -16,7 +16,7 @@ from cyclopts import Parameter
 
 from pipeline.storage.plain_json import plain_json
 
-Row = Mapping[str, Any]
+AnswerRow = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Answer:
     """One result in its three forms."""
 
     text: str
-    rows: Sequence[Row]  # for CSV, columns in the order they first appear
+    rows: Sequence[AnswerRow]  # for CSV, columns in the order they first appear
     values: Any = None  # for JSON; None: the rows
     columns: Sequence[str] = ()  # for CSV, if they are known without any row
 

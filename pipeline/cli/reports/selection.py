@@ -22,9 +22,9 @@ def newest_reports(root: Path, recipe: str | None = None) -> list[Report]:
     if not reports:
         if recipe is not None:
             expect_recipe(root, recipe)
-        of_recipe = "" if recipe is None else f" of {recipe}"
+        filter_clause = "" if recipe is None else f" of {recipe}"
         advice = f"ganforge materialize {recipe or EXAMPLE_RECIPE}"
-        raise NoReportError(f"no report{of_recipe} under {root} yet; make some with: {advice}")
+        raise NoReportError(f"no report{filter_clause} under {root} yet; make some with: {advice}")
     return reports
 
 

@@ -115,7 +115,7 @@ def curve_chart(keys: Sequence[str], title: str, *, has_few_steps: bool) -> Spec
                     "opacity": {"condition": {"value": 0.6, "param": "hover", "empty": False}, "value": 0},
                     "tooltip": [
                         _tooltip_line("step", WHOLE, "training step:"),
-                        *(_tooltip_line_of(key) for key in keys),
+                        *(_configuration_line(key) for key in keys),
                     ],
                 },
             },
@@ -210,7 +210,7 @@ def _tooltip_line(field: str, digits: str | None = None, title: str | None = Non
     return {"field": field, "type": "quantitative", "format": digits, "title": title or field}
 
 
-def _tooltip_line_of(key: str) -> Spec:
+def _configuration_line(key: str) -> Spec:
     """Return a configuration's line of a tooltip."""
     # The colon prevents the names "title" and "image", which Vega's tooltips treat differently.
     return _tooltip_line(LOOKUP_PREFIX + key, FOUR_DIGITS, f"{key}:")

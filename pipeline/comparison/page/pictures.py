@@ -16,7 +16,7 @@ from pipeline.storage.pictures import encode_png
 JPEG_QUALITY = 85
 
 Size = TypeVar("Size")
-Result = TypeVar("Result")
+Made = TypeVar("Made")
 
 
 def png_uri(image: Pixels) -> str:
@@ -34,8 +34,11 @@ def film_uri(image: Pixels) -> str:
 
 
 def largest_within(
-    sizes: Sequence[Size], make: Callable[[Size], Result], size_bytes: Callable[[Result], int], budget_bytes: int
-) -> tuple[Size, Result]:
+    sizes: Sequence[Size],
+    make: Callable[[Size], Made],
+    size_bytes: Callable[[Made], int],
+    budget_bytes: int,
+) -> tuple[Size, Made]:
     """Return the first size with a result within the budget, and the result; the last size if none fits."""
     for size in sizes[:-1]:
         result = make(size)

@@ -56,10 +56,10 @@ def _ranks(entries: Sequence[PageEntry], ranked_by: str) -> list[str]:
 
 def chart_data(entries: Sequence[PageEntry]) -> dict[str, dict[str, Any]]:
     """Return by metric: title, definition, direction, anchors, and one row per configuration with members' scores."""
-    return {metric: _of_metric(entries, metric) for metric in metrics_of(entries)}
+    return {metric: _metric_data(entries, metric) for metric in metrics_of(entries)}
 
 
-def _of_metric(entries: Sequence[PageEntry], metric: str) -> dict[str, Any]:
+def _metric_data(entries: Sequence[PageEntry], metric: str) -> dict[str, Any]:
     having = [entry for entry in entries if metric in entry.configuration.scores]
     notes = [entry.configuration.report.notes().get(metric, "") for entry in having]
     return {

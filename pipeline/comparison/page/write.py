@@ -38,7 +38,7 @@ from pipeline.settings import load_recipes
 from pipeline.storage.paths import Paths
 from pipeline.tables import find
 from pipeline.training.kinds_of_weights import AVERAGE
-from pipeline.training.records.loss_curves import FEW_STEPS, LOSSES
+from pipeline.training.records.loss_curves import FEW_STEPS, LOSS_TITLES
 
 FOLDER = Path(__file__).parent
 SCRIPTS = ("page.js", "charts.js", "movie.js", "generator.js", "explorer.js")
@@ -155,11 +155,11 @@ def _script_data(keys: Sequence[str], entries: Sequence[PageEntry], parts: dict[
         **data,
         "keys": list(keys),
         "lookup_prefix": charts.LOOKUP_PREFIX,
-        "losses": LOSSES,
+        "losses": LOSS_TITLES,
         "specs": {
             "score": charts.score_chart(keys, order),
             "curves": curves,
-            "losses": charts.losses_chart(list(LOSSES.values()), has_few_steps=few),
+            "losses": charts.losses_chart(list(LOSS_TITLES.values()), has_few_steps=few),
             "map": charts.map_chart(parts["map"].get("class_names", [])),
         },
     }

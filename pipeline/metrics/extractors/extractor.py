@@ -47,7 +47,7 @@ class Extractor:
         for start in range(0, len(pixels), BLOCK):
             blocks.append(self.extract_batch(pixels[start : start + BLOCK]))
             progress.report(start + len(blocks[-1]))
-        return joined(blocks)
+        return joined_features(blocks)
 
     def extract_batch(self, pixels: Pixels) -> Features:
         """Return the features and logits of a batch of images (N, C, H, W) uint8."""
@@ -58,7 +58,7 @@ class Extractor:
         return self.load()
 
 
-def joined(parts: list[Features]) -> Features:
+def joined_features(parts: list[Features]) -> Features:
     """Return the features of several sets as those of one set."""
     logits = [part.logits for part in parts if part.logits is not None]
     return Features(np.concatenate([part.features for part in parts]), np.concatenate(logits) if logits else None)

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from pipeline.raw.download import DownloadError, download
-from pipeline.storage.artefact import locked, make_artefact
+from pipeline.storage.artefact import artefact_lock, make_artefact
 from pipeline.storage.identity import Identity
 from pipeline.storage.paths import Paths
 from pipeline.storage.verification import sha256_of_file
@@ -109,7 +109,7 @@ def _stored(paths: Paths, published: PublishedFile, named: Path | None) -> Incep
         return {"published_name": published.name, "published_sha256": published.sha256, "origin": origin}
 
     identity = Identity("inception", STORED_FORMAT, {"published_sha256": published.sha256})
-    with locked(folder):
+    with artefact_lock(folder):
         artefact = make_artefact(folder, identity, fill)
         shutil.rmtree(working, ignore_errors=True)
     return InceptionWeights(artefact.verified_path(STORED_NAME), published.sha256, official=True)

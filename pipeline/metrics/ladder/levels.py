@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.metrics.catalogue import BETTER, score
+from pipeline.metrics.catalogue import BETTER_DIRECTIONS, score
 from pipeline.metrics.extractors.extractor import Extractor
 from pipeline.metrics.ladder.corruptions import DUPLICATION, IMAGE_CORRUPTIONS, LEVELS, corrupt
 from pipeline.metrics.ladder.real_images import SEED, RealImages
@@ -59,9 +59,9 @@ def score_levels(images: RealImages, extractor: Extractor) -> Ladder:
         log.info("ladder: %s done, %d of %d corruptions", corruption, len(verdicts) + 1, len(images.corruptions))
         times = amounts if corruption == DUPLICATION else (1.0,) * LEVELS
         verdicts[corruption] = {
-            metric: verdict([scores[metric] for scores in levels], BETTER[metric], spreads[metric], times)
+            metric: verdict([scores[metric] for scores in levels], BETTER_DIRECTIONS[metric], spreads[metric], times)
             for metric in clean
-            if BETTER[metric] != "neither"
+            if BETTER_DIRECTIONS[metric] != "neither"
         }
     finite = {name: None if math.isnan(spread) else spread for name, spread in spreads.items()}
     return Ladder(rows, finite, verdicts)
@@ -77,7 +77,7 @@ def clean_spreads(images: RealImages, labels: str) -> dict[str, float]:
     clean_sets = [random.permutation(pool)[: images.images] for _ in range(CLEAN_DRAWS)]
     scores = [score(images.features_of(rows), images.real, labels) for rows in clean_sets]
     overlap = (1 - images.images / len(pool)) ** 0.5
-    return {name: float(np.std([of_set[name].value for of_set in scores], ddof=1)) / overlap for name in scores[0]}
+    return {name: float(np.std([row[name].value for row in scores], ddof=1)) / overlap for name in scores[0]}
 
 
 def _scores(images: RealImages, extractor: Extractor, corruption: str, level: int) -> Scores:
@@ -97,7 +97,7 @@ def _rows(corruption: str, level: int, amount: float, scores: Scores) -> list[La
             metric,
             None if math.isnan(score.value) else score.value,
             score.standard_error,
-            BETTER[metric],
+            BETTER_DIRECTIONS[metric],
         )
         for metric, score in scores.items()
     ]

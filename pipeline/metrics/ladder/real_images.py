@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from pipeline.metrics.extractors.extractor import joined
+from pipeline.metrics.extractors.extractor import joined_features
 from pipeline.metrics.features import Features
 from pipeline.metrics.ladder.corruptions import (
     COPIES,
@@ -109,7 +109,7 @@ def real_images(test: ImageFile, train: ImageFile, reference: Reference, images:
     return RealImages(
         test.pixels,
         train.pixels[seeded_order(len(train), count)],
-        joined([reference.test, reference.train.first(count)]),
+        joined_features([reference.test, reference.train.first(count)]),
         modes_of(test),
         min(images, len(test) // 3, count),
     )

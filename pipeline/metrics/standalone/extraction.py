@@ -12,19 +12,18 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 from tqdm import tqdm
 
-from pipeline.metrics.extractors.extractor import Extractor, joined
+from pipeline.metrics.extractors.extractor import Extractor, joined_features
 from pipeline.metrics.features import Features
 from pipeline.metrics.standalone.image_sets import ImageSet
 from pipeline.raw.contents import Picture, UnreadableImageError, channels_first, shape_in_words
 from pipeline.raw.progress import Progress
 from pipeline.tensors.decode import available_cores
+from pipeline.tensors.prepare import Image3D
 
 BATCH_IMAGES = 128
 
-Image3D = npt.NDArray[np.uint8]  # (C, H, W), 0..255
 Shape = tuple[int, int, int]  # (C, H, W)
 
 
@@ -72,7 +71,7 @@ def extract_images(
     count = sum(map(len, batches))
     if count < 2:
         raise ValueError(f"{images.path}: found {count} readable images, expected at least 2")
-    return ExtractedSet(images, joined(batches), left_out)
+    return ExtractedSet(images, joined_features(batches), left_out)
 
 
 class ProgressBar(Progress):
@@ -134,7 +133,7 @@ def _extract_mixed(extractor: Extractor, images: list[Image3D]) -> Features:
         indices_by_shape.setdefault(image.shape, []).append(index)
     groups = list(indices_by_shape.values())
     parts = [extractor.extract_batch(np.stack([images[index] for index in group])) for group in groups]
-    return joined(parts).take(np.argsort(np.concatenate(groups)))
+    return joined_features(parts).take(np.argsort(np.concatenate(groups)))
 
 
 def _in_shape(images: ImageSet, name: str, picture: Picture, shape: Shape | None) -> Image3D:

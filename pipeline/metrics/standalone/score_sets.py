@@ -17,7 +17,7 @@ import numpy as np
 
 from pipeline.metrics.catalogue import METRICS
 from pipeline.metrics.features import IMAGENET, Features, Matrix
-from pipeline.metrics.frechet_distance import expect_comparable
+from pipeline.metrics.frechet_distance import expect_comparable_features
 from pipeline.metrics.metric import Metric, Need, RealFeatures
 from pipeline.metrics.moments import Moments
 from pipeline.metrics.score import Score
@@ -95,7 +95,7 @@ def _score_sets(generated: GeneratedSet, real: RealFeatures | Moments | None) ->
         elif isinstance(real, Moments):
             parts.append(_against_moments(generated.features, real))
     if generated.log_p is not None:
-        parts += [_from_probabilities(metric, generated.log_p) for metric in _of_probabilities_alone()]
+        parts += [_from_probabilities(metric, generated.log_p) for metric in _probability_metrics()]
     scores = {name: score for part in parts for name, score in part.scores.items()}
     return replace(result, scores=scores, notes=tuple(note for part in parts for note in part.notes))
 
@@ -111,7 +111,7 @@ def _against_images(generated: GeneratedSet, features: Matrix, real: RealFeature
     for group, images in ((_with_features(train=False), real.test), (_with_features(train=True), real.train)):
         if images is None:
             continue
-        expect_comparable(features, images.features)
+        expect_comparable_features(features, images.features)
         overflow = _overflow(features, images.features)
         if overflow:
             names = [name for metric in group for name in metric.names]
@@ -182,7 +182,7 @@ def _few_images(fewest: int) -> tuple[str, ...]:
 # Probabilities alone
 
 
-def _of_probabilities_alone() -> list[Metric]:
+def _probability_metrics() -> list[Metric]:
     return [metric for metric in standalone_metrics() if metric.needs == (Need.PROBABILITIES,)]
 
 

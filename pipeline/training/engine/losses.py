@@ -11,7 +11,7 @@
 y is the real label: 1, or less when smoothed on one side (Salimans et al. 2016, arXiv 1606.03498, section 3.4); hinge
 and Wasserstein have no labels. Label flips (ganhacks, tip 6) give some images the other class's loss.
 
-A loss is one entry here and its facts (labels, least value) in one entry of `objectives.LOSSES`, which needs no torch.
+A loss is one entry here and its facts (labels, least value) in one of `objectives.LOSS_FACTS`, which needs no torch.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ NON_SATURATING = Loss(
     as_probability=True,
 )
 
-LOSSES: dict[str, Loss] = {
+LOSS_FUNCTIONS: dict[str, Loss] = {
     "non_saturating": NON_SATURATING,
     "minimax": replace(
         NON_SATURATING,

@@ -127,20 +127,20 @@ class FusedUpdates:
         # The kernels read memory in its order, whatever the strides; double backward gives transposed gradients.
         gradients = [gradient.contiguous() for gradient in gradients]
         for group in self.groups:
-            slices = self._of_group(gradients, group.rows)
+            slices = self._group_slices(gradients, group.rows)
             _clip_slices(slices, group.settings, group.rows.stop - group.rows.start)
             step_size, epsilon = step_sizes[group.rows.start], epsilons[group.rows.start]
             rule = RULES[group.settings.kind]
             rule.update_slices(group.weights, slices, group.moments, group.settings, step_size, epsilon)
 
-    def _of_group(self, gradients: Sequence[Tensor], rows: slice) -> list[Tensor]:
+    def _group_slices(self, gradients: Sequence[Tensor], rows: slice) -> list[Tensor]:
         if self.has_one_member:  # views cost a fiftieth of a small network's step
             return list(gradients)
         return [member for gradient in gradients for member in gradient.unbind()[rows]]
 
 
 def _slices(rows: Tensor, shapes: Sequence[torch.Size]) -> list[Tensor]:
-    """Split rows (m, P) into slices per parameter and member, parameters outermost, as `_of_group` does gradients."""
+    """Split rows (m, P) into slices per parameter and member, parameters outermost, like `_group_slices`."""
     sizes = [shape[1:].numel() for shape in shapes]
     parts = torch.split(rows[:, : sum(sizes)], sizes, dim=1)
     if shapes[0][0] == 1:  # the only member of its stack

@@ -103,7 +103,7 @@ ALONE = Ranks()
 
 
 @contextmanager
-def joined() -> Iterator[Ranks]:
+def join_ranks() -> Iterator[Ranks]:
     """Join the ranks that `torchrun` started, or none; NCCL connects GPUs, Gloo CPUs."""
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pipeline.networks.stacked import Stacked
-from pipeline.training.engine.losses import LOSSES, flipped
+from pipeline.training.engine.losses import LOSS_FUNCTIONS, flipped
 from pipeline.training.engine.member import Member
 from pipeline.training.engine.random_streams import NoiseStream
 from pipeline.training.engine.regularisers import gradient_penalty, noise_scale, r1_penalty
@@ -27,7 +27,7 @@ class StackedObjective:
             return torch.tensor([[value(member)] for member in members], device=device)  # (M, 1)
 
         self.settings = members[0].settings.objective  # for the fields in which all members agree
-        self.loss, self.noise = LOSSES[self.settings.loss], noise
+        self.loss, self.noise = LOSS_FUNCTIONS[self.settings.loss], noise
         self.real_label = column(lambda member: member.settings.objective.real_label)
         self.label_flip = column(lambda member: member.settings.objective.label_flip)
         self.instance_noise = column(lambda member: member.settings.objective.instance_noise)[:, :, None, None, None]

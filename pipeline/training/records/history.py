@@ -72,7 +72,7 @@ MEANS = 8  # the fields of `Measured` that are means over steps
 BLOCK_STEPS = 64  # logits of so many steps are summed in one call, which is faster than after every step
 
 
-class Interval:
+class IntervalMeans:
     """Means over the steps since the last interval. They stay on the device until the interval ends."""
 
     def __init__(self, ensemble: Ensemble) -> None:
@@ -224,14 +224,14 @@ def read_history(path: Path) -> pa.Table:
     return pq.read_table(path)
 
 
-def read_rows(path: Path) -> list[HistoryRow]:
+def read_history_rows(path: Path) -> list[HistoryRow]:
     """Return the rows that `write_history` wrote."""
     return [HistoryRow(**row) for row in read_history(path).to_pylist()]
 
 
 def last_interval(path: Path) -> dict[str, float]:
     """Return the last interval's losses and accuracies, averaged over members; NaN if any member has NaN."""
-    rows = read_rows(path)
+    rows = read_history_rows(path)
     last_step = max(row.step for row in rows)
     last = [row for row in rows if row.step == last_step]
     names = [name for name in COLUMNS if TYPES[name] == FLOAT and name != "elapsed_seconds"]

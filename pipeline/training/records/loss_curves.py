@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LOSSES = {
+LOSS_TITLES = {
     "discriminator_loss_real": "D on real",
     "discriminator_loss_generated": "D on generated",
     "generator_loss": "G",
@@ -26,7 +26,7 @@ ACCURACIES = {
     "discriminator_accuracy": "D judges right",
     "adversarial_accuracy": "D takes generated for real",
 }
-PANELS = {"loss": LOSSES, "share of images": ACCURACIES}
+PANELS = {"loss": LOSS_TITLES, "share of images": ACCURACIES}
 Steps = npt.NDArray[np.int64]  # (S,), ascending
 
 FEW_STEPS = 5  # with fewer, points are marked: a line through one point is invisible

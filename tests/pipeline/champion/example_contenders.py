@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.champion.promote import Outcome, promote
+from pipeline.champion.promote import PromotionOutcome, promote
 from pipeline.findings import Finding
 from pipeline.reports import store
 from pipeline.storage.artefact import Artefact, make_artefact, read_artefact, write_json
@@ -120,6 +120,6 @@ def failed(optimizer: str, severity: Any = "error") -> Callable[[str], list[Find
     return lambda key: [bad] if key == optimizer else []
 
 
-def decide(paths: Paths, **given: Any) -> Outcome:
+def decide(paths: Paths, **given: Any) -> PromotionOutcome:
     """Decide on the champion from the newest reports; checks pass by default."""
     return promote(RECIPE, OPTIMIZERS, paths, **{"run_checks": passed, **given})

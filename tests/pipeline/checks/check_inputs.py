@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.objectives import LOSSES
+from pipeline.objectives import LOSS_FACTS
 from pipeline.reports.report import Block, Report
 from pipeline.reports.schema import SCHEMA
 from pipeline.settings import TrainingSettings, load_optimizers, load_recipes, resolve
@@ -25,7 +25,7 @@ def settings(optimizer: str = "adam_ttur", members: int = 3, **objective: Any) -
 
 def history(shares: Sequence[Curve], of: TrainingSettings, generator_losses: Sequence[Curve] | None = None) -> pa.Table:
     """Members whose discriminator's loss is so many times an undecided one's excess above the least."""
-    loss, label = LOSSES[of.objective.loss], of.objective.real_label
+    loss, label = LOSS_FACTS[of.objective.loss], of.objective.real_label
     least, unit = loss.least(label) if loss.least is not None else 0.0, loss.undecided_excess(label) or 1.0
     tables = []
     for member, share in enumerate(shares):

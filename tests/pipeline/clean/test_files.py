@@ -11,7 +11,7 @@ import pytest
 from pipeline.clean.files import DAY_SECONDS, Tables, find_removals
 from pipeline.clean.removal import Removal, latest_change, make_remover, size_of
 from pipeline.settings import load_optimizers, load_recipes, resolve
-from pipeline.storage.artefact import publish, staging_folder
+from pipeline.storage.artefact import publish_artefact, staging_folder
 from pipeline.storage.identity import Identity
 from pipeline.storage.paths import Paths
 from pipeline.training.identity import checkpoint_identity, training_identity
@@ -55,7 +55,7 @@ def published(paths: Paths, steps: int = 100) -> Path:
     with staging_folder(folder) as staged:
         (staged / "generator.safetensors").write_bytes(b"weights")
         identity = training_identity(settings, Tensors())  # type: ignore[arg-type]
-        publish(staged, folder, identity, training_details(steps=steps), keep=("checkpoints",))
+        publish_artefact(staged, folder, identity, training_details(steps=steps), keep=("checkpoints",))
     return folder
 
 
@@ -273,7 +273,7 @@ def test_no_champion_no_report_and_no_artefact_of_a_table_is_ever_removed(paths:
 def publish_anything(folder: Path) -> Path:
     with staging_folder(folder) as staged:
         (staged / "ranking.parquet").write_bytes(b"table")
-        publish(staged, folder, Identity("comparison", "1", {}), {})
+        publish_artefact(staged, folder, Identity("comparison", "1", {}), {})
     return folder
 
 

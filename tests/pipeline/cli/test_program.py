@@ -132,7 +132,7 @@ def test_ctrl_c_is_one_sentence_and_exit_code_130(
     def interrupt() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ranks, "joined", interrupt)
+    monkeypatch.setattr(ranks, "join_ranks", interrupt)
     assert command_line(monkeypatch, "train", "mnist_mlp", "--optimizer", "adam") == 130
     assert capsys.readouterr().err == "ganforge: interrupted; finished work is kept\n"
 

@@ -16,7 +16,7 @@ import pytest
 from pipeline.reports import former_layout, store
 from pipeline.reports.by_step import read_scores_by_step
 from pipeline.reports.files import list_reports, partition_folder
-from pipeline.reports.reading import Location, read_rows
+from pipeline.reports.reading import Location, read_report_rows
 from pipeline.storage.paths import Paths
 from tests.pipeline.reports.example_reports import rows
 
@@ -55,7 +55,7 @@ def merge_formerly(path: Path, places: list[Location]) -> None:
     with pq.ParquetWriter(path, store.SCHEMA, compression="zstd") as writer:
         for partition, of_partition in groupby(sorted(places, key=lambda p: p.key), key=lambda p: p.partition):
             known = list(of_partition)
-            tables = list(read_rows(known, store.SCHEMA))
+            tables = list(read_report_rows(known, store.SCHEMA))
             writer.write_table(pa.concat_tables(tables))
             reports = [(p.name, t["report_id"][0].as_py(), len(t)) for p, t in zip(known, tables, strict=True)]
             index.append([*partition, reports])

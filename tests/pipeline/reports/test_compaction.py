@@ -14,7 +14,7 @@ import pytest
 from pipeline.reports import compaction, merging, store
 from pipeline.reports import files as stored_files
 from pipeline.reports.files import list_reports
-from pipeline.reports.lock import NAME, locked
+from pipeline.reports.lock import NAME, store_lock
 from tests.pipeline.reports.example_reports import rows
 
 MERGED_FILES = "recipe=*/optimizer=*/*-merged-*.parquet"
@@ -96,7 +96,7 @@ def test_a_store_with_many_files_compacts_itself(tmp_path: Path, monkeypatch: py
 
 def test_appending_does_not_wait_for_a_compaction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compaction, "MOST_SINGLE_FILES", 0)
-    with locked(tmp_path, wait=True):
+    with store_lock(tmp_path, wait=True):
         written = fill(tmp_path, 2)
         assert files(tmp_path, MERGED_FILES) == []
     assert ids(tmp_path) == written

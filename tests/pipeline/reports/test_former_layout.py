@@ -15,7 +15,7 @@ import pytest
 from pipeline.reports import former_layout, store
 from pipeline.reports.by_step import SCHEMA
 from pipeline.reports.former_layout import bring_up_to_date
-from pipeline.reports.lock import locked
+from pipeline.reports.lock import store_lock
 from pipeline.reports.reading import read_reports
 from pipeline.storage.paths import Paths
 from tests.pipeline.reports.example_reports import rows
@@ -203,7 +203,7 @@ def test_a_move_between_two_listings_of_a_reader_hides_no_report(
 
 
 def test_while_another_process_moves_it_a_reader_does_not_wait(root: Path, written: list[str]) -> None:
-    with locked(root, wait=True):
+    with store_lock(root, wait=True):
         assert ids(root) == written
         assert former_files(root) != []
     assert ids(root) == written
@@ -232,7 +232,7 @@ def test_a_store_that_cannot_be_written_to_is_named_once_in_the_log(
     def refused(*arguments: object, **options: object) -> None:
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr(former_layout, "locked", refused)
+    monkeypatch.setattr(former_layout, "store_lock", refused)
     for _ in range(2):
         assert ids(root) == written
     (line,) = caplog.messages

@@ -10,7 +10,7 @@ from pipeline.networks.convolution import ConvTranspose2d
 from pipeline.networks.normalisation import BatchNorm
 from pipeline.networks.stacked import Layer, Stacked
 from pipeline.settings import load_optimizers, load_recipes, resolve
-from pipeline.storage.artefact import Artefact, publish, staging_folder
+from pipeline.storage.artefact import Artefact, publish_artefact, staging_folder
 from pipeline.storage.paths import Paths
 from pipeline.storage.weights import save_weights
 from tests.identities import Named
@@ -43,7 +43,7 @@ def untrained_training(
         details = training_details(
             recipe, optimizer, image_shape=list(shape), members=members, diverged_members=list(diverged)
         )
-        return publish(staged, paths.training(recipe, optimizer), Named(f"{recipe} {optimizer}"), details)
+        return publish_artefact(staged, paths.training(recipe, optimizer), Named(f"{recipe} {optimizer}"), details)
 
 
 def random_generator(network: Network, members: int, seed: int = 0) -> Stacked:

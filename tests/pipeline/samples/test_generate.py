@@ -12,7 +12,7 @@ from pipeline.raw.catalogue import DATASETS
 from pipeline.samples import CODE_VERSION
 from pipeline.samples.generate import generate, latent_seeds
 from pipeline.settings import load_optimizers, load_recipes, resolve
-from pipeline.storage.artefact import Artefact, publish, staging_folder
+from pipeline.storage.artefact import Artefact, publish_artefact, staging_folder
 from pipeline.storage.identity import Identity
 from pipeline.storage.images import read_images
 from pipeline.storage.paths import Paths
@@ -74,7 +74,7 @@ def with_diverged(training: Artefact, members: list[int]) -> Artefact:
         for name in training.files:
             (staged / name).parent.mkdir(parents=True, exist_ok=True)
             (staged / name).write_bytes(training.path(name).read_bytes())
-        return publish(
+        return publish_artefact(
             staged, training.folder, Named(f"diverged{members}"), {**training.details, "diverged_members": members}
         )
 

@@ -13,7 +13,7 @@ from pipeline.samples.picture_files import (
     write_animation,
     write_array,
     write_folder,
-    write_grid,
+    write_grid_file,
 )
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 1, 28, 28), np.uint8)
@@ -91,7 +91,7 @@ def test_a_folder_with_pictures_is_replaced_by_force_alone_and_one_with_anything
 
 
 def test_a_grid_shows_every_image_in_its_place(tmp_path: Path) -> None:
-    write_grid(tmp_path / "new" / "grid.png", COLOUR, 3)
+    write_grid_file(tmp_path / "new" / "grid.png", COLOUR, 3)
     with Image.open(tmp_path / "new" / "grid.png") as picture:
         levels = np.asarray(picture)
     assert levels.shape == (2 * (2 * 28 + 2), 2 * (3 * 28 + 2 * 2), 3)
@@ -112,4 +112,4 @@ def test_an_animation_shows_its_frames_over_and_over_also_where_the_last_holds_f
 
 def test_a_picture_too_large_for_its_format_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"found a grid of 28 x 89,998 pixels, expected at most 65,535 per side"):
-        write_grid(tmp_path / "grid.png", np.zeros((3000, 1, 28, 28), np.uint8), 1)
+        write_grid_file(tmp_path / "grid.png", np.zeros((3000, 1, 28, 28), np.uint8), 1)

@@ -12,7 +12,7 @@ from pipeline.storage.images import write_images
 from pipeline.storage.paths import Paths
 from pipeline.tensors import BLOCKING, CHECKS
 from pipeline.tensors.build import build
-from pipeline.tensors.check import complete, stored_findings
+from pipeline.tensors.check import complete, tensor_findings
 from pipeline.tensors.load import load_split, network_images, require_tensors
 from tests.pipeline.tensors.current_findings import current_findings
 
@@ -64,7 +64,7 @@ def test_sound_tensors_pass_every_check(tensors: Artefact) -> None:
     findings = current_findings(tensors)
     assert [finding.check for finding in findings] == list(CHECKS)
     assert all(finding.passed for finding in findings if finding.check in BLOCKING)
-    assert stored_findings(tensors) == findings
+    assert tensor_findings(tensors) == findings
 
 
 def test_a_swapped_label_is_noticed(tensors: Artefact) -> None:

@@ -24,7 +24,7 @@ from pipeline.storage.paths import PROJECT, Paths
 from pipeline.storage.verification import sha256_of_file
 from pipeline.training.engine.ensemble import Ensemble
 from pipeline.training.partition import Partition
-from pipeline.training.records.history import read_rows
+from pipeline.training.records.history import read_history_rows
 from pipeline.training.train import train
 from tests.pipeline.training.conftest import settings
 
@@ -51,7 +51,7 @@ def hashes(artefact: Artefact) -> dict[str, str]:
 
 def measured(artefact: Artefact) -> list[list[float]]:
     """The history without the clock."""
-    rows = read_rows(artefact.path("history.parquet"))
+    rows = read_history_rows(artefact.path("history.parquet"))
     return [[float(value) for name, value in vars(row).items() if name != "elapsed_seconds"] for row in rows]
 
 

@@ -72,8 +72,8 @@ PLACES: dict[str, tuple[Any, str, int]] = {
     "saved": (checkpoint.Checkpoints, "save", 1),
     "snapshot": (snapshots, "write_grid", 2),
     "evaluation": (evaluations, "write_images_from_file", 2),
-    "publish": (partition, "publish", 1),
-    "published": (partition, "publish", 2),
+    "publish": (partition, "publish_artefact", 1),
+    "published": (partition, "publish_artefact", 2),
 }
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.metrics.catalogue import BETTER, score_names
+from pipeline.metrics.catalogue import BETTER_DIRECTIONS, score_names
 from pipeline.metrics.features import IMAGENET, Features
 from pipeline.metrics.inception_score import log_of_probabilities
 from pipeline.metrics.metric import RealFeatures
@@ -49,7 +49,7 @@ def test_every_score_is_there_and_known_as_better_lower_or_higher() -> None:
     log_p = log_of_probabilities(np.eye(4)[np.arange(100) % 4])
     real = RealFeatures(Features(gaussian(90, 2)), Features(gaussian(80, 3)))
     scored_sets = score_sets(GeneratedSet(gaussian(100, 1), log_p), real)
-    assert set(scored_sets.scores) == set(score_names(IMAGENET)) <= set(BETTER)
+    assert set(scored_sets.scores) == set(score_names(IMAGENET)) <= set(BETTER_DIRECTIONS)
     assert scored_sets.scores["inception_score"].value == pytest.approx(4)
     assert (scored_sets.n_generated, scored_sets.n_real, scored_sets.n_train) == (100, 90, 80)
     assert (scored_sets.dimensions, scored_sets.neighbours) == (DIMENSIONS, 5)

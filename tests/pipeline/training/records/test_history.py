@@ -8,18 +8,18 @@ from torch import Tensor
 
 from pipeline.networks import network_for
 from pipeline.training.engine.ensemble import Ensemble
-from pipeline.training.engine.losses import LOSSES
+from pipeline.training.engine.losses import LOSS_FUNCTIONS
 from pipeline.training.engine.member import Member
 from pipeline.training.engine.training_images import TrainingImages
 from pipeline.training.records.history import (
     BLOCK_STEPS,
     HeldOutLosses,
     HistoryRow,
-    Interval,
+    IntervalMeans,
     Measured,
     history_row,
     last_interval,
-    read_rows,
+    read_history_rows,
     step_means,
     write_history,
 )
@@ -53,7 +53,7 @@ def outputs(step: int) -> StepOutputs:
     return StepOutputs(logits, penalty, norms)
 
 
-def add(interval: Interval, start: int, stop: int) -> None:
+def add(interval: IntervalMeans, start: int, stop: int) -> None:
     for step in range(start, stop):
         interval.add(outputs(step))
 
@@ -87,7 +87,7 @@ def values(measured: Measured) -> list[float]:
 def test_the_means_of_a_step_are_those_worked_by_hand() -> None:
     nine = math.log(9)  # σ(log 9) = 0.9
     logits = torch.tensor([[nine, 0.0, nine], [0.0, -nine, nine], [nine, nine, -nine]]).view(1, 1, 9)
-    means = step_means(logits, 3, LOSSES["non_saturating"], torch.tensor([[1.0]]))
+    means = step_means(logits, 3, LOSS_FUNCTIONS["non_saturating"], torch.tensor([[1.0]]))
     assert all(value.shape == (1, 1) for value in means)
     expected = [
         (-2 * math.log(0.9) - math.log(0.5)) / 3,
@@ -102,14 +102,14 @@ def test_the_means_of_a_step_are_those_worked_by_hand() -> None:
 
 
 def test_an_intervals_measures_are_plain_means_over_its_steps_and_the_norms_of_the_last(ensemble: Ensemble) -> None:
-    interval = Interval(ensemble)
+    interval = IntervalMeans(ensemble)
     add(interval, 0, STEPS)
     for member, measured in enumerate(interval.measure()):
         assert values(measured) == pytest.approx(values(expected_of(member)), rel=1e-5)
 
 
 def test_measuring_on_the_way_changes_nothing(ensemble: Ensemble) -> None:
-    watched, unwatched = Interval(ensemble), Interval(ensemble)
+    watched, unwatched = IntervalMeans(ensemble), IntervalMeans(ensemble)
     add(watched, 0, 70)
     assert math.isnan(watched.measure()[0].generator_gradient_norm)
     add(watched, 70, STEPS)
@@ -118,7 +118,7 @@ def test_measuring_on_the_way_changes_nothing(ensemble: Ensemble) -> None:
 
 
 def test_an_interval_begins_anew(ensemble: Ensemble) -> None:
-    again, fresh = Interval(ensemble), Interval(ensemble)
+    again, fresh = IntervalMeans(ensemble), IntervalMeans(ensemble)
     add(again, 0, 70)
     again.restart()
     with pytest.raises(RuntimeError, match="no step was added"):
@@ -132,7 +132,7 @@ def test_an_interval_begins_anew(ensemble: Ensemble) -> None:
 def test_an_interrupted_and_resumed_interval_measures_the_same_as_an_unbroken_one(
     ensemble: Ensemble, steps_before: int
 ) -> None:
-    unbroken, before, after = (Interval(ensemble) for _ in range(3))
+    unbroken, before, after = (IntervalMeans(ensemble) for _ in range(3))
     add(unbroken, 0, STEPS)
     add(before, 0, steps_before)
     for rows in (slice(0, 1), slice(1, 2)):  # as two partitions keep them
@@ -180,14 +180,14 @@ def test_images_seen_count_every_round_of_the_discriminator() -> None:
 def test_rows_survive_the_file_nan_and_divergence_included(tmp_path: Path) -> None:
     rows = [row(100, 0, 1.0), row(100, 1, math.nan, diverged=True), row(200, 0, math.inf)]
     write_history(tmp_path / "history.parquet", rows)
-    read = read_rows(tmp_path / "history.parquet")
+    read = read_history_rows(tmp_path / "history.parquet")
     assert [repr(row) for row in read] == [repr(row) for row in rows]  # NaN does not equal itself
     assert [row.diverged for row in read] == [False, True, False]
 
 
 def test_a_history_without_rows_survives_too(tmp_path: Path) -> None:
     write_history(tmp_path / "history.parquet", [])
-    assert read_rows(tmp_path / "history.parquet") == []
+    assert read_history_rows(tmp_path / "history.parquet") == []
 
 
 def test_the_last_interval_is_averaged_over_the_members_that_reached_it(tmp_path: Path) -> None:

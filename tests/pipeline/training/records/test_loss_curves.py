@@ -5,12 +5,12 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from pipeline.training.records.loss_curves import ACCURACIES, LOSSES, draw_curves, over_members, plot_curves
+from pipeline.training.records.loss_curves import ACCURACIES, LOSS_TITLES, draw_curves, over_members, plot_curves
 
 
 def history(losses: list[float]) -> pa.Table:
     """Two members at steps 10, 20, 30; the second has ended before the last."""
-    columns = dict.fromkeys((*LOSSES, *ACCURACIES), losses)
+    columns = dict.fromkeys((*LOSS_TITLES, *ACCURACIES), losses)
     return pa.table({"step": [10, 10, 20, 20, 30], "member": [0, 1, 0, 1, 0], **columns})
 
 
@@ -36,7 +36,7 @@ def test_the_picture_is_small_enough_for_dagsters_event_log(losses: list[float])
 
 def test_every_loss_and_accuracy_is_a_line_by_training_step() -> None:
     panels = plot_curves(history([1.0, 3.0, 2.0, 2.0, 5.0])).axes
-    for axes, columns in zip(panels, (LOSSES, ACCURACIES), strict=True):
+    for axes, columns in zip(panels, (LOSS_TITLES, ACCURACIES), strict=True):
         assert [line.get_label() for line in axes.lines] == list(columns.values())
         for line in axes.lines:
             assert np.asarray(line.get_xdata()).tolist() == [10, 20, 30]
