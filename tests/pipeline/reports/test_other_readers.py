@@ -98,9 +98,9 @@ def expect_every_reader_to_read_the_store(root: Path) -> None:
     rows = store.read_all(root).sort_by(ORDER)
     means = [tuple(row.values()) for row in store.query(MEANS.format("history"), root).to_pylist()]
     for name, read in READERS.items():
-        table = read(PATTERN).select(rows.column_names).cast(rows.schema)
-        assert table.sort_by(ORDER).to_pylist() == rows.to_pylist(), name
-        relation = duckdb.sql(MEANS.format("found"))  # it reads the local variable
+        scores = read(PATTERN).select(rows.column_names).cast(rows.schema)
+        assert scores.sort_by(ORDER).to_pylist() == rows.to_pylist(), name
+        relation = duckdb.sql(MEANS.format("scores"))  # it reads the local variable
         assert relation is not None and relation.fetchall() == means, name
 
 
