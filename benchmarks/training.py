@@ -32,13 +32,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from pipeline.device import choose_device, device_name, tf32_products
 from pipeline.memory import MEBIBYTE, peak_memory_mib
 from pipeline.networks import network_for
 from pipeline.pixels import to_network
 from pipeline.reports.commit import git_commit
 from pipeline.settings import load_optimizers, load_recipes, resolve
 from pipeline.storage.artefact import write_json
-from pipeline.training.engine.device import choose_device, device_name, tf32_products
 from pipeline.training.engine.ensemble import Ensemble
 from pipeline.training.engine.member import Member
 from pipeline.training.engine.training_images import TrainingImages

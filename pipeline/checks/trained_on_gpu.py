@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pipeline.checks.inputs import Check, NotJudgedError, Outcome, TrainingInputs
 
-CPU = "CPU"  # the first word of a processor's name in `training/engine/device.py`
+CPU = "CPU"  # the first word of a processor's name in `device.py`
 
 
 def examine(inputs: TrainingInputs) -> Outcome:

@@ -150,8 +150,8 @@ def _facts(training: Artefact, judge: Judge) -> dict[str, str]:
 
 def _takes_long(judge: Judge) -> bool:
     """Return True for Inception on a CPU: at a tenth of a second per image, a training's images take half an hour."""
+    from pipeline.device import choose_device
     from pipeline.metrics.features import IMAGENET
-    from pipeline.training.engine.device import choose_device
 
     return judge.thorough is None and judge.extractor.labels == IMAGENET and choose_device().type == "cpu"
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from pipeline.device import choose_device
 from pipeline.networks.latents import Latents, latents_by_seed
 from pipeline.networks.stacked import Stacked
 from pipeline.pixels import to_pixels
@@ -26,7 +27,6 @@ from pipeline.storage.images import Pixels, write_images
 from pipeline.storage.paths import Paths
 from pipeline.storage.pictures import write_grid
 from pipeline.training.details import TrainingDetails
-from pipeline.training.engine.device import choose_device
 from pipeline.training.kinds_of_weights import AVERAGE, default_weights, file_of_weights
 from pipeline.training.trained import load_generator, read_settings, trained_network
 

@@ -11,13 +11,13 @@ import time
 from collections.abc import Generator, Sequence
 from itertools import islice
 
+from pipeline.device import choose_device, device_name, tf32_products
 from pipeline.storage.artefact import Artefact, find_intact
 from pipeline.tensors.load import load_split
 from pipeline.training.active_members import ActiveMembers
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.details import RunDetails
 from pipeline.training.divergence import divergence
-from pipeline.training.engine.device import choose_device, device_name, tf32_products
 from pipeline.training.engine.ensemble import Ensemble
 from pipeline.training.engine.member import Member
 from pipeline.training.engine.ranks import Ranks

@@ -13,13 +13,13 @@ from collections.abc import Generator, Iterable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
+from pipeline.device import choose_device, device_name
 from pipeline.objectives import ObjectiveSettings
 from pipeline.settings import TrainingSettings
 from pipeline.storage.artefact import Artefact, find_intact
 from pipeline.storage.paths import Paths
 from pipeline.tables import fields_of
 from pipeline.training.checkpoint import Checkpoint
-from pipeline.training.engine.device import choose_device, device_name
 from pipeline.training.engine.ensemble import stack_sizes
 from pipeline.training.engine.ranks import ALONE, Ranks
 from pipeline.training.partition import Partition

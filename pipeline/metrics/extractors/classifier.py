@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pipeline.device import choose_device
 from pipeline.metrics.details import ClassifierDetails
 from pipeline.metrics.features import ATTRIBUTES, CLASSES, Features
 from pipeline.metrics.identity import EXTRACTOR_SETTINGS, ClassifierSettings, classifier_identity
@@ -36,7 +37,6 @@ from pipeline.storage.weights import load_weights, save_weights
 from pipeline.tensors import LABEL_COLUMNS
 from pipeline.tensors.details import TensorsDetails
 from pipeline.tensors.load import load_split, require_tensors
-from pipeline.training.engine.device import choose_device
 from pipeline.training.engine.training_images import pixel_tensor
 
 log = logging.getLogger(__name__)

@@ -16,11 +16,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from pipeline.device import choose_device
 from pipeline.metrics.extractors.inception_network import FEATURES, LOGITS, Inception
 from pipeline.metrics.extractors.inception_weights import PUBLISHED, VARIABLE, InceptionWeights
 from pipeline.metrics.features import Features
 from pipeline.storage.images import Pixels
-from pipeline.training.engine.device import choose_device
 
 CPU_BATCH = 16  # measured: activations of more images leave the caches, and each image takes longer
 GPU_BATCH = 128

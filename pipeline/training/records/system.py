@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 
+from pipeline.device import device_name
 from pipeline.memory import MEBIBYTE, peak_memory_mib
-from pipeline.training.engine.device import device_name
 
 
 @dataclass(frozen=True)

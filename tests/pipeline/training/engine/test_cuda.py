@@ -7,9 +7,9 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
+from pipeline.device import tf32_products
 from pipeline.storage.artefact import Artefact
 from pipeline.storage.paths import Paths
-from pipeline.training.engine.device import tf32_products
 from pipeline.training.engine.member import Member
 from pipeline.training.engine.stack import Stack
 from pipeline.training.engine.training_images import TrainingImages
