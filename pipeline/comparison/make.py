@@ -61,10 +61,13 @@ def make_comparison(
         _write_curves(ranking, paths, folder / CURVES)
         _write_grids(ranking, paths, folder / GRIDS)
         page = write_page(ranking, paths, folder / PAGE)
+        decided_by = decided_by_reports(ranking)
         details = ComparisonDetails(
             recipe=recipe,
             best=best_of(ranking),
-            **decided_by_reports(ranking),
+            reports=decided_by["reports"],
+            missing=decided_by["missing"],
+            left_out=decided_by["left_out"],
             page_bytes=page.size_bytes,
             not_on_page=page.missing_parts,
         )
