@@ -13,7 +13,7 @@ MOST_NAMES = 20  # of images that were left out
 
 
 def raw_evidence(artefact: Artefact) -> Evidence:
-    """Return what the raw files contain and where they come from."""
+    """Return preview, counts, source and checksums of the raw files."""
     details = artefact.details_as(RawDetails)
     return {
         **_preview(artefact),

@@ -15,7 +15,7 @@ MOST_NAMES = 20  # of images that could not be decoded
 
 
 def tensors_evidence(artefact: Artefact) -> Evidence:
-    """Return what the tensors contain and how they were prepared."""
+    """Return preview, counts, shape and preparation of the tensors."""
     details, train = artefact.details_as(TensorsDetails), load_split(artefact, "train")
     preview = train.pixels[preview_indices(train.columns.get("label"), len(train))]
     return {
