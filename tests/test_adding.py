@@ -317,11 +317,12 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
 from pipeline.networks import ImageShape
 from pipeline.networks.latents import Distribution
-from pipeline.networks.layers import Dense, LogitLayer, tanh
+from pipeline.networks.layers import Dense, LogitLayer
 from pipeline.networks.scaling import SCALE
 from pipeline.networks.stacked import Stacked
 from pipeline.pixels import SYMMETRIC
@@ -343,7 +344,7 @@ class Generator(Stacked):
 
     def forward(self, latents: Tensor) -> Tensor:
         """Map latents (M, B, 10) to images."""
-        return tanh(SCALE * self.output(latents)).view(*latents.shape[:2], *self.image_shape)
+        return torch.tanh(SCALE * self.output(latents)).view(*latents.shape[:2], *self.image_shape)
 
 
 class Discriminator(Stacked):

@@ -1,4 +1,4 @@
-"""Fully connected layers with a leading member dimension, and the hyperbolic tangent.
+"""Fully connected layers with a leading member dimension, and the sigmoid function.
 
 The classes that every layer builds on are in `stacked.py`. Initialisation: Glorot & Bengio 2010, as Keras' Dense.
 """
@@ -6,7 +6,6 @@ The classes that every layer builds on are in `stacked.py`. Initialisation: Glor
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -44,7 +43,10 @@ class Dense(FullyConnected):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(M, B, I) → (M, B, O), each member's numbers bit-identical to its own alone (MKL; decision 0005)."""
-        return torch.baddbmm(self.bias, inputs, self.effective_weight())
+        weight = self.effective_weight()
+        if inputs.shape[1] == 1:  # MKL rounds a product with one row differently for one member and for many
+            return (inputs.transpose(1, 2) * weight).sum(dim=1, keepdim=True) + self.bias
+        return torch.baddbmm(self.bias, inputs, weight)
 
 
 class LogitLayer(FullyConnected):
@@ -65,20 +67,9 @@ class LogitLayer(FullyConnected):
         return (inputs * self.effective_weight()).sum(dim=2) + self.bias
 
 
-def tanh(inputs: Tensor) -> Tensor:
-    """Hyperbolic tangent, on a CPU as 2 σ(2x) - 1: half the time, and within 2e-7 of it."""
-    return torch.tanh(inputs) if inputs.is_cuda else _TanhBySigmoid.apply(inputs)
+def sigmoid(inputs: Tensor) -> Tensor:
+    """Return σ(x) as (1 + tanh(x / 2)) / 2, within 6e-8 of it.
 
-
-class _TanhBySigmoid(torch.autograd.Function):
-    @staticmethod
-    def forward(context: Any, inputs: Tensor) -> Tensor:
-        outputs = (inputs * 2.0).sigmoid_().mul_(2.0).sub_(1.0)
-        context.save_for_backward(outputs)
-        return outputs
-
-    @staticmethod
-    def backward(context: Any, gradients: Tensor) -> Tensor:
-        (outputs,) = context.saved_tensors
-        by_inputs: Tensor = torch.ops.aten.tanh_backward(gradients, outputs)
-        return by_inputs
+    On a CPU `torch.sigmoid` rounds a value by its position in the tensor; tanh does not (decision 0005).
+    """
+    return torch.tanh(inputs * 0.5) * 0.5 + 0.5

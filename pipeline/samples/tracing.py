@@ -52,7 +52,7 @@ def write_program(generator: Stacked, network: Network) -> Program:
         network.latent_distribution,
         network.image_shape,
         network.value_range,
-        tuple(_with_tanh(tracer.operations)),
+        tuple(tracer.operations),
     )
 
 
@@ -181,20 +181,6 @@ def _doubles(
 def _shape_of(tensor: Tensor) -> Shape:
     """Return the shape without members and batch."""
     return tuple(tensor.shape[2:])
-
-
-def _with_tanh(operations: list[Operation]) -> list[Operation]:
-    """Replace 2 σ(2x) - 1, the form of `layers.tanh` on a CPU, by tanh(x)."""
-    kinds = [(operation.kind, dict(operation.numbers)) for operation in operations]
-    spelt_out = [("affine", {"scale": 2.0, "shift": 0.0}), ("sigmoid", {})]
-    spelt_out += [("affine", {"scale": 2.0, "shift": 0.0}), ("affine", {"scale": 1.0, "shift": -1.0})]
-    replaced: list[Operation] = []
-    index = 0
-    while index < len(operations):
-        is_tanh = kinds[index : index + 4] == spelt_out
-        replaced.append(Operation("tanh", operations[index].shape) if is_tanh else operations[index])
-        index += 4 if is_tanh else 1
-    return replaced
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -14,4 +14,4 @@ members) and `replay/` (how a step is repeated without Python). Later stages rea
 `kinds_of_weights.py` (raw or averaged weights).
 """
 
-CODE_VERSION = "5"
+CODE_VERSION = "6"

@@ -10,12 +10,13 @@ from __future__ import annotations
 import itertools
 import math
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.networks import ImageShape
 from pipeline.networks.latents import Distribution
-from pipeline.networks.layers import Dense, LogitLayer, tanh
+from pipeline.networks.layers import Dense, LogitLayer
 from pipeline.networks.normalisation import KERAS_EPSILON, BatchNorm
 from pipeline.networks.stacked import Stacked
 from pipeline.pixels import SYMMETRIC
@@ -47,7 +48,7 @@ class Generator(Stacked):
         hidden = latents
         for dense, norm in zip(self.hidden, self.norms, strict=True):
             hidden = norm(F.leaky_relu(dense(hidden), SLOPE))
-        return tanh(self.output(hidden)).view(*latents.shape[:2], *self.image_shape)
+        return torch.tanh(self.output(hidden)).view(*latents.shape[:2], *self.image_shape)
 
 
 class Discriminator(Stacked):

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import itertools
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.networks import ImageShape
 from pipeline.networks.convolution import Conv2d, ConvTranspose2d
 from pipeline.networks.latents import Distribution
-from pipeline.networks.layers import Dense, LogitLayer, tanh
+from pipeline.networks.layers import Dense, LogitLayer
 from pipeline.networks.normalisation import BatchNorm
 from pipeline.networks.stacked import Stacked
 from pipeline.pixels import SYMMETRIC
@@ -60,7 +61,7 @@ class Generator(Stacked):
         images = F.relu(self.dense_norm(self.dense(latents))).view(*latents.shape[:2], *self.smallest)
         for convolution, norm in zip(self.hidden, self.norms, strict=True):
             images = F.relu(norm(convolution(images)))
-        return tanh(self.output(images))
+        return torch.tanh(self.output(images))
 
 
 class Discriminator(Stacked):

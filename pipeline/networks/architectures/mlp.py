@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from pipeline.networks import ImageShape
 from pipeline.networks.latents import Distribution
-from pipeline.networks.layers import Dense, LogitLayer, tanh
+from pipeline.networks.layers import Dense, LogitLayer
 from pipeline.networks.stacked import Stacked
 from pipeline.pixels import SYMMETRIC
 
@@ -37,7 +38,7 @@ class Generator(Stacked):
     def forward(self, latents: Tensor) -> Tensor:
         """Map latents (M, B, 100) to images (M, B, C, H, W) in [-1, 1]."""
         hidden = F.leaky_relu(self.hidden(latents), SLOPE)
-        return tanh(self.output(hidden)).view(*latents.shape[:2], *self.image_shape)
+        return torch.tanh(self.output(hidden)).view(*latents.shape[:2], *self.image_shape)
 
 
 class Discriminator(Stacked):

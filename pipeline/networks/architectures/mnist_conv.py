@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -18,7 +17,7 @@ from pipeline.networks import ImageShape
 from pipeline.networks.convolution import Conv2d, same_padding, upsample
 from pipeline.networks.dropout import Dropout
 from pipeline.networks.latents import Distribution
-from pipeline.networks.layers import Dense, LogitLayer
+from pipeline.networks.layers import Dense, LogitLayer, sigmoid
 from pipeline.networks.normalisation import KERAS_EPSILON, BatchNorm
 from pipeline.networks.stacked import Stacked
 from pipeline.pixels import UNIT
@@ -61,7 +60,7 @@ class Generator(Stacked):
         for layer, (convolution, norm) in enumerate(zip(self.hidden, self.norms, strict=True)):
             images = convolution(upsample(images) if layer < 2 else images)
             images = F.leaky_relu(norm(images), SLOPE)
-        return torch.sigmoid(self.output(images))
+        return sigmoid(self.output(images))
 
 
 class Discriminator(Stacked):

@@ -45,12 +45,26 @@ class Loss:
 
     def output(self, logits: Tensor) -> Tensor:
         """Return D(x) in this loss: a probability if the loss has one, else the logit."""
-        return torch.sigmoid(logits) if self.as_probability else logits
+        return probability(logits) if self.as_probability else logits
+
+
+def probability(logits: Tensor) -> Tensor:
+    """Return σ(l) = 1 / (1 + exp(-l)).
+
+    On a CPU `torch.sigmoid` and `F.softplus` round a value by its position in the tensor, so a member would get other
+    bits in a stack than alone (decision 0005). The functions used here do not.
+    """
+    return torch.exp(-logits).add_(1).reciprocal_()
+
+
+def softplus(logits: Tensor) -> Tensor:
+    """Return log(1 + exp(l)) = -log σ(-l)."""
+    return -F.logsigmoid(-logits)
 
 
 def cross_entropy_on_real(logits: Tensor, real_label: Tensor) -> Tensor:
     """Return -y log σ(l) - (1 - y) log(1 - σ(l)) = softplus(l) - y l, which is finite for every logit."""
-    return F.softplus(logits) - real_label * logits
+    return softplus(logits) - real_label * logits
 
 
 def _constant(value: float) -> Curve:
@@ -59,11 +73,11 @@ def _constant(value: float) -> Curve:
 
 NON_SATURATING = Loss(
     on_real=cross_entropy_on_real,
-    on_generated=F.softplus,
-    for_generator=lambda logits: F.softplus(-logits),
-    slope_on_real=lambda logits, label: torch.sigmoid(logits) - label,
-    slope_on_generated=torch.sigmoid,
-    slope_for_generator=lambda logits: torch.sigmoid(logits) - 1,
+    on_generated=softplus,
+    for_generator=lambda logits: softplus(-logits),
+    slope_on_real=lambda logits, label: probability(logits) - label,
+    slope_on_generated=probability,
+    slope_for_generator=lambda logits: probability(logits) - 1,
     boundary=0.0,
     as_probability=True,
 )
@@ -72,8 +86,8 @@ LOSS_FUNCTIONS: dict[str, Loss] = {
     "non_saturating": NON_SATURATING,
     "minimax": replace(
         NON_SATURATING,
-        for_generator=lambda logits: -F.softplus(logits),
-        slope_for_generator=lambda logits: -torch.sigmoid(logits),
+        for_generator=lambda logits: -softplus(logits),
+        slope_for_generator=lambda logits: -probability(logits),
     ),
     "least_squares": Loss(
         on_real=lambda logits, label: (logits - label).square() / 2,

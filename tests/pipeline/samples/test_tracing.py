@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.networks import network_for
-from pipeline.networks.layers import Dense, tanh
+from pipeline.networks.layers import Dense, sigmoid
 from pipeline.networks.stacked import Stacked
 from pipeline.samples.tracing import UnsupportedNetworkError, write_program
 
@@ -18,7 +18,7 @@ EXPECTED_KINDS = {
     "dcgan": "dense scale_shift relu reshape conv_transpose2d scale_shift relu conv_transpose2d tanh",
     "mnist_conv": "dense scale_shift leaky_relu reshape "
     + "upsample conv2d scale_shift leaky_relu " * 2
-    + "conv2d scale_shift leaky_relu conv2d sigmoid",
+    + "conv2d scale_shift leaky_relu conv2d affine tanh affine affine",
 }
 
 
@@ -54,7 +54,7 @@ def kinds(draw: Callable[[Dense, Tensor], Tensor]) -> list[str]:
         (lambda dense, latents: nn.Sequential(dense, nn.LeakyReLU(0.1), nn.Sigmoid())(latents), "leaky_relu sigmoid"),
         (lambda dense, latents: torch.relu(dense(latents)).clone(), "relu"),
         (lambda dense, latents: dense(latents).tanh(), "tanh"),
-        (lambda dense, latents: tanh(dense(latents)) * 0.5 + 0.5, "tanh affine affine"),
+        (lambda dense, latents: sigmoid(dense(latents)), "affine tanh affine affine"),
         (lambda dense, latents: dense(latents).sub_(1) / 3, "affine affine"),
         (lambda dense, latents: dense(latents).unsqueeze(3).flatten(2), ""),
     ],
