@@ -5,72 +5,25 @@ The copy is imported in a process of its own. Each test counts the files that th
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
-from difflib import unified_diff
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pipeline.raw.catalogue import DATASETS
-from pipeline.raw.idx_files import IMAGES, LABELS
 from pipeline.storage.paths import PROJECT
+from tests import additions
+from tests.additions import PackageCopy
 from tests.tiny_chain import OPTIMIZERS_FILE, RECIPES_FILE, make_chain, name_tables
-
-
-@dataclass(frozen=True)
-class PackageCopy:
-    """A copy of `pipeline/` that a test may extend."""
-
-    root: Path  # holds `pipeline`
-
-    def write(self, name: str, text: str) -> None:
-        """Add a new file."""
-        assert not (self.root / name).exists()
-        (self.root / name).write_text(text, encoding="utf-8")
-
-    def insert(self, name: str, after: str, lines: str) -> None:
-        """Insert whole lines below the only line `after` of a file."""
-        before, _, rest = (self.root / name).read_text(encoding="utf-8").partition(f"\n{after}\n")
-        assert _, f"{name} has no line {after!r}"
-        (self.root / name).write_text(f"{before}{_}{lines}\n{rest}", encoding="utf-8")
-
-    def touched(self) -> dict[str, tuple[int, int]]:
-        """Return by file how many lines the test added and how many it removed."""
-        files = {}
-        for path in sorted(self.root.rglob("pipeline/**/*")):
-            name = str(path.relative_to(self.root))
-            if path.is_file() and "__pycache__" not in name:
-                before, now = _lines(PROJECT / name), _lines(path)
-                changes = [line for line in unified_diff(before, now, n=0) if line[:3] not in ("---", "+++", "@@ ")]
-                if changes:
-                    files[name] = (sum(line[0] == "+" for line in changes), sum(line[0] == "-" for line in changes))
-        return files
-
-    def run(self, program: str) -> Any:
-        """Run a program that imports the copy; return the JSON value on the last line that it prints."""
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(self.root), str(PROJECT)))}
-        words = [sys.executable, "-c", program]
-        done = subprocess.run(words, cwd=self.root, env=environment, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout.splitlines()[-1])
-
-
-def _lines(path: Path) -> list[str]:
-    return path.read_bytes().decode("utf-8", "replace").splitlines() if path.exists() else []
 
 
 @pytest.fixture
 def package(tmp_path: Path) -> PackageCopy:
     """A fresh copy of the package."""
-    root = tmp_path / "package"
-    shutil.copytree(PROJECT / "pipeline", root / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
-    return PackageCopy(root)
+    return PackageCopy.make(tmp_path / "package")
 
 
 @pytest.fixture
@@ -87,26 +40,6 @@ def finished_chain(
 # ---------------------------------------------------------------------------------------------------------------------
 # A metric
 
-NARROWNESS = '''
-"""Narrowness: how little the features of a set of images vary. Lower is better."""
-
-from __future__ import annotations
-
-from pipeline.metrics.features import Features
-from pipeline.metrics.metric import Metric, Need, RealFeatures, ScoreDefinition
-from pipeline.metrics.score import Score
-
-
-def _compute(generated: Features, real: RealFeatures) -> dict[str, Score]:
-    return {"narrowness": Score(float(real.test.features.std() / (1 + generated.features.std())))}
-
-
-METRIC = Metric(
-    scores=(ScoreDefinition("narrowness", "Narrowness", "Deviation of real features over generated ones.", "lower"),),
-    needs=(Need.FEATURES,),
-    from_features=_compute,
-)
-'''
 SCORED_AGAIN = """
 import json
 
@@ -172,14 +105,12 @@ print(json.dumps({
 def test_a_metric_is_one_file_and_its_entry_and_makes_reports_stale_and_nothing_else(
     package: PackageCopy, finished_chain: Path
 ) -> None:
-    package.write("pipeline/metrics/narrowness.py", NARROWNESS)
-    package.insert("pipeline/metrics/catalogue.py", "    missing_classes,", "    narrowness,")
-    package.insert("pipeline/metrics/catalogue.py", "    missing_classes.METRIC,", "    narrowness.METRIC,")
+    additions.add_metric(package)
     output = package.run(SCORED_AGAIN)
 
     assert package.touched() == {
         "pipeline/metrics/catalogue.py": (2, 0),  # its import and its entry
-        "pipeline/metrics/narrowness.py": (len(NARROWNESS.splitlines()), 0),
+        "pipeline/metrics/narrowness.py": (len(additions.METRIC.splitlines()), 0),
     }
     not_fresh = {name: reasons for name, (state, reasons) in output["states"].items() if state == "stale"}
     assert not_fresh == {
@@ -210,22 +141,6 @@ def test_a_metric_is_one_file_and_its_entry_and_makes_reports_stale_and_nothing_
 # ---------------------------------------------------------------------------------------------------------------------
 # A data set
 
-BARS = '''
-"""Bars: bright bars on dark images, 28x28 grey, ten classes."""
-
-from __future__ import annotations
-
-from pipeline.raw.dataset import Dataset
-from pipeline.raw.sources import NamedDirectory
-
-DATASET = Dataset(
-    key="bars",
-    description="Bars, 28x28 grey",
-    licence="CC0",
-    class_names=tuple("abcdefghij"),
-    sources=(NamedDirectory("GANFORGE_BARS", dict.fromkeys(NAMES, "")),),
-)
-'''.replace("NAMES", repr((*IMAGES.values(), *LABELS.values())))
 PREPARED = """
 import json
 
@@ -250,14 +165,12 @@ def test_a_data_set_is_one_file_and_its_entry(
     package: PackageCopy, small_mnist: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beside the package, docs/operations.md lists its variable: a test of that page requires it."""
-    package.write("pipeline/raw/bars.py", BARS)
-    package.insert("pipeline/raw/catalogue.py", "from pipeline.raw import (", "    bars,")
-    package.insert("pipeline/raw/catalogue.py", "BUILT_IN = (", "    bars.DATASET,")
+    additions.add_dataset(package)
     monkeypatch.setenv("GANFORGE_BARS", str(small_mnist))
     output = package.run(PREPARED)
 
     assert package.touched() == {
-        "pipeline/raw/bars.py": (len(BARS.splitlines()), 0),
+        "pipeline/raw/bars.py": (len(additions.DATASET.splitlines()), 0),
         "pipeline/raw/catalogue.py": (2, 0),  # its import and its entry
     }
     assert output == {
@@ -310,62 +223,10 @@ def train_in_copy(package: PackageCopy, folder: Path, monkeypatch: pytest.Monkey
         assert len(training["losses"]) == 4  # two intervals of two members
 
 
-PLAIN = '''
-"""Plain: dense layers without activations."""
-
-from __future__ import annotations
-
-import math
-
-import torch
-from torch import Tensor
-
-from pipeline.networks import ImageShape
-from pipeline.networks.latents import Distribution
-from pipeline.networks.layers import Dense, LogitLayer
-from pipeline.networks.scaling import SCALE
-from pipeline.networks.stacked import Stacked
-from pipeline.pixels import SYMMETRIC
-
-LATENT_SIZE = 10
-LATENT_DISTRIBUTION: Distribution = "uniform"
-VALUE_RANGE = SYMMETRIC
-HAS_DROPOUT = False
-WIDTH = 4
-
-
-class Generator(Stacked):
-    """Dense → tanh."""
-
-    def __init__(self, members: int, image_shape: ImageShape, width: int) -> None:
-        super().__init__()
-        self.members, self.image_shape = members, image_shape
-        self.output = Dense(members, LATENT_SIZE, math.prod(image_shape))
-
-    def forward(self, latents: Tensor) -> Tensor:
-        """Map latents (M, B, 10) to images."""
-        return torch.tanh(SCALE * self.output(latents)).view(*latents.shape[:2], *self.image_shape)
-
-
-class Discriminator(Stacked):
-    """Dense 1."""
-
-    def __init__(self, members: int, image_shape: ImageShape, width: int) -> None:
-        super().__init__()
-        self.members = members
-        self.output = LogitLayer(members, math.prod(image_shape))
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Map images to logits (M, B)."""
-        return self.output(images.flatten(2))
-'''
-
-
 def test_a_network_is_one_file_and_a_helper_beside_the_layers_needs_no_entry(
     package: PackageCopy, small_mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    package.write("pipeline/networks/scaling.py", "SCALE = 0.5\n")
-    package.write("pipeline/networks/architectures/plain.py", PLAIN)
+    additions.add_network(package)
     (tmp_path / "recipes.toml").write_text(RECIPES_FILE.replace('network = "mlp"', 'network = "plain"'))
     (tmp_path / "optimizers.toml").write_text(OPTIMIZERS_FILE)
     train_in_copy(package, tmp_path, monkeypatch, small_mnist)
@@ -375,60 +236,21 @@ def test_a_network_is_one_file_and_a_helper_beside_the_layers_needs_no_entry(
     assert set(package.touched()) == {"pipeline/networks/architectures/plain.py", "pipeline/networks/scaling.py"}
 
 
-FULL_SQUARES = """\
-    "full_squares": Loss(
-        on_real=lambda logits, label: (logits - label).square(),
-        on_generated=torch.square,
-        for_generator=lambda logits: (logits - 1).square(),
-        slope_on_real=lambda logits, label: 2 * (logits - label),
-        slope_on_generated=lambda logits: 2 * logits,
-        slope_for_generator=lambda logits: 2 * (logits - 1),
-        boundary=0.5,
-        as_probability=False,
-    ),"""
-ITS_FACTS = '    "full_squares": LossFacts(has_labels=True, least=_zero, undecided=lambda label: label**2 / 2),'
-
-
 def test_a_loss_is_its_functions_and_its_facts(
     package: PackageCopy, small_mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beside the package, `make schemas` writes its name for editors: a test of the schemas requires it."""
-    package.insert("pipeline/training/engine/losses.py", "LOSS_FUNCTIONS: dict[str, Loss] = {", FULL_SQUARES)
-    package.insert("pipeline/objectives.py", "LOSS_FACTS: dict[str, LossFacts] = {", ITS_FACTS)
+    additions.add_loss(package)
     (tmp_path / "recipes.toml").write_text(RECIPES_FILE + 'loss = "full_squares"\n')
     (tmp_path / "optimizers.toml").write_text(OPTIMIZERS_FILE)
     train_in_copy(package, tmp_path, monkeypatch, small_mnist)
 
     assert package.touched() == {
         "pipeline/objectives.py": (1, 0),
-        "pipeline/training/engine/losses.py": (len(FULL_SQUARES.splitlines()), 0),
+        "pipeline/training/engine/losses.py": (len(additions.LOSS.splitlines()), 0),
     }
 
 
-LION = """
-
-@dataclass(frozen=True, config=CHECKED)
-class Lion(OptimizerSettings):
-    \"\"\"Steps by the sign of a running mean of gradients.\"\"\"
-
-    kind: ClassVar[str] = "lion"
-
-    beta1: Share = 0.9
-    beta2: Share = 0.99"""
-LION_RULE = """
-
-class LionRule(UpdateRule[Lion]):
-    \"\"\"Chen et al. 2023, arXiv 2302.06675, without weight decay.\"\"\"
-
-    moments = ("first",)
-
-    def numbers(self, settings):
-        return {"new_step": 1 - settings.beta1, "new_first": 1 - settings.beta2}
-
-    def update(self, weights, gradients, moments, numbers, step_size, epsilon):
-        first = moments["first"]
-        weights.sub_(first.lerp(gradients, numbers["new_step"]).sign_() * step_size)
-        first.lerp_(gradients, numbers["new_first"])"""
 BOTH_WAYS = """
 import json
 
@@ -455,24 +277,43 @@ def test_an_optimizer_kind_is_one_class_and_one_update_rule_for_every_device(
     package: PackageCopy, small_mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beside the package, `make schemas` writes its fields for editors: a test of the schemas requires it."""
-    kinds, rules = "pipeline/optimizer_kinds.py", "pipeline/training/engine/update_rules.py"
-    package.insert(kinds, "        return ArgsKwargs(values.args, fields)", LION)
-    package.insert(kinds, "        Adam,", "        Lion,")
-    package.insert(
-        rules,
-        "from pipeline.optimizer_kinds import SGD, Adam, OptimizerSettings, RMSprop",
-        "from pipeline.optimizer_kinds import Lion",
-    )
-    package.insert(rules, "    return settings.learning_rate / (1 + settings.decay * (t - 1))", LION_RULE)
-    package.insert(rules, "RULES: dict[str, UpdateRule[Any]] = {", "    Lion.kind: LionRule(),")
+    additions.add_optimizer_kind(package)
     (tmp_path / "recipes.toml").write_text(RECIPES_FILE)
     (tmp_path / "optimizers.toml").write_text(OPTIMIZERS_FILE.replace('"rmsprop"', '"lion"'))
     train_in_copy(package, tmp_path, monkeypatch, small_mnist)
     agree, least_move = package.run(BOTH_WAYS)
 
     assert package.touched() == {
-        kinds: (len(LION.splitlines()) + 1, 0),  # its class and its entry
-        rules: (len(LION_RULE.splitlines()) + 2, 0),  # its rule, its import and its entry
+        "pipeline/optimizer_kinds.py": (len(additions.KIND.splitlines()) + 1, 0),  # its class and its entry
+        "pipeline/training/engine/update_rules.py": (
+            len(additions.RULE.splitlines()) + 2,
+            0,
+        ),  # its rule, its import and its entry
     }
     assert agree
     assert least_move > 0
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Everything else
+
+
+@pytest.mark.slow
+def test_every_other_test_holds_with_all_five_additions(tmp_path: Path) -> None:
+    """Run the fast suite in a copy of the project, after what CONTRIBUTING's table asks for beside the package."""
+    copy = tmp_path / "project"
+    ignored = shutil.ignore_patterns(".venv", "__pycache__", ".*_cache", "*.egg-info", "artifacts")
+    shutil.copytree(PROJECT, copy, ignore=ignored)
+    package = PackageCopy(copy)
+    additions.add_metric(package)
+    additions.add_dataset(package)
+    additions.add_network(package)
+    additions.add_loss(package)
+    additions.add_optimizer_kind(package)
+    page = copy / "docs" / "operations.md"
+    page.write_text(page.read_text().replace("`GANFORGE_CELEBA` |", "`GANFORGE_CELEBA`, `GANFORGE_BARS` |"))
+    environment = {**os.environ, "PYTHONPATH": str(copy)}
+    subprocess.run([sys.executable, "-m", "tests.schemas"], cwd=copy, env=environment, check=True)
+    fast = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", "--deselect", "tests/test_adding.py"]
+    done = subprocess.run(fast, cwd=copy, env=environment, capture_output=True, text=True, timeout=3600)
+    assert done.returncode == 0, done.stdout[-5000:]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from assets import cli
+from pipeline.networks import architecture_names
 from pipeline.storage.paths import PROJECT, Paths
 from tests.celeba_archive import write_small_celeba
 
@@ -114,5 +115,5 @@ def test_a_recipe_of_an_unknown_network_is_one_sentence(tmp_path: Path, monkeypa
     printed = materialize_own_data(tmp_path, monkeypatch, network="nonet")
     assert printed == (
         "ganforge: recipe 'own_dcgan': network 'nonet' does not exist; "
-        "expected one of: celeba_dense, dcgan, mlp, mnist_conv\n"
+        f"expected one of: {', '.join(architecture_names())}\n"
     )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.objectives import LOSS_FACTS
 from pipeline.settings import (
     load_optimizers,
     load_recipes,
@@ -12,7 +13,7 @@ from pipeline.tables import SettingsError, find
 from tests.pipeline.written_tables import BOTH, RECIPE, lines, recipe_of, write
 
 ILL_VALUES = [
-    ("loss", "vanilla", "expected one of: non_saturating, minimax, least_squares, hinge, wasserstein"),
+    ("loss", "vanilla", f"expected one of: {', '.join(LOSS_FACTS)}"),
     ("discriminator_update", "both", "expected one of: separate, joint, mixed"),
     ("n_critic", 0, "expected a whole number of at least 1"),
     ("n_critic", True, "expected a whole number of at least 1"),

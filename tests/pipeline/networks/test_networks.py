@@ -181,7 +181,7 @@ def test_a_member_is_the_same_alone_and_in_a_stack(name: str) -> None:
     stacked, alone = network.generator(3), network.generator(1)
     stacked.initialise(streams(1, 2, 3))
     alone.initialise(streams(2))
-    latents = torch.randn(3, 8, 100, generator=torch.Generator().manual_seed(0))
+    latents = torch.randn(3, 8, network.latent_size, generator=torch.Generator().manual_seed(0))
     assert torch.equal(stacked(latents)[1], alone(latents[1:2])[0])
 
 
