@@ -19,6 +19,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+from assets import cli
 from assets.instance.home import ensure_dagster_home
 from pipeline.metrics.extractors.classifier import train_classifier
 from pipeline.metrics.reference import make_reference
@@ -31,6 +32,8 @@ from pipeline.tensors.build import build
 START_TIMEOUT_SECONDS = 120
 BUDGET = ("--steps", "2", "--members", "2", "--samples", "60")
 DEMO = ("rmsprop", "rmsprop_adam", "rmsprop_adam_tweaked")
+TRAINED = ("sgd", "sgd_adam")
+TRAINED_BUDGET = ("--steps", "3", "--members", "2", "--samples", "60")
 FEW_ANCHORS = 100  # the small data set has no more real images
 COMMAND = [sys.executable, "-m", "assets.cli"]
 
@@ -63,6 +66,29 @@ def prepared(prepared_once: Paths, named_small_mnist: Path, paths: Paths, monkey
     shutil.copytree(prepared_once.root, paths.root, dirs_exist_ok=True)
 
 
+@pytest.fixture(scope="session")
+def trained_once(prepared_once: Paths, small_mnist: Path, tmp_path_factory: pytest.TempPathFactory) -> Paths:
+    """Make the chain of `sgd_adam` and `sgd` in one run, as `ganforge materialize` does."""
+    paths = Paths(tmp_path_factory.mktemp("trained"))
+    shutil.copytree(prepared_once.root, paths.root, dirs_exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GANFORGE_DATA", str(paths.root))
+        patch.setenv("DAGSTER_HOME", str(paths.dagster()))
+        patch.setenv("GANFORGE_MNIST", str(small_mnist))
+        patch.setattr("pipeline.metrics.reference.ANCHOR_IMAGES", FEW_ANCHORS)
+        write_no_page(patch)
+        patch.setattr("sys.argv", ["ganforge", "materialize", "mnist_mlp", "--optimizer", *TRAINED, *TRAINED_BUDGET])
+        assert cli.main() == 0
+    return paths
+
+
+@pytest.fixture
+def trained(trained_once: Paths, named_small_mnist: Path, paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Copy the finished chain of two configurations into the test's data folder."""
+    monkeypatch.setattr("pipeline.metrics.reference.ANCHOR_IMAGES", FEW_ANCHORS)
+    shutil.copytree(trained_once.root, paths.root, dirs_exist_ok=True)
+
+
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
     """Open the Dagster instance of the test's data folder."""
@@ -74,8 +100,12 @@ def instance() -> Iterator[dg.DagsterInstance]:
 @pytest.fixture
 def no_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """Write no comparison page: it takes half of a tiny chain's time and has separate tests."""
+    write_no_page(monkeypatch)
+
+
+def write_no_page(patch: pytest.MonkeyPatch) -> None:
     page = SimpleNamespace(size_bytes=0, missing_parts={})
-    monkeypatch.setattr("pipeline.comparison.page.write_page", lambda _ranking, _paths, file: file.touch() or page)
+    patch.setattr("pipeline.comparison.page.write_page", lambda _ranking, _paths, file: file.touch() or page)
 
 
 @dataclass(frozen=True)
@@ -95,13 +125,14 @@ class Made:
 
 
 @pytest.fixture(scope="session")
-def made(small_mnist: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Made:
-    """Make the demo once for all tests that read it; each worker gets a copy, because making it takes half a minute."""
+def made(prepared_once: Paths, small_mnist: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Made:
+    """Make the demo once for all tests that read it; each worker gets a copy, because making it takes long."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("GANFORGE_", "DAGSTER_"))}
     folder = tmp_path_factory.mktemp("data")
     shared = folder if worker_id == "master" else tmp_path_factory.getbasetemp().parent / "made"
     with artefact_lock(shared):
         if not Paths(shared).comparison("mnist_mlp").exists():
+            shutil.copytree(prepared_once.root, shared, dirs_exist_ok=True)
             chain = ["materialize", "mnist_mlp", "--optimizer", *DEMO, *BUDGET]
             environment = {**inherited, "GANFORGE_DATA": str(shared), "GANFORGE_MNIST": str(small_mnist)}
             run = [*COMMAND, *chain]

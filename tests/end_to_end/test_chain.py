@@ -1,6 +1,7 @@
 """The whole chain through the Dagster assets, on a small data set and a tiny budget."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -31,8 +32,9 @@ from pipeline.storage.paths import PROJECT, Paths
 from pipeline.tensors.build import build
 from pipeline.tensors.load import require_tensors
 from pipeline.training.train import train
+from tests.end_to_end.conftest import TRAINED, TRAINED_BUDGET
 
-BUDGET = ["--steps", "3", "--members", "2", "--samples", "60"]
+BUDGET = list(TRAINED_BUDGET)
 DAGSTER_SHOWS_INLINE_BELOW = 1000  # characters of markdown
 pytestmark = pytest.mark.usefixtures("no_page")
 
@@ -87,11 +89,10 @@ def test_one_command_makes_the_chain_and_the_second_time_nothing(
     assert all(name in printed for name in ("sgd_adam", "rmsprop", "real images", "noise", "FID"))
 
 
-@pytest.mark.usefixtures("prepared")
+@pytest.mark.usefixtures("trained")
 def test_another_budget_recomputes_the_partition_and_names_incomparable_configurations(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "sgd", "sgd_adam", *BUDGET) == 0
     assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "sgd", *BUDGET, "--samples", "50") == 0
     assert "sgd: unchanged, not trained again" in capsys.readouterr().out
     assert run(monkeypatch, "reports", "show", "mnist_mlp") == 0
@@ -158,9 +159,8 @@ def test_a_diverging_configuration_is_reported_and_does_not_disturb_its_neighbou
     )
 
 
-@pytest.mark.usefixtures("prepared")
-def test_scores_are_not_taken_of_samples_that_other_weights_drew(monkeypatch: pytest.MonkeyPatch, paths: Paths) -> None:
-    assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "sgd", *BUDGET) == 0
+@pytest.mark.usefixtures("trained")
+def test_scores_are_not_taken_of_samples_that_other_weights_drew(paths: Paths) -> None:
     judge = Judge.load("mnist", paths)
     settings = resolve(load_recipes()["mnist_mlp"], load_optimizers()["sgd"], steps=4, members=2)
     train([settings], require_tensors(paths, "mnist"), paths)
@@ -170,11 +170,10 @@ def test_scores_are_not_taken_of_samples_that_other_weights_drew(monkeypatch: py
         score_partition("mnist_mlp", "sgd", judge, paths)
 
 
-@pytest.mark.usefixtures("prepared")
+@pytest.mark.usefixtures("trained")
 def test_scores_are_not_taken_with_a_classifier_of_other_data(
     monkeypatch: pytest.MonkeyPatch, paths: Paths, small_mnist: Path, tmp_path: Path
 ) -> None:
-    assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "sgd", *BUDGET) == 0
     for path in small_mnist.iterdir():
         prefix, rest = path.name.split("-", 1)
         (tmp_path / f"{'t10k' if prefix == 'train' else 'train'}-{rest}").write_bytes(path.read_bytes())
@@ -192,11 +191,11 @@ def test_scores_are_not_taken_with_a_classifier_of_other_data(
         score_partition("mnist_mlp", "sgd", judge, paths)
 
 
-@pytest.mark.usefixtures("prepared")
+@pytest.mark.usefixtures("trained")
 def test_one_partition_that_fails_does_not_keep_the_others_from_being_published(
-    monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance
+    instance: dg.DagsterInstance, paths: Paths
 ) -> None:
-    assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "sgd", *BUDGET) == 0
+    shutil.rmtree(paths.training("mnist_mlp", "sgd_adam"))
     result = execute(instance, ["mnist_mlp/samples"], partitions=("sgd_adam", "sgd"), raise_on_error=False)
     assert not result.success
     error = result.get_step_failure_events()[0].step_failure_data.error
@@ -231,13 +230,12 @@ def latest_materialization(instance: dg.DagsterInstance, *path: str, partition: 
     return records.records[0].event_log_entry
 
 
-@pytest.mark.usefixtures("prepared")
+@pytest.mark.usefixtures("trained")
 def test_a_run_of_several_partitions_gives_each_its_own_metadata_and_data_version(
-    monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance, paths: Paths
+    instance: dg.DagsterInstance, paths: Paths
 ) -> None:
-    assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "sgd", "sgd_adam", *BUDGET) == 0
     versions = set()
-    for optimizer in ("sgd", "sgd_adam"):
+    for optimizer in TRAINED:
         artefact = read_artefact(paths.training("mnist_mlp", optimizer))
         assert artefact is not None
         for output in ("generator", "discriminator", "history", "snapshots"):
@@ -255,15 +253,14 @@ def test_a_run_of_several_partitions_gives_each_its_own_metadata_and_data_versio
     assert len(versions) == 2
 
 
-@pytest.mark.usefixtures("prepared")
+@pytest.mark.usefixtures("trained")
 def test_partitions_of_one_run_stay_fresh_when_their_inputs_are_registered_again(
     monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance
 ) -> None:
-    assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "sgd", "sgd_adam", *BUDGET) == 0
     assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "adam", *BUDGET) == 0  # data set: unchanged
     resolver = get_stale_status_resolver(instance, list(defs.resolve_asset_graph().assets_defs))
     for asset in ("generator", "discriminator", "history", "snapshots", "samples", "report"):
-        for partition in ("sgd", "sgd_adam", "adam"):
+        for partition in (*TRAINED, "adam"):
             key = dg.AssetKey(["mnist_mlp", asset])
             causes = [
                 (cause.asset_key.to_user_string(), cause.reason) for cause in resolver.get_stale_causes(key, partition)

@@ -50,7 +50,7 @@ def test_the_configurations_shown_can_be_used(page: Path, tmp_path: Path) -> Non
     assert "adam_slow" in load_optimizers((file,))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def environment(made: Made) -> dict[str, str]:
     """Put the commands of the environment that runs this test first."""
     return {**made.environment, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
@@ -70,7 +70,7 @@ def test_a_command_runs_as_printed(command: str, environment: dict[str, str], tm
         assert written[1] in done.stdout
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def champion(environment: dict[str, str]) -> None:
     """Promote a configuration by hand, because no configuration passes the checks after two training steps."""
     promotion = "ganforge champion promote mnist_mlp --optimizer rmsprop --force"

@@ -3,6 +3,7 @@
 import json
 import time
 import urllib.request
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -83,43 +84,66 @@ def entries(event: dict[str, Any]) -> dict[str, Any]:
     return {entry.pop("label"): next(iter(entry.values()), None) for entry in event["metadataEntries"]}
 
 
-def test_a_run_is_observed_while_it_trains_and_warns_of_the_cpu(served: Served) -> None:
-    run = launch(served, "adam", steps=600)
-    first = wait_until(lambda: events(served, run, "ObservationEvent"), "a first observation")
+@dataclass(frozen=True)
+class Resumed:
+    """A run that was terminated while it trained, and the run that continued it."""
+
+    terminated: str
+    observed: list[dict[str, Any]]  # before it was terminated
+    step: int  # the checkpoint that it left
+    again: str
+
+
+def terminate_and_execute_again(served: Served, processes: int) -> Resumed:
+    """Send *Terminate* after two observations, then *Re-execute*, with the requests of the UI."""
+    run = launch(served, "rmsprop", steps=3000, seed=processes, processes=processes)
+    checkpoints = served.paths.training("mnist_mlp", "rmsprop") / "checkpoints"
+    before = set(checkpoints.glob("*/step_*")) if checkpoints.exists() else set()
+    observed = wait_until(lambda: events(served, run, "ObservationEvent")[1:], "a second observation")
     assert not events(served, run, "MaterializationEvent"), "the first observation came after the materialization"
-    shown = entries(first[0])
-    assert shown["step"] == 150
+    assert ask(served, TERMINATE, run=run)["terminateRun"]["__typename"] == "TerminateRunSuccess"
+    wait_for_status(served, run, "CANCELED")
+    (saved,) = set(checkpoints.glob("*/step_*")) - before
+    again = ask(served, LAUNCH_AGAIN, run=run)["launchRunReexecution"]
+    assert again["__typename"] == "LaunchRunSuccess", again
+    wait_for_status(served, again["run"]["runId"], "SUCCESS")
+    return Resumed(run, observed, int(saved.name.removeprefix("step_")), again["run"]["runId"])
+
+
+def expect_to_continue(served: Served, resumed: Resumed) -> None:
+    assert entries(resumed.observed[-1])["step"] <= resumed.step < 3000
+    made = events(served, resumed.again, "MaterializationEvent")
+    assert [entries(event)["resumed_at_step"] for event in made] == [resumed.step] * len(OUTPUTS)
+
+
+@pytest.fixture(scope="module")
+def resumed(served: Served) -> Resumed:
+    return terminate_and_execute_again(served, processes=1)
+
+
+def test_a_run_is_observed_while_it_trains_and_warns_of_the_cpu(served: Served, resumed: Resumed) -> None:
+    shown = entries(events(served, resumed.terminated, "ObservationEvent")[0])
+    assert 0 < shown["step"] < 3000
     for name in ("discriminator_output_real", "discriminator_output_generated", "discriminator_accuracy"):
         assert 0 <= shown[name] <= 1
     for name in ("generator_loss", "generator_gradient_norm", "images_per_second", "memory_mib"):
         assert shown[name] > 0
     assert shown["thumbnail"].startswith("![")
-    wait_for_status(served, run, "SUCCESS")
-    observed, made = events(served, run, "ObservationEvent"), events(served, run, "MaterializationEvent")
+    observed, made = (events(served, resumed.again, kind) for kind in ("ObservationEvent", "MaterializationEvent"))
     assert len(observed) >= 3
-    assert {event["partition"] for event in observed} == {"adam"}
+    assert {event["partition"] for event in observed} == {"rmsprop"}
     assert max(int(event["timestamp"]) for event in observed) <= min(int(event["timestamp"]) for event in made)
-    checks = [event["evaluation"] for event in events(served, run, "AssetCheckEvaluationEvent")]
+    checks = [event["evaluation"] for event in events(served, resumed.again, "AssetCheckEvaluationEvent")]
     assert {"checkName": "trained_on_gpu", "success": False, "severity": "WARN"} in checks
 
 
-@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_a_run_terminated_after_observations_continues_from_where_it_was(served: Served, processes: int) -> None:
-    """Send *Terminate*, then *Re-execute*, with the requests of the UI."""
-    run = launch(served, "rmsprop", steps=3000, seed=processes, processes=processes)
-    checkpoints = served.paths.training("mnist_mlp", "rmsprop") / "checkpoints"
-    before = set(checkpoints.glob("*/step_*")) if checkpoints.exists() else set()
-    observed = wait_until(lambda: events(served, run, "ObservationEvent")[1:], "a second observation")
-    assert ask(served, TERMINATE, run=run)["terminateRun"]["__typename"] == "TerminateRunSuccess"
-    wait_for_status(served, run, "CANCELED")
-    (saved,) = set(checkpoints.glob("*/step_*")) - before
-    step = int(saved.name.removeprefix("step_"))
-    assert entries(observed[-1])["step"] <= step < 3000
-    again = ask(served, LAUNCH_AGAIN, run=run)["launchRunReexecution"]
-    assert again["__typename"] == "LaunchRunSuccess", again
-    wait_for_status(served, again["run"]["runId"], "SUCCESS")
-    for event in events(served, again["run"]["runId"], "MaterializationEvent"):
-        assert entries(event)["resumed_at_step"] == step
+def test_a_run_terminated_after_observations_continues_from_where_it_was(served: Served, resumed: Resumed) -> None:
+    expect_to_continue(served, resumed)
+
+
+@pytest.mark.slow
+def test_a_terminated_run_of_two_processes_continues_from_where_it_was(served: Served) -> None:
+    expect_to_continue(served, terminate_and_execute_again(served, processes=2))
 
 
 @pytest.mark.slow
