@@ -25,7 +25,7 @@ demo: .venv/installed
 
 ## test: install and run the whole fast test suite
 test: .venv/tested
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 ## check: format, lint, types, import contracts and tests
 check: format lint types imports test

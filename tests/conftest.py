@@ -24,14 +24,8 @@ LONG = ("tests/end_to_end/", "tests/test_adding.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start with the long files, so that two workers end together; keep a file, and all tests of the UI, in one worker.
-
-    A session's UI is started by the fixture `served`.
-    """
+    """Start with the long files, so that two workers end together."""
     items.sort(key=lambda item: not item.nodeid.startswith(LONG))
-    for item in items:
-        uses_ui = "served" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("ui" if uses_ui else item.nodeid.split("::")[0]))
 
 
 @pytest.fixture(autouse=True)

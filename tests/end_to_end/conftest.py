@@ -142,7 +142,7 @@ def made(prepared_once: Paths, small_mnist: Path, tmp_path_factory: pytest.TempP
     return Made(Paths(folder), {**inherited, "GANFORGE_DATA": str(folder), "GANFORGE_MNIST": str(small_mnist)})
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def served(made: Made) -> Iterator[Served]:
     """Start the UI over the demo."""
     with socket.socket() as probe:

@@ -10,7 +10,7 @@ from types import TracebackType
 from assets.instance.home import TEMPLATE
 from pipeline.storage.paths import PROJECT, Paths
 from tests.end_to_end.conftest import COMMAND, Served, wait_for
-from tests.end_to_end.test_watched_run import ask
+from tests.end_to_end.graphql import ask
 
 SHORTER = {"poll_interval_seconds: 15": "poll_interval_seconds: 2"}
 RUNS = """{ runsOrError(limit: 50) { ... on Runs { results { runId status parentRunId } } } }"""

@@ -16,8 +16,8 @@ from assets.instance.home import ensure_dagster_home
 from pipeline.storage.artefact import read_artefact
 from pipeline.storage.paths import PROJECT, Paths
 from tests.end_to_end.conftest import COMMAND
+from tests.end_to_end.graphql import ask, events, wait_until
 from tests.end_to_end.restartable_ui import RestartableUi
-from tests.end_to_end.test_watched_run import ask, events, wait_until
 
 pytestmark = pytest.mark.slow
 

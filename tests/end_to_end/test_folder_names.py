@@ -9,8 +9,8 @@ import pytest
 from assets import cli
 from pipeline.storage.paths import Paths
 from tests.end_to_end.conftest import BUDGET, FEW_ANCHORS
+from tests.end_to_end.graphql import launch
 from tests.end_to_end.restartable_ui import RestartableUi
-from tests.end_to_end.test_watched_run import launch
 
 pytestmark = pytest.mark.slow
 

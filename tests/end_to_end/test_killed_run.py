@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.storage.paths import Paths
+from tests.end_to_end.graphql import TERMINATE, ask, entries, events, launch, wait_for_status, wait_until
 from tests.end_to_end.restartable_ui import RestartableUi, processes_with
-from tests.end_to_end.test_watched_run import TERMINATE, ask, entries, events, launch, wait_for_status, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the processes in /proc")]
 

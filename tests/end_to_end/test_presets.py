@@ -1,4 +1,4 @@
-"""The sources' own runs by name, from the command line. `test_watched_run.py` has a job of the UI."""
+"""The sources' own runs by name, from the command line. `test_ui.py` has a job of the UI."""
 
 import pytest
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.storage.paths import Paths
+from tests.end_to_end.graphql import launch
 from tests.end_to_end.restartable_ui import RestartableUi
-from tests.end_to_end.test_watched_run import launch
 
 pytestmark = pytest.mark.slow
 
