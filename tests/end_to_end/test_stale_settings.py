@@ -15,18 +15,19 @@ from assets.publishing.settings_versions import observe_settings, settings_key
 from pipeline import settings
 from pipeline.storage.artefact import read_artefact
 from pipeline.storage.paths import Paths
+from tests.end_to_end.conftest import TRAINED, TRAINED_BUDGET
 
 PARTITIONED = ("generator", "discriminator", "history", "snapshots", "samples", "report")
 OF_ALL = ("comparison", "champion")
-MADE = ("sgd_adam", "sgd")
-BUDGET = ["--steps", "3", "--members", "1", "--samples", "60"]
 
 
 pytestmark = pytest.mark.usefixtures("no_page")
 
 
 def materialize(monkeypatch: pytest.MonkeyPatch, *optimizers: str) -> None:
-    monkeypatch.setattr("sys.argv", ["ganforge", "materialize", "mnist_mlp", "--optimizer", *optimizers, *BUDGET])
+    monkeypatch.setattr(
+        "sys.argv", ["ganforge", "materialize", "mnist_mlp", "--optimizer", *optimizers, *TRAINED_BUDGET]
+    )
     assert cli.main() == 0
 
 
@@ -38,7 +39,7 @@ def named(dependency: AssetKeyPartitionKey | None) -> str:
 def stale(instance: dg.DagsterInstance) -> dict[tuple[str, str | None], set[str]]:
     """Return the stale assets of the recipe by name and partition, each with its causes."""
     resolver = get_stale_status_resolver(instance, list(defs.resolve_asset_graph().assets_defs))
-    wanted = [(name, partition) for name in PARTITIONED for partition in MADE]
+    wanted = [(name, partition) for name in PARTITIONED for partition in TRAINED]
     stale: dict[tuple[str, str | None], set[str]] = {}
     for name, partition in [*wanted, *((name, None) for name in OF_ALL)]:
         key = dg.AssetKey(["mnist_mlp", name])
@@ -50,13 +51,12 @@ def stale(instance: dg.DagsterInstance) -> dict[tuple[str, str | None], set[str]
     return stale
 
 
-@pytest.mark.usefixtures("prepared")
+@pytest.mark.usefixtures("trained")
 def test_one_edited_rate_makes_exactly_that_partition_and_those_downstream_stale(
     tables: Path, monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance, paths: Paths
 ) -> None:
-    materialize(monkeypatch, *MADE)
     assert stale(instance) == {}
-    before = {key: read_artefact(paths.training("mnist_mlp", key)) for key in MADE}
+    before = {key: read_artefact(paths.training("mnist_mlp", key)) for key in TRAINED}
 
     text = (tables / "optimizers.toml").read_text()
     rate = 'both = { kind = "sgd", learning_rate = 0.01'
@@ -69,15 +69,15 @@ def test_one_edited_rate_makes_exactly_that_partition_and_those_downstream_stale
     of_partition: dict[tuple[str, str | None], set[str]] = {(name, "sgd"): cause for name in PARTITIONED}
     assert stale(instance) == of_partition | {(name, None): cause for name in OF_ALL}
 
-    for chosen in (MADE, ["sgd"]):  # by a process that read the tables before
+    for chosen in (TRAINED, ["sgd"]):  # by a process that read the tables before
         materialize(monkeypatch, *chosen)
         assert {place for place in stale(instance) if place[1] is not None} == set(of_partition)
 
     monkeypatch.setitem(OPTIMIZERS, "sgd", settings.load_optimizers()["sgd"])  # the table of the next process
     materialize(monkeypatch, "sgd")
     assert stale(instance) == {}
-    after = {key: read_artefact(paths.training("mnist_mlp", key)) for key in MADE}
-    changed = [key for key in MADE if before[key] != after[key]]
+    after = {key: read_artefact(paths.training("mnist_mlp", key)) for key in TRAINED}
+    changed = [key for key in TRAINED if before[key] != after[key]]
     assert changed == ["sgd"], "training of the other partition was touched"
 
 

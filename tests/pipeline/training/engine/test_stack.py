@@ -128,9 +128,9 @@ def test_every_member_of_a_mixed_sweep_has_the_weights_of_its_solo_run(
     """Compare bits, also in batches whose last values do not fill a vector of the processor."""
     configurations = [replace(settings(key), batch_size=batch_size) for key in CONFIGURATIONS]
     members = [Member(configuration, index) for configuration in configurations for index in range(2)]
-    together = train(stack_of(members, images), 20)
+    together = train(stack_of(members, images), 10)
     for member in (0, 3, 4, 6, 9, 10)[threads % 2 :: 2]:
-        alone = train(stack_of([members[member]], images), 20)
+        alone = train(stack_of([members[member]], images), 10)
         expect_equal_weights(weights(alone, 0), weights(together, member))
 
 
