@@ -314,6 +314,18 @@ def test_every_other_test_holds_with_all_five_additions(tmp_path: Path) -> None:
     page.write_text(page.read_text().replace("`GANFORGE_CELEBA` |", "`GANFORGE_CELEBA`, `GANFORGE_BARS` |"))
     environment = {**os.environ, "PYTHONPATH": str(copy)}
     subprocess.run([sys.executable, "-m", "tests.schemas"], cwd=copy, env=environment, check=True)
-    fast = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", "--deselect", "tests/test_adding.py"]
+    fast = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-n",
+        "2",
+        "--dist",
+        "loadfile",
+        "--no-loadscope-reorder",
+        "--deselect",
+        "tests/test_adding.py",
+    ]
     done = subprocess.run(fast, cwd=copy, env=environment, capture_output=True, text=True, timeout=3600)
     assert done.returncode == 0, done.stdout[-5000:]

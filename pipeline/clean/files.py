@@ -24,11 +24,11 @@ from pipeline.status.orphans import find_orphans
 from pipeline.storage.artefact import Artefact, read_artefact
 from pipeline.storage.atomic import UNFINISHED
 from pipeline.storage.details import DetailsError
-from pipeline.storage.identity import Identity
 from pipeline.storage.lock import hold_existing
 from pipeline.storage.paths import Paths
 from pipeline.training.checkpoint_names import RUN_NAME, run_name, steps_in
 from pipeline.training.details import TrainingDetails
+from pipeline.training.identity import identity_of_its_checkpoints
 
 STAGES = ("raw", "tensors", "metrics", "training", "samples", "comparison")  # not reports, champion and dagster
 UNFINISHED_LOCK, DOWNLOAD = f"{UNFINISHED}.lock", ".download"
@@ -158,10 +158,7 @@ def _run_of(artefact: Artefact) -> str | None:
     """Return the name of the run that ended in an artefact; None for an artefact of an older version."""
     if artefact.identity is None:
         return None
-    decided_by = artefact.identity.decided_by
-    settings = {name: value for name, value in decided_by["settings"].items() if name != "steps"}
-    run = {"settings": settings, "tensors": decided_by["tensors"]}
-    return run_name(Identity("checkpoint", artefact.identity.code_version, run).fingerprint)
+    return run_name(identity_of_its_checkpoints(artefact.identity).fingerprint)
 
 
 def _locks(paths: Paths) -> Iterator[_Candidate]:

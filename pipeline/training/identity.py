@@ -21,8 +21,14 @@ def checkpoint_identity(settings: TrainingSettings, tensors: Artefact) -> Identi
     from the average. Older versions drew them from raw weights, and one training must not mix both. The weights
     themselves do not depend on it, so the training's identity lacks it.
     """
-    without_budget = {name: value for name, value in settings.to_json().items() if name != "steps"}
-    kind = weights_of_snapshots(settings.ema_decay)
+    return identity_of_its_checkpoints(training_identity(settings, tensors))
+
+
+def identity_of_its_checkpoints(training: Identity) -> Identity:
+    """Return the `checkpoint_identity` of the training with this `training_identity`, also one of another version."""
+    settings = training.decided_by["settings"]
+    without_budget = {name: value for name, value in settings.items() if name != "steps"}
+    kind = weights_of_snapshots(settings.get("ema_decay"))
     along = {} if kind is None else {ALONG: kind}
-    decided_by = {"settings": without_budget, "tensors": tensors.fingerprint, **along}
-    return Identity("checkpoint", CODE_VERSION, decided_by)
+    decided_by = {"settings": without_budget, "tensors": training.decided_by["tensors"], **along}
+    return Identity("checkpoint", training.code_version, decided_by)

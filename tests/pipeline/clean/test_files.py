@@ -4,6 +4,7 @@ import json
 import math
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,9 +49,9 @@ def grow_old(folder: Path, age_seconds: float) -> None:
         os.utime(path, (then, then))
 
 
-def published(paths: Paths, steps: int = 100) -> Path:
+def published(paths: Paths, steps: int = 100, ema_decay: float | None = None) -> Path:
     """Publish a finished training and return its folder."""
-    settings = resolve(load_recipes()[RECIPE], load_optimizers()[OPTIMIZER], steps=steps)
+    settings = replace(SETTINGS, steps=steps, ema_decay=ema_decay)
     folder = paths.training(RECIPE, OPTIMIZER)
     with staging_folder(folder) as staged:
         (staged / "generator.safetensors").write_bytes(b"weights")
@@ -159,6 +160,17 @@ def test_checkpoints_of_a_finished_training_go_after_so_many_days(paths: Paths) 
     remove(list_removals(paths))
     assert not run.exists()
     assert (folder / "generator.safetensors").exists()
+
+
+@pytest.mark.parametrize("ema_decay", [None, 0.9])
+def test_the_run_of_a_finished_training_is_recognised_by_its_name(paths: Paths, ema_decay: float | None) -> None:
+    """Times do not decide: a copy of the data folder may have newer ones."""
+    manifest = published(paths, ema_decay=ema_decay) / "manifest.json"
+    long_ago = json.loads(manifest.read_text()) | {"created_at": "2020-01-02T03:04:05+00:00"}
+    manifest.write_text(json.dumps(long_ago))
+    identity = checkpoint_identity(replace(SETTINGS, ema_decay=ema_decay), Tensors())  # type: ignore[arg-type]
+    run = checkpoint(paths, identity.fingerprint[:16], days=31)
+    assert names(list_removals(paths)) == {str(run.relative_to(paths.root))}
 
 
 def test_the_run_of_an_unfinished_training_stays_however_old_it_is(paths: Paths) -> None:
