@@ -1,6 +1,7 @@
 """Additions: a metric, a data set, a network, a loss and an optimizer kind, each added to a copy of the package.
 
-Each function follows CONTRIBUTING's table. `PackageCopy` counts the files that an addition touched.
+Each function makes the changes inside `pipeline/` that CONTRIBUTING's table names. `PackageCopy` counts the files that
+an addition touched.
 """
 
 from __future__ import annotations
@@ -121,7 +122,7 @@ DATASET = Dataset(
 
 
 def add_dataset(package: PackageCopy) -> None:
-    """Add the data set `bars`: its file, its import and its entry; docs/operations.md lists its variable."""
+    """Add the data set `bars`: its file, its import and its entry."""
     package.write("pipeline/raw/bars.py", DATASET)
     package.insert("pipeline/raw/catalogue.py", "from pipeline.raw import (", "    bars,")
     package.insert("pipeline/raw/catalogue.py", "BUILT_IN = (", "    bars.DATASET,")
@@ -131,7 +132,7 @@ def add_dataset(package: PackageCopy) -> None:
 # A network
 
 NETWORK = '''\
-"""Plain: dense layers without activations in between."""
+"""Plain: one dense layer in each network."""
 
 from __future__ import annotations
 

@@ -20,12 +20,12 @@ KEPT_VARIABLES = ("GANFORGE_DATA", "GANFORGE_SCREENSHOTS")
 REAL_DATA = {name: os.environ.get(name, "") for name in ("GANFORGE_MNIST", "GANFORGE_CELEBA")}  # of the caller
 
 
-LONG = ("tests/end_to_end/", "tests/test_adding.py")
+LONG_FILES = ("tests/end_to_end/", "tests/test_adding.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start with the long files, so that two workers end together."""
-    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG_FILES))
 
 
 @pytest.fixture(autouse=True)
@@ -33,8 +33,12 @@ def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test reads or writes the project's data, or goes to the network through a variable of the caller's."""
     monkeypatch.setenv("GANFORGE_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "data" / "dagster"))
+    remove_callers_variables(monkeypatch)
+
+
+def remove_callers_variables(patch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("GANFORGE_") and name not in KEPT_VARIABLES]:
-        monkeypatch.delenv(name)
+        patch.delenv(name)
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from pipeline.storage.lock import hold_existing
 from pipeline.storage.paths import Paths
 from pipeline.training.checkpoint_names import RUN_NAME, run_name, steps_in
 from pipeline.training.details import TrainingDetails
-from pipeline.training.identity import identity_of_its_checkpoints
+from pipeline.training.identity import checkpoint_identity_of
 
 STAGES = ("raw", "tensors", "metrics", "training", "samples", "comparison")  # not reports, champion and dagster
 UNFINISHED_LOCK, DOWNLOAD = f"{UNFINISHED}.lock", ".download"
@@ -158,7 +158,7 @@ def _run_of(artefact: Artefact) -> str | None:
     """Return the name of the run that ended in an artefact; None for an artefact of an older version."""
     if artefact.identity is None:
         return None
-    return run_name(identity_of_its_checkpoints(artefact.identity).fingerprint)
+    return run_name(checkpoint_identity_of(artefact.identity).fingerprint)
 
 
 def _locks(paths: Paths) -> Iterator[_Candidate]:

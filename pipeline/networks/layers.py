@@ -44,7 +44,7 @@ class Dense(FullyConnected):
     def forward(self, inputs: Tensor) -> Tensor:
         """(M, B, I) → (M, B, O), each member's numbers bit-identical to its own alone (MKL; decision 0005)."""
         weight = self.effective_weight()
-        if inputs.shape[1] == 1:  # MKL rounds a product with one row differently for one member and for many
+        if inputs.shape[1] == 1 and not inputs.is_cuda:  # MKL rounds one row differently for one member and for many
             return (inputs.transpose(1, 2) * weight).sum(dim=1, keepdim=True) + self.bias
         return torch.baddbmm(self.bias, inputs, weight)
 
@@ -68,8 +68,9 @@ class LogitLayer(FullyConnected):
 
 
 def sigmoid(inputs: Tensor) -> Tensor:
-    """Return σ(x) as (1 + tanh(x / 2)) / 2, within 6e-8 of it.
+    """Return σ(x), computed as (1 + tanh(x / 2)) / 2; the error is at most 1e-7.
 
-    On a CPU `torch.sigmoid` rounds a value by its position in the tensor; tanh does not (decision 0005).
+    On a CPU the last bit of `torch.sigmoid` depends on a value's position in the tensor; that of tanh does not
+    (decision 0005).
     """
     return torch.tanh(inputs * 0.5) * 0.5 + 0.5

@@ -15,7 +15,7 @@ from pipeline.storage.identity import Identity
 from pipeline.storage.remedy import INSTEAD_OF
 from pipeline.training.kinds_of_weights import default_weights
 
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 
 
 def samples_identity(training: Artefact, count: int, seed: int, weights: str) -> Identity:

@@ -21,11 +21,14 @@ def checkpoint_identity(settings: TrainingSettings, tensors: Artefact) -> Identi
     from the average. Older versions drew them from raw weights, and one training must not mix both. The weights
     themselves do not depend on it, so the training's identity lacks it.
     """
-    return identity_of_its_checkpoints(training_identity(settings, tensors))
+    return checkpoint_identity_of(training_identity(settings, tensors))
 
 
-def identity_of_its_checkpoints(training: Identity) -> Identity:
-    """Return the `checkpoint_identity` of the training with this `training_identity`, also one of another version."""
+def checkpoint_identity_of(training: Identity) -> Identity:
+    """Return the identity of a training's checkpoints, given the training's identity.
+
+    The code version is taken from it. Versions that drew snapshots of averages from raw weights gave another result.
+    """
     settings = training.decided_by["settings"]
     without_budget = {name: value for name, value in settings.items() if name != "steps"}
     kind = weights_of_snapshots(settings.get("ema_decay"))

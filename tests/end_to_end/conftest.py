@@ -28,12 +28,13 @@ from pipeline.raw.catalogue import DATASETS
 from pipeline.storage.artefact import artefact_lock
 from pipeline.storage.paths import PROJECT, Paths
 from pipeline.tensors.build import build
+from tests.conftest import remove_callers_variables
 
 START_TIMEOUT_SECONDS = 120
 BUDGET = ("--steps", "2", "--members", "2", "--samples", "60")
 DEMO = ("rmsprop", "rmsprop_adam", "rmsprop_adam_tweaked")
-TRAINED = ("sgd", "sgd_adam")
-TRAINED_BUDGET = ("--steps", "3", "--members", "2", "--samples", "60")
+CHAIN_OPTIMIZERS = ("sgd", "sgd_adam")
+CHAIN_BUDGET = ("--steps", "3", "--members", "2", "--samples", "60")
 FEW_ANCHORS = 100  # the small data set has no more real images
 COMMAND = [sys.executable, "-m", "assets.cli"]
 
@@ -50,6 +51,7 @@ def prepared_once(small_mnist: Path, tmp_path_factory: pytest.TempPathFactory) -
     """Make the small data set as files, tensors, classifier and reference."""
     paths = Paths(tmp_path_factory.mktemp("prepared"))
     with pytest.MonkeyPatch.context() as patch:
+        remove_callers_variables(patch)
         patch.setenv("GANFORGE_MNIST", str(small_mnist))
         patch.setattr("pipeline.metrics.reference.ANCHOR_IMAGES", FEW_ANCHORS)
         acquire(DATASETS["mnist"], paths)
@@ -67,26 +69,29 @@ def prepared(prepared_once: Paths, named_small_mnist: Path, paths: Paths, monkey
 
 
 @pytest.fixture(scope="session")
-def trained_once(prepared_once: Paths, small_mnist: Path, tmp_path_factory: pytest.TempPathFactory) -> Paths:
+def chain_once(prepared_once: Paths, small_mnist: Path, tmp_path_factory: pytest.TempPathFactory) -> Paths:
     """Make the chain of `sgd_adam` and `sgd` in one run, as `ganforge materialize` does."""
-    paths = Paths(tmp_path_factory.mktemp("trained"))
+    paths = Paths(tmp_path_factory.mktemp("chain"))
     shutil.copytree(prepared_once.root, paths.root, dirs_exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
+        remove_callers_variables(patch)
         patch.setenv("GANFORGE_DATA", str(paths.root))
         patch.setenv("DAGSTER_HOME", str(paths.dagster()))
         patch.setenv("GANFORGE_MNIST", str(small_mnist))
         patch.setattr("pipeline.metrics.reference.ANCHOR_IMAGES", FEW_ANCHORS)
         write_no_page(patch)
-        patch.setattr("sys.argv", ["ganforge", "materialize", "mnist_mlp", "--optimizer", *TRAINED, *TRAINED_BUDGET])
+        patch.setattr(
+            "sys.argv", ["ganforge", "materialize", "mnist_mlp", "--optimizer", *CHAIN_OPTIMIZERS, *CHAIN_BUDGET]
+        )
         assert cli.main() == 0
     return paths
 
 
 @pytest.fixture
-def trained(trained_once: Paths, named_small_mnist: Path, paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+def copied_chain(chain_once: Paths, named_small_mnist: Path, paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     """Copy the finished chain of two configurations into the test's data folder."""
     monkeypatch.setattr("pipeline.metrics.reference.ANCHOR_IMAGES", FEW_ANCHORS)
-    shutil.copytree(trained_once.root, paths.root, dirs_exist_ok=True)
+    shutil.copytree(chain_once.root, paths.root, dirs_exist_ok=True)
 
 
 @pytest.fixture
@@ -126,7 +131,7 @@ class Made:
 
 @pytest.fixture(scope="session")
 def made(prepared_once: Paths, small_mnist: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Made:
-    """Make the demo once for all tests that read it; each worker gets a copy, because making it takes long."""
+    """Make the demo once for all tests that read it; each worker gets a copy, because making it takes 20 seconds."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("GANFORGE_", "DAGSTER_"))}
     folder = tmp_path_factory.mktemp("data")
     shared = folder if worker_id == "master" else tmp_path_factory.getbasetemp().parent / "made"

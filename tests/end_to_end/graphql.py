@@ -1,4 +1,4 @@
-"""GraphQL: the requests that the UI itself sends, to launch a run, watch it and end it."""
+"""GraphQL: the requests of the UI itself, to launch a run, watch it and end it; and waiting for their effect."""
 
 import json
 import time
@@ -79,4 +79,7 @@ def wait_for_status(served: Served, run: str, wanted: str) -> None:
 
 
 def entries(event: dict[str, Any]) -> dict[str, Any]:
-    return {entry.pop("label"): next(iter(entry.values()), None) for entry in event["metadataEntries"]}
+    return {
+        entry["label"]: next((value for name, value in entry.items() if name != "label"), None)
+        for entry in event["metadataEntries"]
+    }

@@ -32,9 +32,9 @@ from pipeline.storage.paths import PROJECT, Paths
 from pipeline.tensors.build import build
 from pipeline.tensors.load import require_tensors
 from pipeline.training.train import train
-from tests.end_to_end.conftest import TRAINED, TRAINED_BUDGET
+from tests.end_to_end.conftest import CHAIN_BUDGET, CHAIN_OPTIMIZERS
 
-BUDGET = list(TRAINED_BUDGET)
+BUDGET = list(CHAIN_BUDGET)
 DAGSTER_SHOWS_INLINE_BELOW = 1000  # characters of markdown
 pytestmark = pytest.mark.usefixtures("no_page")
 
@@ -89,7 +89,7 @@ def test_one_command_makes_the_chain_and_the_second_time_nothing(
     assert all(name in printed for name in ("sgd_adam", "rmsprop", "real images", "noise", "FID"))
 
 
-@pytest.mark.usefixtures("trained")
+@pytest.mark.usefixtures("copied_chain")
 def test_another_budget_recomputes_the_partition_and_names_incomparable_configurations(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -159,7 +159,7 @@ def test_a_diverging_configuration_is_reported_and_does_not_disturb_its_neighbou
     )
 
 
-@pytest.mark.usefixtures("trained")
+@pytest.mark.usefixtures("copied_chain")
 def test_scores_are_not_taken_of_samples_that_other_weights_drew(paths: Paths) -> None:
     judge = Judge.load("mnist", paths)
     settings = resolve(load_recipes()["mnist_mlp"], load_optimizers()["sgd"], steps=4, members=2)
@@ -170,7 +170,7 @@ def test_scores_are_not_taken_of_samples_that_other_weights_drew(paths: Paths) -
         score_partition("mnist_mlp", "sgd", judge, paths)
 
 
-@pytest.mark.usefixtures("trained")
+@pytest.mark.usefixtures("copied_chain")
 def test_scores_are_not_taken_with_a_classifier_of_other_data(
     monkeypatch: pytest.MonkeyPatch, paths: Paths, small_mnist: Path, tmp_path: Path
 ) -> None:
@@ -191,7 +191,7 @@ def test_scores_are_not_taken_with_a_classifier_of_other_data(
         score_partition("mnist_mlp", "sgd", judge, paths)
 
 
-@pytest.mark.usefixtures("trained")
+@pytest.mark.usefixtures("copied_chain")
 def test_one_partition_that_fails_does_not_keep_the_others_from_being_published(
     instance: dg.DagsterInstance, paths: Paths
 ) -> None:
@@ -230,12 +230,12 @@ def latest_materialization(instance: dg.DagsterInstance, *path: str, partition: 
     return records.records[0].event_log_entry
 
 
-@pytest.mark.usefixtures("trained")
+@pytest.mark.usefixtures("copied_chain")
 def test_a_run_of_several_partitions_gives_each_its_own_metadata_and_data_version(
     instance: dg.DagsterInstance, paths: Paths
 ) -> None:
     versions = set()
-    for optimizer in TRAINED:
+    for optimizer in CHAIN_OPTIMIZERS:
         artefact = read_artefact(paths.training("mnist_mlp", optimizer))
         assert artefact is not None
         for output in ("generator", "discriminator", "history", "snapshots"):
@@ -253,14 +253,14 @@ def test_a_run_of_several_partitions_gives_each_its_own_metadata_and_data_versio
     assert len(versions) == 2
 
 
-@pytest.mark.usefixtures("trained")
+@pytest.mark.usefixtures("copied_chain")
 def test_partitions_of_one_run_stay_fresh_when_their_inputs_are_registered_again(
     monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance
 ) -> None:
     assert run(monkeypatch, "materialize", "mnist_mlp", "--optimizer", "adam", *BUDGET) == 0  # data set: unchanged
     resolver = get_stale_status_resolver(instance, list(defs.resolve_asset_graph().assets_defs))
     for asset in ("generator", "discriminator", "history", "snapshots", "samples", "report"):
-        for partition in (*TRAINED, "adam"):
+        for partition in (*CHAIN_OPTIMIZERS, "adam"):
             key = dg.AssetKey(["mnist_mlp", asset])
             causes = [
                 (cause.asset_key.to_user_string(), cause.reason) for cause in resolver.get_stale_causes(key, partition)

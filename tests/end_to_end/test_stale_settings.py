@@ -15,7 +15,7 @@ from assets.publishing.settings_versions import observe_settings, settings_key
 from pipeline import settings
 from pipeline.storage.artefact import read_artefact
 from pipeline.storage.paths import Paths
-from tests.end_to_end.conftest import TRAINED, TRAINED_BUDGET
+from tests.end_to_end.conftest import CHAIN_BUDGET, CHAIN_OPTIMIZERS
 
 PARTITIONED = ("generator", "discriminator", "history", "snapshots", "samples", "report")
 OF_ALL = ("comparison", "champion")
@@ -25,9 +25,7 @@ pytestmark = pytest.mark.usefixtures("no_page")
 
 
 def materialize(monkeypatch: pytest.MonkeyPatch, *optimizers: str) -> None:
-    monkeypatch.setattr(
-        "sys.argv", ["ganforge", "materialize", "mnist_mlp", "--optimizer", *optimizers, *TRAINED_BUDGET]
-    )
+    monkeypatch.setattr("sys.argv", ["ganforge", "materialize", "mnist_mlp", "--optimizer", *optimizers, *CHAIN_BUDGET])
     assert cli.main() == 0
 
 
@@ -39,7 +37,7 @@ def named(dependency: AssetKeyPartitionKey | None) -> str:
 def stale(instance: dg.DagsterInstance) -> dict[tuple[str, str | None], set[str]]:
     """Return the stale assets of the recipe by name and partition, each with its causes."""
     resolver = get_stale_status_resolver(instance, list(defs.resolve_asset_graph().assets_defs))
-    wanted = [(name, partition) for name in PARTITIONED for partition in TRAINED]
+    wanted = [(name, partition) for name in PARTITIONED for partition in CHAIN_OPTIMIZERS]
     stale: dict[tuple[str, str | None], set[str]] = {}
     for name, partition in [*wanted, *((name, None) for name in OF_ALL)]:
         key = dg.AssetKey(["mnist_mlp", name])
@@ -51,12 +49,12 @@ def stale(instance: dg.DagsterInstance) -> dict[tuple[str, str | None], set[str]
     return stale
 
 
-@pytest.mark.usefixtures("trained")
+@pytest.mark.usefixtures("copied_chain")
 def test_one_edited_rate_makes_exactly_that_partition_and_those_downstream_stale(
     tables: Path, monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance, paths: Paths
 ) -> None:
     assert stale(instance) == {}
-    before = {key: read_artefact(paths.training("mnist_mlp", key)) for key in TRAINED}
+    before = {key: read_artefact(paths.training("mnist_mlp", key)) for key in CHAIN_OPTIMIZERS}
 
     text = (tables / "optimizers.toml").read_text()
     rate = 'both = { kind = "sgd", learning_rate = 0.01'
@@ -69,15 +67,15 @@ def test_one_edited_rate_makes_exactly_that_partition_and_those_downstream_stale
     of_partition: dict[tuple[str, str | None], set[str]] = {(name, "sgd"): cause for name in PARTITIONED}
     assert stale(instance) == of_partition | {(name, None): cause for name in OF_ALL}
 
-    for chosen in (TRAINED, ["sgd"]):  # by a process that read the tables before
+    for chosen in (CHAIN_OPTIMIZERS, ["sgd"]):  # by a process that read the tables before
         materialize(monkeypatch, *chosen)
         assert {place for place in stale(instance) if place[1] is not None} == set(of_partition)
 
     monkeypatch.setitem(OPTIMIZERS, "sgd", settings.load_optimizers()["sgd"])  # the table of the next process
     materialize(monkeypatch, "sgd")
     assert stale(instance) == {}
-    after = {key: read_artefact(paths.training("mnist_mlp", key)) for key in TRAINED}
-    changed = [key for key in TRAINED if before[key] != after[key]]
+    after = {key: read_artefact(paths.training("mnist_mlp", key)) for key in CHAIN_OPTIMIZERS}
+    changed = [key for key in CHAIN_OPTIMIZERS if before[key] != after[key]]
     assert changed == ["sgd"], "training of the other partition was touched"
 
 

@@ -49,10 +49,10 @@ class Loss:
 
 
 def probability(logits: Tensor) -> Tensor:
-    """Return σ(l) = 1 / (1 + exp(-l)).
+    """Return σ(l) = 1 / (1 + exp(-l)). It has no derivative, because updates use only slopes.
 
-    On a CPU `torch.sigmoid` and `F.softplus` round a value by its position in the tensor, so a member would get other
-    bits in a stack than alone (decision 0005). The functions used here do not.
+    On a CPU the last bits of `torch.sigmoid` and `F.softplus` depend on a value's position in the tensor. A member
+    would then differ between a stack and a solo run (decision 0005). The functions used here have no such bits.
     """
     return torch.exp(-logits).add_(1).reciprocal_()
 

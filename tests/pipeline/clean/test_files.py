@@ -164,7 +164,7 @@ def test_checkpoints_of_a_finished_training_go_after_so_many_days(paths: Paths) 
 
 @pytest.mark.parametrize("ema_decay", [None, 0.9])
 def test_the_run_of_a_finished_training_is_recognised_by_its_name(paths: Paths, ema_decay: float | None) -> None:
-    """Times do not decide: a copy of the data folder may have newer ones."""
+    """File times cannot decide: copying a data folder may renew them."""
     manifest = published(paths, ema_decay=ema_decay) / "manifest.json"
     long_ago = json.loads(manifest.read_text()) | {"created_at": "2020-01-02T03:04:05+00:00"}
     manifest.write_text(json.dumps(long_ago))

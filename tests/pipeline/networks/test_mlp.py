@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -58,18 +60,47 @@ def test_the_sigmoid_and_its_derivatives_are_torchs_within_rounding() -> None:
 
 @pytest.mark.parametrize("rows", [1, 2, 7])
 def test_a_dense_layer_gives_each_member_the_bits_it_has_alone(rows: int) -> None:
-    layer, inputs = Dense(4, 37, 21), torch.randn(4, rows, 37)
+    layer, inputs = Dense(4, 37, 21), torch.randn(4, rows, 37, requires_grad=True)
     layer.initialise(streams(4))
     outputs = layer(inputs)
-    outputs.square().sum().backward()
+    gradients = torch.autograd.grad(outputs.square().sum(), [*layer.parameters(), inputs])
     for member in range(4):
         row = slice(member, member + 1)
         alone = Dense(1, 37, 21)
         alone.load_state_dict({name: value[row] for name, value in layer.state_dict().items()})
-        outputs_alone = alone(inputs[row])
-        outputs_alone.square().sum().backward()
+        inputs_alone = inputs[row].detach().requires_grad_()
+        outputs_alone = alone(inputs_alone)
+        gradients_alone = torch.autograd.grad(outputs_alone.square().sum(), [*alone.parameters(), inputs_alone])
         assert torch.equal(outputs_alone, outputs[row])
-        assert alone.weight.grad is not None
-        assert layer.weight.grad is not None
-        assert torch.equal(alone.weight.grad, layer.weight.grad[row])
+        assert all(torch.equal(solo, stacked[row]) for solo, stacked in zip(gradients_alone, gradients, strict=True))
         assert torch.allclose(outputs_alone, inputs[row] @ layer.weight[row] + layer.bias[row], atol=1e-5)
+
+
+def test_initial_weights_are_glorot_uniform_and_biases_zero() -> None:
+    dense = Dense(1, 784, 128)
+    dense.initialise(streams(1))
+    limit = math.sqrt(6 / (784 + 128))  # Glorot & Bengio 2010, equation 16
+    assert dense.weight.abs().max().item() <= limit
+    assert abs(dense.weight.std().item() / (limit / math.sqrt(3)) - 1) < 0.01
+    assert not dense.bias.any()
+
+
+def test_a_members_initial_weights_do_not_depend_on_the_others() -> None:
+    stacked, alone = Generator(3, DIGITS, WIDTH), Generator(1, DIGITS, WIDTH)
+    stacked.initialise(streams(3))
+    alone.initialise([torch.Generator().manual_seed(2)])
+    for name, value in alone.state_dict().items():
+        assert torch.equal(stacked.state_dict()[name][2], value[0])
+
+
+def test_flattened_parameters_stay_the_networks_own() -> None:
+    generator = Generator(2, DIGITS, WIDTH)
+    generator.initialise(streams(2))
+    before = {name: value.clone() for name, value in generator.state_dict().items()}
+    flat = generator.flatten()
+    assert flat.shape == (2, 114_064)
+    assert all(torch.equal(before[name], value) for name, value in generator.state_dict().items())
+    flat[1].zero_()
+    assert all(
+        not value[1].any() and (value[0] == before[name][0]).all() for name, value in generator.state_dict().items()
+    )

@@ -9,7 +9,7 @@ from pipeline.metrics.moments import fit_moments
 from pipeline.metrics.standalone.score_sets import GeneratedSet, SetScores, score_sets
 
 SHIFT, SCALE, DIMENSIONS = 0.5, 1.5, 8
-FROM_FEATURES = {"fid", "fid_infinity", "kid", "precision", "recall", "density", "coverage"}
+FEATURE_SCORES = {"fid", "fid_infinity", "kid", "precision", "recall", "density", "coverage"}
 CLOSED_FORM = DIMENSIONS * (SHIFT**2 + (SCALE - 1) ** 2)
 
 
@@ -82,7 +82,7 @@ def test_the_neighbourhood_is_the_requested_one() -> None:
 )
 def test_scores_that_few_images_do_not_define_are_left_out_and_explained(count: int, missing: set[str]) -> None:
     result = scored(gaussian(count, 1), gaussian(50, 2))
-    assert result.scores.keys() & FROM_FEATURES == FROM_FEATURES - missing
+    assert result.scores.keys() & FEATURE_SCORES == FEATURE_SCORES - missing
     assert all(any(name in note and "not defined" in note for note in result.notes) for name in missing)
 
 
@@ -125,7 +125,7 @@ def test_a_gaussian_alone_gives_fid_alone_and_the_same_one() -> None:
 @pytest.mark.parametrize("scale", [1e60, 1e100, 1e150])
 def test_a_kernel_that_overflows_takes_no_other_score_with_it(scale: float) -> None:
     result = scored(gaussian(60, 1, SHIFT, scale), gaussian(50, 2, 0.0, scale))
-    assert result.scores.keys() & FROM_FEATURES == FROM_FEATURES - {"kid"}
+    assert result.scores.keys() & FEATURE_SCORES == FEATURE_SCORES - {"kid"}
     assert result.scores["precision"].value > 0.5
     assert any(note.startswith("kid: not defined, the features' values are too large") for note in result.notes)
 

@@ -30,8 +30,8 @@ from tests.pipeline.training.engine.test_memory import network_for, settings
 
 members = [Member(settings("adam"), index) for index in range(int(sys.argv[1]))]
 ensemble = Ensemble(members, network_for("mlp", DIGITS), TrainingImages(PIXELS, CPU))
-for step in range(8):
-    ensemble.step(step, measure_gradients=step == 5)
+for step in range(20):
+    ensemble.step(step, measure_gradients=step == 10)
 print(peak_memory_mib())
 """
 

@@ -59,7 +59,7 @@ def convolutional() -> list[TrainingSettings]:
 
 
 def test_two_processes_train_the_same_weights_as_one(tensors: Artefact, paths: Paths, tmp_path: Path) -> None:
-    """Train a dense sweep and then a convolutional one; both in one start of the processes, which takes seconds."""
+    """Train a dense sweep and a convolutional one. Starting the processes takes seconds, so both run in one start."""
     partitions = [*wanted(), *convolutional()]
     steps = {partition.optimizer: partition.steps for partition in partitions}
     seen: list[Observation] = []
@@ -70,9 +70,11 @@ def test_two_processes_train_the_same_weights_as_one(tensors: Artefact, paths: P
         except StopIteration as end:
             together = end.value
             break
-    assert len(seen) >= 3
-    assert all(partition.pictures is not None for partition in seen[0].partitions.values())
-    assert {key: observed.step for observed in seen for key in observed.partitions} == steps
+    for key, last_step in steps.items():
+        observed = [observation for observation in seen if key in observation.partitions]
+        assert len(observed) >= 3
+        assert observed[0].partitions[key].pictures is not None
+        assert observed[-1].step == last_step
     with elsewhere(tensors, tmp_path / "alone") as other:
         alone = train(partitions, tensors, other)
     with elsewhere(tensors, tmp_path / "untrained") as other:
