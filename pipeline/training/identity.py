@@ -27,7 +27,8 @@ def checkpoint_identity(settings: TrainingSettings, tensors: Artefact) -> Identi
 def checkpoint_identity_of(training: Identity) -> Identity:
     """Return the identity of a training's checkpoints, given the training's identity.
 
-    The code version is taken from it. Versions that drew snapshots of averages from raw weights gave another result.
+    The code version is taken from it. Versions that drew snapshots from raw weights in spite of `ema_decay` gave their
+    checkpoints another identity.
     """
     settings = training.decided_by["settings"]
     without_budget = {name: value for name, value in settings.items() if name != "steps"}

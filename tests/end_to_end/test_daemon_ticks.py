@@ -1,13 +1,11 @@
 """Automation under a real daemon, started by `ganforge ui`: a tick of a schedule and an evaluation of a sensor."""
 
-import json
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +16,8 @@ import pytest
 from pipeline.reports import store
 from pipeline.storage.artefact import read_artefact
 from pipeline.storage.paths import PROJECT, Paths
-from tests.end_to_end.conftest import COMMAND, wait_for
+from tests.end_to_end.conftest import COMMAND, Served, wait_for
+from tests.end_to_end.graphql import ask
 
 pytestmark = pytest.mark.slow
 
@@ -58,12 +57,7 @@ class Automated:
     optimizers: Path
 
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
-        body = json.dumps({"query": query, "variables": variables}).encode()
-        request = urllib.request.Request(f"{self.url}/graphql", body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            answered: dict[str, Any] = json.load(answer)
-        assert "errors" not in answered, answered
-        return answered["data"]  # type: ignore[no-any-return]
+        return ask(Served(self.url, self.paths), query, **variables)
 
     def runs(self, key: str, value: str) -> list[dict[str, Any]]:
         runs = self.ask(RUNS, key=key, value=value)["runsOrError"]["results"]

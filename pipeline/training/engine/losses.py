@@ -49,10 +49,10 @@ class Loss:
 
 
 def probability(logits: Tensor) -> Tensor:
-    """Return σ(l) = 1 / (1 + exp(-l)). It has no derivative, because updates use only slopes.
+    """Return σ(l) = 1 / (1 + exp(-l)). It works in place and outside autograd: updates use only slopes.
 
     On a CPU the last bits of `torch.sigmoid` and `F.softplus` depend on a value's position in the tensor. A member
-    would then differ between a stack and a solo run (decision 0005). The functions used here have no such bits.
+    would then differ between a stack and a solo run (decision 0005). The bits of exp and `F.logsigmoid` do not.
     """
     return torch.exp(-logits).add_(1).reciprocal_()
 

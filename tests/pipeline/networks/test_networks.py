@@ -177,11 +177,14 @@ def test_bultens_networks_are_its_layers_in_plain_pytorch() -> None:
 @pytest.mark.parametrize("name", architecture_names())
 def test_a_member_is_the_same_alone_and_in_a_stack(name: str) -> None:
     network = network_for(name, DIGITS, width=4)
-    stacked, alone = network.generator(3), network.generator(1)
-    stacked.initialise(streams(1, 2, 3))
-    alone.initialise(streams(2))
-    latents = torch.randn(3, 5, network.latent_size, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(stacked(latents)[1], alone(latents[1:2])[0])
+    stream = torch.Generator().manual_seed(0)
+    latents = torch.randn(3, 5, network.latent_size, generator=stream)
+    images = torch.rand(3, 5, *DIGITS, generator=stream)
+    for make, inputs in ((network.generator, latents), (network.discriminator, images)):
+        stacked, alone = make(3), make(1)
+        stacked.initialise(streams(1, 2, 3))
+        alone.initialise(streams(2))
+        assert torch.equal(stacked(inputs)[1], alone(inputs[1:2])[0])
 
 
 def test_a_width_scales_every_layer() -> None:
