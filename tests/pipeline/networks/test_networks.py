@@ -176,15 +176,18 @@ def test_bultens_networks_are_its_layers_in_plain_pytorch() -> None:
 
 @pytest.mark.parametrize("name", architecture_names())
 def test_a_member_is_the_same_alone_and_in_a_stack(name: str) -> None:
+    """Odd batches do not fill the processor's vectors: there some functions of PyTorch round differently."""
     network = network_for(name, DIGITS, width=4)
     stream = torch.Generator().manual_seed(0)
-    latents = torch.randn(3, 5, network.latent_size, generator=stream)
-    images = torch.rand(3, 5, *DIGITS, generator=stream)
+    latents = torch.randn(3, 15, network.latent_size, generator=stream)
+    images = torch.rand(3, 15, *DIGITS, generator=stream)
     for make, inputs in ((network.generator, latents), (network.discriminator, images)):
         stacked, alone = make(3), make(1)
         stacked.initialise(streams(1, 2, 3))
         alone.initialise(streams(2))
-        assert torch.equal(stacked(inputs)[1], alone(inputs[1:2])[0])
+        for rows in range(3, 16, 2):
+            batch = inputs[:, :rows]
+            assert torch.equal(stacked(batch)[1], alone(batch[1:2])[0])
 
 
 def test_a_width_scales_every_layer() -> None:
