@@ -121,20 +121,21 @@ def fragile_verdicts(paths: Paths) -> list[str]:
         subprocess.run(command, cwd=PROJECT, env=environment(data, rounding), check=True, stdout=subprocess.DEVNULL)
         other = verdicts(Paths(data))
         clauses += [
-            f"{first} against {second} is {verdict}, with {name} {other[first, second]}"
+            f"{first} against {second} is {verdict}, with {name} {other.get((first, second))}"
             for (first, second), verdict in shown.items()
-            if verdict not in ("undecided", other[first, second])
+            if {verdict, other.get((first, second))} == {"better", "worse"}
         ]
     return clauses
 
 
 def verdicts(paths: Paths) -> dict[tuple[str, str], str]:
     """Return the verdict by FID on each pair, in both orders."""
-    table = pq.read_table(paths.comparison(RECIPE) / "verdicts.parquet", filters=[("metric", "=", "fid")])
-    opposite = {"better": "worse", "worse": "better", "undecided": "undecided"}
+    shown = [("metric", "=", "fid"), ("family", "=", "best")]
+    table = pq.read_table(paths.comparison(RECIPE) / "verdicts.parquet", filters=shown)
+    opposite = {"better": "worse", "worse": "better"}
     rows = table.select(["first", "second", "verdict"]).to_pylist()
     one_way = {(row["first"], row["second"]): row["verdict"] for row in rows}
-    return one_way | {(second, first): opposite[verdict] for (first, second), verdict in one_way.items()}
+    return one_way | {(second, first): opposite.get(verdict, verdict) for (first, second), verdict in one_way.items()}
 
 
 # ---------------------------------------------------------------------------------------------------------------------

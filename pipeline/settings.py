@@ -94,6 +94,10 @@ class Recipe(SharedSettings):
         Count | None, Field(description="The source's own width, `--steps full`, where `width` is less to suit a CPU.")
     ] = None
     samples: Annotated[int, Field(ge=LEAST_SAMPLES, description="Generated images per member.")]
+    tie_margin: Annotated[
+        float,
+        Field(gt=0, lt=1, description="Relative difference of scores below which two configurations count as tied."),
+    ] = 0.05
     sweep: Annotated[
         bool, Field(description="True trains the partitions of a run as one stack; false trains one after another.")
     ] = True

@@ -3,8 +3,9 @@
 In: the ranking of the newest comparable reports, and the reports about the champion's weights. Out: `Challenge`. This
 module reads no file.
 
-The champion is compared using the report of its own weights, even if its configuration was retrained since. In that
-case it is an extra entry in the comparison, and the Holm correction counts it.
+The question is whether a configuration is better, so each side counts with all its replicates. A new training of the
+champion's configuration with another seed is more evidence about the champion and no challenger. If the settings of its
+configuration have changed since, the champion is an extra entry with the replicates of its own settings.
 
 A champion is a generator to use, so its scores must have the challengers' protocol, but not their steps and width. If
 those differ, the reason of the decision states it.
@@ -13,15 +14,16 @@ those differ, the reason of the decision states it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pipeline.champion.versions import Champion
 from pipeline.comparison.protocol import budget_difference, protocol_difference
 from pipeline.comparison.ranking import RankedConfiguration, Ranking
-from pipeline.comparison.verdicts import BETTER, UNDECIDED, WORSE, Direction, Verdict, compare_pairs, member_scores
+from pipeline.comparison.ranking_verdicts import compare_replicates
+from pipeline.comparison.replicates import alone, same_evidence
+from pipeline.comparison.rules import fixed_against_rest
+from pipeline.comparison.verdicts import BETTER, Verdict, seen_by_first
 from pipeline.reports.store import Report
-
-OPPOSITE: dict[Direction, Direction] = {BETTER: WORSE, WORSE: BETTER, UNDECIDED: UNDECIDED}
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def challenge(ranking: Ranking, champion: Champion | None, champion_reports: Seq
     scored = [configuration for configuration in ranking.configurations if configuration.scored_by(ranking.ranked_by)]
     if not scored or champion is None:
         return Challenge(ranking, scored, {}, None, "" if scored else _nothing_scored(ranking))
-    itself = _itself(ranking, champion)
+    itself = _itself(ranking, champion, champion_reports)
     extra = None if itself is not None else _comparable(scored[0].report, champion_reports)
     if itself is None and extra is None:
         return Challenge(ranking, [], {}, None, _no_comparable_report(champion, scored[0].report, champion_reports))
@@ -55,12 +57,13 @@ def challenge(ranking: Ranking, champion: Champion | None, champion_reports: Seq
     return Challenge(ranking, better, verdicts, None if itself is None else itself.optimizer, "", unequal)
 
 
-def _itself(ranking: Ranking, champion: Champion) -> RankedConfiguration | None:
-    """Return the ranked configuration with the champion's own weights, or None."""
+def _itself(ranking: Ranking, champion: Champion, champion_reports: Sequence[Report]) -> RankedConfiguration | None:
+    """Return the ranked configuration with the champion among its replicates, or None."""
     for configuration in ranking.configurations:
         report = configuration.report
         is_of_training = report.training_fingerprint == champion.training_fingerprint
-        if is_of_training and report.weights == champion.weights:
+        pooled = any(same_evidence(configuration.replicates, alone(one)) for one in champion_reports)
+        if (is_of_training and report.weights == champion.weights) or pooled:
             return configuration
     return None
 
@@ -73,38 +76,24 @@ def _comparable(newest: Report, champion_reports: Sequence[Report]) -> Report | 
 def _verdicts(
     ranking: Ranking, itself: RankedConfiguration | None, extra: Report | None, name: str
 ) -> dict[str, Verdict]:
-    """Return the verdict on every other configuration against the champion, corrected for all pairs.
+    """Return the verdict on every other configuration against the champion, corrected for these pairs.
 
-    `extra` is the champion's report if none of the ranked ones is about its weights.
+    `extra` is the champion's report if no ranked configuration has its replicates.
     """
-    metric = ranking.ranked_by
-    scores = [member_scores(configuration.report, metric) for configuration in ranking.configurations]
-    if extra is not None:
-        scores.append(member_scores(extra, metric, name))
-    champion = name if itself is None else itself.optimizer
-    lower = ranking.configurations[0].report.better(metric) == "lower"
-    pairs = compare_pairs(scores, metric, lower_is_better=lower)
-    verdicts = [seen_by_first(pair, champion) for pair in pairs if champion in (pair.first, pair.second)]
-    return {verdict.first: verdict for verdict in verdicts}
-
-
-def seen_by_first(verdict: Verdict, second: str) -> Verdict:
-    """Return the verdict with its configurations exchanged if needed, so that `second` is the second one."""
-    if verdict.second == second:
-        return verdict
-    return replace(
-        verdict,
-        first=verdict.second,
-        second=verdict.first,
-        difference=_negative(verdict.difference),
-        low=_negative(verdict.high),
-        high=_negative(verdict.low),
-        verdict=OPPOSITE[verdict.verdict],
+    evidence = [configuration.replicates for configuration in ranking.configurations]
+    names = [configuration.optimizer for configuration in ranking.configurations]
+    champion = name
+    if itself is not None:
+        champion = itself.optimizer
+    elif extra is not None:
+        pooled = next((one for one in ranking.past if same_evidence(one, alone(extra))), alone(extra))
+        evidence, names = [*evidence, pooled], [*names, name]
+    family = fixed_against_rest(champion)
+    pairs = compare_replicates(
+        evidence, ranking.ranked_by, family, names=names, past=ranking.past, choices=ranking.choices
     )
-
-
-def _negative(value: float | None) -> float | None:
-    return None if value is None else -value
+    verdicts = [seen_by_first(pair, champion) for pair in pairs]
+    return {verdict.first: verdict for verdict in verdicts}
 
 
 def _nothing_scored(ranking: Ranking) -> str:

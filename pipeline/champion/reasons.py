@@ -11,8 +11,9 @@ from pipeline.champion.challenge import Challenge
 from pipeline.champion.decisions import PROMOTED
 from pipeline.champion.promotion import ConfigurationDecision
 from pipeline.champion.versions import Champion
-from pipeline.comparison.ranking import RankedConfiguration, Ranking, score_text, verdicts_on
-from pipeline.comparison.verdicts import UNDECIDED, Verdict
+from pipeline.comparison.ranking import RankedConfiguration, Ranking
+from pipeline.comparison.ranking_verdicts import verdicts_on_best
+from pipeline.comparison.verdicts import BETTER, UNDECIDED, WORSE, Verdict
 from pipeline.evidence import number
 
 
@@ -31,10 +32,10 @@ def promotion_reason(comparison: Challenge, configuration: RankedConfiguration, 
 
 
 def _undecided_against(ranking: Ranking, configuration: RankedConfiguration) -> list[str]:
-    """Return the configurations for which the comparison with this one is undecided."""
-    optimizer = configuration.optimizer
-    pairs = [(verdict.first, verdict.second) for verdict in verdicts_on(ranking) if verdict.verdict == UNDECIDED]
-    return [other for pair in pairs if optimizer in pair for other in pair if other != optimizer]
+    """Return the configurations for which the comparison with the best one is undecided; none for another one."""
+    if configuration is not ranking.configurations[0]:
+        return []
+    return [verdict.second for verdict in verdicts_on_best(ranking) if verdict.verdict == UNDECIDED]
 
 
 def refusal_reason(
@@ -71,12 +72,14 @@ def _clause_on(comparison: Challenge, optimizer: str) -> str:
         made_with = f"ganforge materialize {comparison.ranking.recipe} --optimizer {optimizer}"
         return f"{optimizer} has no score yet; make a report with: {made_with}"
     verdict = comparison.verdicts[optimizer]
-    return f"{optimizer}: {verdict if verdict.verdict == UNDECIDED else verdict.verdict}"
+    return f"{optimizer}: {verdict.verdict if verdict.verdict in (BETTER, WORSE) else verdict}"
 
 
 def _numbers(verdict: Verdict) -> str:
     low, high, p = number(verdict.low), number(verdict.high), number(verdict.corrected_p)
-    return f"difference {number(verdict.difference)} ({low} to {high}), p {p} corrected for all pairs"
+    interval = "" if verdict.low is None else f" ({low} to {high})"
+    members = f"{verdict.first_members} against {verdict.second_members} members"
+    return f"difference {number(verdict.difference)}{interval}, p {p}, {verdict.test}, {members}"
 
 
 def decisions_by_rule(
@@ -87,7 +90,7 @@ def decisions_by_rule(
         ConfigurationDecision(
             configuration.rank,
             configuration.optimizer,
-            score_text(configuration.report, comparison.ranking.ranked_by),
+            configuration.text(comparison.ranking.ranked_by),
             comparison.verdicts.get(configuration.optimizer),
             _decision(comparison, configuration.optimizer, promoted, refusals),
         )
@@ -116,7 +119,7 @@ def decisions_by_name(ranking: Ranking, named: str, decision: str) -> list[Confi
         ConfigurationDecision(
             configuration.rank,
             configuration.optimizer,
-            score_text(configuration.report, ranking.ranked_by),
+            configuration.text(ranking.ranked_by),
             None,
             decision if configuration.optimizer == named else "not judged",
         )

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.comparison.verdicts import member_scores
 from pipeline.reports.store import Report
 from pipeline.samples.details import SamplesDetails
 from pipeline.storage.artefact import Artefact, read_artefact
@@ -43,7 +42,8 @@ class Sources:
 
     def best_member(self, metric: str) -> int:
         """Return the sound member with the best score; at least one member must have a score."""
-        scores = member_scores(self.report, metric).sound()
+        by_member = self.report.by_member(metric)
+        scores = {member: value for member, value in by_member.items() if value is not None}
         sign = 1 if self.report.better(metric) == "lower" else -1
         return min(scores, key=lambda member: (sign * scores[member], member))
 

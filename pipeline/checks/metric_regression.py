@@ -3,8 +3,8 @@
 In: the newest report and the previous one of the same recipe and configuration, of another training and of the same
 protocol.
 
-The verdict is that of a comparison of two (`comparison/verdicts.py`): by member if the seeds are equal, else Welch's
-test, with a corrected p of 5 %. Only FID decides; verdicts on the other metrics are evidence. With several metrics, one
+The verdict is that of the plain t test (`comparison/verdicts.py`): paired by member if the seeds are equal, else
+Welch's, at 5 %. Only FID decides; verdicts on the other metrics are evidence. With several metrics, one
 in twenty would fall behind by chance. A retraining by schedule has another seed, so the test uses the spread of the
 members. The summary names settings that differ, such as steps and width: they may be the reason.
 """
@@ -67,15 +67,14 @@ def _comparable_reports(inputs: ReportInputs) -> tuple[Report, Report]:
 
 
 def _verdicts(newest: Report, previous: Report) -> dict[str, Verdict]:
-    from pipeline.comparison.verdicts import compare_pairs, member_scores
+    from pipeline.comparison.ranking_verdicts import compare_replicates
+    from pipeline.comparison.replicates import alone
+    from pipeline.comparison.rules import Choices
 
-    verdicts = {}
-    for metric in newest.metrics():
-        better = newest.better(metric)
-        if metric in previous.metrics() and better in ("lower", "higher"):
-            scores = [member_scores(newest, metric, NEWEST), member_scores(previous, metric, PREVIOUS)]
-            verdicts[metric] = compare_pairs(scores, metric, lower_is_better=better == "lower")[0]
-    return verdicts
+    evidence, choices = [alone(newest), alone(previous)], Choices(test="plain")
+    common = [metric for metric in newest.metrics() if metric in previous.metrics()]
+    found = [compare_replicates(evidence, metric, names=[NEWEST, PREVIOUS], choices=choices) for metric in common]
+    return {verdict.metric: verdict for verdicts in found for verdict in verdicts}
 
 
 def _plain(verdict: Verdict) -> dict[str, Any]:

@@ -5,4 +5,4 @@ In: the report store, and the trainings and samples that the reports are about. 
 configurations; and `comparison.html`, a page with all of it that opens from disk.
 """
 
-CODE_VERSION = "6"
+CODE_VERSION = "7"

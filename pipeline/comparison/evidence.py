@@ -1,10 +1,11 @@
-"""Evidence of a comparison: the ranking, a verdict on every pair, curves and sample grids."""
+"""Evidence of a comparison: the ranking, the verdicts on the best configuration, curves and sample grids."""
 
 from __future__ import annotations
 
 from pipeline.comparison.details import ComparisonDetails
 from pipeline.comparison.make import CURVES, GRIDS, PAGE
-from pipeline.comparison.ranking import RankedConfiguration, Ranking, score_text, verdicts_on
+from pipeline.comparison.ranking import RankedConfiguration, Ranking
+from pipeline.comparison.ranking_verdicts import verdicts_on_best
 from pipeline.comparison.verdicts import Verdict
 from pipeline.evidence import Evidence, Json, Markdown, Table
 from pipeline.storage.artefact import Artefact
@@ -18,7 +19,7 @@ def comparison_evidence(artefact: Artefact, ranking: Ranking) -> Evidence:
     """Return ranking and verdicts as tables, with the pictures that the comparison holds."""
     details = artefact.details_as(ComparisonDetails)
     rows = [_ranking_row(configuration) for configuration in ranking.configurations]
-    verdicts = [_verdict_row(verdict) for verdict in verdicts_on(ranking)]
+    verdicts = [_verdict_row(verdict) for verdict in verdicts_on_best(ranking)]
     return {
         "ranking": Table(rows) if rows else "no report yet",
         "verdicts": Table(verdicts) if verdicts else "needs at least 2 configurations",
@@ -56,8 +57,8 @@ def _means(ranking: Ranking) -> Evidence:
 
 
 def _ranking_row(configuration: RankedConfiguration) -> dict[str, str | int | float]:
-    facts = configuration.report.facts(("members", "steps", "width", "n_generated"))
-    scores = {name: score_text(configuration.report, name) for name in TABLED if name in configuration.scores}
+    facts = configuration.facts(("members", "steps", "width", "n_generated"))
+    scores = {name: configuration.text(name) for name in TABLED if name in configuration.scores}
     return {"rank": configuration.rank, "optimizer": configuration.optimizer, **scores, **facts}
 
 
@@ -67,5 +68,6 @@ def _verdict_row(verdict: Verdict) -> dict[str, str | int | float]:
         "verdict on FID": str(verdict),
         "pair": f"{verdict.first} against {verdict.second}",
         **{name: "-" if value is None else f"{value:.3g}" for name, value in numbers.items()},
-        "members": verdict.members,
+        "members": f"{verdict.first_members} against {verdict.second_members}",
+        "test": verdict.test,
     }

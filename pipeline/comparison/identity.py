@@ -15,6 +15,7 @@ from pipeline.storage.identity import Identity
 from pipeline.storage.paths import Paths
 
 DAMAGED = "damaged"  # key in `decided_by`
+PAST = "earlier trainings"  # no configuration's key: keys have no spaces
 
 
 def comparison_identity(
@@ -33,6 +34,8 @@ def comparison_identity(
     decided_by = {
         "recipe": recipe.key,
         **decided,
+        "replicates": _replicates(ranking),
+        "tie_margin": ranking.choices.margin,
         "along": along,
         "shown": {optimizer: _shown(recipe.key, optimizer, paths) for optimizer in decided["reports"]},
         "description": recipe.description,
@@ -44,9 +47,19 @@ def comparison_identity(
 
 
 def decided_by_reports(ranking: Ranking) -> dict[str, Any]:
-    """Return the ids of the compared reports, and the configurations that are missing or cannot be compared."""
+    """Return the ids of the newest compared reports, and the configurations that are missing or cannot be compared."""
     reports = {configuration.optimizer: configuration.report.report_id for configuration in ranking.configurations}
     return {"reports": reports, "missing": ranking.missing, "left_out": ranking.incomparable}
+
+
+def _replicates(ranking: Ranking) -> dict[str, list[str]]:
+    """Return the ids of all reports whose members are compared, by configuration, and of those of earlier trainings."""
+    ids = {
+        configuration.optimizer: [report.report_id for report in configuration.replicates.reports]
+        for configuration in ranking.configurations
+    }
+    past = sorted(report.report_id for replicates in ranking.past for report in replicates.reports)
+    return {**ids, PAST: past}
 
 
 def _shown(recipe: str, optimizer: str, paths: Paths) -> list[str | None]:

@@ -22,12 +22,11 @@ from pipeline.comparison.identity import comparison_identity, decided_by_reports
 from pipeline.comparison.ranking import (
     RankedConfiguration,
     Ranking,
-    all_verdicts,
     as_table,
     best_of,
     compare,
-    verdicts_table,
 )
+from pipeline.comparison.ranking_verdicts import all_verdicts, verdicts_table
 from pipeline.samples.details import SamplesDetails
 from pipeline.settings import load_recipes
 from pipeline.storage.artefact import Artefact, find_intact, make_artefact, read_artefact

@@ -1,42 +1,34 @@
 """Ranking: every configuration's scores as mean and 95 % interval over members, the best by one metric first.
 
-In: the newest reports of a recipe. Out: `Ranking`, and its tables. Only comparable reports are ranked (`protocol.py`):
-`rank` raises for others. `compare` ranks the largest comparable group, and lists the reports outside it and the
-configurations without a report. A quick trial of one configuration therefore does not change the ranking of the rest.
+In: the reports of a recipe. Out: `Ranking`, and its table. Each configuration counts with all its replicates
+(`replicates.py`). Only comparable reports are ranked (`protocol.py`): `rank` raises for others. `compare` ranks the
+largest comparable group, and lists the reports outside it and the configurations without a report. A quick trial of one
+configuration therefore does not change the ranking of the rest.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from pipeline.comparison.protocol import difference, expect_comparable_reports, largest_group
+from pipeline.comparison.replicates import Replicates, alone, pool_of, pools, same_evidence
+from pipeline.comparison.rules import DEFAULT_CHOICES, MARGIN, Choices, Test
 from pipeline.comparison.significance import LEVEL, t_quantile
-from pipeline.comparison.verdicts import Verdict, compare_reports
 from pipeline.evidence import number
-from pipeline.reports.store import Report, latest_of_all
+from pipeline.reports.store import Report, history_of
+from pipeline.settings import load_recipes
 from pipeline.storage.paths import Paths
 
 RANKED_BY = "fid"
 FACTS = (
     *("optimizer", "steps", "width", "seed", "members", "diverged_members", "n_generated", "n_real"),
     *("extractor", "extractor_sha256", "source", "created_at", "report_id"),
-)
-VERDICTS_SCHEMA = pa.schema(
-    [
-        *((name, pa.string()) for name in ("first", "second", "metric")),
-        *((name, pa.float64()) for name in ("difference", "low", "high", "p", "corrected_p")),
-        ("verdict", pa.string()),  # on the first: "better" | "worse" | "undecided"
-        ("paired", pa.bool_()),
-        ("members", pa.int64()),
-        ("more_members", pa.int64()),  # null: decided, or no number can be given
-        ("note", pa.string()),
-    ]
 )
 
 
@@ -66,8 +58,13 @@ class RankedConfiguration:
     """One configuration in the ranking."""
 
     rank: int  # from 1
-    report: Report
+    replicates: Replicates
     scores: dict[str, Estimate]
+
+    @property
+    def report(self) -> Report:
+        """The newest report of the configuration."""
+        return self.replicates.newest
 
     @property
     def optimizer(self) -> str:
@@ -77,6 +74,17 @@ class RankedConfiguration:
     def scored_by(self, metric: str) -> bool:
         """Return whether at least one member has a score by a metric."""
         return metric in self.scores and not math.isnan(self.scores[metric].mean)
+
+    def text(self, metric: str) -> str:
+        """Return a score as text: "diverged" if every member did, "-" without the score."""
+        if metric not in self.scores:
+            return "-"
+        return "diverged" if self.replicates.diverged == self.replicates.count else str(self.scores[metric])
+
+    def facts(self, columns: Sequence[str]) -> dict[str, Any]:
+        """Return columns of the newest report, with the members of all pooled reports."""
+        pooled = {"members": self.replicates.count, "diverged_members": self.replicates.diverged}
+        return {name: pooled.get(name, value) for name, value in self.report.facts(columns).items()}
 
 
 @dataclass(frozen=True)
@@ -88,6 +96,8 @@ class Ranking:
     missing: list[str]  # configurations without a report
     incomparable: dict[str, str]  # differences from the ranked reports, by configuration that cannot be compared
     ranked_by: str = RANKED_BY
+    past: Sequence[Replicates] = ()  # earlier trainings that can be compared with the ranked ones
+    choices: Choices = DEFAULT_CHOICES
 
 
 def estimate(values: Sequence[float]) -> Estimate:
@@ -111,20 +121,21 @@ def score_text(report: Report, metric: str) -> str:
     return str(estimate(report.scores(metric)))
 
 
-def rank(reports: Sequence[Report], metric: str = RANKED_BY) -> list[RankedConfiguration]:
-    """Return comparable reports, the best mean of a metric first and diverged ones last.
+def rank(evidence: Sequence[Replicates], metric: str = RANKED_BY) -> list[RankedConfiguration]:
+    """Return configurations with comparable reports, the best mean of a metric first and diverged ones last.
 
     Raises `UnlikeProtocolsError` for reports that cannot be compared, `ValueError` for a metric that no report has or
     that has no better end.
     """
+    reports = [replicates.newest for replicates in evidence]
     expect_comparable_reports(reports)
     sign = _sign(reports, metric)
-    scored = [(report, {name: estimate(report.scores(name)) for name in report.metrics()}) for report in reports]
+    scored = [(one, {name: estimate(one.values(name)) for name in one.metrics()}) for one in evidence]
 
-    def order(entry: tuple[Report, dict[str, Estimate]]) -> tuple[bool, float, str]:
-        report, scores = entry
+    def order(entry: tuple[Replicates, dict[str, Estimate]]) -> tuple[bool, float, str]:
+        replicates, scores = entry
         mean = scores[metric].mean if metric in scores else math.nan
-        return (math.isnan(mean), sign * mean, report.optimizer)
+        return (math.isnan(mean), sign * mean, replicates.newest.optimizer)
 
     return [RankedConfiguration(position, *entry) for position, entry in enumerate(sorted(scored, key=order), start=1)]
 
@@ -142,43 +153,60 @@ def _sign(reports: Sequence[Report], metric: str) -> int:
     return signs[metric]
 
 
-def compare(recipe: str, optimizers: Sequence[str], paths: Paths, metric: str = RANKED_BY) -> Ranking:
-    """Rank the largest comparable group among the newest reports of a recipe's configurations."""
-    reports = [report for report in latest_of_all(paths.reports(), recipe) if report.optimizer in optimizers]
-    ranked = largest_group(reports)
-    incomparable = {report.optimizer: difference(ranked[0], report) for report in reports if report not in ranked}
-    reported = {report.optimizer for report in reports}
+def compare(
+    recipe: str,
+    optimizers: Sequence[str],
+    paths: Paths,
+    metric: str = RANKED_BY,
+    *,
+    newest: bool = False,
+    test: Test = "moderated",
+) -> Ranking:
+    """Rank the largest comparable group among the newest reports of a recipe's configurations.
+
+    Each report counts with all replicates that can be pooled with it; `newest` leaves out those of older reports.
+    """
+    stored = history_of(paths.reports(), recipe)
+    latest = {report.optimizer: report for report in stored}  # oldest first: the newest one stays
+    reports = [report for report in latest.values() if report.optimizer in optimizers]
+    ranked = largest_group(sorted(reports, key=lambda report: report.optimizer))
+    evidence = [alone(report) if newest else pool_of(report, stored) for report in ranked]
     return Ranking(
         recipe,
-        configurations=rank(ranked, metric) if ranked else [],
-        missing=[optimizer for optimizer in optimizers if optimizer not in reported],
-        incomparable=incomparable,
+        configurations=rank(evidence, metric) if ranked else [],
+        missing=[optimizer for optimizer in optimizers if optimizer not in latest],
+        incomparable={report.optimizer: difference(ranked[0], report) for report in reports if report not in ranked},
         ranked_by=metric,
+        past=other_trainings(evidence, stored),
+        choices=Choices(test, tie_margin(recipe)),
     )
+
+
+def other_trainings(evidence: Sequence[Replicates], stored: Sequence[Report]) -> list[Replicates]:
+    """Return the stored trainings that can be compared with the first of `evidence` and are none of it."""
+    if not evidence:
+        return []
+    comparable = [report for report in stored if _is_comparable(evidence[0].newest, report)]
+    return [one for one in pools(comparable) if not any(same_evidence(one, ranked) for ranked in evidence)]
+
+
+def _is_comparable(newest: Report, report: Report) -> bool:
+    try:
+        return not difference(newest, report)
+    except ValueError:  # a report of the first versions, without a protocol
+        return False
+
+
+def tie_margin(recipe: str) -> float:
+    """Return the relative difference below which a recipe's configurations are tied."""
+    entry = load_recipes().get(recipe)  # a recipe that is in no table any more still has reports
+    return MARGIN if entry is None else entry.tie_margin
 
 
 def best_of(ranking: Ranking) -> str | None:
     """Return the best configuration's key, or None if no configuration has a score."""
     first = ranking.configurations[0] if ranking.configurations else None
     return None if first is None or not first.scored_by(ranking.ranked_by) else first.optimizer
-
-
-def verdicts_on(ranking: Ranking, metric: str | None = None) -> list[Verdict]:
-    """Return a verdict on every pair of ranked configurations, in order, by the ranking's metric or another one."""
-    return compare_reports(
-        [configuration.report for configuration in ranking.configurations], metric or ranking.ranked_by
-    )
-
-
-def verdicts_on_best(ranking: Ranking) -> list[Verdict]:
-    """Return the best configuration's verdict against each other one; p is corrected for all pairs of the ranking."""
-    return [verdict for verdict in verdicts_on(ranking) if verdict.first == ranking.configurations[0].optimizer]
-
-
-def all_verdicts(ranking: Ranking) -> list[Verdict]:
-    """Return the verdicts by every metric with a better end."""
-    metrics = {metric: None for configuration in ranking.configurations for metric in configuration.scores}
-    return [verdict for metric in metrics for verdict in verdicts_on(ranking, metric)]
 
 
 def as_table(ranking: Ranking) -> pa.Table:
@@ -190,13 +218,8 @@ def as_table(ranking: Ranking) -> pa.Table:
     return pa.table({name: [row.get(name) for row in rows] for name in columns})
 
 
-def verdicts_table(verdicts: Sequence[Verdict]) -> pa.Table:
-    """Return one row per pair and metric, with the fields of `Verdict` as columns."""
-    return pa.Table.from_pylist([asdict(verdict) for verdict in verdicts], schema=VERDICTS_SCHEMA)
-
-
 def _row(configuration: RankedConfiguration) -> dict[str, Any]:
-    row = {"rank": configuration.rank, **configuration.report.facts(FACTS)}
+    row = {"rank": configuration.rank, **configuration.facts(FACTS)}
     for metric, score in configuration.scores.items():
         floor, ceiling = configuration.report.anchors(metric)
         row |= {f"{metric}_mean": score.mean, f"{metric}_half_width": score.half_width}

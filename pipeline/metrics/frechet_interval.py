@@ -215,6 +215,7 @@ METRIC = Metric(
             fewest_images=2,  # a covariance divides by N - 1
             has_error=True,
             details=("route", "rank"),
+            scale="log",
         ),
         ScoreDefinition(
             "fid_infinity",
@@ -223,6 +224,7 @@ METRIC = Metric(
             "lower",
             fewest_images=FEWEST_IMAGES,
             has_error=True,
+            scale="log",
         ),
     ),
     needs=(Need.FEATURES,),

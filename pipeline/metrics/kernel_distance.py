@@ -188,6 +188,7 @@ METRIC = Metric(
             "lower",
             fewest_images=FEWEST_IMAGES,
             has_error=True,
+            scale="log",
         ),
     ),
     needs=(Need.FEATURES,),

@@ -18,6 +18,7 @@ from pipeline.metrics.score import Score
 NEIGHBOURS = 5  # Naeem et al. 2020; Kynkäänniemi et al. 2019 take 3
 
 Direction = Literal["lower", "higher", "neither"]
+Scale = Literal["linear", "log"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class ScoreDefinition:
     fewest_images: int = 1  # per set; with fewer the score is left out
     has_error: bool = False  # True if a standard error comes with the score
     details: tuple[str, ...] = ()  # names in `Score.details`
+    scale: Scale = "linear"  # on which members spread evenly; "log": they vary in proportion to the score's size
 
 
 @dataclass(frozen=True, kw_only=True)

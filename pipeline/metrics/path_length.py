@@ -50,6 +50,7 @@ METRIC = Metric(
             "How much the extractor sees change when a latent moves a little (Karras et al. 2019).",
             "lower",
             has_error=True,
+            scale="log",
         ),
     ),
     needs=(Need.GENERATOR,),

@@ -48,6 +48,7 @@ METRIC = Metric(
             "FID by class",
             "Mean over classes of the FID within each class; none where a class is missing (Miyato and Koyama 2018).",
             "lower",
+            scale="log",
         ),
     ),
     needs=(Need.FEATURES, Need.PROBABILITIES),

@@ -99,6 +99,11 @@ class Report:
         return str(self._fact("training_fingerprint"))
 
     @property
+    def pool(self) -> str:
+        """The SHA-256 of everything that replicates share; empty in a report of an older version."""
+        return str(self._fact("pool") or "")
+
+    @property
     def data_versions(self) -> dict[str, Any]:
         """The fingerprints of the scored inputs by name, empty in a report of the first versions."""
         return self._json("data_versions")
@@ -211,6 +216,11 @@ class Report:
         members, values = self.block.column("member"), self.block.column("value")
         rows = sorted(self._rows_of.get(metric, ()), key=members.__getitem__)
         return [values[row] for row in rows if values[row] is not None]
+
+    def by_member(self, metric: str) -> dict[int, float | None]:
+        """Return each member's value of one metric, None for a member without one; empty if no row has the metric."""
+        members, values = self.block.column("member"), self.block.column("value")
+        return {members[row]: values[row] for row in self._rows_of.get(metric, ())}
 
     def metrics(self) -> list[str]:
         """Return the names of the report's metrics, in their order."""

@@ -65,6 +65,12 @@ COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
     ("data_versions", TEXT, "JSON of the fingerprints of the inputs: tensors, training, samples, extractor, …"),
     ("scoring_seconds", NUMBER, "wall time of scoring this partition"),
     ("ganforge_version", TEXT, "version of the package that scored"),
+    (
+        "pool",
+        TEXT,
+        "SHA-256 of everything that replicates share: settings without seed and members, data, protocol and code;"
+        " verdicts use all reports of one pool; null: this report alone",
+    ),
 )
 TYPES = {name: type_ for name, type_, _ in COLUMNS}
 SCHEMA = pa.schema(TYPES.items())
@@ -78,7 +84,7 @@ RUN_COLUMNS = (  # columns of the view `runs`: those with one value per report, 
     *("report_id", "run_id", "created_at", "recipe", "optimizer", "newest", "steps", "width", "seed", "members"),
     *("diverged_members", "n_generated", "n_real", "extractor", "extractor_sha256", "extractor_accuracy", "source"),
     *("device", "training_seconds", "scoring_seconds", "git_commit", "settings", "data_versions", "protocol"),
-    *("fingerprint", "training_fingerprint", "ganforge_version"),
+    *("fingerprint", "training_fingerprint", "ganforge_version", "pool"),
 )
 
 

@@ -81,6 +81,8 @@ def _describe_changes(changes: Sequence[str], missing: str) -> list[str]:
         part, _, optimizer = name.partition(".")
         words = {
             "reports": f"{optimizer} has another report",
+            "replicates": f"{optimizer} has other replicates",
+            "tie_margin": "the recipe's tie_margin changed",
             "shown": f"{optimizer} was trained again or has new samples",
             "missing": missing,
             "left_out": f"{optimizer} cannot be compared with the ranked ones: {rest}",

@@ -20,7 +20,7 @@ def materialized() -> dg.AssetMaterialization:
     return event
 
 
-def test_the_comparison_shows_and_stores_a_verdict_on_every_pair(paths: Paths) -> None:
+def test_the_comparison_shows_verdicts_on_the_best_and_stores_those_on_every_pair(paths: Paths) -> None:
     add(paths, "sgd", [800.0, 821.0, 839.0])
     add(paths, "adam", [100.0, 120.0, 140.0])
     add(paths, "rmsprop", [130.0, 121.0, 155.0])
@@ -28,11 +28,12 @@ def test_the_comparison_shows_and_stores_a_verdict_on_every_pair(paths: Paths) -
     assert isinstance(table, dg.TableMetadataValue)
     shown = [(row.data["pair"], row.data["verdict on FID"]) for row in table.records]
     assert shown == [
-        ("adam against rmsprop", "undecided: about 7 more members would decide"),
+        ("adam against rmsprop", "undecided: about 16 more members would decide"),
         ("adam against sgd", "adam is better"),
-        ("rmsprop against sgd", "rmsprop is better"),
     ]
-    assert pq.read_table(paths.comparison("mnist_mlp") / "verdicts.parquet").num_rows == 3
+    assert (
+        pq.read_table(paths.comparison("mnist_mlp") / "verdicts.parquet").num_rows == 2 + 3
+    )  # the best ones, and all pairs
 
 
 def test_the_note_on_a_lone_configuration_names_the_needs_of_a_verdict(paths: Paths) -> None:

@@ -147,7 +147,8 @@ def test_a_diverging_configuration_is_reported_and_does_not_disturb_its_neighbou
     for member in (0, 1):
         assert f"mnist_mlp hot: member {member} diverged at step 8: its weights or losses are not finite" in made.stdout
     printed = subprocess.run([*command, "reports"], cwd=PROJECT, capture_output=True, text=True, timeout=60).stdout
-    rows = {line.split()[0]: line for line in printed.splitlines() if line.startswith(("hot", "warm"))}
+    ranked = printed.partition(" against ")[0].splitlines()
+    rows = {line.split()[0]: line for line in ranked if line.startswith(("hot", "warm"))}
     assert "diverged" in rows["hot"]
     assert "2 (2 diverged)" in rows["hot"]
     assert "diverged" not in rows["warm"]

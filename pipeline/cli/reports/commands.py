@@ -13,6 +13,7 @@ from cyclopts import Parameter
 from pipeline.cli.options import Recipe
 from pipeline.cli.program import new_app
 from pipeline.cli.reports.answer import TEXT, Form, show_answer
+from pipeline.cli.reports.judging import PAIR_DEFAULT, RANKING_DEFAULT, Judging, RankingJudging
 
 OneRecipe: TypeAlias = Annotated[str | None, Parameter(metavar="RECIPE", help="one recipe alone")]
 
@@ -36,11 +37,11 @@ reports = new_app(
 
 
 @reports.default
-def ranking(*, form: Form = TEXT) -> None:
+def ranking(*, judging: RankingJudging = RANKING_DEFAULT, form: Form = TEXT) -> None:
     """Print every recipe's ranking."""
     from pipeline.cli.reports.ranking import answer
 
-    show_answer(answer(None), form)
+    show_answer(answer(None, judging), form)
 
 
 @reports.command(name="list")
@@ -85,6 +86,7 @@ def best(
     recipe: OneRecipe = None,
     *,
     metric: Annotated[str, Parameter(metavar="NAME", help="the score to rank by")] = "fid",
+    judging: RankingJudging = RANKING_DEFAULT,
     form: Form = TEXT,
 ) -> None:
     """Name the best configuration, and whether that is decided.
@@ -93,29 +95,35 @@ def best(
     """
     from pipeline.cli.reports.best import answer
 
-    show_answer(answer(recipe, metric), form)
+    show_answer(answer(recipe, metric, judging), form)
 
 
 @reports.command
 def compare(
-    first: Annotated[str, Parameter(name="A", help="an optimizer configuration, or RECIPE/CONFIGURATION")],
+    first: Annotated[
+        str, Parameter(name="A", help="a configuration as [RECIPE/]CONFIGURATION[@STEPS], or the id of a report")
+    ],
     second: Annotated[str, Parameter(name="B", help="another one")],
     /,
     *,
     recipe: Annotated[str | None, Parameter(metavar="KEY", help="the recipe of both configurations")] = None,
     curves: Annotated[str | None, Parameter(metavar="FILE.png", help="also draw the curves of both")] = None,
+    judging: Judging = PAIR_DEFAULT,
     form: Form = TEXT,
 ) -> None:
     """Compare two configurations: settings that differ, scores with verdicts, curves.
+
+    A configuration counts with all replicates of its newest report (of so many steps), a report by itself.
 
     for instance:
 
         ganforge reports compare rmsprop adam --recipe mnist_mlp
         ganforge reports compare mnist_mlp/adam mnist_dcgan/adam
+        ganforge reports compare mnist_mlp/adam@4500 mnist_mlp/adam@93700
     """
     from pipeline.cli.reports.compare import answer
 
-    show_answer(answer(first, second, recipe, curves), form)
+    show_answer(answer(first, second, recipe, curves, judging), form)
 
 
 @reports.command

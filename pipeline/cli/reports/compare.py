@@ -7,7 +7,8 @@ configurations.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,41 +16,34 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.cli.reports.answer import Answer
-from pipeline.cli.reports.selection import NoReportError, newest_report, newest_reports, recipes_of
+from pipeline.cli.reports.judging import Judging
+from pipeline.cli.reports.selection import NoReportError
+from pipeline.cli.reports.sides import Side, find_sides
 from pipeline.cli.table import aligned
-from pipeline.comparison.curves import COLUMNS, curves_of, draw_overlaid
+from pipeline.comparison.curves import COLUMNS, draw_overlaid
 from pipeline.comparison.differences import differing_settings
 from pipeline.comparison.protocol import budget_difference, expect_one_protocol
-from pipeline.comparison.ranking import Estimate, estimate
-from pipeline.comparison.verdicts import Verdict, compare_pairs, member_scores
-from pipeline.reports.store import Report
+from pipeline.comparison.ranking import Estimate, estimate, other_trainings, tie_margin
+from pipeline.comparison.ranking_verdicts import compare_replicates
+from pipeline.comparison.replicates import Replicates
+from pipeline.comparison.rules import Choices
+from pipeline.comparison.verdicts import Verdict
+from pipeline.reports.store import history_of
 from pipeline.storage.paths import Paths
-from pipeline.storage.verification import ArtefactFileError
 from pipeline.training.records.loss_curves import over_members
 
 BARS = "▁▂▃▄▅▆▇█"
 BAR_COUNT = 40
 
 
-@dataclass(frozen=True)
-class Side:
-    """One of the two configurations."""
-
-    name: str  # the configuration, with its recipe if the recipes differ
-    report: Report
-    curves: pa.Table | None  # its training history, if the stored weights are still those of the report
-    why_no_curves: str = ""
-
-
-def answer(first: str, second: str, recipe: str | None, curves: str | None) -> Answer:
-    """Return the comparison of the newest reports of both; draw their curves into the file `curves`."""
-    paths = Paths.default()
-    sides = _sides(first, second, recipe, paths)
+def answer(first: str, second: str, recipe: str | None, curves: str | None, judging: Judging) -> Answer:
+    """Return the comparison of both; draw their curves into the file `curves`."""
+    sides = find_sides(first, second, recipe, Paths.default(), newest=judging.newest)
     reports = [side.report for side in sides]
     expect_one_protocol(reports)
     unequal = budget_difference(*reports)
     settings = differing_settings(reports)
-    scores = _scores(sides)
+    scores = _scores(sides, judging)
     if curves is not None:
         _draw(Path(curves), sides)
     values = {
@@ -64,83 +58,43 @@ def answer(first: str, second: str, recipe: str | None, curves: str | None) -> A
     return Answer(_text(sides, settings, scores, unequal), scores, values)
 
 
-def _sides(first: str, second: str, recipe: str | None, paths: Paths) -> list[Side]:
-    bare = [name for name in (first, second) if "/" not in name]
-    if recipe is None and bare:
-        recipe = _common_recipe(bare, paths)
-    keys = [_key(name, recipe) for name in (first, second)]
-    if keys[0] == keys[1]:
-        raise ValueError(f"found {first} twice, expected two configurations to compare")
-    one_recipe = keys[0][0] == keys[1][0]
-    reports = [newest_report(paths.reports(), *key) for key in keys]
-    names = [optimizer if one_recipe else f"{key}/{optimizer}" for key, optimizer in keys]
-    return [_side(name, report, paths) for name, report in zip(names, reports, strict=True)]
-
-
-def _side(name: str, report: Report, paths: Paths) -> Side:
-    """Return one of the two. Its scores come from the store, so a damaged training costs only its curves."""
-    try:
-        curves = curves_of(report, paths)
-    except ArtefactFileError as error:
-        return Side(name, report, None, str(error))
-    return Side(name, report, curves, "the training that its report is about is not in the data folder")
-
-
-def _key(name: str, recipe: str | None) -> tuple[str, str]:
-    """Return recipe and configuration of a name with or without its recipe."""
-    head, slash, optimizer = name.partition("/")
-    return (head, optimizer) if slash else (str(recipe), name)
-
-
-def _common_recipe(optimizers: list[str], paths: Paths) -> str:
-    """Return the only recipe in which all these configurations have reports."""
-    reports = newest_reports(paths.reports())
-    homes = {name: [r.recipe for r in reports if r.optimizer == name] for name in optimizers}
-    common = [recipe for recipe in recipes_of(reports) if all(recipe in home for home in homes.values())]
-    if len(common) > 1:
-        names = " and ".join(optimizers)
-        raise NoReportError(f"{names} have reports in several recipes; name one with --recipe: {', '.join(common)}")
-    if not common:
-        lists = "; ".join(f"{name} has reports in {', '.join(homes[name]) or 'no recipe'}" for name in optimizers)
-        raise NoReportError(f"{lists}; expected one recipe with all of them, or RECIPE/CONFIGURATION for each")
-    return common[0]
-
-
 def _facts(side: Side) -> dict[str, Any]:
     names = ("recipe", "optimizer", "report_id", "created_at", "steps", "seed", "members", "diverged_members")
-    return side.report.facts(names)
+    pooled = {"members": side.replicates.count, "diverged_members": side.replicates.diverged}
+    return {**side.report.facts(names), **pooled, "reports": len(side.replicates.reports)}
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Scores
 
 
-def _scores(sides: list[Side]) -> list[dict[str, Any]]:
+def _scores(sides: list[Side], judging: Judging) -> list[dict[str, Any]]:
     """Return one row per metric of either report."""
-    return [_score(sides, metric) for metric in dict.fromkeys(m for side in sides for m in side.report.metrics())]
+    metrics = dict.fromkeys(metric for side in sides for metric in side.report.metrics())
+    stored = history_of(Paths.default().reports(), sides[0].report.recipe)
+    past = other_trainings([side.replicates for side in sides], stored)
+    return [_score(sides, metric, judging, past) for metric in metrics]
 
 
-def _score(sides: list[Side], metric: str) -> dict[str, Any]:
+def _score(sides: list[Side], metric: str, judging: Judging, past: Sequence[Replicates]) -> dict[str, Any]:
     reports = [side.report for side in sides if metric in side.report.metrics()]
-    better = reports[0].better(metric)
-    means = [estimate(side.report.scores(metric)) for side in sides]
-    row: dict[str, Any] = {"metric": metric, "better": better}
-    for name, mean in zip(("first", "second"), means, strict=True):
+    row: dict[str, Any] = {"metric": metric, "better": reports[0].better(metric)}
+    for name, side in zip(("first", "second"), sides, strict=True):
+        mean = estimate(side.replicates.values(metric))
         row |= {name: mean.mean, f"{name}_half_width": mean.half_width}
-    verdict = _verdict(sides, metric, better) if len(reports) == len(sides) else None
-    if verdict is None:
-        return row
-    facts = asdict(verdict)
-    columns = ("difference", "low", "high", "p", "verdict", "paired", "members", "more_members", "note")
-    return row | {name: facts[name] for name in columns} | {"said": str(verdict)}
+    verdicts = _verdicts(sides, metric, judging, past) if len(reports) == len(sides) else []
+    for verdict in verdicts:
+        facts = asdict(verdict)
+        columns = [name for name in facts if name not in ("first", "second", "metric")]
+        row |= {name: facts[name] for name in columns} | {"said": str(verdict)}
+    return row
 
 
-def _verdict(sides: list[Side], metric: str, better: str) -> Verdict | None:
-    if better not in ("lower", "higher"):
-        return None
-    scores = [member_scores(side.report, metric, side.name) for side in sides]
-    (verdict,) = compare_pairs(scores, metric, lower_is_better=better == "lower")
-    return verdict
+def _verdicts(sides: list[Side], metric: str, judging: Judging, past: Sequence[Replicates]) -> list[Verdict]:
+    """Return the verdict on the pair; none for a metric without a better end."""
+    evidence, names = [side.replicates for side in sides], [side.name for side in sides]
+    choices = Choices(judging.test, tie_margin(sides[0].report.recipe))
+    return compare_replicates(evidence, metric, names=names, past=past, choices=choices)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -157,7 +111,8 @@ def _text(sides: list[Side], settings: dict[str, list[Any]], scores: list[dict[s
     )
     lines += ["", *aligned([["score", *names, "better", "verdict"], *map(_cells, scores)])]
     lines += [
-        "each verdict is for this pair and score alone, at 5 %; the ranking's verdicts are corrected for all its pairs"
+        "each verdict is for this pair and score alone, at 5 %; the ranking's verdicts are corrected for all its pairs",
+        f"members: {' and '.join(str(side.replicates.count) for side in sides)}",
     ]
     if unequal:
         lines.append(f"unequal trainings ({unequal}): a difference may come from these instead of the configurations")

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 
 from pipeline.cli.reports.answer import Answer
+from pipeline.cli.reports.judging import RANKING_DEFAULT, Judging, RankingJudging
 from pipeline.cli.reports.selection import newest_reports, recipes_of
 from pipeline.cli.table import aligned
-from pipeline.comparison.ranking import (
-    Estimate,
-    RankedConfiguration,
-    Ranking,
-    as_table,
-    compare,
-    score_text,
-    verdicts_on,
-    verdicts_on_best,
-)
+from pipeline.comparison.ranking import RankedConfiguration, Ranking, as_table, compare
+from pipeline.comparison.ranking_verdicts import verdicts_on
 from pipeline.comparison.verdicts import Verdict, how_sure
 from pipeline.evidence import number
 from pipeline.reports.store import Report
@@ -29,14 +22,16 @@ ANCHORED = ("fid", "inception_score")  # the first of SHOWN; real images and noi
 COLUMNS = ("optimizer", *SHOWN.values(), "members", "steps", "images", "made (UTC)")
 
 
-def answer(recipe: str | None) -> Answer:
+def answer(recipe: str | None, judging: RankingJudging = RANKING_DEFAULT) -> Answer:
     """Return one table per recipe."""
     paths = Paths.default()
     reports = newest_reports(paths.reports(), recipe)
     optimizers = list(load_optimizers())
-    rankings = [compare(key, optimizers, paths) for key in recipes_of(reports)]
+    rankings = [
+        compare(key, optimizers, paths, newest=judging.newest, test=judging.test) for key in recipes_of(reports)
+    ]
     rankings = [ranking for ranking in rankings if ranking.configurations]
-    text = "\n\n".join([*(render(ranking) for ranking in rankings), *without_table(reports, optimizers)])
+    text = "\n\n".join([*(render(ranking, judging) for ranking in rankings), *without_table(reports, optimizers)])
     rows = [{"recipe": ranking.recipe, **row} for ranking in rankings for row in as_table(ranking).to_pylist()]
     return Answer(text, rows)
 
@@ -50,7 +45,7 @@ def without_table(reports: list[Report], optimizers: list[str]) -> list[str]:
     return [f"kept, but in no table now (is GANFORGE_OPTIMIZERS set?): {', '.join(names)}"]
 
 
-def render(ranking: Ranking) -> str:
+def render(ranking: Ranking, judging: RankingJudging) -> str:
     """Return a ranking as text: data, extractor, one row per configuration, anchors, verdicts, exclusions."""
     rows = [list(COLUMNS), *(_row(configuration) for configuration in ranking.configurations)]
     first = ranking.configurations[0].report
@@ -68,7 +63,7 @@ def render(ranking: Ranking) -> str:
     if ranking.missing:
         lines.append(f"no report yet: {', '.join(ranking.missing)}")
     lines += [f"not comparable: {optimizer} ({how})" for optimizer, how in ranking.incomparable.items()]
-    lines += _verdicts(ranking)
+    lines += _verdicts(ranking, judging)
     return "\n".join(lines)
 
 
@@ -92,38 +87,44 @@ def _averaged(ranking: Ranking) -> list[str]:
     return [f"scored with averaged weights: {', '.join(averaged)}"] if averaged else []
 
 
-def _verdicts(ranking: Ranking) -> list[str]:
+def _verdicts(ranking: Ranking, judging: RankingJudging) -> list[str]:
     """Return a second table: the best configuration against each other one by FID, or a line if none is decidable."""
     if len(ranking.configurations) < 2:
         return []
-    best = verdicts_on_best(ranking)
-    if all(verdict.members < 2 for verdict in best):
+    verdicts = verdicts_on(ranking, family=judging.family(ranking.configurations[0].optimizer))
+    if all(verdict.p is None for verdict in verdicts):
         return ["which is better is undecided: that takes at least 2 members with a score of each (--members)"]
-    head = [f"{best[0].first} against", "FID difference", "corrected p", "verdict"]
-    pairs = math.comb(len(ranking.configurations), 2)
-    lines = [
+    first = "" if judging.all_pairs else f"{verdicts[0].first} "
+    head = [f"{first}against", "FID difference (interval)", "corrected p", "members", "verdict"]
+    return [
         "",
-        *aligned([head, *(_verdict_row(verdict) for verdict in best)]),
-        f"differences by member, with 95 % intervals; p is Holm's over {_all_pairs(pairs)}; "
-        "more members: --members, for a chance of 80 %",
+        *aligned([head, *(_verdict_row(verdict, with_first=judging.all_pairs) for verdict in verdicts)]),
+        *explain(verdicts, judging),
+        *filter(None, how_sure(verdicts).split("; ")),
     ]
-    return [*lines, *filter(None, how_sure(verdicts_on(ranking)).split("; "))]
 
 
-def _all_pairs(count: int) -> str:
-    return "the one pair" if count == 1 else f"all {count} pairs"
+def explain(verdicts: Sequence[Verdict], judging: Judging) -> list[str]:
+    """Return a line on the tests and on the meaning of intervals and p values."""
+    tests = " and ".join(dict.fromkeys(verdict.test for verdict in verdicts if verdict.p is not None))
+    count = len(verdicts)
+    pairs = "the one pair" if count == 1 else f"{'both' if count == 2 else f'all {count}'} pairs together"
+    looks = "" if judging.test == "plain" else ", however often members are added"
+    return [f"{tests}; intervals and corrected p hold at 5 % for {pairs}{looks}"]
 
 
-def _verdict_row(verdict: Verdict) -> list[str]:
-    return [verdict.second, difference_text(verdict), _p(verdict.corrected_p), str(verdict)]
+def _verdict_row(verdict: Verdict, *, with_first: bool) -> list[str]:
+    names = f"{verdict.first} against {verdict.second}" if with_first else verdict.second
+    members = f"{verdict.first_members} / {verdict.second_members}"
+    return [names, difference_text(verdict), _p(verdict.corrected_p), members, str(verdict)]
 
 
 def difference_text(verdict: Verdict) -> str:
-    """Return the difference with the half-width of its interval."""
+    """Return the difference with its interval, such as `-232 (-310 to -120)`."""
     if verdict.difference is None:
         return "-"
-    half_width = math.nan if verdict.high is None else verdict.high - verdict.difference
-    return str(Estimate(verdict.difference, half_width))
+    interval = "" if verdict.low is None else f" ({number(verdict.low)} to {number(verdict.high)})"
+    return f"{number(verdict.difference)}{interval}"
 
 
 def _p(value: float | None) -> str:
@@ -133,13 +134,12 @@ def _p(value: float | None) -> str:
 
 
 def _row(configuration: RankedConfiguration) -> list[str]:
-    report = configuration.report
-    diverged = report.diverged_members
-    members = str(report.members) + (f" ({diverged} diverged)" if diverged else "")
+    report, replicates = configuration.report, configuration.replicates
+    diverged = f" ({replicates.diverged} diverged)" if replicates.diverged else ""
     return [
         configuration.optimizer,
-        *(score_text(report, metric) for metric in SHOWN),
-        members,
+        *(configuration.text(metric) for metric in SHOWN),
+        f"{replicates.count}{diverged}",
         f"{report.steps:,}",
         f"{report.n_generated:,}",
         f"{report.created_at:%Y-%m-%d %H:%M}",

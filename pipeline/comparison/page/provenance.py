@@ -105,7 +105,7 @@ def command(recipe: str, entry: PageEntry) -> str:
     report, entry_protocol = entry.configuration.report, entry.protocol
     values = {
         "--steps": report.steps,
-        "--members": report.members,
+        "--members": report.members,  # of the newest report's seed
         "--width": entry.settings.get("width"),
         "--samples": report.n_generated,
         "--seed": report.seed,
@@ -129,7 +129,8 @@ def _beyond_the_command(entry_protocol: dict[str, Any]) -> str:
 
 def how_to_read(entries: Sequence[PageEntry]) -> list[dict[str, str]]:
     """Return each score's definition, and a query that reads the members' values from these reports."""
-    ids = ", ".join(f"'{entry.configuration.report.report_id}'" for entry in entries)
+    reports = [report for entry in entries for report in entry.configuration.replicates.reports]
+    ids = ", ".join(f"'{report.report_id}'" for report in reports)
     return [
         {
             "title": definition(metric).title,
@@ -142,7 +143,8 @@ def how_to_read(entries: Sequence[PageEntry]) -> list[dict[str, str]]:
 
 def _sql(metric: str, ids: str) -> str:
     where = f"metric = '{metric}' and report_id in ({ids})"
-    return f"select optimizer, member, value from history where {where} order by optimizer, member"
+    # distinct: a later report with more members repeats the scores of the earlier ones
+    return f"select distinct optimizer, seed, member, value from history where {where} order by all"
 
 
 def _record(name: str, value: Any) -> str:

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.comparison.page.entries import PageEntry
-from pipeline.comparison.ranking import Estimate, Ranking, verdicts_on
-from pipeline.comparison.verdicts import BETTER, UNDECIDED, WORSE, Verdict, member_scores
+from pipeline.comparison.ranking import Estimate, Ranking
+from pipeline.comparison.ranking_verdicts import verdicts_on_best
+from pipeline.comparison.verdicts import BETTER, TIED, UNDECIDED, WORSE, Verdict
 from pipeline.evidence import number
 from pipeline.metrics.catalogue import definition
 
 SHOWN = ("fid", "kid", "inception_score", "precision", "recall", "missing_classes")  # columns of the ranking
-MOST_PAIRS = 66  # pairs of 12 configurations; with more, the page shows only the pairs with the best one
 ARROWS = {"lower": "lower is better", "higher": "higher is better", "neither": "neither is better"}
 
 
@@ -31,7 +31,7 @@ def ranking_table(entries: Sequence[PageEntry], ranked_by: str) -> dict[str, Any
     rows = []
     for entry, rank in zip(entries, _ranks(entries, ranked_by), strict=True):
         report = entry.configuration.report
-        facts = report.facts(("steps", "members", "diverged_members", "width"))
+        facts = entry.configuration.facts(("steps", "members", "diverged_members", "width"))
         scores = [_shown(entry.configuration.scores.get(metric)) for metric in columns]
         rows.append({"rank": rank, "key": entry.key, "scores": scores, "weights": report.weights, **facts})
     anchors = [
@@ -75,7 +75,12 @@ def _metric_data(entries: Sequence[PageEntry], metric: str) -> dict[str, Any]:
 
 def _row(entry: PageEntry, metric: str) -> dict[str, Any]:
     score = entry.configuration.scores[metric]
-    by_member = member_scores(entry.configuration.report, metric).sound()
+    replicates = entry.configuration.replicates
+    has_several_seeds = len({seed for seed, _ in replicates.members}) > 1
+    by_member = {
+        f"{index} of seed {seed}" if has_several_seeds else index: value
+        for (seed, index), value in sorted(replicates.scores(metric).sound().items())
+    }
     return {
         "configuration": entry.key,
         "shown": _shown(score),
@@ -87,25 +92,9 @@ def _row(entry: PageEntry, metric: str) -> dict[str, Any]:
 
 
 def verdict_rows(ranking: Ranking, metrics: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    """Return by metric one row per pair; a metric without a better end has none."""
-    if len(ranking.configurations) < 2:
-        return {}
-    best = ranking.configurations[0].optimizer
-    by_metric = {
-        metric: [
-            _verdict_row(verdict)
-            for verdict in verdicts_on(ranking, metric)
-            if verdict.first == best or not only_with_best(ranking)
-        ]
-        for metric in metrics
-    }
+    """Return by metric the best configuration's row against each other one; a metric without a better end has none."""
+    by_metric = {metric: [_verdict_row(verdict) for verdict in verdicts_on_best(ranking, metric)] for metric in metrics}
     return {metric: rows for metric, rows in by_metric.items() if rows}
-
-
-def only_with_best(ranking: Ranking) -> bool:
-    """Return whether there are too many pairs to show all of them on the page."""
-    count = len(ranking.configurations)
-    return count * (count - 1) // 2 > MOST_PAIRS
 
 
 def _verdict_row(verdict: Verdict) -> dict[str, Any]:
@@ -118,7 +107,8 @@ def _verdict_row(verdict: Verdict) -> dict[str, Any]:
         "difference": _number(verdict.difference),
         "interval": interval or "–",
         "p": "–" if verdict.corrected_p is None else f"{verdict.corrected_p:.2g}",
-        "members": verdict.members,
+        "members": f"{verdict.first_members} / {verdict.second_members}",
+        "test": verdict.test,
     }
 
 
@@ -133,8 +123,7 @@ def headline(ranking: Ranking) -> str:
     first = f"{best.optimizer} has the {extreme} {definition(metric).title}: {best.scores[metric]}."
     if len(ranking.configurations) == 1:
         return f"{first} It is the only configuration with a comparable report, so nothing is decided."
-    against = [verdict for verdict in verdicts_on(ranking) if verdict.first == best.optimizer]
-    return f"{first} {_decided(against)}"
+    return f"{first} {_decided(verdicts_on_best(ranking))}"
 
 
 def _decided(against: Sequence[Verdict]) -> str:
@@ -147,9 +136,12 @@ def _decided(against: Sequence[Verdict]) -> str:
     if won and open_to:
         sentences.append(f"That is decided against {_joined(won)}, but not against {_joined(open_to)}.")
     elif won:
-        sentences.append(f"That is decided against {_joined(won)}, at a level of 5 % for all pairs together.")
+        sentences.append(f"That is decided against {_joined(won)}, at a level of 5 % for all of them together.")
     elif open_to:
         sentences.append(f"That is not decided against {_joined(open_to)}.")
+    tied = [verdict.second for verdict in against if verdict.verdict == TIED]
+    if tied:
+        sentences.append(f"It is tied with {_joined(tied)}.")
     if lost:
         sentences.append(f"Member by member {_joined(lost)} {'is' if len(lost) == 1 else 'are'} better.")
     return " ".join(sentences)

@@ -32,7 +32,8 @@ from pipeline.comparison.page.feature_map import gather_feature_map
 from pipeline.comparison.page.grids import gather_grids
 from pipeline.comparison.page.interpolation import gather_interpolation
 from pipeline.comparison.page.movie import gather_movie
-from pipeline.comparison.ranking import Ranking, verdicts_on
+from pipeline.comparison.ranking import Ranking
+from pipeline.comparison.ranking_verdicts import verdicts_on_best
 from pipeline.comparison.verdicts import how_sure
 from pipeline.settings import load_recipes
 from pipeline.storage.paths import Paths
@@ -120,11 +121,10 @@ def _render(ranking: Ranking, entries: Sequence[PageEntry], parts: dict[str, Any
         source=provenance.data_source(entries),
         budget=provenance.budget(entries, recipe),
         measured_with=provenance.measured_with(entries),
-        only_with_best=scores.only_with_best(ranking),
-        how_sure=how_sure(verdicts_on(ranking)),
+        how_sure=how_sure(verdicts_on_best(ranking)),
         keys=keys,
         order=[entry.key for entry in entries],
-        members=max((entry.configuration.report.members or 1 for entry in entries), default=0),
+        members=max((entry.configuration.replicates.count for entry in entries), default=0),
         dashes=dict(zip(keys, charts.dashes(keys), strict=True)),
         table=scores.ranking_table(entries, ranking.ranked_by),
         **parts,

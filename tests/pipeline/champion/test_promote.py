@@ -75,8 +75,8 @@ def test_a_significantly_better_configuration_is_promoted(paths: Paths) -> None:
     champion = require_champion("mnist_mlp", paths)
     assert (outcome.promoted, champion.version, champion.optimizer, champion.pointer.previous) == (True, 2, "adam", 1)
     assert outcome.reason == (
-        "adam is better than champion 1 (sgd): FID 101.7 ± 5.2, difference -200 (-214.9 to -185.1), "
-        "p 0.0002999 corrected for all pairs"
+        "adam is better than champion 1 (sgd): FID 101.7 ± 5.2, difference -199.9 (-215.4 to -185.2), "
+        "p 0.0001099, moderated paired t, 3 against 3 members"
     )
     assert champion.card()["decision"]["replaced"]["optimizer"] == "sgd"
     assert champion.card()["decision"]["verdict"]["verdict"] == "better"
@@ -114,18 +114,18 @@ def test_of_several_that_are_better_the_best_ranked_is_promoted(paths: Paths) ->
 
 
 def test_the_family_of_comparisons_corrects_the_verdict_on_the_champion(paths: Paths) -> None:
-    """p 0.03 of the one pair would do alone; among three pairs it does not (Holm)."""
+    """p of the one pair would do alone at the first look; with a second challenger it does not."""
     contender(paths, "sgd", [300.0, 310.0, 295.0])
     decide(paths)
-    contender(paths, "adam", [250.0, 282.0, 243.0])
+    contender(paths, "adam", [240.0, 262.0, 233.0])
     assert decide(paths, only="rmsprop").reason.endswith(
         "rmsprop has no score yet; make a report with: ganforge materialize mnist_mlp --optimizer rmsprop"
     )
-    contender(paths, "rmsprop", [290.0, 310.0, 305.0])
+    contender(paths, "rmsprop", [270.0, 330.0, 355.0])
     outcome = decide(paths)
     (adam,) = [decision for decision in outcome.decisions if decision.optimizer == "adam"]
     assert adam.verdict is not None and adam.verdict.p is not None and adam.verdict.corrected_p is not None
-    assert (adam.verdict.p < 0.05 < adam.verdict.corrected_p, outcome.promoted) == (True, False)
+    assert (adam.verdict.p < 0.025, adam.verdict.corrected_p > 0.05, outcome.promoted) == (True, True, False)
 
 
 def test_one_that_failed_a_check_is_refused_and_the_next_best_takes_its_place(paths: Paths) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.cli.reports import ranking
+from pipeline.cli.reports.judging import RankingJudging
 from pipeline.reports import store
 from pipeline.storage.paths import Paths
 
@@ -14,6 +15,7 @@ def add(
     fids: Sequence[float | None],
     metrics: Sequence[str] = ("fid", "inception_score"),
     weights: str = "raw",
+    **facts: Any,
 ) -> None:
     protocol = json.dumps({"n": 10, "weights": weights})
     shared: dict[str, Any] = {"recipe": "mnist_mlp", "optimizer": optimizer, "fingerprint": "f", "protocol": protocol}
@@ -21,7 +23,7 @@ def add(
     shared |= {"n_generated": 10, "n_real": 10, "extractor": "classifier", "extractor_sha256": "a" * 64}
     shared |= {"extractor_accuracy": 0.99, "source": "made up", "width": 8, "diverged_members": fids.count(None)}
     rows = [
-        {**shared, "member": member, "metric": metric, "value": value}
+        {**shared, **facts, "member": member, "metric": metric, "value": value}
         for metric in metrics
         for member, value in enumerate(fids)
     ]
@@ -37,19 +39,50 @@ def test_the_best_configuration_is_held_against_each_other_one(paths: Paths) -> 
     add(paths, "rmsprop", [130.0, 121.0, 155.0])
     add(paths, "sgd", [800.0, 821.0, 839.0])
     lines = printed()
-    start = lines.index("adam against  FID difference  corrected p  verdict")
+    start = lines.index("adam against  FID difference (interval)  corrected p  members  verdict")
     rows = [re.split(r"\s{2,}", line) for line in lines[start + 1 : start + 3]]
-    # adam - rmsprop: -30, -1, -15, t = -1.83, p = 0.21, the largest of the three; adam - sgd: -700, -701, -699
-    assert rows[0] == ["rmsprop", "-15 ± 36", "0.21", "undecided: about 7 more members would decide"]
-    assert rows[1] == ["sgd", "-700.0 ± 2.5", "< 0.0001", "adam is better"]
-    assert "over all 3 pairs" in lines[start + 3]
-    # t(1 - 0.05 / 3 / 2, 2 degrees of freedom) = 7.649 (SciPy's `t.ppf`), over the root of 3
-    assert lines[start + 4 :] == [
-        "with 3 members nothing is decided unless the largest difference exceeds 4.4 standard deviations of the "
-        "members' differences",
-        "a close verdict may change with other seeds or on another processor",
+    assert rows[0] == [
+        "rmsprop",
+        "-15.71 (-43.04 to 19.77)",
+        "0.34",
+        "3 / 3",
+        "undecided: about 16 more members would decide",
     ]
-    assert len(lines) == start + 6
+    assert rows[1] == ["sgd", "-701 (-737.1 to -649)", "< 0.0001", "3 / 3", "adam is better"]
+    assert lines[start + 3 :] == [
+        "moderated paired t; intervals and corrected p hold at 5 % for both pairs together, however often members are "
+        "added",
+        "with 3 members, differences of less than about 38 stay undecided",
+        "--members N adds members and keeps the present ones",
+    ]
+
+
+def test_on_request_all_pairs_are_tested_by_themselves(paths: Paths) -> None:
+    add(paths, "adam", [100.0, 120.0, 140.0])
+    add(paths, "rmsprop", [130.0, 121.0, 155.0])
+    add(paths, "sgd", [800.0, 821.0, 839.0])
+    lines = ranking.answer("mnist_mlp", RankingJudging(all_pairs=True, test="plain")).text.splitlines()
+    start = next(index for index, line in enumerate(lines) if line.startswith("against "))
+    rows = [re.split(r"\s{2,}", line) for line in lines[start + 1 : start + 4]]
+    # adam - rmsprop: -30, -1, -15, t = -1.83, p = 0.21, the largest of the three; adam - sgd: -700, -701, -699.
+    # The intervals are Holm's: t of 2 degrees of freedom at 0.05 and at 0.05 / 3, 4.303 and 7.649.
+    assert rows[0][:3] == ["adam against rmsprop", "-15.33 (-51.36 to 20.69)", "0.21"]
+    assert rows[1][:3] == ["adam against sgd", "-700 (-704.4 to -695.6)", "< 0.0001"]
+    assert [row[-1].split(":")[0] for row in rows] == ["undecided", "adam is better", "rmsprop is better"]
+    assert "paired t; intervals and corrected p hold at 5 % for all 3 pairs together" in lines
+
+
+def test_the_newest_report_alone_counts_on_request(paths: Paths) -> None:
+    for seed in (0, 1):
+        for optimizer, fids in (("adam", [100.0, 110.0]), ("sgd", [130.0, 145.0])):
+            add(paths, optimizer, [fid + 3 * seed for fid in fids], seed=seed, pool=optimizer)
+    assert all(line.split()[5] == "4" for line in printed() if line.startswith(("adam 1", "sgd 1")))
+    pooled, newest = (
+        [line for line in ranking.answer("mnist_mlp", judging).text.splitlines() if line.startswith("sgd")]
+        for judging in (RankingJudging(), RankingJudging(newest=True))
+    )
+    assert "4 / 4" in pooled[1]
+    assert "2 / 2" in newest[1]
 
 
 def test_single_members_get_one_line_instead_of_a_table_of_nothing(paths: Paths) -> None:
@@ -64,7 +97,7 @@ def test_a_diverged_member_is_named_beside_the_verdict(paths: Paths) -> None:
     add(paths, "adam", [100.0, None, 120.0])
     add(paths, "sgd", [800.0, 821.0, 839.0])
     (line,) = [line for line in printed() if line.startswith("sgd ") and "adam" in line]
-    assert line.endswith("adam has no score for 1 of 3 members")
+    assert line.endswith("adam: 1 of 3 members without a score")
 
 
 def test_configurations_scored_with_averaged_weights_are_named(paths: Paths) -> None:

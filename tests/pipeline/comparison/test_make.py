@@ -10,7 +10,7 @@ from PIL import Image
 
 from pipeline.comparison.damage import damage
 from pipeline.comparison.make import CURVES, GRIDS, PAGE, make_comparison
-from pipeline.comparison.ranking import all_verdicts, verdicts_on
+from pipeline.comparison.ranking_verdicts import all_verdicts, verdicts_on, verdicts_on_best
 from pipeline.comparison.verdicts import Verdict
 from pipeline.settings import PACKAGE
 from pipeline.storage.artefact import make_artefact
@@ -63,19 +63,24 @@ def test_the_artefact_holds_a_verdict_on_every_pair_by_every_ranked_metric(paths
         add_metrics(paths, optimizer, {**values, "spread": [1.0, 2.0, 3.0]})
     artefact, ranking = make_comparison("mnist_mlp", ["sgd", "adam", "rmsprop"], paths)
     rows = pq.read_table(artefact.path("verdicts.parquet")).to_pylist()
-    pairs = [("adam", "rmsprop"), ("adam", "sgd"), ("rmsprop", "sgd")]
-    assert [(row["metric"], row["first"], row["second"]) for row in rows] == [
-        (metric, *pair) for metric in ("fid", "inception_score") for pair in pairs
+    with_best = [("adam", "rmsprop"), ("adam", "sgd")]
+    pairs = {"best": with_best, "all": [*with_best, ("rmsprop", "sgd")]}
+    assert [(row["family"], row["metric"], row["first"], row["second"]) for row in rows] == [
+        (family, metric, *pair) for family in pairs for metric in ("fid", "inception_score") for pair in pairs[family]
     ]
-    assert (rows[1]["difference"], rows[1]["verdict"], rows[1]["members"]) == (-100.0, "undecided", 3)
-    assert rows[1]["note"] == "the difference does not vary at all"
-    assert verdicts_on(ranking) == all_verdicts(ranking)[:3]
+    (scored,) = [
+        row for row in rows if (row["family"], row["metric"], row["second"]) == ("best", "inception_score", "sgd")
+    ]
+    assert (scored["difference"], scored["verdict"], scored["members"]) == (-100.0, "undecided", 3)
+    assert scored["note"] == "the difference does not vary at all"
+    assert verdicts_on(ranking) == all_verdicts(ranking)["all"][:3]
+    assert verdicts_on_best(ranking) == all_verdicts(ranking)["best"][:2]
 
 
 def test_without_pairs_the_table_of_verdicts_is_empty_and_typed(paths: Paths) -> None:
     add(paths, "adam", [2.0, 4.0])
     table = pq.read_table(make_comparison("mnist_mlp", ["adam"], paths)[0].path("verdicts.parquet"))
-    assert (table.num_rows, table.schema.names) == (0, [field.name for field in fields(Verdict)])
+    assert (table.num_rows, table.schema.names) == (0, ["family", *(field.name for field in fields(Verdict))])
 
 
 def test_the_comparison_without_any_report_names_their_absence(paths: Paths, tmp_path: Path) -> None:

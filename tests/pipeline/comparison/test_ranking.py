@@ -5,6 +5,7 @@ import pytest
 
 from pipeline.comparison.protocol import UnlikeProtocolsError
 from pipeline.comparison.ranking import Estimate, best_of, compare, estimate, rank, score_text
+from pipeline.comparison.replicates import alone
 from pipeline.evidence import number
 from pipeline.storage.paths import Paths
 from tests.pipeline.comparison.example_scores import add, add_metrics
@@ -70,7 +71,7 @@ def test_scores_measured_differently_or_after_unequal_trainings_never_meet(
 ) -> None:
     old, new = add(paths, "sgd", [1.0]), add(paths, "adam", [2.0], **unlike)
     with pytest.raises(UnlikeProtocolsError, match=f"sgd and adam cannot be compared: {next(iter(unlike))}"):
-        rank([old, new])
+        rank([alone(old), alone(new)])
     ranking = compare("mnist_mlp", ["sgd", "adam"], paths)
     assert [configuration.optimizer for configuration in ranking.configurations] == [
         "adam"

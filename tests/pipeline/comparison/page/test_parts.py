@@ -20,6 +20,7 @@ from pipeline.comparison.page.provenance import (
     records,
 )
 from pipeline.comparison.page.provenance import protocol as shown_protocol
+from pipeline.comparison.replicates import alone
 from pipeline.metrics.extractors.extractor import require_extractor
 from pipeline.reports import store
 from pipeline.reports.by_step import read_scores_by_step
@@ -183,7 +184,7 @@ def test_samples_that_were_drawn_again_after_the_report_are_not_shown(
 
 def with_report(entry: PageEntry, row: dict[str, Any]) -> PageEntry:
     report = store.append(Path(entry.configuration.report.path).parents[2], [row])
-    return replace(entry, configuration=replace(entry.configuration, report=report))
+    return replace(entry, configuration=replace(entry.configuration, replicates=alone(report)))
 
 
 def test_the_query_reads_the_very_numbers_of_the_page(entries: list[PageEntry], chain_paths: Paths) -> None:
