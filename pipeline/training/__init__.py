@@ -8,7 +8,8 @@ raw network), `settings.json`, `history.parquet` (one row per member and interva
 `checkpoints/` on the way.
 
 From the entry down: `launch.py` (several processes) and `train.py` (which partitions train together) call `sweep.py`,
-the loop. `partition.py` keeps one configuration's files, `checkpoint.py`, `interruption.py` and `divergence.py` serve
+the loop. `partition.py` keeps one configuration's files, `publication.py` makes its artefact, in which the members of
+an earlier training stand first (`kept_members.py`). `checkpoint.py`, `interruption.py` and `divergence.py` serve
 the loop. Below stand three wings: `records/` (history, snapshots, observations), `engine/` (one step of stacked
 members) and `replay/` (how a step is repeated without Python). Later stages read a training through `trained.py` and
 `kinds_of_weights.py` (raw or averaged weights).

@@ -23,9 +23,10 @@ from typing import Any
 import numpy as np
 
 from pipeline.settings import TrainingSettings
-from pipeline.storage.artefact import Artefact, find_intact, read_artefact
+from pipeline.storage.artefact import Artefact, read_artefact
 from pipeline.storage.paths import Paths, child_environment
 from pipeline.training.engine.ranks import Ranks
+from pipeline.training.kept_members import count_members, find_members
 from pipeline.training.partition import Partition
 from pipeline.training.records.history import Measured
 from pipeline.training.records.progress import Observation, PartitionObservation
@@ -44,11 +45,7 @@ def train_in_processes(
 ) -> Generator[Observation, None, dict[str, Artefact]]:
     """Train like `train.train_watched`, in several processes that share every batch."""
     partitions = [Partition(partition_settings, tensors, paths) for partition_settings in settings]
-    intact = (
-        {}
-        if force
-        else {partition.key: find_intact(partition.folder, partition.fingerprint) for partition in partitions}
-    )
+    intact = {} if force else {partition.key: _with_enough_members(partition) for partition in partitions}
     waiting = [partition for partition in partitions if intact.get(partition.key) is None]
     for partition in waiting:
         expect_trainable(partition, Ranks(0, processes))
@@ -59,6 +56,12 @@ def train_in_processes(
             command = _command(file, processes, force=force)
             yield from _watched(command, _environment(paths, processes), Path(folder))
     return {partition.key: intact.get(partition.key) or _published(partition) for partition in partitions}
+
+
+def _with_enough_members(partition: Partition) -> Artefact | None:
+    """Return the partition's intact artefact if it has all members that its settings name, else None."""
+    stored = find_members(partition.folder, partition.identity)
+    return stored if stored is not None and count_members(stored) >= partition.settings.members else None
 
 
 def _environment(paths: Paths, processes: int) -> dict[str, str]:
