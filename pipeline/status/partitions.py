@@ -193,20 +193,26 @@ def _samples_status(partition: StoredPartition, generator: Status) -> Status:
         if training is None:
             return []
         weights = default_weights(training) if details.instead_of is None else details.weights
-        identity_now = samples_identity(training, details.images_per_member, details.seed, weights)
+        # A person may have limited the set to the first members of the training.
+        members = details.members_covered if details.training == training.fingerprint else None
+        identity_now = samples_identity(training, details.images_per_member, details.seed, weights, members)
         return identity_changes(samples, identity_now, WORDS)
 
     artefact = read_artefact(partition.samples)
     stored = AssetFolder(f"{partition.recipe.key}/samples", partition.key, partition.samples, artefact, (generator,))
     notes: list[str] = []
     if artefact is not None:
-        notes = unless_too_old(lambda: _describe_choices(artefact, partition.recipe), [])
+        training = read_artefact(partition.training)
+        notes = unless_too_old(lambda: _describe_choices(artefact, training, partition.recipe), [])
     return assess(stored, find_changes, verify=partition.verify, notes=notes)
 
 
-def _describe_choices(artefact: Artefact, recipe: Recipe) -> list[str]:
-    """Return the choices that differ from the recipe."""
+def _describe_choices(artefact: Artefact, training: Artefact | None, recipe: Recipe) -> list[str]:
+    """Return the choices that differ from the recipe, and from all members of the training."""
     samples, notes = artefact.details_as(SamplesDetails), []
+    if training is not None and samples.training == training.fingerprint:
+        trained = training.details_as(TrainingDetails).members
+        notes += [f"{samples.members_covered} of {trained} members"] if samples.members_covered < trained else []
     if samples.images_per_member != recipe.samples:
         notes.append(f"{_count(samples.images_per_member, 'image')} per member (recipe: {recipe.samples:,})")
     if samples.instead_of is not None:
