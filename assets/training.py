@@ -61,11 +61,17 @@ def build_training(recipe: Recipe) -> dg.AssetsDefinition:
         from pipeline.tensors.load import require_tensors
         from pipeline.training.evidence import training_evidence
         from pipeline.training.identity import training_identity
+        from pipeline.training.kept_members import planned_fingerprint
 
         paths, partitions = Paths.default(), _resolve(context, config, recipe)
         tensors = require_tensors(paths, recipe.dataset)
         fingerprints = {
-            partition.optimizer: training_identity(partition, tensors).fingerprint for partition in partitions
+            partition.optimizer: planned_fingerprint(
+                paths.training(partition.recipe, partition.optimizer),
+                training_identity(partition, tensors),
+                partition.members,
+            )
+            for partition in partitions
         }
         tag_training(context, recipe.key, config.seed, fingerprints)
         provenance = read_provenance(context)

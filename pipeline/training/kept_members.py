@@ -48,6 +48,14 @@ def find_members(folder: Path, identity: Identity) -> Artefact | None:
     return find_intact(folder, artefact.fingerprint)
 
 
+def planned_fingerprint(folder: Path, identity: Identity, members: int) -> str:
+    """Return the fingerprint that the training in a folder has after at least so many members were requested."""
+    stored = read_artefact(folder)
+    if stored is not None and share_members(stored.identity, identity) and count_members(stored) >= members:
+        return stored.fingerprint
+    return identity.fingerprint
+
+
 def count_members(training: Artefact) -> int:
     """Return the number of members of a training, diverged ones included."""
     return training.details_as(TrainingDetails).members

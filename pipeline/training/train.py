@@ -111,9 +111,10 @@ def _place(settings: TrainingSettings, tensors: Artefact, paths: Paths) -> tuple
 
 
 def _log_unchanged(settings: TrainingSettings, stored: Artefact) -> None:
-    more = f"; it has {count_members(stored)} members, of which the first {settings.members} were requested"
-    surplus = more if count_members(stored) > settings.members else ""
-    log.info("%s %s: unchanged, not trained again%s", settings.recipe, settings.optimizer, surplus)
+    stored_members, more = count_members(stored), ""
+    if stored_members > settings.members:
+        more = f": {stored_members} members are there, {settings.members} requested"
+    log.info("%s %s: unchanged, not trained again%s", settings.recipe, settings.optimizer, more)
 
 
 def _expect_distinct(partitions: Sequence[Partition]) -> None:
