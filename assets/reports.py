@@ -49,8 +49,15 @@ def build_reports(recipe: Recipe) -> dg.AssetsDefinition:
             judge = Judge.load(recipe.dataset, paths, config.extractor.value, thorough=config.thorough)
 
             def make(optimizer: str) -> Result:
-                run_id = context.run.run_id
-                scored = score_partition(recipe.key, optimizer, judge, paths, run_id=run_id, force=config.force)
+                scored = score_partition(
+                    recipe.key,
+                    optimizer,
+                    judge,
+                    paths,
+                    run_id=context.run.run_id,
+                    members=config.members,
+                    force=config.force,
+                )
                 report = scored.report
                 evidence = report_evidence(report, recipe.dataset, paths)
                 return Result(report.fingerprint, evidence, scored.cached, report_findings(report, paths))

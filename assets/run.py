@@ -177,8 +177,14 @@ def _run_config(recipe: Recipe, dataset: Dataset, options: ChainOptions) -> dict
     ops: dict[str, dict[str, Any]] = {
         **{"__".join(key.path): {"force": force} for key in (*data_keys(dataset), *scoring)},
         f"{recipe.key}__training": training,
-        f"{recipe.key}__samples": {"images": options.samples, "weights": _weights(options), "force": force},
+        f"{recipe.key}__samples": {
+            "images": options.samples,
+            "weights": _weights(options),
+            "members": options.members,
+            "force": force,
+        },
         f"{recipe.key}__report": {
+            "members": options.members,
             "extractor": ExtractorName(options.extractor).name,
             "thorough": options.thorough,
             "force": force,

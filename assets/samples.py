@@ -36,7 +36,15 @@ def build_samples(recipe: Recipe) -> dg.AssetsDefinition:
         def make(optimizer: str) -> Result:
             training = require_training(paths, recipe.key, optimizer)
             weights = None if config.weights is None else config.weights.value
-            artefact = generate(training, count, paths, seed=config.seed, weights=weights, force=config.force)
+            artefact = generate(
+                training,
+                count,
+                paths,
+                seed=config.seed,
+                weights=weights,
+                members=config.members,
+                force=config.force,
+            )
             return result_of(artefact, samples_evidence(artefact))
 
         with logged(context):

@@ -34,7 +34,10 @@ class TrainingConfig(dg.Config):
     steps: int | None = Field(default=None, ge=1, description="how long to train; default: the recipe's budget")
     full_budget: bool = Field(default=False, description="train as long as the recipe's source did")
     members: int | None = Field(
-        default=None, ge=1, description="replicates that differ by seed alone; default: the recipe's"
+        default=None,
+        ge=1,
+        description="least number of replicates, which differ by seed alone; default: the recipe's; those that exist "
+        "are kept",
     )
     width: int | None = Field(
         default=None, ge=1, description="the size that the network's layers are multiples of; default: the recipe's"
@@ -70,6 +73,9 @@ class SamplesConfig(dg.Config):
         le=LARGEST_SEED,
         description="seed of the latents; the same for all configurations, so that members are paired",
     )
+    members: int | None = Field(
+        default=None, ge=1, description="images of the first members only; default: of all that were trained"
+    )
     weights: Weights | None = Field(
         default=None,
         description="the generator's weights as trained, or their running average; default: the average if the "
@@ -92,6 +98,9 @@ class ReportConfig(dg.Config):
         default=ExtractorName.CLASSIFIER,
         description="the network that extracts features: the data set's own classifier, or Inception-v3 as in papers, "
         "which needs the data set's inception_reference",
+    )
+    members: int | None = Field(
+        default=None, ge=1, description="scores of the first members only; default: of all that generated samples"
     )
     thorough: bool = Field(
         default=False, description="also the scores that take minutes: GAN-train, GAN-test, perceptual path length"

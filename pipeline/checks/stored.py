@@ -55,8 +55,17 @@ def stored_findings(recipe: str, paths: Paths) -> Callable[[str], Sequence[Findi
 
 
 def previous_report(report: Report, paths: Paths) -> Report | None:
-    """Return the newest older report of the same partition about another training, or None."""
+    """Return the newest older report of the same partition about a training with other members, or None."""
     reports = history_of(paths.reports(), report.recipe, report.optimizer)
     older = [earlier for earlier in reports if earlier.created_at < report.created_at]
-    others = [earlier for earlier in older if earlier.training_fingerprint != report.training_fingerprint]
+    others = [earlier for earlier in older if not _share_members(earlier, report)]
     return others[-1] if others else None
+
+
+def _share_members(one: Report, other: Report) -> bool:
+    """Return whether two reports are about the same training, perhaps with another number of members."""
+    if one.training_fingerprint == other.training_fingerprint:
+        return True
+    tensors = [report.data_versions.get("tensors") for report in (one, other)]
+    settings = [{**report.settings, "members": None} for report in (one, other)]
+    return bool(one.settings) and tensors[0] == tensors[1] and settings[0] == settings[1]

@@ -26,9 +26,17 @@ from pipeline.storage.atomic import UNFINISHED
 from pipeline.storage.details import DetailsError
 from pipeline.storage.lock import hold_existing
 from pipeline.storage.paths import Paths
-from pipeline.training.checkpoint_names import RUN_NAME, run_name, steps_in
+from pipeline.training.checkpoint_names import (
+    RUN_NAME,
+    lock_of_run,
+    members_of_run,
+    runs_of,
+    settings_name,
+    settings_of_run,
+    steps_in,
+)
 from pipeline.training.details import TrainingDetails
-from pipeline.training.identity import checkpoint_identity_of
+from pipeline.training.identity import checkpoint_identity_of, former_checkpoint_identity_of
 
 STAGES = ("raw", "tensors", "metrics", "training", "samples", "comparison")  # not reports, champion and dagster
 UNFINISHED_LOCK, DOWNLOAD = f"{UNFINISHED}.lock", ".download"
@@ -124,7 +132,7 @@ def _checkpoints(paths: Paths, days: float) -> Iterator[_Candidate]:
         reason = f"checkpoints of {owner}, older than {format_days(days)}"
         for run in sorted(runs):
             if run != resumable:
-                yield _Candidate(run, reason, days * DAY_SECONDS, (folder / f"{run.name}.lock",))
+                yield _Candidate(run, reason, days * DAY_SECONDS, (lock_of_run(run),))
 
 
 def format_days(days: float) -> str:
@@ -143,28 +151,36 @@ def _resumable_run(runs: Sequence[Path], artefact: Artefact | None) -> Path | No
 def _is_published(run: Path, artefact: Artefact) -> bool:
     """Return whether the artefact is the result of the run, or newer than the run's last write.
 
-    A run with checkpoints of later steps has continued since.
+    A run with checkpoints of later steps, or with further members, has continued since.
     """
     try:
-        trained_steps = artefact.details_as(TrainingDetails).steps
+        details = artefact.details_as(TrainingDetails)
+        trained_steps, trained_members = details.steps, details.members
     except DetailsError:  # made by an older version: only the times can be compared
-        trained_steps = 0
-    if run.name == _run_of(artefact) and max(steps_in(run), default=0) <= trained_steps:
+        trained_steps, trained_members = 0, 0
+    members = members_of_run(run)
+    has_further = members is not None and members.stop > trained_members
+    is_within = max(steps_in(run), default=0) <= trained_steps and not has_further
+    if settings_of_run(run) in _settings_of(artefact) and is_within:
         return True
     return latest_change(run) < datetime.fromisoformat(artefact.created_at).timestamp()
 
 
-def _run_of(artefact: Artefact) -> str | None:
-    """Return the name of the run that ended in an artefact; None for an artefact of an older version."""
+def _settings_of(artefact: Artefact) -> list[str]:
+    """Return the names of the settings of runs that end in an artefact; none for an artefact of an older version.
+
+    The second is the name that older versions gave.
+    """
     if artefact.identity is None:
-        return None
-    return run_name(checkpoint_identity_of(artefact.identity).fingerprint)
+        return []
+    identities = (checkpoint_identity_of(artefact.identity), former_checkpoint_identity_of(artefact.identity))
+    return [settings_name(identity.fingerprint) for identity in identities]
 
 
 def _locks(paths: Paths) -> Iterator[_Candidate]:
     """Yield the lock files of checkpoints that were removed; other lock files are empty and stay."""
     for lock in sorted((paths.root / "training").glob("*/*/checkpoints/*.lock")):
-        if RUN_NAME.fullmatch(lock.stem) and not lock.with_suffix("").exists():
+        if RUN_NAME.fullmatch(lock.stem) and not runs_of(lock.parent, lock.stem):
             yield _Candidate(lock, "lock of checkpoints that are gone", ABANDONED_SECONDS, (lock,))
 
 

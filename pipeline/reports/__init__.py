@@ -11,26 +11,22 @@ The samples, the protocol and the names of the scores decide a report (`report_i
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeline.storage.identity import Identity
-
-if TYPE_CHECKING:
-    from pipeline.storage.artefact import Artefact
 
 CODE_VERSION = "3"
 
 
-def report_identity(
-    samples: Artefact, protocol: Mapping[str, Any], scores: Iterable[str], *, thorough: bool
-) -> Identity:
-    """Return the identity of a report with these scores of these samples; `thorough` includes the slow scores.
+def report_identity(samples: str, protocol: Mapping[str, Any], scores: Iterable[str], *, thorough: bool) -> Identity:
+    """Return the identity of a report with these scores; `thorough` includes the slow scores.
 
-    With the names in it, a new metric makes every report stale and nothing else. They are sorted: their order in the
-    catalogue decides no number.
+    `samples` is the fingerprint of the samples, or the one that the scored members alone would have. With the names in
+    it, a new metric makes every report stale and nothing else. They are sorted: their order in the catalogue decides no
+    number.
     """
     decided_by = {
-        "samples": samples.fingerprint,
+        "samples": samples,
         "protocol": dict(protocol),
         "thorough": thorough,
         "scores": sorted(scores),

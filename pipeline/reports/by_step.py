@@ -17,7 +17,7 @@ import logging
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -129,7 +129,19 @@ def keep_scores_by_step(training: Artefact, judge: Judge, paths: Paths, *, force
         )
         return
     log.info("%s %s: scoring %d steps of the training", recipe, optimizer, len(files))
-    _write(paths.scores_by_step(recipe, optimizer), _score(files, judge).replace_schema_metadata(facts))
+    known = None if force else _find_of_fewer(paths, training, facts)
+    _write(paths.scores_by_step(recipe, optimizer), _score(files, judge, known).replace_schema_metadata(facts))
+
+
+def _find_of_fewer(paths: Paths, training: Artefact, facts: Mapping[str, str]) -> pa.Table | None:
+    """Return the scores along the same training when it had fewer members, or None."""
+    from pipeline.training.identity import fingerprint_of_first
+
+    details = training.details_as(TrainingDetails)
+    fewer = (fingerprint_of_first(training, members) for members in range(details.members - 1, 0, -1))
+    expected = ({**facts, "training_fingerprint": fingerprint} for fingerprint in fewer)
+    tables = (_find(paths, details.recipe, details.optimizer, facts_of_fewer) for facts_of_fewer in expected)
+    return next((table for table in tables if table is not None), None)
 
 
 def _facts(training: Artefact, judge: Judge) -> dict[str, str]:
@@ -156,14 +168,21 @@ def _takes_long(judge: Judge) -> bool:
     return judge.thorough is None and judge.extractor.labels == IMAGENET and choose_device().type == "cpu"
 
 
-def _score(files: Mapping[int, Path], judge: Judge) -> pa.Table:
+def _score(files: Mapping[int, Path], judge: Judge, known: pa.Table | None) -> pa.Table:
+    """Return the scores of every step and member, copied where they are known."""
     from pipeline.metrics.frechet_distance import factorise
     from pipeline.storage.images import read_images
 
     real, rows = factorise(judge.reference.test.features), []
+    known_rows: dict[tuple[int, int], list[dict[str, Any]]] = {}
+    for row in [] if known is None else known.to_pylist():
+        known_rows.setdefault((row["step"], row["member"]), []).append(row)
     for step, path in files.items():
         images = read_images(path)
         for member in np.unique(images.columns["member"]).tolist():
+            if (step, member) in known_rows:
+                rows += known_rows[step, member]
+                continue
             features = judge.extractor.extract(images.pixels[images.columns["member"] == member])
             for metric, value in _scores_of(features, real, judge.reference.labels).items():
                 rows.append({"step": step, "member": member, "metric": metric, "value": value})

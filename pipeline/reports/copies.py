@@ -15,7 +15,7 @@ from pipeline.metrics.memorisation import nearest_training_images
 from pipeline.metrics.reference import Reference, seeded_order
 from pipeline.storage.atomic import atomic_file
 from pipeline.storage.images import ImageFile, Pixels
-from pipeline.storage.pictures import write_grid
+from pipeline.storage.pictures import read_grid, write_grid
 
 PAIRS = 16  # pairs per member
 SCALE = 2  # pixels of the picture per pixel of an image, in each direction
@@ -31,6 +31,12 @@ def closest_pairs(pixels: Pixels, features: Features, reference: Reference, trai
     rows = seeded_order(len(train), len(reference.train))[nearest]
     columns = np.arange(PAIRS) % len(generated)  # with fewer images than pairs, the row repeats from its start
     return np.concatenate([pixels[generated[columns]], np.stack([train.pixels[row] for row in rows[columns]])])
+
+
+def read_pairs(path: Path, image_shape: tuple[int, int, int]) -> list[Pixels]:
+    """Return the pairs of each member that `write_pairs` wrote."""
+    pixels = read_grid(path, image_shape, PAIRS, SCALE)
+    return np.split(pixels, len(pixels) // (2 * PAIRS))
 
 
 def write_pairs(path: Path, pairs: list[Pixels]) -> None:

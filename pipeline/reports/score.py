@@ -1,7 +1,8 @@
 """Score a partition: compute every metric of every member, beside floor and ceiling, and store the report.
 
 In: the samples artefact and the data set's judge (`judge.py`). Out: one stored report, and beside it the scores along
-the training (`by_step.py`). Features are computed once per member; every score is computed from them.
+the training (`by_step.py`). Features are computed once per member; every score is computed from them. Members that were
+scored before are not scored again (`reuse.py`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import logging
 import math
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,9 @@ from pipeline.reports.by_step import keep_scores_by_step
 from pipeline.reports.copies import closest_pairs, write_pairs
 from pipeline.reports.judge import Judge
 from pipeline.reports.origin import shared_columns
+from pipeline.reports.reuse import Row, StoredScores, stored_scores
 from pipeline.reports.thorough import Thorough
+from pipeline.samples import fingerprint_of_first_samples
 from pipeline.samples.details import SamplesDetails
 from pipeline.storage.artefact import Artefact, require_artefact
 from pipeline.storage.images import ImageFile, Pixels, read_images
@@ -48,69 +52,123 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class _ScoredMembers:
-    """The scores of a partition's members, and their generated images closest to training images."""
+class _Request:
+    """One report that was requested: the first `members` of a partition's samples, scored by a judge."""
 
-    scores: dict[int, dict[str, Score]]  # member → name → score
-    pairs: list[Pixels]  # per member, see `copies.closest_pairs`
+    samples: Artefact
+    training: Artefact
+    judge: Judge
+    members: int
+
+    @cached_property
+    def details(self) -> SamplesDetails:
+        return self.samples.details_as(SamplesDetails)
+
+    @cached_property
+    def protocol(self) -> dict[str, Any]:
+        return self.judge.protocol(self.samples)
+
+    @property
+    def is_thorough(self) -> bool:
+        return self.judge.thorough is not None
+
+    def fingerprint(self, members: int, *, thorough: bool) -> str:
+        """Return the fingerprint of a report of the first members."""
+        samples = fingerprint_of_first_samples(self.samples, self.training, members)
+        names = score_names(self.judge.reference.labels, thorough=thorough)
+        return report_identity(samples, self.protocol, names, thorough=thorough).fingerprint
+
+    def accepted(self, members: int) -> set[str]:
+        """Return the fingerprints of reports with all requested scores: a thorough one has those of a plain one."""
+        kinds = (True,) if self.is_thorough else (False, True)
+        return {self.fingerprint(members, thorough=thorough) for thorough in kinds}
+
+    def is_answered_by(self, report: store.Report) -> bool:
+        """Return whether a report has the requested scores and names the present training."""
+        is_of_training = report.training_fingerprint == self.training.fingerprint
+        return is_of_training and report.fingerprint in self.accepted(self.members)
+
+    def diverged(self) -> list[int]:
+        return [member for member in self.details.diverged_members if member < self.members]
 
 
 def score_partition(
-    recipe: str, optimizer: str, judge: Judge, paths: Paths, *, run_id: str = "", force: bool = False
+    recipe: str,
+    optimizer: str,
+    judge: Judge,
+    paths: Paths,
+    *,
+    run_id: str = "",
+    members: int | None = None,
+    force: bool = False,
 ) -> Scored:
-    """Return the partition's report; compute and store it unless the newest one has the same samples and protocol.
+    """Return the partition's report; store one unless the newest has the same samples and protocol.
 
-    The scores along its training are stored too, unless they exist. `force` computes everything again.
+    `members` limits it to the first members. Scores of members that any stored report has are copied from it. The
+    scores along the training are stored too, unless they exist. `force` computes everything again.
     """
     samples = require_artefact(paths.samples(recipe, optimizer), "samples", f"{recipe}/samples, partition {optimizer},")
     training = require_training(paths, recipe, optimizer)
     _expect_belonging(samples, training, judge)
-    scored = _find_or_score(samples, training, judge, paths.reports(), run_id, force=force)
+    request = _Request(samples, training, judge, _members_to_score(samples, members))
+    scored = _find_or_score(request, paths.reports(), run_id, force=force)
     keep_scores_by_step(training, judge, paths, force=force)
     return scored
 
 
-def _find_or_score(
-    samples: Artefact, training: Artefact, judge: Judge, root: Path, run_id: str, *, force: bool
-) -> Scored:
-    protocol = judge.protocol(samples)
-    plain, thorough = (
-        report_identity(
-            samples, protocol, score_names(judge.reference.labels, thorough=is_thorough), thorough=is_thorough
-        ).fingerprint
-        for is_thorough in (False, True)
-    )
-    # A thorough report has all scores of a plain one, so it is accepted in place of one.
-    fingerprint, accepted = (plain, (plain, thorough)) if judge.thorough is None else (thorough, (thorough,))
+def _members_to_score(samples: Artefact, members: int | None) -> int:
     details = samples.details_as(SamplesDetails)
+    if members is not None and members > details.members_covered:
+        raise ValueError(
+            f"{details.partition}: found samples of {details.members_covered} members, expected at least {members}; "
+            f"materialize {details.recipe}/samples, partition {details.optimizer}, with members={members} first"
+        )
+    return details.members_covered if members is None else members
+
+
+def _find_or_score(request: _Request, root: Path, run_id: str, *, force: bool) -> Scored:
+    details, training = request.details, request.training
     newest = store.latest(root, details.recipe, details.optimizer)
-    if newest is not None and newest.fingerprint in accepted and not force:
+    if newest is not None and not force and request.is_answered_by(newest):
         return Scored(newest, cached=True)
     started = time.perf_counter()
-    shared = {**shared_columns(judge, protocol, samples, training), "fingerprint": fingerprint, "run_id": run_id}
-    members = _score_members(samples, training, judge)
-    rows = _rows(members.scores, judge, protocol["n_generated"])
+    shared = {
+        **shared_columns(request.judge, request.protocol, request.samples, training),
+        "members": request.members,
+        "diverged_members": len(request.diverged()),
+        "fingerprint": request.fingerprint(request.members, thorough=request.is_thorough),
+        "run_id": run_id,
+    }
+    picture = store.partition_folder(root, details.recipe, details.optimizer) / PAIRS_PICTURE
+    rows, pairs = _score_members(request, StoredScores() if force else _stored_scores(request, root, picture))
     shared["scoring_seconds"] = round(time.perf_counter() - started, 2)
     report = store.append(root, [{**shared, **row} for row in rows])
-    write_pairs(report.path.with_name(PAIRS_PICTURE), members.pairs)
+    write_pairs(picture, pairs)
     return Scored(report, cached=False)
 
 
-def _rows(scores: dict[int, dict[str, Score]], judge: Judge, count: int) -> list[dict[str, Any]]:
-    """Return the columns that differ between rows: one row per member and score."""
+def _stored_scores(request: _Request, root: Path, picture: Path) -> StoredScores:
+    """Return the scores that stored reports have of the weights, images and protocol of this request."""
+    details, training = request.details, request.training.details_as(TrainingDetails)
+    known = {fingerprint for first in range(1, training.members + 1) for fingerprint in request.accepted(first)}
+    partition, names = (details.recipe, details.optimizer), request.judge.score_names()
+    return stored_scores(root, partition, known, names, picture, training.image_shape)
+
+
+def _rows(member: int, scores: dict[str, Score], judge: Judge, count: int) -> list[Row]:
+    """Return the columns of one member that differ between rows: one row per score."""
     floor, ceiling = judge.anchors(count)
     notes = score_notes(judge.reference.labels)
     return [
         {
             "member": member,
             "metric": metric,
-            **_numbers(member_scores.get(metric)),
+            **_numbers(scores.get(metric)),
             "floor": floor.get(metric),
             "ceiling": ceiling.get(metric),
             "better": BETTER_DIRECTIONS[metric],
             "note": notes.get(metric, ""),
         }
-        for member, member_scores in scores.items()
         for metric in judge.score_names()
     ]
 
@@ -152,21 +210,34 @@ def _expect_belonging(samples: Artefact, training: Artefact, judge: Judge) -> No
         )
 
 
-def _score_members(samples: Artefact, training: Artefact, judge: Judge) -> _ScoredMembers:
-    """Score every trained member; a diverged one has no scores."""
-    details = samples.details_as(SamplesDetails)
-    images = read_images(samples.verified_path("samples.arrow"))
-    scores: dict[int, dict[str, Score]] = {member: {} for member in details.diverged_members}
+def _score_members(request: _Request, stored: StoredScores) -> tuple[list[Row], list[Pixels]]:
+    """Return the rows and the closest pairs of all members, stored ones copied; a diverged member has no scores."""
+    details, judge = request.details, request.judge
+    images = read_images(request.samples.verified_path("samples.arrow"))
+    rows: list[Row] = []
     pairs: list[Pixels] = []
-    for member in details.members:
-        pixels = _pixels_of(images, member)
-        features = judge.extractor.extract(pixels)
-        pairs.append(closest_pairs(pixels, features, judge.reference, judge.train))
-        scores[member] = score(features, judge.reference.real, judge.reference.labels)
-        if judge.thorough is not None:
-            scores[member] |= _thorough_scores(judge.thorough, pixels, features, details, training, member)
-        _log(details, member, scores[member])
-    return _ScoredMembers(dict(sorted(scores.items())), pairs)
+    for member in range(request.members):
+        if member not in details.members:
+            rows += _rows(member, {}, judge, details.images_per_member)
+        elif member in stored.rows and member in stored.pairs:
+            log.info("%s member %d: scored before", details.partition, member)
+            rows += stored.rows[member]
+            pairs.append(stored.pairs[member])
+        else:
+            pixels = _pixels_of(images, member)
+            features = judge.extractor.extract(pixels)
+            pairs.append(closest_pairs(pixels, features, judge.reference, judge.train))
+            rows += stored.rows.get(member) or _new_rows(request, member, pixels, features)
+    return rows, pairs
+
+
+def _new_rows(request: _Request, member: int, pixels: Pixels, features: Features) -> list[Row]:
+    details, judge = request.details, request.judge
+    scores = score(features, judge.reference.real, judge.reference.labels)
+    if judge.thorough is not None:
+        scores |= _thorough_scores(judge.thorough, pixels, features, details, request.training, member)
+    _log(details, member, scores)
+    return _rows(member, scores, judge, details.images_per_member)
 
 
 def _thorough_scores(

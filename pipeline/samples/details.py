@@ -27,6 +27,11 @@ class SamplesDetails:
         return self.images_a_member
 
     @property
+    def members_covered(self) -> int:
+        """The number of members that the set is about, diverged ones included: the first ones of the training."""
+        return len(self.members) + len(self.diverged_members)
+
+    @property
     def partition(self) -> str:
         """The name of the partition in messages, such as `mnist_mlp adam`."""
         return f"{self.recipe} {self.optimizer}"

@@ -7,6 +7,7 @@ details. If all diverged, the set is empty and has no grid.
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from pipeline.networks.stacked import Stacked
 from pipeline.pixels import to_pixels
 from pipeline.samples import replaced_default, samples_identity
 from pipeline.samples.details import SamplesDetails
+from pipeline.samples.kept_images import find_images, images_by_member, is_sufficient, members_to_cover
 from pipeline.settings import TrainingSettings
 from pipeline.storage.artefact import Artefact, make_artefact
 from pipeline.storage.details import to_json
@@ -41,44 +43,70 @@ SEEDS_PER_SAMPLING_SEED = 2**32  # image i of sampling seed s has the latent see
 
 
 def generate(
-    training: Artefact, count: int, paths: Paths, *, seed: int = 0, weights: str | None = None, force: bool = False
+    training: Artefact,
+    count: int,
+    paths: Paths,
+    *,
+    seed: int = 0,
+    weights: str | None = None,
+    members: int | None = None,
+    force: bool = False,
 ) -> Artefact:
-    """Return the samples artefact of a partition: `count` images per member; generate them unless they exist.
+    """Return the samples artefact of a partition: `count` images per member; generate those that do not exist.
 
-    `weights` are "raw" or "average"; None takes the average if the training keeps one, else the raw weights.
+    `weights` are "raw" or "average"; None takes the average if the training keeps one, else the raw weights. `members`
+    limits the set to the first members; a stored set with more is accepted.
     """
     if count < 1:
         raise ValueError(f"samples: found {count}, expected at least 1 image per member")
     kind = default_weights(training) if weights is None else weights
     file_of_weights(training, kind)  # raises if the training keeps no such weights
-    identity = samples_identity(training, count, seed, kind)
+    covered = members_to_cover(training, members)
     settings = read_settings(training)
+    folder = paths.samples(settings.recipe, settings.optimizer)
+    stored = None if force else find_images(folder, training, partial(samples_identity, training, count, seed, kind))
+    if stored is not None and is_sufficient(stored, training, covered):
+        return stored
 
     def fill(folder: Path) -> dict[str, Any]:
         _warn_of_young_average(settings, kind)
-        members = _sound_members(training)
-        seeds = latent_seeds(seed, count)
-        pixels = generate_images(training, kind, members, first_latents(training, seed, count))  # (M, N, C, H, W)
-        columns = {"member": np.repeat(members, count), "latent_seed": np.tile(seeds, len(members))}
+        sound = _sound_members(training, covered)
+        pixels = _pixels(training, kind, sound, first_latents(training, seed, count), stored)  # (M, N, C, H, W)
+        columns = {"member": np.repeat(sound, count), "latent_seed": np.tile(latent_seeds(seed, count), len(sound))}
         metadata = {"recipe": settings.recipe, "optimizer": settings.optimizer, "seed": str(seed)}
         write_images(folder / "samples.arrow", pixels.reshape(-1, *pixels.shape[2:]), columns, metadata)
-        if len(members):
+        if len(sound):
             first = pixels[:, :GRID_IMAGES_PER_MEMBER].reshape(-1, *pixels.shape[2:])
             write_grid(folder / "grid.png", first, GRID_COLUMNS, GRID_SCALE)
+        diverged = training.details_as(TrainingDetails).diverged_members
         details = SamplesDetails(
             recipe=settings.recipe,
             optimizer=settings.optimizer,
             training=training.fingerprint,
             images_a_member=count,
-            members=tuple(int(member) for member in members),
-            diverged_members=training.details_as(TrainingDetails).diverged_members,
+            members=tuple(int(member) for member in sound),
+            diverged_members=tuple(member for member in diverged if member < covered),
             seed=seed,
             weights=kind,
             instead_of=replaced_default(training, kind),
         )
         return to_json(details)
 
-    return make_artefact(paths.samples(settings.recipe, settings.optimizer), identity, fill, force=force)
+    return make_artefact(folder, samples_identity(training, count, seed, kind, covered), fill, force=True)
+
+
+def _pixels(
+    training: Artefact, weights: str, members: npt.NDArray[np.int64], latents: Latents, stored: Artefact | None
+) -> Pixels:
+    """Return every member's images (M, N, C, H, W): those that are stored, and new ones of the other members."""
+    images = {} if stored is None else images_by_member(stored)
+    missing = np.array([member for member in members.tolist() if member not in images], np.int64)
+    if images and len(missing):
+        partition = training.details_as(TrainingDetails).partition
+        log.info("%s: generating images of members %s only", partition, missing.tolist())
+    generated = generate_images(training, weights, missing, latents)
+    images |= dict(zip(missing.tolist(), generated, strict=True))
+    return np.stack([images[member] for member in members.tolist()]) if len(members) else generated
 
 
 def _warn_of_young_average(settings: TrainingSettings, kind: str) -> None:
@@ -105,12 +133,12 @@ def first_latents(training: Artefact, seed: int, count: int) -> Latents:
     return latents_by_seed(network.latent_distribution, network.latent_size, latent_seeds(seed, count))
 
 
-def _sound_members(training: Artefact) -> npt.NDArray[np.int64]:
+def _sound_members(training: Artefact, covered: int) -> npt.NDArray[np.int64]:
     details = training.details_as(TrainingDetails)
     if details.diverged_members:
         diverged = list(details.diverged_members)
         log.warning("%s: members %s diverged and generate no samples", details.partition, diverged)
-    return np.array(details.sound_members, dtype=np.int64)
+    return np.array([member for member in details.sound_members if member < covered], dtype=np.int64)
 
 
 @torch.no_grad()
@@ -118,15 +146,15 @@ def generate_images(
     training: Artefact, weights: str, members: npt.NDArray[np.int64], latents: npt.NDArray[np.float32]
 ) -> Pixels:
     """Return every member's image of every latent (N, Z): (M, N, C, H, W) uint8."""
+    if not len(members):
+        return np.empty((0, len(latents), *training.details_as(TrainingDetails).image_shape), np.uint8)
     device = choose_device()
-    generator: Stacked = load_generator(training, device, weights)
+    generator: Stacked = load_generator(training, device, weights, members.tolist())
     value_range = trained_network(training).value_range
     padded = torch.from_numpy(_padded(latents)).to(device)
-    members_trained = training.details_as(TrainingDetails).members
     blocks = []
     for start in range(0, len(latents), BLOCK):
-        latents_of_members = padded[start : start + BLOCK].expand(members_trained, -1, -1)
-        images = generator(latents_of_members)[torch.from_numpy(members).to(device)]
+        images = generator(padded[start : start + BLOCK].expand(len(members), -1, -1))
         blocks.append(to_pixels(images, value_range).cpu().numpy())
     pixels: Pixels = np.concatenate(blocks, axis=1)[:, : len(latents)]
     return pixels

@@ -10,7 +10,7 @@ import torch
 from pipeline.networks.stacked import Stacked
 from pipeline.storage.artefact import Artefact
 from pipeline.training.details import TrainingDetails
-from pipeline.training.trained import load_generator, trained_network
+from pipeline.training.trained import load_generator
 
 
 def sound_members(training: Artefact) -> list[int]:
@@ -36,7 +36,4 @@ def expect_sound(training: Artefact, member: int) -> None:
 def one_generator(training: Artefact, member: int, weights: str | None = None) -> Stacked:
     """Return a member's generator as a stack of one, on the CPU in evaluation mode. None takes `default_weights`."""
     expect_sound(training, member)
-    stacked = load_generator(training, torch.device("cpu"), weights)
-    single = trained_network(training).generator(1)
-    single.load_state_dict({name: values[member : member + 1] for name, values in stacked.state_dict().items()})
-    return single.eval()
+    return load_generator(training, torch.device("cpu"), weights, [member])

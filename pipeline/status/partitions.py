@@ -28,9 +28,9 @@ from pipeline.status.state import (
 from pipeline.storage.artefact import Artefact, read_artefact
 from pipeline.storage.identity import Identity, differences
 from pipeline.storage.paths import Paths
-from pipeline.training.checkpoint_names import run_name, steps_in
+from pipeline.training.checkpoint_names import members_of_run, runs_of, settings_name, steps_in
 from pipeline.training.details import TrainingDetails
-from pipeline.training.identity import checkpoint_identity, training_identity
+from pipeline.training.identity import checkpoint_identity_of, former_checkpoint_identity_of, training_identity
 from pipeline.training.kinds_of_weights import default_weights
 
 WORDS = {"tensors": "the tensors were made again", "training": "the generator was trained again"}
@@ -163,16 +163,24 @@ def _describe_divergence(training: Artefact) -> str:
 
 
 def _describe_interruption(partition: StoredPartition) -> list[str]:
-    """Return a note on the step from which an interrupted training continues.
+    """Return a note on the step from which an interrupted training continues, and on another number of members.
 
     Only checkpoints of today's tables and data are read; a run with others starts anew.
     """
     tensors = read_artefact(partition.paths.tensors(partition.recipe.dataset))
     if tensors is None:
         return []
-    identity = checkpoint_identity(resolve(partition.recipe, partition.configuration), tensors)
-    steps = steps_in(partition.training / "checkpoints" / run_name(identity.fingerprint))
-    return [f"continues from step {max(steps):,}"] if steps else []
+    identity = training_identity(resolve(partition.recipe, partition.configuration), tensors)
+    names = [checkpoint_identity_of(identity), former_checkpoint_identity_of(identity)]
+    checkpoints = partition.training / "checkpoints"
+    runs = [run for name in names for run in runs_of(checkpoints, settings_name(name.fingerprint))]
+    newest = max(((step, run) for run in runs for step in steps_in(run)), default=None)
+    if newest is None:
+        return []
+    step, run = newest
+    members = members_of_run(run) or range(partition.recipe.members)
+    others = "" if len(members) == partition.recipe.members else f" with --members {members.stop}"
+    return [f"continues from step {step:,}{others}"]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -185,20 +193,26 @@ def _samples_status(partition: StoredPartition, generator: Status) -> Status:
         if training is None:
             return []
         weights = default_weights(training) if details.instead_of is None else details.weights
-        identity_now = samples_identity(training, details.images_per_member, details.seed, weights)
+        # A person may have limited the set to the first members of the training.
+        members = details.members_covered if details.training == training.fingerprint else None
+        identity_now = samples_identity(training, details.images_per_member, details.seed, weights, members)
         return identity_changes(samples, identity_now, WORDS)
 
     artefact = read_artefact(partition.samples)
     stored = AssetFolder(f"{partition.recipe.key}/samples", partition.key, partition.samples, artefact, (generator,))
     notes: list[str] = []
     if artefact is not None:
-        notes = unless_too_old(lambda: _describe_choices(artefact, partition.recipe), [])
+        training = read_artefact(partition.training)
+        notes = unless_too_old(lambda: _describe_choices(artefact, training, partition.recipe), [])
     return assess(stored, find_changes, verify=partition.verify, notes=notes)
 
 
-def _describe_choices(artefact: Artefact, recipe: Recipe) -> list[str]:
-    """Return the choices that differ from the recipe."""
+def _describe_choices(artefact: Artefact, training: Artefact | None, recipe: Recipe) -> list[str]:
+    """Return the choices that differ from the recipe, and from all members of the training."""
     samples, notes = artefact.details_as(SamplesDetails), []
+    if training is not None and samples.training == training.fingerprint:
+        trained = training.details_as(TrainingDetails).members
+        notes += [f"{samples.members_covered} of {trained} members"] if samples.members_covered < trained else []
     if samples.images_per_member != recipe.samples:
         notes.append(f"{_count(samples.images_per_member, 'image')} per member (recipe: {recipe.samples:,})")
     if samples.instead_of is not None:

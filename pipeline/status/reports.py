@@ -13,6 +13,7 @@ from pipeline.metrics import CODE_VERSION as METRICS_VERSION
 from pipeline.metrics.details import ClassifierDetails, ReferenceDetails
 from pipeline.reports import report_identity, store
 from pipeline.reports.report import Report
+from pipeline.samples import fingerprint_of_first_samples
 from pipeline.samples.details import SamplesDetails
 from pipeline.settings import Recipe
 from pipeline.status.state import FAILED, FRESH, STALE, AssetFolder, Status, describe_differences, input_reasons
@@ -67,15 +68,30 @@ def _changes(report: Report, protocol: Mapping[str, Any], recipe: Recipe, optimi
     now = _protocol_now(protocol, samples, recipe, paths)
     thorough = _is_thorough(report)
     names = score_names(now["extractor_labels"], thorough=thorough)
-    identity_now = report_identity(samples, now, names, thorough=thorough)
+    scored = report.data_versions.get("samples")
+    wanted = _fingerprint_of_scored(report, samples, paths) if scored == samples.fingerprint else samples.fingerprint
+    identity_now = report_identity(wanted, now, names, thorough=thorough)
     if report.fingerprint == identity_now.fingerprint:
         return []
-    before = {**identity_now.decided_by, "samples": report.data_versions.get("samples"), "protocol": dict(protocol)}
+    before = {**identity_now.decided_by, "protocol": dict(protocol)}
+    if scored != samples.fingerprint:
+        before["samples"] = scored
     changes = describe_differences(
         differences(Identity(identity_now.stage, identity_now.code_version, before), identity_now), WORDS
     )
     reasons = [*(change.removeprefix("protocol.") for change in changes), *_other_scores(report.metrics(), names)]
     return reasons or ["the code that scores changed"]
+
+
+def _fingerprint_of_scored(report: Report, samples: Artefact, paths: Paths) -> str:
+    """Return the fingerprint that the samples of the report's members alone would have.
+
+    A person may have limited the report to the first members of the samples.
+    """
+    training = read_artefact(paths.training(report.recipe, report.optimizer))
+    if training is None:
+        return samples.fingerprint
+    return fingerprint_of_first_samples(samples, training, report.members)
 
 
 def _other_scores(before: Sequence[str], now: Sequence[str]) -> list[str]:

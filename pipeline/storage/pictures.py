@@ -52,6 +52,17 @@ def write_grid(path: Path, pixels: Pixels, columns: int, scale: int = 1) -> None
     path.write_bytes(encode_png(tile(pixels, columns), scale))
 
 
+def read_grid(path: Path, image_shape: tuple[int, int, int], columns: int, scale: int = 1) -> Pixels:
+    """Return the images (N, C, H, W) of a grid that `write_grid` wrote, with the grey tiles of an unfinished row."""
+    channels, height, width = image_shape
+    with Image.open(path) as picture:
+        pixels = np.asarray(picture)[::scale, ::scale].reshape(picture.height // scale, -1, channels)
+    step_y, step_x = height + GAP_PIXELS, width + GAP_PIXELS
+    corners = [(top, column * step_x) for top in range(0, len(pixels), step_y) for column in range(columns)]
+    tiles = [pixels[top : top + height, left : left + width] for top, left in corners]
+    return np.ascontiguousarray(np.moveaxis(np.stack(tiles), -1, 1))
+
+
 def inline_strip(images: Pixels | Sequence[Pixels]) -> str:
     """Return the first images, (C, H, W) each, as one strip of markdown that Dagster shows inline: at most 10.
 

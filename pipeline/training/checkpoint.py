@@ -1,6 +1,6 @@
 """Checkpoint: everything a partition needs to continue exactly where it was, in a folder that is renamed into place.
 
-    data/training/<recipe>/<optimizer>/checkpoints/<identity>/
+    data/training/<recipe>/<optimizer>/checkpoints/<identity>-members-0-2/
         step_00000500/   state.safetensors   history.parquet   state.json
         snapshots/       step_000000.png …   events/           of the run so far
 
@@ -8,8 +8,9 @@
 interval, and the weights that a diverging member would fall back to. Frozen members have their own entries. Tensors of
 members that train are stored per member (`training.0.generator.…`), all others with the member dimension first. Random
 numbers and the position in the data need no state: the step is their address (`engine/random_streams.py`). The identity
-is a fingerprint of the settings without the budget, so that a longer training continues from a shorter one's last
-checkpoint. A checkpoint is written to a temporary folder, flushed and renamed. The last two are kept.
+is a fingerprint of the settings without steps and members, so that a longer training continues from a shorter one's
+last checkpoint. The folder's name holds the members that train. A checkpoint is written to a temporary folder, flushed
+and renamed. The last two are kept.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,7 +33,16 @@ from pipeline.storage.atomic import flush
 from pipeline.storage.lock import hold_lock
 from pipeline.storage.verification import sha256_of_file
 from pipeline.storage.weights import save_weights
-from pipeline.training.checkpoint_names import run_name, step_name, steps_in
+from pipeline.training.checkpoint_names import (
+    RUN_NAME,
+    lock_of_run,
+    run_name,
+    runs_of,
+    settings_name,
+    settings_of_run,
+    step_name,
+    steps_in,
+)
 from pipeline.training.records.history import HistoryRow, read_history_rows, write_history
 
 log = logging.getLogger(__name__)
@@ -52,12 +63,24 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """The checkpoints of one partition's settings."""
+    """The checkpoints of some members of one partition's settings."""
 
-    def __init__(self, folder: Path, identity: str) -> None:
-        """Take the partition's folder of checkpoints, which has one folder per identity."""
-        self.all, self.folder = folder, folder / run_name(identity)
-        self.lock = folder / f"{run_name(identity)}.lock"
+    def __init__(self, folder: Path, identity: str, members: range) -> None:
+        """Take the partition's folder of checkpoints, which has one folder per identity and range of members."""
+        self.all, self.identity, self.members = folder, identity, members
+        self.folder = folder / run_name(identity, members)
+        self.lock = lock_of_run(self.folder)
+
+    def of_members(self, members: range) -> Checkpoints:
+        """Return the checkpoints of other members of the same settings."""
+        return Checkpoints(self.all, self.identity, members)
+
+    def adopt(self, former_identity: str) -> None:
+        """Rename a run of an older version, so that its training continues."""
+        former = self.all / settings_name(former_identity)
+        if former.is_dir() and not self.steps(sys.maxsize):
+            shutil.rmtree(self.folder, ignore_errors=True)
+            former.rename(self.folder)
 
     def steps(self, at_most: int) -> list[int]:
         """Return the steps that have a checkpoint, the newest last."""
@@ -104,19 +127,28 @@ class Checkpoints:
             shutil.rmtree(path, ignore_errors=True)
             return None
 
+    def load_if_there(self, step: int) -> Checkpoint | None:
+        """Return the checkpoint of a step, or None if there is none or it is damaged."""
+        return self.load(step) if step in self.steps(step) else None
+
     def forget(self) -> None:
-        """Remove all checkpoints, snapshots and events of these settings."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove all checkpoints, snapshots and events of these settings, also those of other members."""
+        for run in runs_of(self.all, settings_of_run(self.folder)):
+            shutil.rmtree(run, ignore_errors=True)
         self.folder.mkdir()
 
     def tidy(self) -> None:
         """Remove the checkpoints of all but the last used settings."""
-        identities = sorted(
-            (path for path in self.all.glob("*") if path.is_dir()), key=lambda path: path.stat().st_mtime
-        )
-        for path in identities[:-KEPT_IDENTITIES]:
-            if path != self.folder:
+        runs = [path for path in self.all.glob("*") if path.is_dir() and RUN_NAME.fullmatch(path.name)]
+        runs.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+        kept = list(dict.fromkeys(map(settings_of_run, (self.folder, *runs))))[:KEPT_IDENTITIES]
+        for path in runs:
+            if settings_of_run(path) not in kept:
                 shutil.rmtree(path, ignore_errors=True)
+
+    def remove(self) -> None:
+        """Remove the checkpoints, snapshots and images of these members."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -1,7 +1,7 @@
 """Partition: one optimizer configuration while it trains, and the files that are kept of it.
 
 Its members train in a stack that other partitions share (`sweep.py`). This module holds the parts that are not shared:
-history, snapshots, events, checkpoints, members that were frozen, and at the end the artefact.
+history, snapshots, events, checkpoints, and members that were frozen. `publication.py` makes the artefact of it.
 """
 
 from __future__ import annotations
@@ -9,33 +9,36 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from pipeline.networks import Network, network_for
-from pipeline.networks.stacked import Stacked
 from pipeline.settings import TrainingSettings
-from pipeline.storage.artefact import Artefact, publish_artefact, staging_folder, write_json
+from pipeline.storage.artefact import Artefact
 from pipeline.storage.atomic import UNFINISHED
 from pipeline.storage.details import to_json
 from pipeline.storage.identity import Identity
 from pipeline.storage.images import Pixels
 from pipeline.storage.paths import Paths
-from pipeline.storage.weights import save_weights
 from pipeline.tensors.details import TensorsDetails
 from pipeline.training.checkpoint import Checkpoint, Checkpoints, tensors_under
-from pipeline.training.details import DivergedMember, RunDetails, TrainingDetails
+from pipeline.training.details import DivergedMember
+from pipeline.training.earlier import DEFAULT_COUNT
 from pipeline.training.engine.member import Member
-from pipeline.training.identity import checkpoint_identity, training_identity
-from pipeline.training.kinds_of_weights import weights_of_snapshots
-from pipeline.training.records.history import HistoryRow, write_history
+from pipeline.training.identity import (
+    checkpoint_identity,
+    former_checkpoint_identity_of,
+    training_identity,
+    with_members,
+)
+from pipeline.training.kept_members import count_members
+from pipeline.training.records.history import HistoryRow
 from pipeline.training.records.scored_images import FOLDER as EVALUATIONS
-from pipeline.training.records.scored_images import copy_evaluations, thin_out, write_evaluation
-from pipeline.training.records.snapshots import Pictures, snapshot_name, snapshot_step, write_movie, write_snapshot
+from pipeline.training.records.scored_images import thin_out, write_evaluation
+from pipeline.training.records.snapshots import Pictures, snapshot_name, write_snapshot
 from pipeline.training.records.tensorboard_events import EventFiles, can_write_events
 
 ABANDONED_SECONDS = 3600.0
@@ -70,6 +73,8 @@ class Partition:
     settings: TrainingSettings
     tensors: Artefact
     paths: Paths
+    kept: Artefact | None = None  # a training that has the first members already; only the others train
+    earlier_trainings: int = DEFAULT_COUNT  # of other settings, that keep their weights
     history: list[HistoryRow] = field(default_factory=list)
     frozen: dict[int, Frozen] = field(default_factory=dict)
     frozen_pictures: dict[int, Pictures] = field(default_factory=dict)
@@ -77,7 +82,7 @@ class Partition:
 
     def __post_init__(self) -> None:
         identity = checkpoint_identity(self.settings, self.tensors)
-        self.checkpoints = Checkpoints(self.folder / "checkpoints", identity.fingerprint)
+        self.checkpoints = Checkpoints(self.folder / "checkpoints", identity.fingerprint, self.members)
 
     @property
     def key(self) -> str:
@@ -104,9 +109,14 @@ class Partition:
         """The fingerprint of the artefact."""
         return self.identity.fingerprint
 
+    @property
+    def members(self) -> range:
+        """The numbers of the members to train, diverged ones included."""
+        return range(0 if self.kept is None else count_members(self.kept), self.settings.members)
+
     def training_members(self) -> list[Member]:
-        """Return the members that have not diverged."""
-        return [Member(self.settings, index) for index in range(self.settings.members) if index not in self.frozen]
+        """Return the members to train that have not diverged."""
+        return [Member(self.settings, index) for index in self.members if index not in self.frozen]
 
     @property
     def network(self) -> Network:
@@ -117,6 +127,12 @@ class Partition:
 
     # -----------------------------------------------------------------------------------------------------------------
     # While it trains
+
+    def adopt_checkpoints(self) -> None:
+        """Take over the checkpoints that an older version wrote for the kept members, or for those to train."""
+        first = range(self.settings.members) if self.kept is None else range(self.members.start)
+        identity = former_checkpoint_identity_of(with_members(self.identity, len(first)))
+        self.checkpoints.of_members(first).adopt(identity.fingerprint)
 
     def clear_away(self, *, checkpoints_too: bool) -> None:
         """Remove unfinished files of killed processes, and with `checkpoints_too` all checkpoints."""
@@ -183,109 +199,3 @@ class Partition:
     def evaluate(self, step: int, drawn: Iterable[tuple[int, Pixels]]) -> None:
         """Keep images of the members that still train, each with its index, to be scored."""
         write_evaluation(self.evaluations, step, drawn)
-
-    # -----------------------------------------------------------------------------------------------------------------
-    # The end
-
-    def publish(
-        self,
-        generator: Stacked,
-        networks: Sequence[Mapping[str, Tensor]],
-        last_rows: list[HistoryRow],
-        run: RunDetails,
-    ) -> Artefact:
-        """Write and publish the artefact.
-
-        `networks` are those of the members that still train, in order, each (1, …). `generator` names the parts of an
-        average, which is stored as one vector.
-        """
-        if self.events is not None:
-            self.events.close()
-        members = self._with_frozen(networks)
-        history = [*self.history, *last_rows]
-        with staging_folder(self.folder) as staged:
-            save_weights(staged / "discriminator.safetensors", _stacked("discriminator.", members))
-            generator_weights = _stacked("generator.", members)
-            save_weights(staged / "generator.safetensors", generator_weights)
-            if "generator_average" in members[0]:
-                average = torch.cat([member["generator_average"].cpu() for member in members])
-                save_weights(
-                    staged / "generator_average.safetensors", {**generator_weights, **generator.named_parts(average)}
-                )
-            write_json(staged / "settings.json", self.settings.to_json())
-            write_history(staged / "history.parquet", history)
-            self._publish_pictures(staged)
-            self._publish_evaluations(staged)
-            self._publish_events(staged, history, run.seconds)
-            details = to_json(self._details(run))
-            artefact = publish_artefact(staged, self.folder, self.identity, details, keep=("checkpoints",))
-        shutil.rmtree(self.checkpoints.folder / "events", ignore_errors=True)
-        self.checkpoints.tidy()
-        return artefact
-
-    def _with_frozen(self, networks: Sequence[Mapping[str, Tensor]]) -> list[Mapping[str, Tensor]]:
-        training = iter(networks)
-        return [
-            self.frozen[index].networks if index in self.frozen else next(training)
-            for index in range(self.settings.members)
-        ]
-
-    def _publish_pictures(self, staged: Path) -> None:
-        """Copy the snapshots of this budget, without those where a shorter budget ended, and write their movie."""
-        last, interval = self.settings.steps, self.settings.snapshot_interval_steps
-        (staged / "snapshots").mkdir()
-        snapshots = []
-        for path in sorted((self.checkpoints.folder / "snapshots").glob("step_*.png"), key=snapshot_step):
-            step = snapshot_step(path)
-            if step <= last and (step % interval == 0 or step == last):
-                snapshots.append(Path(shutil.copyfile(path, staged / "snapshots" / path.name)))
-        write_movie(staged / "movie.gif", snapshots)
-
-    def _publish_evaluations(self, staged: Path) -> None:
-        """Copy the images to score.
-
-        If every member diverged, drop images that an interrupted run drew after that step.
-        """
-        settings, last = self.settings, self.settings.steps
-        if not self.training_members():
-            last = max(frozen.step for frozen in self.frozen.values()) - 1
-        copy_evaluations(
-            self.evaluations, staged / EVALUATIONS, settings.snapshot_interval_steps, settings.steps, last=last
-        )
-
-    def _publish_events(self, staged: Path, history: list[HistoryRow], seconds: float) -> None:
-        if can_write_events():
-            events = EventFiles(staged / "events", from_step=0, started_at=time.time() - seconds)
-            events.add(history)
-            events.close()
-
-    def _details(self, run: RunDetails) -> TrainingDetails:
-        settings, images = self.settings, self.tensors.details_as(TensorsDetails)
-        return TrainingDetails(
-            recipe=settings.recipe,
-            optimizer=settings.optimizer,
-            network=settings.network,
-            width=self.network.width,
-            image_shape=images.image_shape,
-            tensors=self.tensors.fingerprint,
-            steps=settings.steps,
-            members=settings.members,
-            diverged_members=tuple(sorted(self.frozen)),
-            divergences=tuple(self.frozen[index].details() for index in sorted(self.frozen)),
-            seed=settings.seed,
-            source=images.source,
-            weights_along_training=weights_of_snapshots(settings.ema_decay),
-            device=run.device,
-            seconds=run.seconds,
-            images_per_second=run.images_per_second,
-            resumed_at_step=run.resumed_at_step,
-            trained_together=run.trained_together,
-            processes=run.processes,
-            system=run.system,
-        )
-
-
-def _stacked(prefix: str, members: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """Stack the members' tensors, each (1, …), whose names begin with `prefix`. Return (M, …) on the host by name."""
-    networks = [tensors_under(prefix, member) for member in members]
-    return {name: torch.cat([network[name].cpu() for network in networks]) for name in networks[0]}

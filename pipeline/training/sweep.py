@@ -24,6 +24,7 @@ from pipeline.training.engine.ranks import Ranks
 from pipeline.training.engine.training_images import TrainingImages, pixel_tensor
 from pipeline.training.interruption import DeferredSignals
 from pipeline.training.partition import Frozen, Partition
+from pipeline.training.publication import publish
 from pipeline.training.records.history import HeldOutLosses, HistoryRow, Measured, history_row
 from pipeline.training.records.progress import (
     LONGEST_SILENCE_SECONDS,
@@ -274,9 +275,8 @@ class Sweep:
         self.active.forget_sound_weights()
         for partition in self.partitions if self.ranks.first else ():
             networks = self.active.network_states(partition)
-            generator = self.network.generator(1)
-            last_rows = self.last_rows[partition.key]
-            artefacts[partition.key] = partition.publish(generator, networks, last_rows, self._run_details())
+            generator, last_rows = self.network.generator(1), self.last_rows[partition.key]
+            artefacts[partition.key] = publish(partition, generator, networks, last_rows, self._run_details())
         self.ranks.wait()
         return artefacts or {partition.key: _require_published(partition) for partition in self.partitions}
 
@@ -286,7 +286,7 @@ class Sweep:
             seconds=round(self.clock.seconds(), 1),
             images_per_second=round(self.clock.images_per_second()),
             resumed_at_step=self.start,
-            trained_together=sum(partition.settings.members for partition in self.partitions),
+            trained_together=sum(len(partition.members) for partition in self.partitions),
             processes=self.ranks.count,
             system=self.system.read().facts(),
         )

@@ -1,9 +1,10 @@
 """Train: from the settings of partitions to their artefacts, all partitions of equal shape in one loop.
 
 In: the resolved settings of one or more partitions of a recipe, and the data set's tensors.
-Out: one training artefact per partition. A partition with an intact artefact of the same fingerprint is not trained
-again. A partition that was interrupted, or trained for a shorter budget, continues from its last checkpoint. The
-members of all partitions that can share a loop are stacked and trained together.
+Out: one training artefact per partition. A partition with an intact artefact of the same settings is not trained again
+if that has enough members. If it has fewer, only the missing members are trained. A partition that was interrupted, or
+trained for a shorter budget, continues from its last checkpoint. The members of all partitions that can share a loop
+are stacked and trained together.
 """
 
 from __future__ import annotations
@@ -11,17 +12,22 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from pipeline.device import choose_device, device_name
 from pipeline.objectives import ObjectiveSettings
 from pipeline.settings import TrainingSettings
-from pipeline.storage.artefact import Artefact, find_intact
+from pipeline.storage.artefact import Artefact
+from pipeline.storage.identity import Identity
 from pipeline.storage.paths import Paths
 from pipeline.tables import fields_of
 from pipeline.training.checkpoint import Checkpoint
+from pipeline.training.earlier import DEFAULT_COUNT, restore_earlier
 from pipeline.training.engine.ensemble import stack_sizes
 from pipeline.training.engine.ranks import ALONE, Ranks
+from pipeline.training.identity import training_identity
+from pipeline.training.kept_members import count_members, find_members
 from pipeline.training.partition import Partition
 from pipeline.training.records.progress import Observation
 from pipeline.training.sweep import Sweep
@@ -43,10 +49,17 @@ def train(
     force: bool = False,
     ranks: Ranks = ALONE,
     checkpoint_interval_steps: int | None = None,
+    earlier_trainings: int = DEFAULT_COUNT,
 ) -> dict[str, Artefact]:
     """Return the training artefact of each partition by optimizer key; `train_watched` explains the parameters."""
     watched = train_watched(
-        partitions, tensors, paths, force=force, ranks=ranks, checkpoint_interval_steps=checkpoint_interval_steps
+        partitions,
+        tensors,
+        paths,
+        force=force,
+        ranks=ranks,
+        checkpoint_interval_steps=checkpoint_interval_steps,
+        earlier_trainings=earlier_trainings,
     )
     while True:
         try:
@@ -64,21 +77,29 @@ def train_watched(
     force: bool = False,
     ranks: Ranks = ALONE,
     checkpoint_interval_steps: int | None = None,
+    earlier_trainings: int = DEFAULT_COUNT,
 ) -> Generator[Observation, None, dict[str, Artefact]]:
     """Train, yield observations, and return the artefact of each partition by optimizer key.
 
-    Checkpoints are written every minute, or every `checkpoint_interval_steps`. `force` trains again from step 0.
-    Partitions that cannot share a loop train one after another, and the log names the difference.
+    An artefact may have more members than its settings name. Checkpoints are written every minute, or every
+    `checkpoint_interval_steps`. `force` trains all members again from step 0.
+    Partitions that cannot share a loop train one after another, and the log names the difference. A partition keeps the
+    weights of so many `earlier_trainings` of other settings.
     """
+    if ranks.first and not force:
+        for partition_settings in settings:
+            folder, identity = _place(partition_settings, tensors, paths)
+            restore_earlier(folder, identity, earlier_trainings=earlier_trainings)
+    ranks.wait()  # every rank reads after the first has restored
     artefacts: dict[str, Artefact] = {}
     waiting: list[Partition] = []
     for partition_settings in settings:
-        partition = Partition(partition_settings, tensors, paths)
-        artefact = None if force else find_intact(partition.folder, partition.fingerprint)
-        if artefact is not None:
-            log.info("%s: unchanged, not trained again", partition.name)
-            artefacts[partition.key] = artefact
+        stored = None if force else find_members(*_place(partition_settings, tensors, paths))
+        if stored is not None and count_members(stored) >= partition_settings.members:
+            _log_unchanged(partition_settings, stored)
+            artefacts[partition_settings.optimizer] = stored
         else:
+            partition = Partition(partition_settings, tensors, paths, stored, earlier_trainings)
             expect_trainable(partition, ranks)
             waiting.append(partition)
     _expect_distinct(waiting)
@@ -87,6 +108,7 @@ def train_watched(
             # One order for all processes: two that lock the same partitions cannot wait for each other.
             for partition in sorted(waiting, key=lambda partition: partition.key):
                 stack.enter_context(partition.checkpoints.locked())
+                partition.adopt_checkpoints()
                 partition.clear_away(checkpoints_too=force)
         ranks.wait()  # every rank reads after the first has cleared away
         loops = [loop for group in _stackable(waiting) for loop in _resumable(group)]
@@ -96,6 +118,18 @@ def train_watched(
                 _announce(group, checkpoints, ranks)
             artefacts.update((yield from Sweep(group, checkpoints, ranks, checkpoint_interval_steps).run()))
     return artefacts
+
+
+def _place(settings: TrainingSettings, tensors: Artefact, paths: Paths) -> tuple[Path, Identity]:
+    """Return the folder of a partition's artefact, and the identity that it should have."""
+    return paths.training(settings.recipe, settings.optimizer), training_identity(settings, tensors)
+
+
+def _log_unchanged(settings: TrainingSettings, stored: Artefact) -> None:
+    stored_members, more = count_members(stored), ""
+    if stored_members > settings.members:
+        more = f": {stored_members} members are there, {settings.members} requested"
+    log.info("%s %s: unchanged, not trained again%s", settings.recipe, settings.optimizer, more)
 
 
 def _expect_distinct(partitions: Sequence[Partition]) -> None:
@@ -184,7 +218,7 @@ def _intact(partition: Partition) -> list[Checkpoint]:
 
 def _announce(group: list[Partition], checkpoints: list[Checkpoint] | None, ranks: Ranks) -> None:
     settings = group[0].settings
-    members = sum(partition.settings.members for partition in group)
+    members = sum(len(partition.members) for partition in group)
     network, device = group[0].network, choose_device()
     log.info(
         "%s: training %s: %s%s, %s steps of batch %d, on %s%s%s",
@@ -199,10 +233,18 @@ def _announce(group: list[Partition], checkpoints: list[Checkpoint] | None, rank
         f", from step {checkpoints[0].step:,}" if checkpoints else "",
     )
     for partition in group:
+        if partition.kept is not None:
+            kept, added = _in_words(range(partition.members.start)), _in_words(partition.members)
+            log.info("%s: keeps %s, trains %s", partition.name, kept, added)
         dropout = partition.settings.dropout
         if dropout is not None and not network.has_dropout:
             message = "%s: network %s has no dropout layers, so the configuration's dropout %g changes nothing"
             log.info(message, partition.name, settings.network, dropout)
+
+
+def _in_words(members: range) -> str:
+    first, last = members.start, members.stop - 1
+    return f"member {first}" if first == last else f"members {first} to {last}"
 
 
 def _as_stacks(sizes: Sequence[int]) -> str:

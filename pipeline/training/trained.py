@@ -6,6 +6,7 @@ In: a training artefact. Out: its settings, its network, and its generators with
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import torch
 
@@ -43,13 +44,20 @@ def trained_network(training: Artefact) -> Network:
     return network_for(settings.network, training.details_as(TrainingDetails).image_shape, settings.width)
 
 
-def load_generator(training: Artefact, device: torch.device, weights: str | None = None) -> Stacked:
-    """Return the partition's generators, all members stacked, on a device.
+def load_generator(
+    training: Artefact, device: torch.device, weights: str | None = None, members: Sequence[int] | None = None
+) -> Stacked:
+    """Return the partition's generators, all members stacked or only those of these numbers, on a device.
 
     `weights` is "raw" or "average"; None takes `default_weights`. The batch statistics are those of the raw network.
     """
     settings = read_settings(training)
     file = file_of_weights(training, default_weights(training) if weights is None else weights)
-    generator = trained_network(training).generator(settings.members)
+    network = trained_network(training)
+    generator = network.generator(settings.members)
     load_weights(training.verified_path(file), generator)
+    if members is not None:
+        chosen = {name: values[list(members)] for name, values in generator.state_dict().items()}
+        generator = network.generator(len(members))
+        generator.load_state_dict(chosen)
     return generator.to(device).eval()

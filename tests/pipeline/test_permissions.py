@@ -36,8 +36,8 @@ def test_files_and_folders_get_the_permissions_of_the_umask(tmp_path: Path, umas
 def test_a_checkpoint_is_readable_for_its_owner_and_for_other_users(tmp_path: Path) -> None:
     before = os.umask(0o022)
     try:
-        Checkpoints(tmp_path, "a" * 16).folder.mkdir()
-        Checkpoints(tmp_path, "a" * 16).save(Checkpoint(1, 1.0, {"w": torch.zeros(2)}, [], []))
+        Checkpoints(tmp_path, "a" * 16, range(1)).folder.mkdir()
+        Checkpoints(tmp_path, "a" * 16, range(1)).save(Checkpoint(1, 1.0, {"w": torch.zeros(2)}, [], []))
     finally:
         os.umask(before)
     (folder,) = tmp_path.glob("*/step_*")

@@ -18,7 +18,7 @@ from PIL import Image
 from pipeline.networks import Network
 from pipeline.pixels import ValueRange, to_pixels
 from pipeline.storage.atomic import atomic_file
-from pipeline.storage.pictures import write_grid
+from pipeline.storage.pictures import read_grid, write_grid
 from pipeline.training.engine.ensemble import Ensemble
 from pipeline.training.engine.member import Member
 from pipeline.training.engine.random_streams import Purpose, stacked_latents
@@ -71,6 +71,17 @@ def write_snapshot(path: Path, members: Sequence[Pictures]) -> None:
     """Write one PNG with one row per member, atomically."""
     with atomic_file(path) as temporary:
         write_grid(temporary, np.concatenate(members), IMAGES_A_MEMBER, SCALE)
+
+
+def read_snapshot(path: Path, image_shape: tuple[int, int, int]) -> Sequence[Pictures]:
+    """Return the pictures of each member that `write_snapshot` wrote."""
+    pictures = read_grid(path, image_shape, IMAGES_A_MEMBER, SCALE)
+    return np.split(pictures, len(pictures) // IMAGES_A_MEMBER)
+
+
+def snapshots_in(folder: Path) -> dict[int, Path]:
+    """Return the snapshots in a folder by step, the earliest first."""
+    return {snapshot_step(path): path for path in sorted(folder.glob("step_*.png"), key=snapshot_step)}
 
 
 def write_movie(path: Path, snapshots: Sequence[Path]) -> None:

@@ -1,3 +1,4 @@
+import json
 from dataclasses import fields
 from typing import Any
 
@@ -5,10 +6,13 @@ import pytest
 
 from pipeline.checks.catalogue import CATALOGUE
 from pipeline.checks.stored import previous_report, stored_findings
+from pipeline.reports import store
+from pipeline.reports.report import Report
 from pipeline.storage.paths import Paths
 from pipeline.training.records.history import HistoryRow, write_history
 from tests.damage import record_again
 from tests.pipeline.champion.example_contenders import GOOD, contender
+from tests.pipeline.reports.example_reports import rows
 
 
 def history_of(paths: Paths, *, diverged: bool) -> None:
@@ -46,3 +50,14 @@ def test_the_previous_report_is_the_newest_older_one_about_another_training(path
     report = previous_report(third, paths)
     assert report is not None and report.report_id == second.report_id
     assert previous_report(second, paths) is None
+
+
+def test_a_report_on_fewer_members_of_the_same_training_is_no_previous_report(paths: Paths) -> None:
+    def stored(training: str, values: tuple[float, ...], seed: int = 0) -> Report:
+        settings = json.dumps({"seed": seed, "members": len(values)})
+        facts = {"settings": settings, "training_fingerprint": training, "data_versions": '{"tensors": "t"}'}
+        return store.append(paths.reports(), rows(values=values, **facts))
+
+    stored("three members", (1.0, 2.0, 3.0))
+    assert previous_report(stored("five members", (1.0, 2.0, 3.0, 4.0, 5.0)), paths) is None
+    assert previous_report(stored("another seed", (1.0, 2.0), seed=1), paths) is not None

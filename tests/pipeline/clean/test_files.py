@@ -298,3 +298,14 @@ def test_a_links_target_is_not_counted_and_not_followed(paths: Paths, tmp_path: 
     assert latest_change(folder) > 0
     remove(list_removals(paths, later=2 * HOUR))
     assert target.exists()
+
+
+def test_the_run_of_further_members_stays_until_they_are_published(paths: Paths) -> None:
+    published(paths)  # with 2 members
+    checkpoint(paths, f"{WAY}-members-0-1", days=31)
+    run = checkpoint(paths, f"{WAY}-members-2-4", days=31)
+    (manifest := paths.training(RECIPE, OPTIMIZER) / "manifest.json").write_text(
+        json.dumps(json.loads(manifest.read_text()) | {"created_at": "2020-01-02T03:04:05+00:00"})
+    )
+    os.utime(run, None)
+    assert names(list_removals(paths)) == {f"training/{RECIPE}/{OPTIMIZER}/checkpoints/{WAY}-members-0-1"}

@@ -6,7 +6,7 @@ from PIL import Image
 
 from pipeline.metrics.features import Features
 from pipeline.metrics.reference import Reference, seeded_order
-from pipeline.reports.copies import PAIRS, SCALE, closest_pairs, write_pairs
+from pipeline.reports.copies import PAIRS, SCALE, closest_pairs, read_pairs, write_pairs
 from pipeline.storage.images import ImageFile, read_images, write_images
 from pipeline.storage.pictures import GAP_PIXELS
 
@@ -54,5 +54,6 @@ def test_the_picture_has_two_rows_per_member_and_goes_when_no_member_has_images(
         rows, columns = 3 * 2, PAIRS
         gap = GAP_PIXELS
         assert picture.size == (SCALE * (columns * (8 + gap) - gap), SCALE * (rows * (8 + gap) - gap))
+    assert np.array_equal(np.stack(read_pairs(path, (1, 8, 8))), np.stack([pairs, pairs, pairs]))
     write_pairs(path, [])
     assert list(tmp_path.glob("*.png")) == []

@@ -10,15 +10,16 @@ from pipeline.pixels import to_pixels
 from pipeline.raw.acquire import acquire
 from pipeline.raw.catalogue import DATASETS
 from pipeline.samples import CODE_VERSION
-from pipeline.samples.generate import generate, latent_seeds
+from pipeline.samples.generate import generate, generate_images, latent_seeds
 from pipeline.settings import load_optimizers, load_recipes, resolve
 from pipeline.storage.artefact import Artefact, publish_artefact, staging_folder
 from pipeline.storage.identity import Identity
 from pipeline.storage.images import read_images
 from pipeline.storage.paths import Paths
 from pipeline.tensors.build import build
+from pipeline.tensors.load import require_tensors
 from pipeline.training.train import train
-from pipeline.training.trained import load_generator
+from pipeline.training.trained import load_generator, read_settings
 from tests.identities import Named
 
 
@@ -143,3 +144,51 @@ def test_an_average_that_is_mostly_the_untrained_network_is_named(
     caplog.clear()
     generate(training, 3, paths, weights="raw")
     assert "untrained" not in caplog.text
+
+
+def more_members(training: Artefact, paths: Paths, members: int) -> Artefact:
+    settings = replace(read_settings(training), members=members)
+    return train([settings], require_tensors(paths, "mnist"), paths)["adam"]
+
+
+def test_images_of_members_that_are_there_are_copied_and_only_those_of_new_members_generated(
+    training: Artefact, paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = read_images(generate(training, 7, paths).path("samples.arrow")).pixels.copy()
+    generated: list[list[int]] = []
+    images_of = generate_images
+
+    def noted(training: Artefact, weights: str, members: np.ndarray, latents: np.ndarray) -> np.ndarray:
+        generated.append(members.tolist())
+        return images_of(training, weights, members, latents)
+
+    monkeypatch.setattr("pipeline.samples.generate.generate_images", noted)
+    four = more_members(training, paths, 4)
+    added = generate(four, 7, paths)
+    assert generated == [[2, 3]]
+    images = read_images(added.path("samples.arrow"))
+    assert np.array_equal(images.pixels[:14], before)
+    assert images.columns["member"].tolist() == [member for member in range(4) for _ in range(7)]
+    assert (added.details["members"], added.details["training"]) == ([0, 1, 2, 3], four.fingerprint)
+    at_once = generate(four, 7, paths, force=True)
+    assert (at_once.fingerprint, at_once.files) == (added.fingerprint, added.files)
+
+
+def test_a_set_with_more_members_than_requested_is_accepted(training: Artefact, paths: Paths) -> None:
+    first = generate(training, 7, paths, members=1)
+    assert (first.details["members"], generate(training, 7, paths, members=1).cached) == ([0], True)
+    both = generate(training, 7, paths)
+    assert (both.details["members"], both.cached) == ([0, 1], False)
+    assert generate(training, 7, paths, members=1) == both
+    with pytest.raises(ValueError, match="mnist_mlp adam: found 2 trained members, expected at least 3"):
+        generate(training, 7, paths, members=3)
+
+
+def test_a_set_of_the_same_images_from_an_earlier_training_gets_the_name_of_the_present_one(
+    training: Artefact, paths: Paths
+) -> None:
+    both = generate(training, 7, paths)
+    four = more_members(training, paths, 4)
+    again = generate(four, 7, paths, members=2)
+    assert again.fingerprint == both.fingerprint
+    assert (again.files, again.details["training"]) == (both.files, four.fingerprint)

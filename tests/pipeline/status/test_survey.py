@@ -405,6 +405,23 @@ def test_an_interrupted_training_is_missing_and_its_note_names_the_step(chain: P
     assert (status.state, status.notes) == (MISSING, ("continues from step 4",))
 
 
+def test_the_note_on_an_interrupted_training_names_another_number_of_members(chain: Paths) -> None:
+    folder = chain.training(RECIPE, "one")
+    (folder / "manifest.json").unlink()
+    (run,) = (path for path in (folder / "checkpoints").iterdir() if path.is_dir())
+    run.rename(run.with_name(run.name.replace("members-0-1", "members-0-4")))
+    assert looked_at(chain)[f"{RECIPE}/generator one"].notes == ("continues from step 4 with --members 5",)
+
+
+def test_a_training_with_added_members_is_fresh_and_its_samples_are_stale(chain: Paths) -> None:
+    settings = resolve(load_recipes()[RECIPE], load_optimizers()["one"], members=3)
+    train([settings], require_tensors(chain, "mnist"), chain)
+    found = looked_at(chain)
+    assert found[f"{RECIPE}/generator one"].state == FRESH
+    assert found[f"{RECIPE}/generator one"].notes == ("3 members (recipe: 2)",)
+    assert found[f"{RECIPE}/samples one"].reasons == ("the generator was trained again",)
+
+
 def test_an_interrupted_training_does_not_continue_from_checkpoints_of_other_settings(
     chain: Paths, tables: Path
 ) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.storage.pictures import GAP_GREY, inline_strip, markdown_file, tile, write_grid
+from pipeline.storage.pictures import GAP_GREY, inline_strip, markdown_file, read_grid, tile, write_grid
 
 DAGSTER_SHOWS_INLINE_BELOW = 1000  # characters of markdown
 
@@ -64,3 +64,10 @@ def test_a_crisp_picture_keeps_its_size_while_it_fits(tmp_path: Path) -> None:
     write_grid(tmp_path / "g.png", np.zeros((4, 1, 8, 8), np.uint8), columns=2)
     assert decode(markdown_file(tmp_path / "g.png", "plain", crisp=True)).size == (18, 18)
     assert decode(markdown_file(tmp_path / "g.png", "plain")).size == (9, 9)
+
+
+@pytest.mark.parametrize(("channels", "scale"), [(1, 1), (1, 2), (3, 2)])
+def test_a_grid_of_whole_rows_is_read_back_as_it_was_written(tmp_path: Path, channels: int, scale: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (6, channels, 5, 4), np.uint8)
+    write_grid(tmp_path / "grid.png", pixels, 3, scale)
+    assert np.array_equal(read_grid(tmp_path / "grid.png", (channels, 5, 4), 3, scale), pixels)

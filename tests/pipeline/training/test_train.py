@@ -76,7 +76,7 @@ def test_unchanged_partitions_are_not_trained_again_and_the_others_are(
     assert not train([settings("adam")], tensors, paths, force=True)["adam"].cached
 
 
-@pytest.mark.parametrize("changed", [{"steps": 5}, {"members": 1}, {"seed": 1}])
+@pytest.mark.parametrize("changed", [{"steps": 5}, {"members": 3}, {"seed": 1}])
 def test_a_changed_budget_or_seed_trains_again(tensors: Artefact, paths: Paths, changed: dict[str, int]) -> None:
     train([settings("adam")], tensors, paths)
     assert not train([settings("adam", **changed)], tensors, paths)["adam"].cached

@@ -23,7 +23,7 @@ from typing import Any
 from pipeline.settings import TrainingSettings
 from pipeline.storage.paths import Paths
 from pipeline.tensors.load import require_tensors
-from pipeline.training import checkpoint, partition
+from pipeline.training import checkpoint, publication
 from pipeline.training.engine.ensemble import Ensemble
 from pipeline.training.records import scored_images as evaluations
 from pipeline.training.records import snapshots
@@ -72,8 +72,8 @@ PLACES: dict[str, tuple[Any, str, int]] = {
     "saved": (checkpoint.Checkpoints, "save", 1),
     "snapshot": (snapshots, "write_grid", 2),
     "evaluation": (evaluations, "write_images_from_file", 2),
-    "publish": (partition, "publish_artefact", 1),
-    "published": (partition, "publish_artefact", 2),
+    "publish": (publication, "replace_training", 1),
+    "published": (publication, "replace_training", 2),
 }
 
 

@@ -147,8 +147,8 @@ def test_a_training_without_an_average_keeps_its_fingerprint_its_checkpoints_and
     tensors: Artefact, paths: Paths
 ) -> None:
     three = wanted(3)
-    without_steps = {name: value for name, value in three.to_json().items() if name != "steps"}
-    way = Identity("checkpoint", CODE_VERSION, {"settings": without_steps, "tensors": tensors.fingerprint})
+    without_budget = {name: value for name, value in three.to_json().items() if name not in ("steps", "members")}
+    way = Identity("checkpoint", CODE_VERSION, {"settings": without_budget, "tensors": tensors.fingerprint})
     assert checkpoint_identity(three, tensors) == way
     assert "weights_along_training" not in train([three], tensors, paths)["adam"].details
 
@@ -157,8 +157,8 @@ def test_a_training_with_an_average_does_not_continue_from_checkpoints_with_raw_
     tensors: Artefact,
 ) -> None:
     averaged = replace(wanted(3), ema_decay=0.8)
-    without_steps = {name: value for name, value in averaged.to_json().items() if name != "steps"}
-    before = Identity("checkpoint", CODE_VERSION, {"settings": without_steps, "tensors": tensors.fingerprint})
+    without_budget = {name: value for name, value in averaged.to_json().items() if name not in ("steps", "members")}
+    before = Identity("checkpoint", CODE_VERSION, {"settings": without_budget, "tensors": tensors.fingerprint})
     assert checkpoint_identity(averaged, tensors).fingerprint != before.fingerprint
     identity = Identity("training", CODE_VERSION, {"settings": averaged.to_json(), "tensors": tensors.fingerprint})
     assert training_identity(averaged, tensors).fingerprint == identity.fingerprint  # its weights are what they were
