@@ -14,6 +14,7 @@ from assets.publishing.checks import check_specs
 from assets.publishing.evidence import to_metadata
 from assets.publishing.results import Published, logged, publish_partitions, read_provenance, result_of
 from assets.publishing.settings_versions import settings_key
+from assets.triggers.operations import load_operations
 from pipeline.checks.catalogue import TRAINING_CHECKS
 from pipeline.settings import Recipe, TrainingSettings, resolve
 from pipeline.storage.artefact import Artefact
@@ -114,10 +115,13 @@ def _train(
     from pipeline.training.launch import train_in_processes
     from pipeline.training.train import train_watched
 
+    kept = load_operations().retention.earlier_trainings
     if config.processes > 1:
-        watched = train_in_processes(partitions, tensors, paths, config.processes, force=config.force)
+        watched = train_in_processes(
+            partitions, tensors, paths, config.processes, force=config.force, earlier_trainings=kept
+        )
     else:
-        watched = train_watched(partitions, tensors, paths, force=config.force)
+        watched = train_watched(partitions, tensors, paths, force=config.force, earlier_trainings=kept)
     with closing(watched):
         while True:
             try:

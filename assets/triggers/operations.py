@@ -130,13 +130,21 @@ class Alerts:
 
 @dataclass(frozen=True, config=CHECKED)
 class Retention:
-    """Days for which records and files that can be made again are kept."""
+    """Limits of records and files that can be made again."""
 
     run_days: Annotated[Count, Field(description="Days for which finished runs and their events are kept.")]
     tick_days: Annotated[Count, Field(description="Days for which ticks of schedules and sensors are kept.")]
     checkpoint_days: Annotated[
         Count,
         Field(description="Days for which checkpoints that no training continued, and unfinished downloads, are kept."),
+    ]
+    earlier_trainings: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="Trainings of other settings, steps or seed per partition that keep their weights when a new "
+            "one replaces them.",
+        ),
     ]
 
 
@@ -148,7 +156,7 @@ class Operations:
     raw_data: Annotated[Interval, Field(description="Sensor raw_data: looks at the files that the user named.")]
     configurations: Annotated[Interval, Field(description="Sensor configurations: reads the tables.")]
     alerts: Alerts
-    retention: Annotated[Retention, Field(description="Limits of `ganforge clean`.")]
+    retention: Annotated[Retention, Field(description="Limits of `ganforge clean`, and of weights that are replaced.")]
 
 
 def load_operations(paths: tuple[Path, ...] | None = None) -> Operations:

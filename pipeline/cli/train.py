@@ -32,6 +32,7 @@ def train(
     force: Annotated[bool, Parameter(help="train from step 0, even if checkpoints exist")] = False,
     # resolved settings in JSON, as training/launch.py writes them for its processes
     settings: Annotated[Path | None, Parameter(show=False)] = None,
+    earlier_trainings: Annotated[int | None, Parameter(show=False)] = None,  # as `training/train.py` explains
 ) -> None:
     """Train without Dagster, alone or under torchrun.
 
@@ -45,7 +46,7 @@ def train(
     chosen = _resolved(recipe, optimizer, options) if settings is None else _stored(settings)
     with join_ranks() as ranks:
         logging.basicConfig(level=logging.INFO if ranks.first else logging.WARNING, format="%(message)s")
-        _train(chosen, ranks, force=force, as_json=settings is not None)
+        _train(chosen, ranks, earlier_trainings, force=force, as_json=settings is not None)
 
 
 def _stored(file: Path) -> list[TrainingSettings]:
@@ -78,16 +79,21 @@ def _resolved(recipe: str | None, optimizer: Sequence[str] | None, options: Trai
     ]
 
 
-def _train(settings: list[TrainingSettings], ranks: Ranks, *, force: bool, as_json: bool) -> None:
+def _train(
+    settings: list[TrainingSettings], ranks: Ranks, earlier_trainings: int | None, *, force: bool, as_json: bool
+) -> None:
     from pipeline.settings import load_recipes
     from pipeline.storage.paths import Paths
     from pipeline.tables import find
     from pipeline.tensors.load import require_tensors
+    from pipeline.training.earlier import DEFAULT_COUNT
     from pipeline.training.launch import observation_to_json
     from pipeline.training.train import train_watched
 
     paths = Paths.default()
     dataset = find(load_recipes(), settings[0].recipe, "recipe").dataset
-    for observation in train_watched(settings, require_tensors(paths, dataset), paths, force=force, ranks=ranks):
+    count = DEFAULT_COUNT if earlier_trainings is None else earlier_trainings
+    tensors = require_tensors(paths, dataset)
+    for observation in train_watched(settings, tensors, paths, force=force, ranks=ranks, earlier_trainings=count):
         if as_json:
             print(observation_to_json(observation), flush=True)

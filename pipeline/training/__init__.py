@@ -5,7 +5,7 @@ Out: `data/training/<recipe>/<optimizer>/`: `generator.safetensors` and `discrim
 first, float32; `generator_average.safetensors` where a configuration has `ema_decay`, with the batch statistics of the
 raw network), `settings.json`, `history.parquet` (one row per member and interval), `snapshots/step_000000.png`, …,
 `movie.gif`, `evaluations/step_00000500.arrow`, … (images to score along training), `events/` for TensorBoard;
-`checkpoints/` on the way.
+`checkpoints/` on the way; `earlier/` for weights that others replaced (`earlier.py`).
 
 From the entry down: `launch.py` (several processes) and `train.py` (which partitions train together) call `sweep.py`,
 the loop. `partition.py` keeps one configuration's files, `publication.py` makes its artefact, in which the members of

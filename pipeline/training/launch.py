@@ -23,8 +23,9 @@ from typing import Any
 import numpy as np
 
 from pipeline.settings import TrainingSettings
-from pipeline.storage.artefact import Artefact, read_artefact
+from pipeline.storage.artefact import Artefact
 from pipeline.storage.paths import Paths, child_environment
+from pipeline.training.earlier import DEFAULT_COUNT
 from pipeline.training.engine.ranks import Ranks
 from pipeline.training.kept_members import count_members, find_members
 from pipeline.training.partition import Partition
@@ -41,7 +42,13 @@ LAST_LINES = 20
 
 
 def train_in_processes(
-    settings: Sequence[TrainingSettings], tensors: Artefact, paths: Paths, processes: int, *, force: bool = False
+    settings: Sequence[TrainingSettings],
+    tensors: Artefact,
+    paths: Paths,
+    processes: int,
+    *,
+    force: bool = False,
+    earlier_trainings: int = DEFAULT_COUNT,
 ) -> Generator[Observation, None, dict[str, Artefact]]:
     """Train like `train.train_watched`, in several processes that share every batch."""
     partitions = [Partition(partition_settings, tensors, paths) for partition_settings in settings]
@@ -53,7 +60,7 @@ def train_in_processes(
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "settings.json"
             file.write_text(json.dumps([partition.settings.to_json() for partition in waiting]), encoding="utf-8")
-            command = _command(file, processes, force=force)
+            command = _command(file, processes, earlier_trainings, force=force)
             yield from _watched(command, _environment(paths, processes), Path(folder))
     return {partition.key: intact.get(partition.key) or _published(partition) for partition in partitions}
 
@@ -71,9 +78,10 @@ def _environment(paths: Paths, processes: int) -> dict[str, str]:
     return {**defaults, **child_environment(), "GANFORGE_DATA": str(paths.root.resolve())}
 
 
-def _command(settings: Path, processes: int, *, force: bool) -> list[str]:
+def _command(settings: Path, processes: int, earlier_trainings: int, *, force: bool) -> list[str]:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    return [*torchrun, "-m", "pipeline.cli", "train", "--settings", str(settings), *(["--force"] if force else [])]
+    options = ["--settings", str(settings), "--earlier-trainings", str(earlier_trainings)]
+    return [*torchrun, "-m", "pipeline.cli", "train", *options, *(["--force"] if force else [])]
 
 
 def _watched(command: list[str], environment: Mapping[str, str], folder: Path) -> Generator[Observation, None, None]:
@@ -122,8 +130,8 @@ def _stop(process: subprocess.Popen[str]) -> None:
 
 
 def _published(partition: Partition) -> Artefact:
-    artefact = read_artefact(partition.folder)
-    if artefact is None or artefact.fingerprint != partition.fingerprint:
+    artefact = _with_enough_members(partition)
+    if artefact is None:
         raise FileNotFoundError(f"{partition.folder}: the processes ended without trained networks; see the log above")
     return artefact
 

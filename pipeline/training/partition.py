@@ -26,6 +26,7 @@ from pipeline.storage.paths import Paths
 from pipeline.tensors.details import TensorsDetails
 from pipeline.training.checkpoint import Checkpoint, Checkpoints, tensors_under
 from pipeline.training.details import DivergedMember
+from pipeline.training.earlier import DEFAULT_COUNT
 from pipeline.training.engine.member import Member
 from pipeline.training.identity import (
     checkpoint_identity,
@@ -73,6 +74,7 @@ class Partition:
     tensors: Artefact
     paths: Paths
     kept: Artefact | None = None  # a training that has the first members already; only the others train
+    earlier_trainings: int = DEFAULT_COUNT  # of other settings, that keep their weights
     history: list[HistoryRow] = field(default_factory=list)
     frozen: dict[int, Frozen] = field(default_factory=dict)
     frozen_pictures: dict[int, Pictures] = field(default_factory=dict)

@@ -15,12 +15,13 @@ import torch
 from torch import Tensor
 
 from pipeline.networks.stacked import Stacked
-from pipeline.storage.artefact import Artefact, publish_artefact, staging_folder, write_json
+from pipeline.storage.artefact import Artefact, staging_folder, write_json
 from pipeline.storage.details import to_json
 from pipeline.storage.weights import save_weights
 from pipeline.tensors.details import TensorsDetails
 from pipeline.training.checkpoint import tensors_under
 from pipeline.training.details import DivergedMember, RunDetails, TrainingDetails
+from pipeline.training.earlier import replace_training
 from pipeline.training.kept_members import join_checkpoints, put_before
 from pipeline.training.kinds_of_weights import weights_of_snapshots
 from pipeline.training.partition import Partition
@@ -57,8 +58,12 @@ def publish(
             join_checkpoints(kept, checkpoints, staged)
         write_movie(staged / "movie.gif", list(snapshots_in(staged / "snapshots").values()))
         _write_events(staged, details.seconds)
-        artefact = publish_artefact(
-            staged, partition.folder, partition.identity, to_json(details), keep=("checkpoints",)
+        artefact = replace_training(
+            staged,
+            partition.folder,
+            partition.identity,
+            to_json(details),
+            earlier_trainings=partition.earlier_trainings,
         )
     shutil.rmtree(checkpoints.folder / "events", ignore_errors=True)
     if kept is not None:

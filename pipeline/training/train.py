@@ -23,6 +23,7 @@ from pipeline.storage.identity import Identity
 from pipeline.storage.paths import Paths
 from pipeline.tables import fields_of
 from pipeline.training.checkpoint import Checkpoint
+from pipeline.training.earlier import DEFAULT_COUNT, restore_earlier
 from pipeline.training.engine.ensemble import stack_sizes
 from pipeline.training.engine.ranks import ALONE, Ranks
 from pipeline.training.identity import training_identity
@@ -48,10 +49,17 @@ def train(
     force: bool = False,
     ranks: Ranks = ALONE,
     checkpoint_interval_steps: int | None = None,
+    earlier_trainings: int = DEFAULT_COUNT,
 ) -> dict[str, Artefact]:
     """Return the training artefact of each partition by optimizer key; `train_watched` explains the parameters."""
     watched = train_watched(
-        partitions, tensors, paths, force=force, ranks=ranks, checkpoint_interval_steps=checkpoint_interval_steps
+        partitions,
+        tensors,
+        paths,
+        force=force,
+        ranks=ranks,
+        checkpoint_interval_steps=checkpoint_interval_steps,
+        earlier_trainings=earlier_trainings,
     )
     while True:
         try:
@@ -69,13 +77,20 @@ def train_watched(
     force: bool = False,
     ranks: Ranks = ALONE,
     checkpoint_interval_steps: int | None = None,
+    earlier_trainings: int = DEFAULT_COUNT,
 ) -> Generator[Observation, None, dict[str, Artefact]]:
     """Train, yield observations, and return the artefact of each partition by optimizer key.
 
     An artefact may have more members than its settings name. Checkpoints are written every minute, or every
     `checkpoint_interval_steps`. `force` trains all members again from step 0.
-    Partitions that cannot share a loop train one after another, and the log names the difference.
+    Partitions that cannot share a loop train one after another, and the log names the difference. A partition keeps the
+    weights of so many `earlier_trainings` of other settings.
     """
+    if ranks.first and not force:
+        for partition_settings in settings:
+            folder, identity = _place(partition_settings, tensors, paths)
+            restore_earlier(folder, identity, earlier_trainings=earlier_trainings)
+    ranks.wait()  # every rank reads after the first has restored
     artefacts: dict[str, Artefact] = {}
     waiting: list[Partition] = []
     for partition_settings in settings:
@@ -84,7 +99,7 @@ def train_watched(
             _log_unchanged(partition_settings, stored)
             artefacts[partition_settings.optimizer] = stored
         else:
-            partition = Partition(partition_settings, tensors, paths, stored)
+            partition = Partition(partition_settings, tensors, paths, stored, earlier_trainings)
             expect_trainable(partition, ranks)
             waiting.append(partition)
     _expect_distinct(waiting)

@@ -223,7 +223,7 @@ def test_a_budget_that_was_exceeded_and_is_requested_again_has_its_whole_history
 ) -> None:
     shorter, longer = (replace(settings("adam", steps=steps), history_interval_steps=8) for steps in (6, 9))
     first = measured(train([shorter], tensors, paths)["adam"])
-    train([longer], tensors, paths)
+    train([longer], tensors, paths, earlier_trainings=0)
     again = train([shorter], tensors, paths)["adam"]
     assert again.details["resumed_at_step"] == 6
     np.testing.assert_allclose(measured(again), first)

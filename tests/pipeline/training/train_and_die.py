@@ -72,8 +72,8 @@ PLACES: dict[str, tuple[Any, str, int]] = {
     "saved": (checkpoint.Checkpoints, "save", 1),
     "snapshot": (snapshots, "write_grid", 2),
     "evaluation": (evaluations, "write_images_from_file", 2),
-    "publish": (publication, "publish_artefact", 1),
-    "published": (publication, "publish_artefact", 2),
+    "publish": (publication, "replace_training", 1),
+    "published": (publication, "replace_training", 2),
 }
 
 
