@@ -51,7 +51,7 @@ def report_status(
         optimizer,
         STALE if reasons else FRESH,
         tuple(reasons),
-        _describe_choices(report, protocol),
+        (*_describe_choices(report, protocol), *_describe_members(report, paths)),
         report.created_at.isoformat(timespec="seconds"),
         report.fingerprint,
         folder,
@@ -126,6 +126,15 @@ def _describe_choices(report: Report, protocol: Mapping[str, Any]) -> tuple[str,
     """Return the choices of a person that differ from plain scoring."""
     extractor = () if protocol["extractor"] == "classifier" else (f"extractor {protocol['extractor']}",)
     return (*extractor, THOROUGH) if _is_thorough(report) else extractor
+
+
+def _describe_members(report: Report, paths: Paths) -> tuple[str, ...]:
+    """Return a note if the report is limited to the first members of the samples that it names."""
+    samples = read_artefact(paths.samples(report.recipe, report.optimizer))
+    if samples is None or samples.fingerprint != report.data_versions.get("samples"):
+        return ()
+    covered = samples.details_as(SamplesDetails).members_covered
+    return (f"{report.members} of {covered} members",) if report.members < covered else ()
 
 
 def _is_thorough(report: Report) -> bool:

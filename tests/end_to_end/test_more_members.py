@@ -109,7 +109,7 @@ def test_fewer_members_are_the_first_ones_of_those_that_are_there(
     report = newest(paths, "sgd")
     assert (report.members, values(paths, "sgd", 2)) == (1, rows)
     statuses = {status.asset.rpartition("/")[2]: status for status in survey(paths, [RECIPE]).statuses()}
-    assert statuses["report"].state == "fresh"
+    assert (statuses["report"].state, statuses["report"].notes) == ("fresh", ("1 of 2 members",))
     materialize(monkeypatch, "--members", "1")
     assert newest(paths, "sgd").report_id == report.report_id
     materialize(monkeypatch, "--members", "2")

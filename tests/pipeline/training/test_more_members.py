@@ -122,6 +122,24 @@ def test_missing_members_that_were_interrupted_twice_end_where_five_trained_at_o
     expect_equal(five, train([wanted(5)], tensors, straight)["adam"])
 
 
+@pytest.mark.parametrize("place", ["publication.replace_training", "checkpoint.Checkpoints.remove"])
+def test_a_process_that_ends_while_it_publishes_added_members_loses_nothing(
+    tensors: Artefact, paths: Paths, straight: Paths, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    def ended(*_: object, **__: object) -> None:
+        raise Cancelled
+
+    train([wanted(1)], tensors, paths)
+    with monkeypatch.context() as patch, pytest.raises(Cancelled):
+        patch.setattr(f"pipeline.training.{place}", ended)
+        train([wanted(2)], tensors, paths)
+    both = train([wanted(2)], tensors, paths)["adam"]
+    assert both.cached == (place == "checkpoint.Checkpoints.remove")
+    longer = train([wanted(2, steps=13)], tensors, paths)["adam"]
+    assert longer.details["resumed_at_step"] == STEPS
+    expect_equal(longer, train([wanted(2, steps=13)], tensors, straight)["adam"])
+
+
 def test_a_longer_training_continues_with_members_that_were_added(
     tensors: Artefact, paths: Paths, straight: Paths
 ) -> None:
