@@ -189,6 +189,8 @@ def _needed(pair: TestedPair, level: float) -> int | None:
 
 def _notes(pair: TestedPair, *, is_unreachable: bool) -> list[str]:
     notes = []
+    if not any(side.scores.sound() for side in (pair.first, pair.second)):
+        return ["no member has a score"]
     if pair.contrast is None:
         notes.append("needs at least 2 members with a score of each")
     elif pair.contrast.standard_error == 0:

@@ -238,6 +238,11 @@ def test_a_difference_that_no_practical_number_of_members_shows_is_marked() -> N
     assert str(verdict) == "undecided; more than 10,000 members would be needed"
 
 
+def test_a_score_that_no_member_has_is_undecided_in_few_words() -> None:
+    (verdict,) = fid(scores("adam", [None, None]), scores("sgd", [None, None]))
+    assert (str(verdict), verdict.p) == ("undecided; no member has a score", 1.0)
+
+
 def test_there_are_no_verdicts_without_a_pair() -> None:
     assert fid() == []
     assert fid(scores("adam", [1.0, 2.0])) == []
