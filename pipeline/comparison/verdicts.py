@@ -29,6 +29,7 @@ from pipeline.comparison.members import MemberScores
 from pipeline.comparison.pairs import LARGER_SHARE, Side, TestedPair, test_pairs
 from pipeline.comparison.rules import ALL_PAIRS, Family, Rules
 from pipeline.comparison.significance import LEVEL, MOST_MEMBERS, more_members, step_down
+from pipeline.evidence import number
 
 Direction = Literal["better", "worse", "tied", "undecided"]
 BETTER: Final = "better"
@@ -216,8 +217,9 @@ def how_sure(verdicts: Sequence[Verdict]) -> str:
     if not 1 < fewest <= FEW_MEMBERS:
         return ""
     widths = [verdict.high - verdict.low for verdict in tested if verdict.high is not None and verdict.low is not None]
+    half_width = float(f"{float(np.median(widths)) / 2:.2g}")
     return (
-        f"with {fewest} members, differences of less than about {float(np.median(widths)) / 2:.2g} stay undecided; "
+        f"with {fewest} members, differences of less than about {number(half_width)} stay undecided; "
         "--members N adds members and keeps the present ones"
     )
 

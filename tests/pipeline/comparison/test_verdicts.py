@@ -324,8 +324,10 @@ def test_few_members_come_with_the_difference_that_stays_undecided() -> None:
     (verdict,) = verdicts
     assert verdict.low is not None
     assert verdict.high is not None
-    expected = f"with 3 members, differences of less than about {(verdict.high - verdict.low) / 2:.2g} stay undecided"
+    half_width = float(f"{(verdict.high - verdict.low) / 2:.2g}")
+    expected = f"with 3 members, differences of less than about {half_width:.0f} stay undecided"
     assert how_sure(verdicts).startswith(expected)
+    assert "about 490 stay" in how_sure([replace(verdict, low=-490.4, high=489.2)])
 
 
 def test_many_members_and_single_ones_need_no_such_sentence() -> None:
