@@ -325,7 +325,7 @@ def test_few_members_come_with_the_difference_that_stays_undecided() -> None:
     assert verdict.low is not None
     assert verdict.high is not None
     half_width = float(f"{(verdict.high - verdict.low) / 2:.2g}")
-    expected = f"with 3 members, differences of less than about {half_width:.0f} stay undecided"
+    expected = f"with 3 members, differences of less than about {half_width:.1f} stay undecided"
     assert how_sure(verdicts).startswith(expected)
     assert "about 490 stay" in how_sure([replace(verdict, low=-490.4, high=489.2)])
 
