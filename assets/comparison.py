@@ -1,4 +1,4 @@
-"""`<recipe>/comparison`: the configurations of a recipe ranked by their newest reports, and a verdict on every pair."""
+"""`<recipe>/comparison`: the configurations of a recipe ranked by all their replicates, with verdicts."""
 
 import dagster as dg
 
@@ -20,7 +20,7 @@ def build_comparison(recipe: Recipe) -> dg.AssetsDefinition:
         deps=[[recipe.key, "report"], settings_key(recipe.key)],
         group_name="comparison",
         description="The configurations ranked by Fréchet distance, each score with its interval over members, "
-        "a verdict on every pair, and all of it as a page that opens from disk.",
+        "a verdict on the best against each other one, and all of it as a page that opens from disk.",
         code_version=CODE_VERSION,
         automation_condition=COMPARISON_CONDITION,
         kinds={"parquet"},
