@@ -23,7 +23,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -40,8 +40,10 @@ SEED = 20_260_101
 SIZES, RESAMPLINGS = (3, 5, 8, 12, 20), 20  # of the test of equal configurations
 SHARED_EFFECT = 1.0  # deviation of the members' common effect, in deviations of one member
 Scores: TypeAlias = npt.NDArray[np.float64]  # (K, N): one row per configuration
+Seeds: TypeAlias = Literal["equal", "part", "own"]
 Draw: TypeAlias = Callable[[np.random.Generator, float, int], Scores]  # advantage of the first, members → scores
 
+SEEDS: tuple[Seeds, ...] = ("equal", "part", "own")
 NEW = Rules("fid", lower_is_better=True, scale="log")
 PLAIN = Rules("fid", lower_is_better=True, scale="log", choices=Choices(test="plain"))
 
@@ -136,6 +138,28 @@ def false_verdicts(draw: Draw, repeats: int, members: int = MEMBERS) -> Share:
         )
         wrong += [any(map(is_decided, one)) for one in verdicts]
     return Share(*(100 * wrong / repeats))
+
+
+def false_verdicts_of_seeds(seeds: Seeds, configurations: int, members: int, repeats: int) -> float:
+    """Return how often equal configurations get any verdict if they share all, a half or none of their seeds.
+
+    "part": each has `members` members of a common seed and as many of its own, in one report. In percent, all pairs.
+    """
+    random = np.random.default_rng(SEED)
+    wrong = 0
+    for _ in range(repeats):
+        shared = random.normal(size=(configurations, members)) + SHARED_EFFECT * random.normal(size=members)
+        own = np.sqrt(1 + SHARED_EFFECT**2) * random.normal(size=(configurations, members))
+        rows = []
+        for row in range(configurations):
+            scores: dict[tuple[int, int], float] = {}
+            if seeds != "own":
+                scores |= {(0, member): float(np.exp(0.3 * shared[row, member])) for member in range(members)}
+            if seeds != "equal":
+                scores |= {(1 + row, member): float(np.exp(0.3 * own[row, member])) for member in range(members)}
+            rows.append(MemberScores(f"c{row}", scores))
+        wrong += any(map(is_decided, compare_pairs(rows, NEW)))
+    return 100 * wrong / repeats
 
 
 def power(draw: Draw, advantage: float, repeats: int, members: int = MEMBERS) -> Share:
@@ -240,6 +264,10 @@ def main() -> None:
         )
         for name, draw in DISTRIBUTIONS.items():
             print(f"  {name:15}", false_verdicts(draw, options.repeats), flush=True)
+        for seeds in SEEDS:
+            for configurations, members in ((2, 3), (3, 2), (3, 3), (7, 3)):
+                share = false_verdicts_of_seeds(seeds, configurations, members, options.repeats)
+                print(f"  {seeds:5} seeds, {configurations} configurations of {members}: {share:4.1f} %", flush=True)
     if "better" in parts:
         print("share of the pairs of one better configuration that are decided for it")
         for name in ("normal", "lognormal", "spread e±0.5"):

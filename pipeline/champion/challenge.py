@@ -20,7 +20,7 @@ from pipeline.champion.versions import Champion
 from pipeline.comparison.protocol import budget_difference, protocol_difference
 from pipeline.comparison.ranking import RankedConfiguration, Ranking
 from pipeline.comparison.ranking_verdicts import compare_replicates
-from pipeline.comparison.replicates import alone, same_evidence
+from pipeline.comparison.replicates import alone, pool_of, same_evidence
 from pipeline.comparison.rules import fixed_against_rest
 from pipeline.comparison.verdicts import BETTER, Verdict, seen_by_first
 from pipeline.reports.store import Report
@@ -33,15 +33,21 @@ class Challenge:
     ranking: Ranking
     better: list[RankedConfiguration]  # better than the champion, the best ranked first
     verdicts: dict[str, Verdict]  # of each challenger against the champion; empty without a champion
-    champion: str | None  # the ranked configuration with the champion's own weights
+    champion: str | None  # the ranked configuration that the champion is a member of
     obstacle: str  # the reason why no comparison was possible; empty if it was
     unequal: str = ""  # the difference in steps and width between the champion's training and the challengers'
 
 
-def challenge(ranking: Ranking, champion: Champion | None, champion_reports: Sequence[Report]) -> Challenge:
+def challenge(
+    ranking: Ranking,
+    champion: Champion | None,
+    champion_reports: Sequence[Report],
+    stored: Sequence[Report] = (),
+) -> Challenge:
     """Compare every ranked configuration with the champion. Without a champion, each one with a score may be promoted.
 
-    `champion_reports` are the stored reports about the champion's weights, the one it was promoted for first.
+    `champion_reports` are the stored reports about the champion's weights, the one it was promoted for first. `stored`
+    are all reports of its configuration, oldest first.
     """
     scored = [configuration for configuration in ranking.configurations if configuration.scored_by(ranking.ranked_by)]
     if not scored or champion is None:
@@ -50,7 +56,7 @@ def challenge(ranking: Ranking, champion: Champion | None, champion_reports: Seq
     extra = None if itself is not None else _comparable(scored[0].report, champion_reports)
     if itself is None and extra is None:
         return Challenge(ranking, [], {}, None, _no_comparable_report(champion, scored[0].report, champion_reports))
-    verdicts = _verdicts(ranking, itself, extra, name=f"champion ({champion.optimizer})")
+    verdicts = _verdicts(ranking, itself, extra, f"champion ({champion.optimizer})", stored)
     challengers = [configuration for configuration in scored if configuration is not itself]
     better = [challenger for challenger in challengers if verdicts[challenger.optimizer].verdict == BETTER]
     unequal = "" if extra is None else budget_difference(extra, scored[0].report)
@@ -74,7 +80,7 @@ def _comparable(newest: Report, champion_reports: Sequence[Report]) -> Report | 
 
 
 def _verdicts(
-    ranking: Ranking, itself: RankedConfiguration | None, extra: Report | None, name: str
+    ranking: Ranking, itself: RankedConfiguration | None, extra: Report | None, name: str, stored: Sequence[Report]
 ) -> dict[str, Verdict]:
     """Return the verdict on every other configuration against the champion, corrected for these pairs.
 
@@ -86,12 +92,10 @@ def _verdicts(
     if itself is not None:
         champion = itself.optimizer
     elif extra is not None:
-        pooled = next((one for one in ranking.past if same_evidence(one, alone(extra))), alone(extra))
-        evidence, names = [*evidence, pooled], [*names, name]
+        evidence, names = [*evidence, pool_of(extra, stored)], [*names, name]
     family = fixed_against_rest(champion)
-    pairs = compare_replicates(
-        evidence, ranking.ranked_by, family, names=names, past=ranking.past, choices=ranking.choices
-    )
+    past = [one for one in ranking.past if not any(same_evidence(one, compared) for compared in evidence)]
+    pairs = compare_replicates(evidence, ranking.ranked_by, family, names=names, past=past, choices=ranking.choices)
     verdicts = [seen_by_first(pair, champion) for pair in pairs]
     return {verdict.first: verdict for verdict in verdicts}
 

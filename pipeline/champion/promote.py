@@ -78,7 +78,8 @@ def promote(
 
 def _by_rule(recipe: str, ranking: Ranking, paths: Paths, run_checks: RunChecks, only: str | None) -> PromotionOutcome:
     champion = current_champion(recipe, paths)
-    comparison = challenge(ranking, champion, _reports_of(champion, paths))
+    stored = [] if champion is None else history_of(paths.reports(), recipe, champion.optimizer)
+    comparison = challenge(ranking, champion, _reports_of(champion, paths), stored)
     try:
         choice = _choose(comparison, champion, paths, run_checks, only)
         if isinstance(choice, Candidate):
@@ -122,8 +123,7 @@ def _choose(
     for configuration in comparison.better:
         if only not in (None, configuration.optimizer):
             continue
-        report = configuration.report
-        if name_of_weights(report.training_fingerprint, report.weights) in rejected:
+        if _names_of_weights(configuration).intersection(rejected):
             refusals[configuration.optimizer] = (
                 "this training was rolled back from and is not promoted again automatically"
             )
@@ -135,6 +135,16 @@ def _choose(
         failures = (f"failed {finding.check}: {finding.summary}" for finding in failed)
         refusals[configuration.optimizer] = "; ".join(failures)
     return refusal_reason(comparison, champion, refusals, only), decisions_by_rule(comparison, None, refusals)
+
+
+def _names_of_weights(configuration: RankedConfiguration) -> set[str]:
+    """Return the names of the weights that a configuration would be promoted with.
+
+    A training that was given more members has another fingerprint, and the first members' weights are the same.
+    """
+    newest = configuration.report
+    of_seed = [report for report in configuration.replicates.reports if report.seed == newest.seed]
+    return {name_of_weights(report.training_fingerprint, report.weights) for report in of_seed}
 
 
 def _candidate(

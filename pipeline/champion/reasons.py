@@ -79,7 +79,10 @@ def _numbers(verdict: Verdict) -> str:
     low, high, p = number(verdict.low), number(verdict.high), number(verdict.corrected_p)
     interval = "" if verdict.low is None else f" ({low} to {high})"
     members = f"{verdict.first_members} against {verdict.second_members} members"
-    return f"difference {number(verdict.difference)}{interval}, p {p}, {verdict.test}, {members}"
+    failed = ""
+    if not (verdict.first_failed.startswith("0 ") and verdict.second_failed.startswith("0 ")):
+        failed = f", {verdict.first_failed} failed against {verdict.second_failed}"
+    return f"difference {number(verdict.difference)}{interval}, p {p}, {verdict.test}, {members}{failed}"
 
 
 def decisions_by_rule(

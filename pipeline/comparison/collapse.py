@@ -18,10 +18,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from pipeline.comparison.significance import LEVEL
+
 LEAST_FACTOR = 1.5  # between the best collapsed score and the worst other one
 LEAST_DEVIATIONS = 4.0  # of the scores on both sides of the gap
 LEAST_FREEDOM = 3  # of that deviation
-LEAST_SOUND = 1 / 3  # of all members: with fewer below the gap, those are lucky, and the others no exception
+LEAST_SOUND = 1 / 3  # of all members: if fewer lie below the gap, their low scores are the exception
 SAME = 1 + 1e-9  # tables with probabilities this close to each other are equally likely
 
 Member = tuple[int, int]  # seed of the training, index
@@ -66,30 +68,51 @@ def find_collapsed(scores: Mapping[str, Mapping[Member, float]]) -> dict[str, fr
     """Return the collapsed members of each configuration, from scores of which lower is better, all above 0.
 
     A member has collapsed if its score lies above the widest gap, which is at least a factor of 1.5 and 4 deviations
-    wide. Some configuration must have members on both sides: a gap between whole configurations is their difference.
-    At least a third of all members must lie below it.
+    wide. Some configuration must have members on both sides, and at least a third of all members must lie below the
+    gap. A configuration with every member above it may be worse instead of collapsed. It counts as worse if the exact
+    test finds a larger share of its members there than of all others (at 5 % for all configurations).
     """
-    observations = sorted(
-        (_Observation(name, member, math.log(value)) for name, of in scores.items() for member, value in of.items()),
-        key=lambda observation: observation.log_score,
+    observations = _sorted_observations(scores)
+    gap = _gap(observations)
+    if gap is None:
+        return {name: frozenset() for name in scores}
+    above = {name: frozenset(one.member for one in observations[gap:] if one.configuration == name) for name in scores}
+    return {name: frozenset() if _is_worse(name, above, scores) else collapsed for name, collapsed in above.items()}
+
+
+def _sorted_observations(scores: Mapping[str, Mapping[Member, float]]) -> list[_Observation]:
+    finite = (
+        _Observation(name, member, math.log(value))
+        for name, by_member in scores.items()
+        for member, value in by_member.items()
+        if math.isfinite(value)
     )
+    return sorted(finite, key=lambda observation: observation.log_score)
+
+
+def _gap(observations: Sequence[_Observation]) -> int | None:
+    """Return the number of observations below the gap; None if no gap separates collapsed members."""
     logs = np.array([observation.log_score for observation in observations])
-    nothing = {name: frozenset[Member]() for name in scores}
     if len(logs) < LEAST_FREEDOM:
-        return nothing
-    gap = int(np.argmax(np.diff(logs)))
-    width = logs[gap + 1] - logs[gap]
-    low, high = observations[: gap + 1], observations[gap + 1 :]
+        return None
+    widest = int(np.argmax(np.diff(logs)))
+    width = logs[widest + 1] - logs[widest]
+    low, high = observations[: widest + 1], observations[widest + 1 :]
     is_mixed = bool({one.configuration for one in low} & {one.configuration for one in high})
     deviation = _deviation([low, high])
     if not is_mixed or deviation is None or len(low) < LEAST_SOUND * len(logs):
-        return nothing
-    if width < max(math.log(LEAST_FACTOR), LEAST_DEVIATIONS * deviation):
-        return nothing
-    return nothing | {
-        name: frozenset(one.member for one in high if one.configuration == name)
-        for name in {one.configuration for one in high}
-    }
+        return None
+    return len(low) if width >= max(math.log(LEAST_FACTOR), LEAST_DEVIATIONS * deviation) else None
+
+
+def _is_worse(name: str, above: Mapping[str, frozenset[Member]], scores: Mapping[str, Mapping[Member, float]]) -> bool:
+    """Return whether all members of a configuration lie above the gap, significantly more than of all others."""
+    if len(above[name]) < len(scores[name]) or not above[name]:
+        return False
+    others = [other for other in scores if other != name]
+    itself = Failures(len(scores[name]), len(above[name]), 0)
+    rest = Failures(sum(len(scores[other]) for other in others), sum(len(above[other]) for other in others), 0)
+    return exact_p(itself, rest) <= LEVEL / len(scores)
 
 
 def _deviation(sides: Sequence[Sequence[_Observation]]) -> float | None:

@@ -18,6 +18,7 @@ from pipeline.comparison.rules import Pair, Rules
 from pipeline.comparison.significance import Contrast, at_look, share_of_look
 
 TESTS = 2  # of a pair with failed members: of the scores and of the failures
+LARGEST_EXPONENT = 700.0  # the exponential of more is no float64
 LARGER_SHARE = 0.1  # of failed members: a configuration that lost so many more neither wins by its scores nor is tied
 
 
@@ -98,7 +99,13 @@ class TestedPair:
             return "Fisher's exact test of failures"
         kinds = [part.is_paired for part in self.parts]
         name = "t" if not kinds else "paired t" if all(kinds) else "partly paired t" if any(kinds) else "Welch's t"
-        return name if self.rules.is_plain else f"moderated {name}"
+        return f"moderated {name}" if self._shares_variance else name
+
+    @property
+    def _shares_variance(self) -> bool:
+        """True if the variance was estimated from other groups too; two configurations alone have no others."""
+        groups = () if self.contrast is None else self.contrast.groups
+        return any(group.degrees_of_freedom != group.count - 1 for group in groups)
 
     # -----------------------------------------------------------------------------------------------------------------
     # Directions
@@ -173,7 +180,8 @@ class TestedPair:
     def _in_units(self, difference: float) -> float:
         if not self.is_log:
             return difference
-        return math.exp(float(self.used[1].mean())) * math.expm1(difference)
+        level = math.exp(float(self.used[1].mean()))
+        return level * math.expm1(difference) if difference < LARGEST_EXPONENT else math.inf
 
 
 def test_pairs(sides: Sequence[Side], rules: Rules, pairs: Sequence[Pair], *, is_log: bool) -> list[TestedPair]:

@@ -25,6 +25,7 @@ VERDICTS_SCHEMA = pa.schema(
         *((name, pa.float64()) for name in ("difference", "low", "high", "p", "corrected_p")),
         ("verdict", pa.string()),  # on the first: "better" | "worse" | "tied" | "undecided"
         ("test", pa.string()),
+        ("scale", pa.string()),
         ("paired", pa.bool_()),
         *((name, pa.int64()) for name in ("members", "first_members", "second_members")),
         *((name, pa.string()) for name in ("first_failed", "second_failed")),
@@ -70,8 +71,9 @@ def compare_replicates(
     scores = _scores(evidence, metric, names)
     scale = definition(metric).scale if _are_positive(scores) else "linear"
     lower = having[0].better(metric) == "lower"
-    rules = Rules(metric, lower, scale, choices, past_spreads(past, metric, scale))
-    return compare_pairs(scores, rules, family, _collapsed(_scores(evidence, RANKED_BY, names)))
+    fids = _scores(evidence, RANKED_BY, names)
+    spreads = past_spreads(past, metric, scale, _collapsed_before(fids, past))
+    return compare_pairs(scores, Rules(metric, lower, scale, choices, spreads), family, _collapsed(fids))
 
 
 def _scores(evidence: Sequence[Replicates], metric: str, names: Sequence[str] | None) -> list[MemberScores]:
@@ -86,6 +88,13 @@ def _are_positive(scores: Sequence[MemberScores]) -> bool:
 def _collapsed(scores: Sequence[MemberScores]) -> dict[str, frozenset[Member]]:
     """Return the members that collapsed by FID; they count as collapsed for every metric."""
     return find_collapsed({one.name: one.sound() for one in scores}) if _are_positive(scores) else {}
+
+
+def _collapsed_before(present: Sequence[MemberScores], past: Sequence[Replicates]) -> list[frozenset[Member]]:
+    """Return the members of each earlier training that collapsed, by FID and beside the present ones."""
+    names = [f"earlier training {number}" for number in range(len(past))]
+    collapsed = _collapsed([*present, *(one.scores(RANKED_BY, name) for one, name in zip(past, names, strict=True))])
+    return [collapsed.get(name, frozenset()) for name in names]
 
 
 def all_verdicts(ranking: Ranking) -> dict[str, list[Verdict]]:

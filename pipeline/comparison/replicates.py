@@ -91,10 +91,11 @@ def pool_of(report: Report, stored: Sequence[Report]) -> Replicates:
 
 
 def pools(reports: Sequence[Report]) -> list[Replicates]:
-    """Return reports, oldest first, as sets of replicates; a report without a pool is a set of its own."""
+    """Return reports, oldest first, as sets of replicates. Reports without a pool are sets by their training."""
     by_pool: dict[tuple[str, str, str], list[Report]] = {}
     for report in reports:
-        by_pool.setdefault((report.recipe, report.optimizer, report.pool or report.report_id), []).append(report)
+        key = report.pool or report.training_fingerprint
+        by_pool.setdefault((report.recipe, report.optimizer, key), []).append(report)
     return [Replicates(tuple(pooled)) for pooled in by_pool.values()]
 
 
@@ -105,11 +106,17 @@ def same_evidence(first: Replicates, second: Replicates) -> bool:
     return same_partition and (one.report_id == other.report_id or (bool(one.pool) and one.pool == other.pool))
 
 
-def past_spreads(past: Sequence[Replicates], metric: str, scale: Scale) -> list[Spread]:
-    """Return how much the members of earlier trainings varied, as one variance per set of replicates."""
+def past_spreads(
+    past: Sequence[Replicates], metric: str, scale: Scale, collapsed: Sequence[frozenset[Member]]
+) -> list[Spread]:
+    """Return how much the members of earlier trainings varied, as one variance per set of replicates.
+
+    `collapsed` are the members of each set that are left out.
+    """
     spreads: list[Spread] = []
-    for replicates in past:
-        values = np.array(replicates.values(metric) if metric in replicates.metrics() else [], np.float64)
+    for replicates, left_out in zip(past, collapsed, strict=True):
+        sound = replicates.scores(metric).without(left_out).sound() if metric in replicates.metrics() else {}
+        values = np.array(list(sound.values()), np.float64)
         if scale == "log":
             values = np.log(values[values > 0])
         spreads += spread_of(values)

@@ -48,11 +48,13 @@ class Prior:
 
     def moderate(self, contrast: Contrast) -> Contrast:
         """Return the contrast with moderated variances."""
-        return replace(contrast, groups=tuple(self._moderated(group) for group in contrast.groups))
+        if self.degrees_of_freedom == 0:
+            return contrast
+        groups = tuple(self._moderated(group) for group in contrast.groups)
+        own = sum(group.degrees_of_freedom for group in contrast.groups)
+        return replace(contrast, groups=groups, most_freedom=max(own, self.most))
 
     def _moderated(self, group: Group) -> Group:
-        if self.degrees_of_freedom == 0:
-            return group
         own, freedom = group.degrees_of_freedom, self.degrees_of_freedom + group.degrees_of_freedom
         variance = (self.degrees_of_freedom * self.variance + own * group.variance) / freedom
         return replace(group, variance=variance, degrees_of_freedom=max(own, min(freedom, self.most)))

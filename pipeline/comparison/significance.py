@@ -10,6 +10,7 @@ rejective multiple test procedures", JASA 81, 826-831 (the number of pairs that 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -51,6 +52,7 @@ class Contrast:
 
     difference: float
     groups: tuple[Group, ...]
+    most_freedom: float = math.inf  # of all groups together, if they share values in the estimate of their variances
 
     @property
     def standard_error(self) -> float:
@@ -59,10 +61,13 @@ class Contrast:
 
     @property
     def degrees_of_freedom(self) -> float:
-        """The degrees of freedom after Welch and Satterthwaite; for one group they are the group's own."""
+        """The degrees of freedom after Welch and Satterthwaite; for one group they are the group's own.
+
+        That formula takes the variances as independent. Groups that share a prior have no more than `most_freedom`.
+        """
         errors = [group.error for group in self.groups]
         parts = (group.error**2 / group.degrees_of_freedom for group in self.groups)
-        return sum(errors) ** 2 / sum(parts)
+        return min(sum(errors) ** 2 / sum(parts), self.most_freedom)
 
     def half_width(self, level: float = LEVEL) -> float | None:
         """Return the half-width of the interval with confidence 1 - `level`; None if the deviation is 0."""
@@ -82,7 +87,8 @@ class Contrast:
 
         A rejection in the other direction is not counted. With several groups this is an approximation.
         """
-        grown = Contrast(self.difference, tuple(group.grown(more) for group in self.groups))
+        groups = tuple(group.grown(more) for group in self.groups)
+        grown = Contrast(self.difference, groups, self.most_freedom + more * len(groups))
         freedom = grown.degrees_of_freedom
         shift = abs(self.difference) / grown.standard_error
         missed = float(special.nctdtr(freedom, shift, t_quantile(level, freedom)))
@@ -114,22 +120,28 @@ def _group(values: npt.NDArray[np.float64], largest: float) -> Group:
 
 
 def combined(parts: Sequence[Contrast]) -> Contrast:
-    """Return the mean of independent contrasts of one difference, weighted by their precision.
+    """Return the mean of independent contrasts of one difference, weighted by their numbers of values.
 
-    A part without any deviation estimates no error and is left out if another one has an error.
+    The weights are those of the precision if all values vary equally. Estimated precisions would make the error look
+    smaller than it is. A part without any deviation estimates no error and is left out if another one has an error.
     """
     parts = [part for part in parts if part.standard_error > 0] or parts[:1]
     if len(parts) == 1:
         return parts[0]
-    precisions = [part.standard_error**-2 for part in parts]
-    weights = [precision / sum(precisions) for precision in precisions]
+    counts = [_values_of(part) for part in parts]
+    weights = [count / sum(counts) for count in counts]
     groups = [
         replace(group, weight=group.weight * weight)
         for part, weight in zip(parts, weights, strict=True)
         for group in part.groups
     ]
     difference = sum(part.difference * weight for part, weight in zip(parts, weights, strict=True))
-    return Contrast(difference, tuple(groups))
+    return Contrast(difference, tuple(groups), min(part.most_freedom for part in parts))
+
+
+def _values_of(part: Contrast) -> float:
+    """Return the number of pairs, or of independent groups the pairs that would be as precise: n m / (n + m)."""
+    return 1 / sum(1 / group.count for group in part.groups)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -54,6 +54,7 @@ class Verdict:
     corrected_p: float | None  # for all pairs of the comparison and all looks
     verdict: Direction  # on the first
     test: str  # the test with the smaller p value
+    scale: str  # on which scores are compared: "linear", or "log" with differences of geometric means
     paired: bool  # every member that is used has its pair; False: some or all are compared as independent groups
     members: int  # of each configuration; if their numbers differ, of the smaller one
     first_members: int  # with a score that is used
@@ -125,7 +126,9 @@ def compare_pairs(
     tested_together = ALL_PAIRS if is_plain else family
     pairs = test_pairs(sides, rules, tested_together.pairs(names), is_log=is_log)
     corrected, levels = step_down([pair.p_at_look for pair in pairs], tested_together.factors(names))
-    verdicts = [_verdict(pair, p, level) for pair, p, level in zip(pairs, corrected, levels, strict=True)]
+    # A tie must hold at the level of all pairs: the step-down levels are valid for equal configurations only.
+    of_all = LEVEL / max(tested_together.factors(names), default=1)
+    verdicts = [_verdict(pair, p, level, of_all) for pair, p, level in zip(pairs, corrected, levels, strict=True)]
     return _of_family(verdicts, family) if is_plain else verdicts
 
 
@@ -138,9 +141,9 @@ def _of_family(verdicts: Sequence[Verdict], family: Family) -> list[Verdict]:
     return [seen_by_first(verdict, other) for verdict, other in zip(about, others, strict=True)]
 
 
-def _verdict(pair: TestedPair, corrected_p: float | None, level: float) -> Verdict:
+def _verdict(pair: TestedPair, corrected_p: float | None, level: float, level_of_ties: float) -> Verdict:
     low, high = pair.interval(level)
-    direction, reason = _direction(pair, corrected_p, level)
+    direction, reason = _direction(pair, corrected_p, level, level_of_ties)
     is_open = direction == UNDECIDED and not reason
     needed = _needed(pair, level) if is_open else None
     counts = [len(values) for values in pair.used]
@@ -155,6 +158,7 @@ def _verdict(pair: TestedPair, corrected_p: float | None, level: float) -> Verdi
         corrected_p=corrected_p,
         verdict=direction,
         test=pair.test,
+        scale="log" if pair.is_log else "linear",
         paired=all(part.is_paired for part in pair.parts),
         members=min(counts),
         first_members=counts[0],
@@ -167,9 +171,11 @@ def _verdict(pair: TestedPair, corrected_p: float | None, level: float) -> Verdi
     )
 
 
-def _direction(pair: TestedPair, corrected_p: float | None, level: float) -> tuple[Direction, list[str]]:
+def _direction(
+    pair: TestedPair, corrected_p: float | None, level: float, level_of_ties: float
+) -> tuple[Direction, list[str]]:
     """Return the verdict on the first configuration, and the reason if a significant difference decides nothing."""
-    if pair.is_tied(level):
+    if pair.is_tied(level_of_ties):
         return TIED, [f"they differ by less than {pair.rules.choices.margin:.0%}".replace("%", " %")]
     if corrected_p is None or corrected_p > LEVEL:
         return UNDECIDED, []
@@ -190,7 +196,7 @@ def _needed(pair: TestedPair, level: float) -> int | None:
 
 def _notes(pair: TestedPair, *, is_unreachable: bool) -> list[str]:
     notes = []
-    if not any(side.scores.sound() for side in (pair.first, pair.second)):
+    if all(side.failures.without_score == side.failures.members for side in (pair.first, pair.second)):
         return ["no member has a score"]
     if pair.contrast is None:
         notes.append("needs at least 2 members with a score of each")
@@ -216,12 +222,17 @@ def how_sure(verdicts: Sequence[Verdict]) -> str:
     fewest = min((verdict.members for verdict in tested), default=0)
     if not 1 < fewest <= FEW_MEMBERS:
         return ""
-    widths = [verdict.high - verdict.low for verdict in tested if verdict.high is not None and verdict.low is not None]
-    half_width = float(f"{float(np.median(widths)) / 2:.2g}")
+    half_width = float(f"{float(np.median([_half_width(verdict) for verdict in tested])):.2g}")
     return (
         f"with {fewest} members, differences of less than about {number(half_width)} stay undecided; "
         "--members N adds members and keeps the present ones"
     )
+
+
+def _half_width(verdict: Verdict) -> float:
+    """Return the part of the interval on its shorter side; that of logarithms is longer above."""
+    assert verdict.difference is not None and verdict.low is not None and verdict.high is not None
+    return min(verdict.high - verdict.difference, verdict.difference - verdict.low)
 
 
 def _rounded(count: int) -> str:

@@ -81,9 +81,11 @@ def _put_in_place(earlier: Artefact, folder: Path, earlier_trainings: int) -> No
 
 
 def _set_aside(folder: Path, identity: Identity) -> None:
-    """Keep the training in a folder among the earlier ones, unless it has the settings of `identity`."""
+    """Keep the intact training in a folder among the earlier ones, unless it has the settings of `identity`."""
     present = read_artefact(folder)
-    if present is not None and not _share_settings(present, identity):
+    if present is None or _share_settings(present, identity):
+        return
+    if find_intact(folder, present.fingerprint) is not None:
         target = folder / FOLDER / present.fingerprint[:DIGITS]
         with staging_folder(target) as staged:
             _link_files(present, staged)
@@ -102,8 +104,6 @@ def _link_files(artefact: Artefact, into: Path) -> None:
         (into / name).parent.mkdir(parents=True, exist_ok=True)
         try:
             os.link(artefact.path(name), into / name)
-        except FileNotFoundError:  # a damaged artefact, which `find_intact` will pass over
-            continue
         except OSError:  # a file system without links
             shutil.copyfile(artefact.path(name), into / name)
 

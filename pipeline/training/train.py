@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def train_watched(
     """Train, yield observations, and return the artefact of each partition by optimizer key.
 
     An artefact may have more members than its settings name. Checkpoints are written every minute, or every
-    `checkpoint_interval_steps`. `force` trains all members again from step 0.
+    `checkpoint_interval_steps`. `force` trains all members again from step 0, also those beyond the requested number.
     Partitions that cannot share a loop train one after another, and the log names the difference. A partition keeps the
     weights of so many `earlier_trainings` of other settings.
     """
@@ -93,13 +94,14 @@ def train_watched(
     ranks.wait()  # every rank reads after the first has restored
     artefacts: dict[str, Artefact] = {}
     waiting: list[Partition] = []
-    for partition_settings in settings:
-        stored = None if force else find_members(*_place(partition_settings, tensors, paths))
-        if stored is not None and count_members(stored) >= partition_settings.members:
-            _log_unchanged(partition_settings, stored)
-            artefacts[partition_settings.optimizer] = stored
+    for requested in settings:
+        stored = find_members(*_place(requested, tensors, paths))
+        if stored is not None and count_members(stored) >= requested.members and not force:
+            _log_unchanged(requested, stored)
+            artefacts[requested.optimizer] = stored
         else:
-            partition = Partition(partition_settings, tensors, paths, stored, earlier_trainings)
+            wanted = _with_all_members(requested, stored) if force else requested
+            partition = Partition(wanted, tensors, paths, None if force else stored, earlier_trainings)
             expect_trainable(partition, ranks)
             waiting.append(partition)
     _expect_distinct(waiting)
@@ -123,6 +125,11 @@ def train_watched(
 def _place(settings: TrainingSettings, tensors: Artefact, paths: Paths) -> tuple[Path, Identity]:
     """Return the folder of a partition's artefact, and the identity that it should have."""
     return paths.training(settings.recipe, settings.optimizer), training_identity(settings, tensors)
+
+
+def _with_all_members(settings: TrainingSettings, stored: Artefact | None) -> TrainingSettings:
+    """Return the settings with as many members as are stored: training again must not lose any."""
+    return settings if stored is None else replace(settings, members=max(settings.members, count_members(stored)))
 
 
 def _log_unchanged(settings: TrainingSettings, stored: Artefact) -> None:

@@ -15,9 +15,7 @@ from pipeline.comparison.rules import ALL_PAIRS, Family, Test, best_against_rest
 class Judging:
     """The evidence and the test of verdicts."""
 
-    newest: Annotated[
-        bool, Parameter(negative="", help="use each configuration's newest report alone, not all its replicates")
-    ] = False
+    newest: Annotated[bool, Parameter(negative="", help="use only the newest report of each configuration")] = False
     test: Annotated[
         Test, Parameter(help="moderated: t test with shared variance; plain: t test of each pair by itself")
     ] = "moderated"

@@ -19,6 +19,7 @@ from pipeline.training.kinds_of_weights import AVERAGE
 
 SHOWN = {"fid": "FID", "inception_score": "Inception Score", "missing_classes": "missing classes"}
 ANCHORED = ("fid", "inception_score")  # the first of SHOWN; real images and noise have rows for them
+FEWEST = 2  # members that a verdict needs
 COLUMNS = ("optimizer", *SHOWN.values(), "members", "steps", "images", "made (UTC)")
 
 
@@ -92,7 +93,7 @@ def _verdicts(ranking: Ranking, judging: RankingJudging) -> list[str]:
     if len(ranking.configurations) < 2:
         return []
     verdicts = verdicts_on(ranking, family=judging.family(ranking.configurations[0].optimizer))
-    if all(verdict.p is None for verdict in verdicts):
+    if all(verdict.p is None and verdict.members < FEWEST for verdict in verdicts):
         return ["which is better is undecided: that takes at least 2 members with a score of each (--members)"]
     first = "" if judging.all_pairs else f"{verdicts[0].first} "
     head = [f"{first}against", "FID difference (interval)", "corrected p", "members", "verdict"]
@@ -105,12 +106,17 @@ def _verdicts(ranking: Ranking, judging: RankingJudging) -> list[str]:
 
 
 def explain(verdicts: Sequence[Verdict], judging: Judging) -> list[str]:
-    """Return a line on the tests and on the meaning of intervals and p values."""
+    """Return lines on the tests and on the meaning of differences, intervals and p values."""
     tests = " and ".join(dict.fromkeys(verdict.test for verdict in verdicts if verdict.p is not None))
     count = len(verdicts)
     pairs = "the one pair" if count == 1 else f"{'both' if count == 2 else f'all {count}'} pairs together"
-    looks = "" if judging.test == "plain" else ", however often members are added"
-    return [f"{tests}; intervals and corrected p hold at 5 % for {pairs}{looks}"]
+    looks = "" if judging.test == "plain" or judging.newest else ", however often members are added"
+    lines = [f"{tests}; intervals and corrected p hold at 5 % for {pairs}{looks}"]
+    if any(verdict.scale == "log" for verdict in verdicts):
+        lines.append(
+            "differences are of geometric means, without collapsed members; the table's means are of all members"
+        )
+    return lines
 
 
 def _verdict_row(verdict: Verdict, *, with_first: bool) -> list[str]:

@@ -128,7 +128,7 @@ def headline(ranking: Ranking) -> str:
 
 def _decided(against: Sequence[Verdict]) -> str:
     """Return sentences with the verdicts on the configuration of the best mean."""
-    # It may lose in pairs: its mean includes members that have no partner in a pair.
+    # It may lose: the means in the ranking include collapsed members, and the test compares logarithms.
     won = [verdict.second for verdict in against if verdict.verdict == BETTER]
     lost = [verdict.second for verdict in against if verdict.verdict == WORSE]
     open_to = [_open(verdict) for verdict in against if verdict.verdict == UNDECIDED]
@@ -143,7 +143,7 @@ def _decided(against: Sequence[Verdict]) -> str:
     if tied:
         sentences.append(f"It is tied with {_joined(tied)}.")
     if lost:
-        sentences.append(f"Member by member {_joined(lost)} {'is' if len(lost) == 1 else 'are'} better.")
+        sentences.append(f"By the test {_joined(lost)} {'is' if len(lost) == 1 else 'are'} better.")
     return " ".join(sentences)
 
 

@@ -34,13 +34,14 @@ def contender(
     seed: int = 0,
     steps: int = 4500,
     average: bool = False,
+    pool: str = "",
     **protocol: Any,
 ) -> store.Report:
     """Write a training of one member per FID, its samples, and the newest report about it."""
     diverged = tuple(member for member, fid in enumerate(fids) if fid is None)
     training = trained(paths, optimizer, len(fids), seed, average=average, diverged=diverged)
     samples = drawn(paths, training, "average" if average else "raw")
-    return report(paths, training, samples, fids, seed=seed, steps=steps, **protocol)
+    return report(paths, training, samples, fids, seed=seed, steps=steps, pool=pool, **protocol)
 
 
 def trained(
@@ -86,6 +87,7 @@ def report(
     *,
     seed: int = 0,
     steps: int = 4500,
+    pool: str = "",
     **protocol: Any,
 ) -> store.Report:
     """A report about weights and samples, of one metric."""
@@ -99,6 +101,7 @@ def report(
         "protocol": json.dumps({"n_generated": 10, "weights": samples.details["weights"], **protocol}),
         "seed": seed,
         "steps": steps,
+        "pool": pool,
         "members": len(fids),
         "diverged_members": list(fids).count(None),
         "git_commit": "abc1234",

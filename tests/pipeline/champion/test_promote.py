@@ -76,7 +76,7 @@ def test_a_significantly_better_configuration_is_promoted(paths: Paths) -> None:
     assert (outcome.promoted, champion.version, champion.optimizer, champion.pointer.previous) == (True, 2, "adam", 1)
     assert outcome.reason == (
         "adam is better than champion 1 (sgd): FID 101.7 ± 5.2, difference -199.9 (-215.4 to -185.2), "
-        "p 0.0001099, moderated paired t, 3 against 3 members"
+        "p 0.0001099, paired t, 3 against 3 members"
     )
     assert champion.card()["decision"]["replaced"]["optimizer"] == "sgd"
     assert champion.card()["decision"]["verdict"]["verdict"] == "better"

@@ -188,3 +188,16 @@ def test_two_processes_at_once_promote_once(paths: Paths) -> None:
     assert [process.wait() for process in processes] == [0, 0]
     assert [decision.decision for decision in read_decisions("mnist_mlp", paths)] == ["promoted", "not promoted"]
     assert champion_now(paths) == (1, "adam")
+
+
+def test_more_members_do_not_bring_back_weights_that_were_rolled_back_from(paths: Paths) -> None:
+    contender(paths, "sgd", BAD)
+    decide(paths)
+    contender(paths, "adam", GOOD, pool="adam")
+    assert decide(paths).promoted
+    rollback("mnist_mlp", paths)
+    training = trained(paths, "adam", len(GOOD) + 1, seed=7)  # another fingerprint, as more members give
+    report(paths, training, drawn(paths, training), [*GOOD, GOOD[0] + 1], pool="adam")
+    outcome = decide(paths)
+    assert not outcome.promoted
+    assert "rolled back from" in outcome.reason

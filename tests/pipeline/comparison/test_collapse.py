@@ -24,6 +24,17 @@ def test_a_gap_between_whole_configurations_is_their_difference() -> None:
     assert collapsed(adam=[100, 104, 98], sgd=[298, 303, 301]) == {"adam": set(), "sgd": set()}
 
 
+def test_a_configuration_above_the_gap_as_a_whole_is_worse_if_chance_cannot_explain_it() -> None:
+    steady, worse = [20, 20.4, 19.7, 20.2, 20.1, 20.3], [35, 36, 35.5, 34.8, 35.2, 35.1]
+    found = collapsed(a=steady, b=worse, c=[20.5, 20.6, 20.1, 34])
+    assert found == {"a": set(), "b": set(), "c": {3}}  # 6 of 6 against 1 of 10: p 0.0009
+    assert collapsed(a=steady[:3], b=worse[:3], c=[20.5, 34, 20.1])["b"] == {0, 1, 2}  # 3 of 3 against 1 of 6: p 0.05
+
+
+def test_infinite_scores_are_not_judged() -> None:
+    assert collapsed(adam=[100, 104, float("inf")], sgd=[98, 103, 101]) == {"adam": set(), "sgd": set()}
+
+
 def test_a_gap_of_less_than_a_factor_of_one_and_a_half_is_no_collapse() -> None:
     assert collapsed(adam=[100, 100.4, 149], sgd=[99.8, 100.3, 100.1]) == {"adam": set(), "sgd": set()}
 

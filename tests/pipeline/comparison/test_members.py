@@ -23,7 +23,7 @@ def test_members_of_equal_seed_and_index_are_pairs_and_the_rest_is_independent()
     assert (rest.is_paired, len(rest.first), len(rest.second)) == (False, 4, 2)
 
 
-def test_a_member_with_a_failed_partner_is_used_nowhere() -> None:
+def test_a_member_with_a_failed_partner_is_left_out_of_both_parts() -> None:
     first: dict[Member, float | None] = {(0, index): float(index) for index in range(4)}
     second: dict[Member, float | None] = {**first, (0, 3): None}
     (part,) = table(first, second).parts(0, 1)

@@ -91,14 +91,22 @@ def test_the_shares_of_all_looks_sum_to_the_level() -> None:
     assert at_look(None, 5) is None
 
 
-def test_combined_contrasts_are_weighted_by_their_precision() -> None:
-    # Two estimates with squared errors 1 and 1/3: weights 1/4 and 3/4, squared error 1/4.
+def test_combined_contrasts_are_weighted_by_their_numbers_of_values() -> None:
+    # 4 pairs and 6 · 6 / (6 + 6) = 3: weights 4/7 and 3/7. Squared errors 4/4 and 1/6 + 1/6.
     both = combined([contrast(10.0, (4.0, 4)), contrast(2.0, (1.0, 6), (1.0, 6))])
-    assert both.difference == pytest.approx(4.0)
-    assert both.standard_error == pytest.approx(0.5)
-    # Satterthwaite with parts (1/4)² · 1 and (3/4)² · 1/6 twice, on 3, 5 and 5 degrees of freedom.
-    parts = [(0.0625, 3), (0.09375, 5), (0.09375, 5)]
-    assert both.degrees_of_freedom == pytest.approx(0.25**2 / sum(part**2 / freedom for part, freedom in parts))
+    assert both.difference == pytest.approx((4 * 10 + 3 * 2) / 7)
+    assert both.standard_error**2 == pytest.approx((16 * 1 + 9 / 3) / 49)
+    parts = [(16 / 49, 3), (9 / 6 / 49, 5), (9 / 6 / 49, 5)]
+    total = sum(part for part, _ in parts)
+    assert both.degrees_of_freedom == pytest.approx(total**2 / sum(part**2 / freedom for part, freedom in parts))
+
+
+def test_groups_with_a_common_prior_have_no_more_degrees_of_freedom_than_all_values() -> None:
+    groups = (Group(1.0, 3, 6), Group(1.0, 3, 6))
+    assert Contrast(1.0, groups).degrees_of_freedom == pytest.approx(12)
+    shared = Contrast(1.0, groups, most_freedom=6)
+    assert shared.degrees_of_freedom == 6
+    assert combined([shared, contrast(1.0, (1.0, 30))]).degrees_of_freedom == 6
 
 
 def test_a_part_without_any_deviation_is_left_out_of_a_combination() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.verdicts import DISTRIBUTIONS, false_verdicts, power, spans
+from benchmarks.verdicts import DISTRIBUTIONS, SEEDS, Seeds, false_verdicts, false_verdicts_of_seeds, power, spans
 
 REPEATS = 2000
 SPANS, NIGHTS = 1000, 100
@@ -15,6 +15,15 @@ pytestmark = pytest.mark.slow
 def test_equal_configurations_get_a_verdict_in_few_comparisons(name: str) -> None:
     share = false_verdicts(DISTRIBUTIONS[name], REPEATS)
     assert max(share.best, share.all_pairs) <= MOST_WRONG.get(name, 6.0), share
+
+
+@pytest.mark.parametrize(("configurations", "members"), [(2, 3), (3, 2), (3, 3), (7, 3)])
+@pytest.mark.parametrize("seeds", SEEDS)
+def test_the_first_look_spends_no_more_than_its_share_for_all_seeds(
+    seeds: Seeds, configurations: int, members: int
+) -> None:
+    share = false_verdicts_of_seeds(seeds, configurations, members, REPEATS)
+    assert share <= 2.5 + 3 * 0.35  # three standard errors of 2,000 repeats
 
 
 @pytest.mark.parametrize("name", ["normal", "lognormal"])

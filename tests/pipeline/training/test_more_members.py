@@ -62,6 +62,13 @@ def test_three_members_then_five_equal_five_trained_at_once(tensors: Artefact, p
     assert five.fingerprint == at_once.fingerprint
 
 
+def test_training_again_by_force_loses_no_member(tensors: Artefact, paths: Paths) -> None:
+    before = train([wanted(3)], tensors, paths)["adam"]
+    again = train([wanted(1)], tensors, paths, force=True)["adam"]
+    assert (again.details["members"], again.details["trained_together"]) == (3, 3)
+    expect_equal(before, again)
+
+
 def test_fewer_members_than_there_are_train_nothing(
     tensors: Artefact, paths: Paths, caplog: pytest.LogCaptureFixture
 ) -> None:

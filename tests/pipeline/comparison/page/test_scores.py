@@ -41,14 +41,14 @@ def test_a_clear_winner_is_decided_at_the_level_of_all_pairs(paths: Paths) -> No
 def test_the_best_mean_may_lose_in_pairs_and_the_headline_names_the_winner(paths: Paths) -> None:
     add(paths, "adam", [None, 5.0, 5.1, 5.2])
     add(paths, "sgd", [100.0, 4.0, 4.11, 4.19])
-    assert headline(ranked(paths)) == "adam has the lowest FID: 5.10 ± 0.25. Member by member sgd is better."
+    assert headline(ranked(paths)) == "adam has the lowest FID: 5.10 ± 0.25. By the test sgd is better."
 
 
 @pytest.mark.parametrize(
     ("third", "expected"),
     [
-        ([None, 7.5, 7.6, 7.7], "That is decided against rmsprop, at a level of 5 % for all of them together. Member "),
-        ([7.7, 4.2, 4.31, 4.39], "Member by member rmsprop and sgd are better."),
+        ([None, 7.5, 7.6, 7.7], "That is decided against rmsprop, at a level of 5 % for all of them together. By the "),
+        ([7.7, 4.2, 4.31, 4.39], "By the test rmsprop and sgd are better."),
     ],
 )
 def test_a_winner_in_pairs_is_never_among_those_beaten(paths: Paths, third: list[float], expected: str) -> None:
