@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -95,8 +96,7 @@ def budget(entries: Sequence[PageEntry], recipe: Recipe) -> str:
 def how_to_repeat(recipe: str, entries: Sequence[PageEntry]) -> list[dict[str, str]]:
     """Return the command that computes each configuration's numbers again, and a note on settings it cannot express."""
     return [
-        {"key": entry.key, "command": command(recipe, entry), "note": _beyond_the_command(entry.protocol)}
-        for entry in entries
+        {"key": entry.key, "command": command(recipe, entry), "note": _beyond_the_command(entry)} for entry in entries
     ]
 
 
@@ -121,10 +121,14 @@ def command(recipe: str, entry: PageEntry) -> str:
     return shlex.join(words)
 
 
-def _beyond_the_command(entry_protocol: dict[str, Any]) -> str:
-    """Return a note on settings of the samples that only a run's configuration can set."""
-    seed = entry_protocol.get("samples_seed", 0)
-    return f"the samples' run configuration also has seed={seed}" if seed else ""
+def _beyond_the_command(entry: PageEntry) -> str:
+    """Return a note on replicates of other seeds, and on a samples' seed that only a run's configuration can set."""
+    counts = Counter(seed for seed, _ in entry.configuration.replicates.members)
+    others = [f"--seed {seed} --members {count}" for seed, count in sorted(counts.items())]
+    replicates = f"the replicates of all seeds: {', '.join(others)}" if len(others) > 1 else ""
+    seed = entry.protocol.get("samples_seed", 0)
+    of_samples = f"the samples' run configuration also has seed={seed}" if seed else ""
+    return "; ".join(filter(None, (replicates, of_samples)))
 
 
 def how_to_read(entries: Sequence[PageEntry]) -> list[dict[str, str]]:

@@ -20,7 +20,7 @@ from pipeline.comparison.page.provenance import (
     records,
 )
 from pipeline.comparison.page.provenance import protocol as shown_protocol
-from pipeline.comparison.replicates import alone
+from pipeline.comparison.replicates import Replicates, alone
 from pipeline.metrics.extractors.extractor import require_extractor
 from pipeline.reports import store
 from pipeline.reports.by_step import read_scores_by_step
@@ -146,6 +146,16 @@ def test_settings_that_no_command_can_express_are_noted(entries: list[PageEntry]
     (noted,) = how_to_repeat("mnist_mlp", [changed])
     assert noted["note"] == "the samples' run configuration also has seed=3"
     assert how_to_repeat("mnist_mlp", entries)[0]["note"] == ""
+
+
+def test_the_replicates_of_all_seeds_have_their_commands(entries: list[PageEntry]) -> None:
+    report = entries[0].configuration.report
+    rows = [{**row, "seed": 5} for row in report.rows.to_pylist()]
+    again = store.append(Path(report.path).parents[2], rows)
+    pooled = replace(entries[0].configuration, replicates=Replicates((again, report)))
+    (noted,) = how_to_repeat("mnist_mlp", [replace(entries[0], configuration=pooled)])
+    seeds = [f"--seed {seed} --members {report.members}" for seed in (report.seed, 5)]
+    assert noted["note"] == f"the replicates of all seeds: {', '.join(seeds)}"
 
 
 def test_the_command_names_the_weights_where_they_are_not_those_that_the_training_keeps(
