@@ -32,6 +32,7 @@ from pipeline.tables import (
 
 PACKAGE = Path(__file__).parent
 LARGEST_SEED = 2**31 - 1
+TIE_MARGIN = 0.05  # without a recipe's own
 LEAST_SAMPLES = 10  # the Inception Score's ten splits need one image each
 NETWORKS = ("generator", "discriminator")
 
@@ -97,7 +98,7 @@ class Recipe(SharedSettings):
     tie_margin: Annotated[
         float,
         Field(gt=0, lt=1, description="Relative difference of scores below which two configurations count as tied."),
-    ] = 0.05
+    ] = TIE_MARGIN
     sweep: Annotated[
         bool, Field(description="True trains the partitions of a run as one stack; false trains one after another.")
     ] = True

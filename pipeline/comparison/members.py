@@ -51,6 +51,11 @@ class MemberScores:
         return sum(value is None for value in self.by_member.values())
 
 
+def are_positive(scores: Sequence[MemberScores]) -> bool:
+    """Return whether all scores are above 0, so that they have logarithms."""
+    return all(value > 0 for one in scores for value in one.sound().values())
+
+
 @dataclass(frozen=True)
 class Part:
     """One estimate of the difference of two rows: of their common members, or of all others."""

@@ -184,7 +184,7 @@ class TestedPair:
         return level * math.expm1(difference) if difference < LARGEST_EXPONENT else math.inf
 
 
-def test_pairs(sides: Sequence[Side], rules: Rules, pairs: Sequence[Pair], *, is_log: bool) -> list[TestedPair]:
+def tested_pairs(sides: Sequence[Side], rules: Rules, pairs: Sequence[Pair], *, is_log: bool) -> list[TestedPair]:
     """Return the tests of some pairs of configurations; all of them share the estimate of the variance."""
     table = ScoreTable([side.scores for side in sides], np.log if is_log else np.asarray, rules.past)
     return [_tested(sides, rules, table, pair, is_log=is_log) for pair in pairs]

@@ -18,11 +18,11 @@ import pyarrow as pa
 
 from pipeline.comparison.protocol import difference, expect_comparable_reports, largest_group
 from pipeline.comparison.replicates import Replicates, alone, pool_of, pools, same_evidence
-from pipeline.comparison.rules import DEFAULT_CHOICES, MARGIN, Choices, Test
+from pipeline.comparison.rules import DEFAULT_CHOICES, Choices, Test
 from pipeline.comparison.significance import LEVEL, t_quantile
 from pipeline.evidence import number
 from pipeline.reports.store import Report, history_of
-from pipeline.settings import load_recipes
+from pipeline.settings import TIE_MARGIN, load_recipes
 from pipeline.storage.paths import Paths
 
 RANKED_BY = "fid"
@@ -200,7 +200,7 @@ def _is_comparable(newest: Report, report: Report) -> bool:
 def tie_margin(recipe: str) -> float:
     """Return the relative difference below which a recipe's configurations are tied."""
     entry = load_recipes().get(recipe)  # a recipe that is in no table any more still has reports
-    return MARGIN if entry is None else entry.tie_margin
+    return TIE_MARGIN if entry is None else entry.tie_margin
 
 
 def best_of(ranking: Ranking) -> str | None:

@@ -11,7 +11,7 @@ from dataclasses import asdict
 import pyarrow as pa
 
 from pipeline.comparison.collapse import Member, find_collapsed
-from pipeline.comparison.members import MemberScores
+from pipeline.comparison.members import MemberScores, are_positive
 from pipeline.comparison.ranking import RANKED_BY, Ranking
 from pipeline.comparison.replicates import Replicates, past_spreads
 from pipeline.comparison.rules import ALL_PAIRS, DEFAULT_CHOICES, Choices, Family, Rules, best_against_rest
@@ -69,7 +69,7 @@ def compare_replicates(
     if not having or having[0].better(metric) not in ("lower", "higher"):
         return []
     scores = _scores(evidence, metric, names)
-    scale = definition(metric).scale if _are_positive(scores) else "linear"
+    scale = definition(metric).scale if are_positive(scores) else "linear"
     lower = having[0].better(metric) == "lower"
     fids = _scores(evidence, RANKED_BY, names)
     spreads = past_spreads(past, metric, scale, _collapsed_before(fids, past))
@@ -81,13 +81,9 @@ def _scores(evidence: Sequence[Replicates], metric: str, names: Sequence[str] | 
     return [one.scores(metric, name) for one, name in zip(evidence, keys, strict=True)]
 
 
-def _are_positive(scores: Sequence[MemberScores]) -> bool:
-    return all(value > 0 for one in scores for value in one.sound().values())
-
-
 def _collapsed(scores: Sequence[MemberScores]) -> dict[str, frozenset[Member]]:
     """Return the members that collapsed by FID; they count as collapsed for every metric."""
-    return find_collapsed({one.name: one.sound() for one in scores}) if _are_positive(scores) else {}
+    return find_collapsed({one.name: one.sound() for one in scores}) if are_positive(scores) else {}
 
 
 def _collapsed_before(present: Sequence[MemberScores], past: Sequence[Replicates]) -> list[frozenset[Member]]:

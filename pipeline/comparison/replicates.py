@@ -16,8 +16,8 @@ import numpy as np
 
 from pipeline.comparison.collapse import Member
 from pipeline.comparison.members import MemberScores, spread_of
-from pipeline.comparison.rules import Scale
 from pipeline.comparison.shared_variance import Spread
+from pipeline.metrics.metric import Scale
 from pipeline.reports.report import Report
 
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
-from pipeline.comparison.members import MemberScores
+from pipeline.comparison.members import MemberScores, are_positive
 from pipeline.comparison.shared_variance import Spread
 from pipeline.comparison.significance import factors_of_all, factors_of_best
+from pipeline.metrics.metric import Scale
+from pipeline.settings import TIE_MARGIN
 
 Test = Literal["moderated", "plain"]
-Scale = Literal["linear", "log"]
-MARGIN = 0.05
 Pair = tuple[int, int]  # rows of two configurations
 
 
@@ -22,7 +22,7 @@ class Choices:
     """The choices of a recipe or a person that hold for all metrics."""
 
     test: Test = "moderated"
-    margin: float = MARGIN  # relative difference below which two configurations are tied
+    margin: float = TIE_MARGIN  # relative difference below which two configurations are tied
 
 
 DEFAULT_CHOICES = Choices()
@@ -45,8 +45,7 @@ class Rules:
 
     def is_log(self, scores: Sequence[MemberScores]) -> bool:
         """Return whether these scores are compared by their logarithms, which exist above 0 only."""
-        wanted = self.scale == "log" and not self.is_plain
-        return wanted and all(value > 0 for one in scores for value in one.sound().values())
+        return self.scale == "log" and not self.is_plain and are_positive(scores)
 
 
 @dataclass(frozen=True)

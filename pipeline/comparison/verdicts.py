@@ -26,7 +26,7 @@ import numpy as np
 
 from pipeline.comparison.collapse import Member, find_collapsed
 from pipeline.comparison.members import MemberScores
-from pipeline.comparison.pairs import LARGER_SHARE, Side, TestedPair, test_pairs
+from pipeline.comparison.pairs import LARGER_SHARE, Side, TestedPair, tested_pairs
 from pipeline.comparison.rules import ALL_PAIRS, Family, Rules
 from pipeline.comparison.significance import LEVEL, MOST_MEMBERS, more_members, step_down
 from pipeline.evidence import number
@@ -48,7 +48,7 @@ class Verdict:
     second: str
     metric: str
     difference: float | None  # first minus second, of geometric means if compared by logarithms; None without any pair
-    low: float | None  # of the interval: without 0 if the scores decide, as it is corrected for all pairs and looks
+    low: float | None  # of the interval, which counts all pairs and looks; it excludes 0 if the scores decide
     high: float | None
     p: float | None  # two-sided, of no difference, for this pair and look alone
     corrected_p: float | None  # for all pairs of the comparison and all looks
@@ -124,7 +124,7 @@ def compare_pairs(
     names = [one.name for one in scores]
     sides = [Side.of(one, collapsed.get(one.name, frozenset())) for one in scores]
     tested_together = ALL_PAIRS if is_plain else family
-    pairs = test_pairs(sides, rules, tested_together.pairs(names), is_log=is_log)
+    pairs = tested_pairs(sides, rules, tested_together.pairs(names), is_log=is_log)
     corrected, levels = step_down([pair.p_at_look for pair in pairs], tested_together.factors(names))
     # A tie must hold at the level of all pairs: the step-down levels are valid for equal configurations only.
     of_all = LEVEL / max(tested_together.factors(names), default=1)

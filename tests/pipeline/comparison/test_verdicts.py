@@ -11,11 +11,11 @@ from pipeline.comparison.rules import (
     Choices,
     Family,
     Rules,
-    Scale,
     best_against_rest,
     fixed_against_rest,
 )
 from pipeline.comparison.verdicts import Verdict, compare_pairs, how_sure, seen_by_first
+from pipeline.metrics.metric import Scale
 
 PLAIN = Choices(test="plain")
 
