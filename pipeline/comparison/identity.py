@@ -1,4 +1,4 @@
-"""Identity: everything that decides a comparison: the newest reports, and the artefacts that the page shows."""
+"""Identity: everything that decides a comparison: the compared reports, and the artefacts that the page shows."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Make the comparison of a recipe as an artefact: the ranking, the verdicts, the curves and the page.
 
-In: the newest reports, and the training and samples of each configuration. Out: `ranking.parquet`, `verdicts.parquet`,
+In: a recipe's reports, and the training and samples of each configuration. Out: `ranking.parquet`, `verdicts.parquet`,
 `comparison.html`, and if trainings and samples exist, `curves.png` and `grids.png`.
 """
 
